@@ -1,0 +1,13 @@
+//! Ferula: Prometheus for machines that are too small for it.
+//!
+//! The rooms, from the ground up; `docs/ARCHITECTURE.md` says which may use which.
+
+// Layer 0.
+pub mod stdx;
+
+// Layer 1.
+pub mod metrics;
+pub mod regex;
+
+// Layer 2.
+pub mod model;

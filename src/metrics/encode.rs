@@ -1,0 +1,173 @@
+//! The registry as an exposition: text 0.0.4 or OpenMetrics 1.0.0.
+
+use std::fmt::Write as _;
+
+use super::registry::{Child, Family, Kind, Registry, lock};
+use crate::stdx::gofmt::push_text_float;
+
+/// How `/metrics` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus text 0.0.4.
+    Text,
+    /// OpenMetrics text, of the version given: counters' families without `_total`, `# EOF`.
+    OpenMetrics,
+}
+
+impl Registry {
+    /// Writes every family that has instruments, sorted by name.
+    pub fn encode(&self, format: Format, out: &mut String) {
+        for (name, family) in self.families() {
+            let children = lock(&family.children).clone();
+            if children.is_empty() {
+                continue;
+            }
+            push_head(out, name, &family, format);
+            for (values, child) in &children {
+                Sample {
+                    out,
+                    name,
+                    names: family.label_names,
+                    values,
+                }
+                .push(child);
+            }
+        }
+        if format == Format::OpenMetrics {
+            out.push_str("# EOF\n");
+        }
+    }
+}
+
+fn push_head(out: &mut String, name: &str, family: &Family, format: Format) {
+    let counter = family.kind == Kind::Counter;
+    let (family_name, kind) = match (format, counter, name.strip_suffix("_total")) {
+        (Format::OpenMetrics, true, Some(base)) => (base, "counter"),
+        // A counter whose name does not end in _total can't be one in OpenMetrics.
+        (Format::OpenMetrics, true, None) => (name, "unknown"),
+        _ => (name, family.kind.as_str()),
+    };
+    let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
+    let _ = write!(
+        out,
+        "# HELP {family_name} {help}\n# TYPE {family_name} {kind}\n"
+    );
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+            Kind::Summary => "summary",
+        }
+    }
+}
+
+struct Sample<'a> {
+    out: &'a mut String,
+    name: &'a str,
+    names: &'a [&'a str],
+    values: &'a [String],
+}
+
+impl Sample<'_> {
+    fn push(&mut self, child: &Child) {
+        match child {
+            Child::Counter(it) => self.line("", None, it.get()),
+            Child::Gauge(it) => self.line("", None, it.get()),
+            Child::Function(read) => self.line("", None, read()),
+            Child::Histogram(it) => {
+                let (buckets, sum) = it.read();
+                let count = buckets.last().map_or(0, |(_, count)| *count);
+                for (le, count) in buckets {
+                    self.line("_bucket", Some(("le", le)), count as f64);
+                }
+                self.line("_sum", None, sum);
+                self.line("_count", None, count as f64);
+            }
+            Child::Summary(it) => {
+                let (quantiles, sum, count) = it.read();
+                for (quantile, value) in quantiles {
+                    self.line("", Some(("quantile", quantile)), value);
+                }
+                self.line("_sum", None, sum);
+                self.line("_count", None, count as f64);
+            }
+        }
+    }
+
+    fn line(&mut self, suffix: &str, extra: Option<(&str, f64)>, value: f64) {
+        self.out.push_str(self.name);
+        self.out.push_str(suffix);
+        let mut separator = '{';
+        for (name, value) in self.names.iter().zip(self.values) {
+            let value = value
+                .replace('\\', "\\\\")
+                .replace('\n', "\\n")
+                .replace('"', "\\\"");
+            let _ = write!(self.out, "{separator}{name}=\"{value}\"");
+            separator = ',';
+        }
+        if let Some((name, value)) = extra {
+            let _ = write!(self.out, "{separator}{name}=\"");
+            push_text_float(self.out, value);
+            self.out.push('"');
+            separator = ',';
+        }
+        if separator == ',' {
+            self.out.push('}');
+        }
+        self.out.push(' ');
+        push_text_float(self.out, value);
+        self.out.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_formats() {
+        let registry = Registry::new();
+        registry
+            .counter_vec("a_total", "Help of a.", &["job"])
+            .with(&["x\"y"])
+            .add(2.0);
+        registry.gauge_fn("b", "Help of b.", || 1.5);
+        let histogram = registry.histogram("c_seconds", "Help of c.", &[0.5, 1.0]);
+        histogram.observe(0.7);
+        registry.summary("d", "Help of d.", &[0.5]).observe(3.0);
+        let mut text = String::new();
+        registry.encode(Format::Text, &mut text);
+        let expected = r#"# HELP a_total Help of a.
+# TYPE a_total counter
+a_total{job="x\"y"} 2
+# HELP b Help of b.
+# TYPE b gauge
+b 1.5
+# HELP c_seconds Help of c.
+# TYPE c_seconds histogram
+c_seconds_bucket{le="0.5"} 0
+c_seconds_bucket{le="1"} 1
+c_seconds_bucket{le="+Inf"} 1
+c_seconds_sum 0.7
+c_seconds_count 1
+# HELP d Help of d.
+# TYPE d summary
+d{quantile="0.5"} 3
+d_sum 3
+d_count 1
+"#;
+        assert_eq!(text, expected);
+        text.clear();
+        registry.encode(Format::OpenMetrics, &mut text);
+        assert!(
+            text.starts_with("# HELP a Help of a.\n# TYPE a counter\na_total{"),
+            "{text}"
+        );
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

@@ -1,0 +1,263 @@
+//! The registry: families by name, each with its help, type, label names and instruments.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::instrument::{Counter, Gauge, Histogram, Summary};
+
+/// All of a process's metrics. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Registry(Arc<Mutex<BTreeMap<&'static str, Arc<Family>>>>);
+
+#[derive(Debug)]
+pub(super) struct Family {
+    pub help: &'static str,
+    pub kind: Kind,
+    pub label_names: &'static [&'static str],
+    /// Keyed by the label values, in the order of the names.
+    pub children: Mutex<BTreeMap<Vec<String>, Child>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+    Summary,
+}
+
+#[derive(Clone)]
+pub(super) enum Child {
+    Counter(Counter),
+    Gauge(Gauge),
+    Histogram(Histogram),
+    Summary(Summary),
+    /// Computed when it is read.
+    Function(Arc<dyn Fn() -> f64 + Send + Sync>),
+}
+
+impl Debug for Child {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Child")
+    }
+}
+
+/// Instruments of one family, one for each combination of label values.
+#[derive(Debug, Clone)]
+pub struct Instruments<I> {
+    family: Arc<Family>,
+    make: fn(&[f64]) -> I,
+    parameters: Arc<[f64]>,
+}
+
+pub type CounterVec = Instruments<Counter>;
+pub type GaugeVec = Instruments<Gauge>;
+pub type HistogramVec = Instruments<Histogram>;
+pub type SummaryVec = Instruments<Summary>;
+
+/// What a family can hold.
+pub trait Instrument: Clone {
+    #[doc(hidden)]
+    fn into_child(self) -> ChildBox;
+    #[doc(hidden)]
+    fn from_child(child: &ChildBox) -> Option<Self>;
+}
+
+/// Hides the enum of instruments from other rooms.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub struct ChildBox(pub(super) Child);
+
+macro_rules! instrument {
+    ($($kind:ident),*) => {$(
+        impl Instrument for $kind {
+            fn into_child(self) -> ChildBox {
+                ChildBox(Child::$kind(self))
+            }
+            fn from_child(child: &ChildBox) -> Option<Self> {
+                match &child.0 {
+                    Child::$kind(it) => Some(it.clone()),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+instrument!(Counter, Gauge, Histogram, Summary);
+
+impl<I: Instrument> Instruments<I> {
+    /// The instrument with these label values, made on first use. The number of values must be that
+    /// of the names.
+    pub fn with(&self, values: &[&str]) -> I {
+        debug_assert_eq!(values.len(), self.family.label_names.len());
+        let key: Vec<String> = values.iter().map(|v| (*v).to_owned()).collect();
+        let mut children = lock(&self.family.children);
+        if let Some(found) = children
+            .get(&key)
+            .and_then(|c| I::from_child(&ChildBox(c.clone())))
+        {
+            return found;
+        }
+        let made = (self.make)(&self.parameters);
+        children.insert(key, made.clone().into_child().0);
+        made
+    }
+
+    /// Forgets the instrument with these label values.
+    pub fn remove(&self, values: &[&str]) {
+        lock(&self.family.children).retain(|key, _| key != values);
+    }
+
+    /// Forgets every instrument whose first label has this value.
+    pub fn remove_by_first(&self, value: &str) {
+        lock(&self.family.children).retain(|key, _| key.first().map(String::as_str) != Some(value));
+    }
+}
+
+impl Registry {
+    pub fn new() -> Registry {
+        Registry::default()
+    }
+
+    pub fn counter(&self, name: &'static str, help: &'static str) -> Counter {
+        self.counter_vec(name, help, &[]).with(&[])
+    }
+
+    pub fn gauge(&self, name: &'static str, help: &'static str) -> Gauge {
+        self.gauge_vec(name, help, &[]).with(&[])
+    }
+
+    pub fn histogram(&self, name: &'static str, help: &'static str, bounds: &[f64]) -> Histogram {
+        self.histogram_vec(name, help, &[], bounds).with(&[])
+    }
+
+    /// `quantiles` may be empty: then only sum and count are shown.
+    pub fn summary(&self, name: &'static str, help: &'static str, quantiles: &[f64]) -> Summary {
+        self.summary_vec(name, help, &[], quantiles).with(&[])
+    }
+
+    /// A gauge whose value is computed when it is read.
+    pub fn gauge_fn(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
+        self.function(name, help, Kind::Gauge, Arc::new(read));
+    }
+
+    /// A counter whose value is computed when it is read.
+    pub fn counter_fn(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
+        self.function(name, help, Kind::Counter, Arc::new(read));
+    }
+
+    pub fn counter_vec(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        label_names: &'static [&'static str],
+    ) -> CounterVec {
+        let family = self.family(name, help, Kind::Counter, label_names);
+        Instruments {
+            family,
+            make: |_| Counter::default(),
+            parameters: Arc::from([]),
+        }
+    }
+
+    pub fn gauge_vec(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        label_names: &'static [&'static str],
+    ) -> GaugeVec {
+        let family = self.family(name, help, Kind::Gauge, label_names);
+        Instruments {
+            family,
+            make: |_| Gauge::default(),
+            parameters: Arc::from([]),
+        }
+    }
+
+    pub fn histogram_vec(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        label_names: &'static [&'static str],
+        bounds: &[f64],
+    ) -> HistogramVec {
+        let family = self.family(name, help, Kind::Histogram, label_names);
+        Instruments {
+            family,
+            make: Histogram::new,
+            parameters: Arc::from(bounds),
+        }
+    }
+
+    pub fn summary_vec(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        label_names: &'static [&'static str],
+        quantiles: &[f64],
+    ) -> SummaryVec {
+        let family = self.family(name, help, Kind::Summary, label_names);
+        Instruments {
+            family,
+            make: Summary::new,
+            parameters: Arc::from(quantiles),
+        }
+    }
+
+    fn function(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        kind: Kind,
+        read: Arc<dyn Fn() -> f64 + Send + Sync>,
+    ) {
+        let family = self.family(name, help, kind, &[]);
+        lock(&family.children).insert(Vec::new(), Child::Function(read));
+    }
+
+    fn family(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        kind: Kind,
+        label_names: &'static [&'static str],
+    ) -> Arc<Family> {
+        let mut families = lock(&self.0);
+        let family = families.entry(name).or_insert_with(|| {
+            Arc::new(Family {
+                help,
+                kind,
+                label_names,
+                children: Mutex::default(),
+            })
+        });
+        debug_assert!(
+            family.kind == kind && family.label_names == label_names,
+            "{name}"
+        );
+        family.clone()
+    }
+
+    pub(super) fn families(&self) -> Vec<(&'static str, Arc<Family>)> {
+        lock(&self.0)
+            .iter()
+            .map(|(name, family)| (*name, family.clone()))
+            .collect()
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // NOTE: maps are changed by single inserts and removals, which leave no half behind.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,36 @@
+//! Why a pattern is refused, in Go's words (the error codes of Go's `regexp/syntax`).
+
+use thiserror::Error;
+
+/// A pattern that Go refuses.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[error("error parsing regexp: {message}: `{at}`")]
+pub struct Error {
+    /// Go's words, such as `missing closing )`.
+    pub message: String,
+    /// The part of the pattern that they speak of.
+    pub at: String,
+}
+
+impl Error {
+    pub(super) fn new(message: &str, at: &str) -> Error {
+        Error {
+            message: message.to_owned(),
+            at: at.to_owned(),
+        }
+    }
+}
+
+pub(super) const INVALID_CHAR_RANGE: &str = "invalid character class range";
+pub(super) const INVALID_ESCAPE: &str = "invalid escape sequence";
+pub(super) const INVALID_NAMED_CAPTURE: &str = "invalid named capture";
+pub(super) const INVALID_PERL_OP: &str = "invalid or unsupported Perl syntax";
+pub(super) const INVALID_REPEAT_OP: &str = "invalid nested repetition operator";
+pub(super) const INVALID_REPEAT_SIZE: &str = "invalid repeat count";
+pub(super) const MISSING_BRACKET: &str = "missing closing ]";
+pub(super) const MISSING_PAREN: &str = "missing closing )";
+pub(super) const MISSING_REPEAT_ARGUMENT: &str = "missing argument to repetition operator";
+pub(super) const TRAILING_BACKSLASH: &str = "trailing backslash at end of expression";
+pub(super) const UNEXPECTED_PAREN: &str = "unexpected )";
+pub(super) const NESTING_DEPTH: &str = "expression nests too deeply";
+pub(super) const LARGE: &str = "expression too large";

@@ -1,0 +1,222 @@
+//! Time as an argument: the wall clock, the monotonic clock, and channels that fire at a time.
+//!
+//! [`RealClock`] in the daemon, [`ManualClock`] in tests.
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+/// Shared by every room that needs the time.
+pub trait Clock: Debug + Send + Sync {
+    /// Milliseconds since 1970, by the wall clock, which may jump.
+    fn wall_ms(&self) -> i64;
+
+    /// Time since a fixed moment of this clock's own; never goes back.
+    fn mono(&self) -> Duration;
+
+    /// A channel that gives one message when [`Clock::mono`] reaches `mono`.
+    fn at(&self, mono: Duration) -> Receiver<Instant>;
+
+    /// A channel that gives one message after `delay`.
+    fn after(&self, delay: Duration) -> Receiver<Instant> {
+        self.at(self.mono() + delay)
+    }
+}
+
+/// The machine's clocks.
+#[derive(Debug)]
+pub struct RealClock {
+    start: Instant,
+}
+
+impl RealClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that asks the machine"
+    )]
+    pub fn new() -> Self {
+        RealClock {
+            start: Instant::now(),
+        }
+    }
+}
+
+impl Default for RealClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for RealClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that asks the machine"
+    )]
+    fn wall_ms(&self) -> i64 {
+        match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => since.as_millis() as i64,
+            Err(before) => -(before.duration().as_millis() as i64),
+        }
+    }
+
+    fn mono(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn at(&self, mono: Duration) -> Receiver<Instant> {
+        crossbeam_channel::at(self.start + mono)
+    }
+}
+
+/// A clock that moves only when a test moves it. Clones share the time.
+#[derive(Debug, Clone)]
+pub struct ManualClock {
+    state: Arc<Mutex<ManualState>>,
+}
+
+#[derive(Debug)]
+struct ManualState {
+    wall_ms: i64,
+    mono: Duration,
+    timers: Vec<(Duration, Sender<Instant>)>,
+}
+
+impl ManualClock {
+    pub fn new(wall_ms: i64) -> Self {
+        let state = ManualState {
+            wall_ms,
+            mono: Duration::ZERO,
+            timers: Vec::new(),
+        };
+        ManualClock {
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    /// Moves both clocks on and fires the timers that are due.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the message's content is not used"
+    )]
+    pub fn advance(&self, by: Duration) {
+        let mut state = self.lock();
+        state.wall_ms += by.as_millis() as i64;
+        state.mono += by;
+        let now = state.mono;
+        state.timers.retain(|(due, tx)| {
+            if *due <= now {
+                let _ = tx.try_send(Instant::now());
+            }
+            *due > now
+        });
+    }
+
+    /// Moves the wall clock alone, as a time server or an operator does.
+    pub fn step_wall(&self, by_ms: i64) {
+        self.lock().wall_ms += by_ms;
+    }
+
+    /// How many timers wait: lets a test know that the others have gone to sleep.
+    pub fn waiting(&self) -> usize {
+        self.lock().timers.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ManualState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clock for ManualClock {
+    fn wall_ms(&self) -> i64 {
+        self.lock().wall_ms
+    }
+
+    fn mono(&self) -> Duration {
+        self.lock().mono
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the message's content is not used"
+    )]
+    fn at(&self, mono: Duration) -> Receiver<Instant> {
+        let (tx, rx) = bounded(1);
+        let mut state = self.lock();
+        if mono <= state.mono {
+            let _ = tx.try_send(Instant::now());
+        } else {
+            state.timers.push((mono, tx));
+        }
+        rx
+    }
+}
+
+/// Ticks at `first`, `first + interval`, … of the monotonic clock. Ticks that passed while nobody
+/// looked are skipped, so that the phase never moves.
+#[derive(Debug)]
+pub struct Ticker {
+    next: Duration,
+    interval: Duration,
+    channel: Receiver<Instant>,
+}
+
+impl Ticker {
+    pub fn new(clock: &dyn Clock, first: Duration, interval: Duration) -> Self {
+        Ticker {
+            next: first,
+            interval,
+            channel: clock.at(first),
+        }
+    }
+
+    /// For `select!`. After a message call [`Ticker::advance`].
+    pub fn channel(&self) -> &Receiver<Instant> {
+        &self.channel
+    }
+
+    /// The monotonic time of the tick that comes next.
+    pub fn next(&self) -> Duration {
+        self.next
+    }
+
+    /// Arms the first tick after now; returns the tick that just fired and how many were missed.
+    pub fn advance(&mut self, clock: &dyn Clock) -> (Duration, u64) {
+        let fired = self.next;
+        let late = clock.mono().saturating_sub(fired);
+        let missed = late.as_nanos() / self.interval.as_nanos().max(1);
+        let steps = u32::try_from(missed + 1).unwrap_or(u32::MAX);
+        self.next = fired + self.interval * steps;
+        self.channel = clock.at(self.next);
+        (fired, missed as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manual_timers_fire_when_due() {
+        let clock = ManualClock::new(1_000);
+        let timer = clock.after(Duration::from_secs(5));
+        clock.advance(Duration::from_secs(4));
+        assert!(timer.try_recv().is_err());
+        clock.advance(Duration::from_secs(1));
+        assert!(timer.try_recv().is_ok());
+        assert_eq!(clock.wall_ms(), 6_000);
+        assert_eq!(clock.waiting(), 0);
+    }
+
+    #[test]
+    fn a_ticker_keeps_its_phase_over_missed_ticks() {
+        let clock = ManualClock::new(0);
+        let second = Duration::from_secs(1);
+        let mut ticker = Ticker::new(&clock, Duration::from_millis(300), second);
+        clock.advance(Duration::from_millis(2_500));
+        assert!(ticker.channel().try_recv().is_ok());
+        assert_eq!(ticker.advance(&clock), (Duration::from_millis(300), 2));
+        assert_eq!(ticker.next(), Duration::from_millis(3_300));
+    }
+}

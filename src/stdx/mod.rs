@@ -1,0 +1,25 @@
+//! What the standard library lacks for this house: threads with an owner, stopping, mailboxes,
+//! time as an argument, Go's number formats, limits.
+//!
+//! Owns nothing but the process-wide hook that a panicking thread reports to.
+//! **Invariant:** knows no room of Ferula.
+
+pub mod clock;
+pub mod gofmt;
+pub mod limits;
+pub mod mailbox;
+pub mod stop;
+pub mod thread;
+
+/// A condition that only a mistake of ours can bring about: panics in debug builds; in release it
+/// is logged and counted by the logger, and the caller goes on with its fallback.
+#[macro_export]
+macro_rules! bug {
+    ($($arg:tt)*) => {{
+        if cfg!(debug_assertions) {
+            panic!("bug: {}", format_args!($($arg)*));
+        } else {
+            log::error!(target: "ferula::bug", "bug: {}", format_args!($($arg)*));
+        }
+    }};
+}

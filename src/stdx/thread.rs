@@ -1,0 +1,154 @@
+//! Threads that have a name, a stack size and an owner who joins them.
+//!
+//! [`spawn`] is the only way to make one. A panic ends its thread, is logged by name, and is told
+//! to the process-wide hook ([`on_panic`]); the owner decides what that costs.
+
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, bounded};
+
+use super::stop::Never;
+
+/// What is told of a thread that panicked.
+#[derive(Debug, Clone)]
+pub struct Panicked {
+    pub thread: String,
+    pub message: String,
+}
+
+type PanicHook = Box<dyn Fn(&Panicked) + Send + Sync>;
+static PANIC_HOOK: OnceLock<PanicHook> = OnceLock::new();
+
+/// Sets who hears of panicking threads, once for the process; later calls are ignored.
+pub fn on_panic(hook: impl Fn(&Panicked) + Send + Sync + 'static) {
+    let _ = PANIC_HOOK.set(Box::new(hook));
+}
+
+/// A running thread. Dropping it waits for the thread's end: put the field that tells the thread to
+/// stop before this one.
+#[derive(Debug)]
+pub struct Thread {
+    name: String,
+    join: Option<JoinHandle<()>>,
+    /// Disconnects when the thread has ended, so that an end can be awaited with a deadline.
+    ended: Receiver<Never>,
+}
+
+/// Starts a thread. `name` has at most 15 bytes (Linux cuts the rest); `stack` is in bytes.
+///
+/// # Errors
+/// The system's, when it can't make another thread: the caller's own failure, not the daemon's.
+pub fn spawn(
+    name: impl Into<String>,
+    stack: usize,
+    f: impl FnOnce() + Send + 'static,
+) -> io::Result<Thread> {
+    let name = name.into();
+    debug_assert!(
+        name.len() <= 15,
+        "thread name {name:?} is longer than 15 bytes"
+    );
+    let (alive, ended) = bounded::<Never>(0);
+    let reported = name.clone();
+    let join = Builder::new()
+        .name(name.clone())
+        .stack_size(stack)
+        .spawn(move || {
+            let _alive = alive;
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+                report(Panicked {
+                    thread: reported,
+                    message: panic_message(&*payload),
+                });
+            }
+        })?;
+    Ok(Thread {
+        name,
+        join: Some(join),
+        ended,
+    })
+}
+
+fn report(panicked: Panicked) {
+    log::error!(thread = panicked.thread.as_str(), panic = panicked.message.as_str();
+        "a thread panicked");
+    if let Some(hook) = PANIC_HOOK.get() {
+        hook(&panicked);
+    }
+}
+
+/// The text of a panic's payload.
+pub fn panic_message(payload: &(dyn Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic without text".to_owned()
+    }
+}
+
+impl Thread {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.join.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// For `select!`: disconnects when the thread has ended.
+    pub fn ended(&self) -> &Receiver<Never> {
+        &self.ended
+    }
+
+    /// Waits for the end at most `deadline`; false when the thread still runs, which is then left
+    /// to itself.
+    pub fn join_within(mut self, deadline: Duration) -> bool {
+        let ended =
+            self.ended.recv_timeout(deadline) != Err(crossbeam_channel::RecvTimeoutError::Timeout);
+        let join = self.join.take();
+        if ended && let Some(join) = join {
+            let _ = join.join();
+        }
+        ended
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if let Some(join) = self.join.take() {
+            let _ = join.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stdx::stop::stop;
+
+    const STACK: usize = 64 << 10;
+
+    #[test]
+    fn a_panic_ends_only_its_thread() {
+        let thread = spawn("panics", STACK, || panic!("at the disco")).unwrap();
+        assert!(thread.join_within(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn a_thread_that_does_not_stop_is_left_after_the_deadline() {
+        let (stopper, stop) = stop();
+        let thread = spawn("waits", STACK, move || {
+            let _ = stop.channel().recv();
+        })
+        .unwrap();
+        assert!(!thread.join_within(Duration::from_millis(1)));
+        drop(stopper);
+    }
+}
