@@ -11,3 +11,9 @@ pub mod regex;
 
 // Layer 2.
 pub mod model;
+
+// Layer 3.
+pub mod exposition;
+pub mod net;
+pub mod relabel;
+pub mod watch;

@@ -1,0 +1,117 @@
+//! The body of an answer, unframed and unpacked, into a buffer that may grow only so far.
+
+use super::deadline::Deadline;
+use super::framing::Framing;
+use super::gzip::Unpackers;
+use super::response::Head;
+use super::stream::Stream;
+use super::{BODY_BYTES_MAX, NetError};
+
+/// Reads below this many bytes are not worth a system call.
+const READ_BYTES_MIN: usize = 4 << 10;
+/// What an empty buffer gets; most pages fit.
+const FIRST_BYTES: usize = 16 << 10;
+/// LIMIT: the most that a buffer grows by at once, so that a lie about the length costs no more.
+const GROW_BYTES_MAX: usize = 4 << 20;
+
+/// How the body came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Received {
+    /// Its bytes as they came, without framing.
+    pub wire_bytes: u64,
+    /// It ended where it should, and nothing follows.
+    pub clean: bool,
+}
+
+/// LIMIT: a packed body, which is held in whole; text unpacks to five times as much and more.
+const PACKED_BYTES_MAX: u64 = 32 << 20;
+
+/// Where a body goes, and how far.
+pub(super) struct Sink<'a> {
+    pub body: &'a mut Vec<u8>,
+    /// 0 is none but the room's own.
+    pub limit: u64,
+    pub unpackers: &'a Unpackers,
+}
+
+/// `read` holds the bytes that came behind the head, from `used` on.
+pub(super) fn receive(
+    stream: &mut Stream,
+    head: &mut Head,
+    mut read: Vec<u8>,
+    used: usize,
+    sink: &mut Sink<'_>,
+    deadline: &Deadline,
+) -> Result<Received, NetError> {
+    let limit = match sink.limit {
+        0 => BODY_BYTES_MAX,
+        limit => limit.min(BODY_BYTES_MAX),
+    };
+    sink.body.clear();
+    if head.gzip && !head.framing.is_done() {
+        read.drain(..used.min(read.len()));
+        // NOTE: what can't be packed gains a little.
+        let packed_limit = (limit + limit / 512 + 512).min(PACKED_BYTES_MAX);
+        let received = receive_plain(stream, &mut head.framing, &mut read, packed_limit, deadline)?;
+        sink.unpackers.unpack(&read, sink.body, limit)?;
+        return Ok(received);
+    }
+    sink.body
+        .extend_from_slice(read.get(used..).unwrap_or_default());
+    drop(read);
+    receive_plain(stream, &mut head.framing, sink.body, limit, deadline)
+}
+
+/// `body` holds raw bytes already read.
+fn receive_plain(
+    stream: &mut Stream,
+    framing: &mut Framing,
+    body: &mut Vec<u8>,
+    limit: u64,
+    deadline: &Deadline,
+) -> Result<Received, NetError> {
+    if framing.remaining() >= limit {
+        return Err(NetError::BodyTooBig);
+    }
+    let mut whole = 0;
+    loop {
+        let raw = body.get_mut(whole..).unwrap_or_default();
+        let fresh = raw.len();
+        let unframed = framing.unframe(raw)?;
+        whole += unframed.kept;
+        body.truncate(whole);
+        if whole as u64 >= limit {
+            return Err(NetError::BodyTooBig);
+        }
+        if framing.is_done() {
+            return Ok(Received {
+                wire_bytes: whole as u64,
+                clean: unframed.used == fresh,
+            });
+        }
+        make_room(body, framing.remaining(), limit);
+        if stream.recv_into(body, deadline)? == 0 {
+            if !framing.may_end() {
+                return Err(NetError::UnexpectedEof);
+            }
+            return Ok(Received {
+                wire_bytes: whole as u64,
+                clean: false,
+            });
+        }
+    }
+}
+
+fn make_room(body: &mut Vec<u8>, sure: u64, limit: u64) {
+    let spare = body.capacity() - body.len();
+    let sure = usize::try_from(sure).unwrap_or(GROW_BYTES_MAX);
+    if spare >= READ_BYTES_MIN.max(sure.min(FIRST_BYTES)) {
+        return;
+    }
+    let wanted = sure.max(body.len() / 2);
+    let wanted = wanted.clamp(FIRST_BYTES, GROW_BYTES_MAX);
+    // NOTE: one read beyond the limit is what finds out that it is passed.
+    let allowed = limit.saturating_sub(body.len() as u64) + READ_BYTES_MIN as u64;
+    let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
+    body.reserve_exact(wanted.min(allowed));
+}

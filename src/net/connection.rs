@@ -1,0 +1,333 @@
+//! One scrape loop's connection to its target: kept alive, made anew when it must be.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+
+use super::deadline::{Canceller, Deadline};
+use super::response::Head;
+use super::stream::Stream;
+use super::target_url::TargetUrl;
+use super::{Client, Fetch, NetError, ScrapeRequest, ScrapeResponse, body};
+
+/// An idle connection is used again until then, as Prometheus has it.
+const IDLE_MAX: Duration = Duration::from_secs(5 * 60);
+/// As Go's client has it.
+pub(super) const REDIRECTS_MAX: usize = 10;
+/// LIMIT: of the body of an answer that nobody wants, so much is read to keep the connection.
+const UNWANTED_BYTES_MAX: u64 = 64 << 10;
+/// What the first read of an answer may bring; it holds the head and the start of the body.
+const READ_BYTES: usize = 8 << 10;
+
+/// Owned by one loop; makes its [`Canceller`]s for others.
+#[derive(Debug)]
+pub struct Connection {
+    client: Client,
+    cancel: Canceller,
+    live: Option<Live>,
+    /// The request as it is sent; kept for its memory.
+    out: Vec<u8>,
+}
+
+/// A stream that may serve another request.
+#[derive(Debug)]
+struct Live {
+    stream: Stream,
+    server: TargetUrl,
+    unix_socket: Option<PathBuf>,
+    /// With which it was made: other files mean another connection.
+    tls: Option<Arc<ClientConfig>>,
+    idle_since: Duration,
+}
+
+/// An answer whose body has been read.
+struct Answer {
+    head: Head,
+    wire_bytes: u64,
+}
+
+/// A failed attempt.
+struct Failed {
+    error: NetError,
+    /// The server may not have seen the request: nothing at all came back.
+    unanswered: bool,
+    /// The head was good; Go shows what comes after without the request.
+    in_body: bool,
+}
+
+impl Connection {
+    pub(super) fn new(client: Client, cancel: Canceller) -> Connection {
+        Connection {
+            client,
+            cancel,
+            live: None,
+            out: Vec::new(),
+        }
+    }
+
+    /// Ends the request under way, and refuses new ones.
+    pub fn canceller(&self) -> Canceller {
+        self.cancel.clone()
+    }
+
+    /// Follows redirects to the last answer.
+    fn follow(
+        &mut self,
+        request: &ScrapeRequest,
+        body: &mut Vec<u8>,
+        deadline: &Deadline,
+    ) -> Result<Answer, NetError> {
+        let mut moved: Option<TargetUrl> = None;
+        let mut left_host = false;
+        for _ in 0..=REDIRECTS_MAX {
+            let url = moved.as_ref().unwrap_or(&request.url);
+            let answer = self.authorized(request, url, left_host, body, deadline)?;
+            let Some(location) = redirect(&answer.head).filter(|_| self.client.follows()) else {
+                return Ok(answer);
+            };
+            let next = url
+                .join(location)
+                .map_err(|e| e.of_request(request.method, url.as_str()))?;
+            // NOTE: sticky: credentials that were left behind stay behind on the way back.
+            left_host |= !same_domain(&next.host, &request.url.host);
+            moved = Some(next);
+        }
+        let url = moved.as_ref().unwrap_or(&request.url);
+        Err(NetError::TooManyRedirects.of_request(request.method, url.as_str()))
+    }
+
+    /// One answer, or the second one where the first refused a token that had grown old.
+    fn authorized(
+        &mut self,
+        request: &ScrapeRequest,
+        url: &TargetUrl,
+        left_host: bool,
+        body: &mut Vec<u8>,
+        deadline: &Deadline,
+    ) -> Result<Answer, NetError> {
+        let answer = self.exchange(request, url, left_host, body, deadline)?;
+        if answer.head.status == 401 && !left_host && self.client.credentials().forget_token() {
+            return self.exchange(request, url, left_host, body, deadline);
+        }
+        Ok(answer)
+    }
+
+    /// One request on the living connection, or on a new one.
+    fn exchange(
+        &mut self,
+        request: &ScrapeRequest,
+        url: &TargetUrl,
+        left_host: bool,
+        body: &mut Vec<u8>,
+        deadline: &Deadline,
+    ) -> Result<Answer, NetError> {
+        let in_request = |error: NetError| error.of_request(request.method, url.as_str());
+        self.render(request, url, left_host, deadline)
+            .map_err(in_request)?;
+        let unix_socket = request.unix_socket.as_deref();
+        let kept = self.take_live(url, unix_socket, deadline);
+        if let Some(live) = kept.map_err(in_request)? {
+            match self.attempt(live, request, body, deadline) {
+                Ok(answer) => return Ok(answer),
+                // NOTE: the server closed while the connection was idle; a fresh one decides.
+                Err(failed) if failed.unanswered => {}
+                Err(failed) if failed.in_body => return Err(failed.error),
+                Err(failed) => return Err(in_request(failed.error)),
+            }
+        }
+        let live = self
+            .connect(url, unix_socket, deadline)
+            .map_err(in_request)?;
+        let done = self.attempt(live, request, body, deadline);
+        done.map_err(|failed| {
+            if failed.in_body {
+                failed.error
+            } else {
+                in_request(failed.error)
+            }
+        })
+    }
+
+    fn connect(
+        &self,
+        url: &TargetUrl,
+        unix_socket: Option<&Path>,
+        deadline: &Deadline,
+    ) -> Result<Live, NetError> {
+        let dialed = self.client.dialer().dial(url, unix_socket, deadline)?;
+        Ok(Live {
+            stream: dialed.stream,
+            server: url.clone(),
+            unix_socket: unix_socket.map(Path::to_owned),
+            tls: dialed.tls,
+            idle_since: Duration::ZERO,
+        })
+    }
+
+    /// The living connection, if it leads there and is as it should be.
+    fn take_live(
+        &mut self,
+        url: &TargetUrl,
+        unix_socket: Option<&Path>,
+        deadline: &Deadline,
+    ) -> Result<Option<Live>, NetError> {
+        let Some(mut live) = self.live.take() else {
+            return Ok(None);
+        };
+        let age = self.client.now().saturating_sub(live.idle_since);
+        let fits = live.server.same_server(url)
+            && live.unix_socket.as_deref() == unix_socket
+            && age < IDLE_MAX
+            && live.stream.is_quiet(deadline);
+        if !fits {
+            return Ok(None);
+        }
+        if let Some(tls) = &live.tls
+            && !Arc::ptr_eq(tls, &self.client.dialer().tls.config()?)
+        {
+            return Ok(None);
+        }
+        Ok(Some(live))
+    }
+
+    /// Sends the rendered request and reads the answer; keeps the connection if it may be kept.
+    fn attempt(
+        &mut self,
+        mut live: Live,
+        request: &ScrapeRequest,
+        body: &mut Vec<u8>,
+        deadline: &Deadline,
+    ) -> Result<Answer, Failed> {
+        let before_head = |error: NetError, nothing_read: bool| Failed {
+            unanswered: nothing_read && !matches!(error, NetError::Deadline | NetError::Canceled),
+            in_body: false,
+            error,
+        };
+        let stream = &mut live.stream;
+        let sent = stream.send_all(&self.out, deadline);
+        sent.map_err(|error| before_head(error, true))?;
+        let waited = stream.wait_readable(deadline);
+        waited.map_err(|error| before_head(error, true))?;
+        let mut read = Vec::with_capacity(READ_BYTES);
+        let received = Head::receive(stream, &mut read, deadline);
+        let (mut head, used) = received.map_err(|error| before_head(error, read.is_empty()))?;
+        let wanted = head.status == 200;
+        let limit = match request.body_limit {
+            _ if !wanted => UNWANTED_BYTES_MAX,
+            limit => limit,
+        };
+        let mut sink = body::Sink {
+            body,
+            limit,
+            unpackers: self.client.unpackers(),
+        };
+        let result = body::receive(stream, &mut head, read, used, &mut sink, deadline);
+        let received = match result {
+            Ok(received) => received,
+            Err(error @ (NetError::Canceled | NetError::Deadline)) => return Err(in_body(error)),
+            // NOTE: the status says more than a body that nobody wants.
+            Err(_) if !wanted => body::Received {
+                wire_bytes: 0,
+                clean: false,
+            },
+            Err(error) => return Err(in_body(error)),
+        };
+        if head.keep_alive && received.clean {
+            live.idle_since = self.client.now();
+            self.live = Some(live);
+        }
+        Ok(Answer {
+            head,
+            wire_bytes: received.wire_bytes,
+        })
+    }
+
+    fn render(
+        &mut self,
+        request: &ScrapeRequest,
+        url: &TargetUrl,
+        left_host: bool,
+        deadline: &Deadline,
+    ) -> Result<(), NetError> {
+        deadline.remaining()?;
+        let out = &mut self.out;
+        out.clear();
+        out.extend_from_slice(request.method.as_bytes());
+        out.push(b' ');
+        let proxies = &self.client.dialer().proxies;
+        let proxy = match &request.unix_socket {
+            None if !url.https => proxies.choose(url),
+            _ => None,
+        };
+        if proxy.is_some() {
+            out.extend_from_slice(b"http://");
+            out.extend_from_slice(url.authority.as_bytes());
+        }
+        out.extend_from_slice(url.path.as_bytes());
+        out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+        out.extend_from_slice(url.authority.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        if let Some(value) = proxy.and_then(|proxy| proxy.authorization.as_ref()) {
+            out.extend_from_slice(b"Proxy-Authorization: ");
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(&request.header_lines);
+        let encoding = if request.gzip { "gzip" } else { "identity" };
+        out.extend_from_slice(b"Accept-Encoding: ");
+        out.extend_from_slice(encoding.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        if !left_host {
+            self.client.credentials().push(out, url, deadline)?;
+        }
+        if request.method != "GET" {
+            let line = format!("Content-Length: {}\r\n", request.payload.len());
+            out.extend_from_slice(line.as_bytes());
+        }
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&request.payload);
+        Ok(())
+    }
+}
+
+impl Fetch for Connection {
+    fn get(
+        &mut self,
+        request: &ScrapeRequest,
+        body: &mut Vec<u8>,
+    ) -> Result<ScrapeResponse, NetError> {
+        body.clear();
+        let deadline = self.client.deadline(request.timeout, &self.cancel);
+        let answer = self.follow(request, body, &deadline)?;
+        Ok(ScrapeResponse {
+            status: answer.head.status,
+            reason: answer.head.reason,
+            content_type: answer.head.content_type,
+            bytes_read: answer.wire_bytes,
+        })
+    }
+}
+
+fn in_body(error: NetError) -> Failed {
+    Failed {
+        error,
+        unanswered: false,
+        in_body: true,
+    }
+}
+
+fn redirect(head: &Head) -> Option<&str> {
+    match head.status {
+        301 | 302 | 303 | 307 | 308 => head.location.as_deref(),
+        _ => None,
+    }
+}
+
+/// Whether what belongs to `origin` may be told to `host`: the same name, or one below it.
+pub(super) fn same_domain(host: &str, origin: &str) -> bool {
+    let is_name = origin.parse::<std::net::IpAddr>().is_err();
+    let below = host.strip_suffix(origin).is_some_and(|h| h.ends_with('.'));
+    host == origin || (is_name && below)
+}

@@ -1,0 +1,320 @@
+//! Requests whose cost does not matter, over `ureq`: discovery, remote write, alerts.
+//!
+//! `ureq` does the HTTP; connecting is this room's own ([`Dialer`]), and so are redirects, proxies
+//! and credentials, so that all requests of a client obey the same settings in the same way.
+
+use std::error::Error;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::config::Config;
+use ureq::http::{Request, Response};
+use ureq::{Agent, Body, BodyReader};
+
+use super::connection::{REDIRECTS_MAX, same_domain};
+use super::deadline::{Canceller, Deadline};
+use super::dial::Dialer;
+use super::request::push_header;
+use super::target_url::TargetUrl;
+use super::wire::{Dial, NoNames};
+use super::{Client, FetchRequest, Fetched, NetError};
+
+/// LIMIT: heads that ureq reads must fit; as for scrapes.
+pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
+const OUTPUT_BUFFER_BYTES: usize = 4 << 10;
+/// LIMIT: idle connections of one client; discovery and senders talk to a few servers each.
+const IDLE_CONNECTIONS_MAX: usize = 16;
+const IDLE_MAX: Duration = Duration::from_secs(5 * 60);
+/// LIMIT: stands for "no timeout", which nothing here has.
+pub(super) const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+const USER_AGENT: &str = concat!("Ferula/", env!("CARGO_PKG_VERSION"));
+
+#[derive(Debug)]
+pub(super) struct Fetcher {
+    agent: Agent,
+    cancel: Canceller,
+    dialer: Arc<Dialer>,
+}
+
+/// An answer whose body comes as it is read.
+pub struct FetchStream {
+    pub status: u16,
+    pub reason: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    body: BodyReader<'static>,
+}
+
+impl std::fmt::Debug for FetchStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FetchStream({})", self.status)
+    }
+}
+
+impl FetchStream {
+    /// Appends what has come; 0 at the end.
+    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, NetError> {
+        self.body.read(into).map_err(from_io)
+    }
+}
+
+impl Fetcher {
+    pub fn new(dialer: &Arc<Dialer>) -> Fetcher {
+        let cancel = Canceller::new();
+        let config = Config::builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(USER_AGENT)
+            .input_buffer_size(HEAD_BYTES_MAX)
+            .output_buffer_size(OUTPUT_BUFFER_BYTES)
+            .max_response_header_size(HEAD_BYTES_MAX)
+            .max_idle_connections(IDLE_CONNECTIONS_MAX)
+            .max_idle_connections_per_host(IDLE_CONNECTIONS_MAX)
+            .max_idle_age(IDLE_MAX)
+            .allow_non_standard_methods(true)
+            .build();
+        let connector = Dial {
+            dialer: dialer.clone(),
+            cancel: cancel.clone(),
+        };
+        Fetcher {
+            agent: Agent::with_parts(config, connector, NoNames),
+            cancel,
+            dialer: dialer.clone(),
+        }
+    }
+
+    pub fn shutdown(&self) {
+        self.cancel.cancel();
+        self.agent.clone().shutdown();
+    }
+
+    pub fn fetch(&self, client: &Client, request: &FetchRequest<'_>) -> Result<Fetched, NetError> {
+        let deadline = client.deadline(request.timeout.min(TIMEOUT_MAX), &self.cancel);
+        let in_request = |error: NetError| error.of_request(request.method, request.url);
+        let answer = self.follow(client, request, &deadline, false)?;
+        let (parts, mut body) = answer.into_parts();
+        let mut content = Vec::new();
+        let allowed = request.body_limit.saturating_add(1);
+        let read = body.as_reader().take(allowed).read_to_end(&mut content);
+        read.map_err(|error| in_request(self.told(from_io(error))))?;
+        if content.len() as u64 > request.body_limit {
+            return Err(in_request(NetError::BodyTooBig));
+        }
+        Ok(Fetched {
+            status: parts.status.as_u16(),
+            reason: reason(parts.status),
+            headers: headers(&parts.headers),
+            body: content,
+        })
+    }
+
+    pub fn stream(
+        &self,
+        client: &Client,
+        request: &FetchRequest<'_>,
+    ) -> Result<FetchStream, NetError> {
+        let deadline = client.deadline(request.timeout.min(TIMEOUT_MAX), &self.cancel);
+        let answer = self.follow(client, request, &deadline, true)?;
+        let (parts, body) = answer.into_parts();
+        Ok(FetchStream {
+            status: parts.status.as_u16(),
+            reason: reason(parts.status),
+            headers: headers(&parts.headers),
+            body: body.into_reader(),
+        })
+    }
+
+    fn follow(
+        &self,
+        client: &Client,
+        request: &FetchRequest<'_>,
+        deadline: &Deadline,
+        streaming: bool,
+    ) -> Result<Response<Body>, NetError> {
+        let origin = TargetUrl::parse(request.url)?;
+        let mut step = Step {
+            url: origin.clone(),
+            method: request.method,
+            body: request.body,
+            left_host: false,
+        };
+        for _ in 0..=REDIRECTS_MAX {
+            let in_request = |error: NetError| error.of_request(step.method, step.url.as_str());
+            let answer = self
+                .authorized(client, request, &step, deadline, streaming)
+                .map_err(in_request)?;
+            let Some(location) = redirect(&answer).filter(|_| client.follows()) else {
+                return Ok(answer);
+            };
+            let next = step.url.join(location).map_err(in_request)?;
+            step.left_host |= !same_domain(&next.host, &origin.host);
+            step.url = next;
+            let status = answer.status().as_u16();
+            if matches!(status, 301..=303) && !matches!(step.method, "GET" | "HEAD") {
+                (step.method, step.body) = ("GET", None);
+            }
+        }
+        Err(NetError::TooManyRedirects.of_request(step.method, step.url.as_str()))
+    }
+
+    fn authorized(
+        &self,
+        client: &Client,
+        request: &FetchRequest<'_>,
+        step: &Step<'_>,
+        deadline: &Deadline,
+        streaming: bool,
+    ) -> Result<Response<Body>, NetError> {
+        let answer = self.once(client, request, step, deadline, streaming)?;
+        let refused = answer.status().as_u16() == 401 && !step.left_host;
+        if refused && client.credentials().forget_token() {
+            return self.once(client, request, step, deadline, streaming);
+        }
+        Ok(answer)
+    }
+
+    /// One request; a second time when a kept connection may have gone stale under it.
+    fn once(
+        &self,
+        client: &Client,
+        request: &FetchRequest<'_>,
+        step: &Step<'_>,
+        deadline: &Deadline,
+        streaming: bool,
+    ) -> Result<Response<Body>, NetError> {
+        let mut lines = Vec::new();
+        for (name, value) in request.headers {
+            push_header(&mut lines, name, value)?;
+        }
+        if !step.left_host {
+            client.credentials().push(&mut lines, &step.url, deadline)?;
+        }
+        let proxy = self.dialer.proxies.choose(&step.url);
+        if let Some(proxy) = proxy.filter(|_| !step.url.https)
+            && let Some(value) = &proxy.authorization
+        {
+            push_header(&mut lines, "Proxy-Authorization", value)?;
+        }
+        let attempt = || {
+            let result = self.run(&lines, step, deadline.remaining()?, streaming);
+            result.map_err(|error| self.told(from_ureq(error)))
+        };
+        let idempotent = matches!(step.method, "GET" | "HEAD");
+        match attempt() {
+            Err(NetError::Eof | NetError::Socket { .. }) if idempotent => attempt(),
+            other => other,
+        }
+    }
+
+    fn run(
+        &self,
+        lines: &[u8],
+        step: &Step<'_>,
+        left: Duration,
+        streaming: bool,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let mut builder = Request::builder()
+            .method(step.method)
+            .uri(wire_url(&step.url));
+        for line in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            let colon = line.iter().position(|b| *b == b':').unwrap_or(line.len());
+            let (name, value) = line.split_at(colon);
+            let value = value.get(1..).unwrap_or_default().trim_ascii();
+            builder = builder.header(name, value);
+        }
+        match step.body {
+            Some(body) => self.configured(builder.body(body)?, left, streaming),
+            None => self.configured(builder.body(())?, left, streaming),
+        }
+    }
+
+    fn configured<B: ureq::AsSendBody>(
+        &self,
+        request: Request<B>,
+        left: Duration,
+        streaming: bool,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let config = self.agent.configure_request(request);
+        let request = if streaming {
+            config
+                .timeout_connect(Some(left))
+                .timeout_recv_response(Some(left))
+                .timeout_per_read(Some(left))
+                .build()
+        } else {
+            config.timeout_global(Some(left)).build()
+        };
+        self.agent.run(request)
+    }
+
+    /// What was cancelled fails in many ways; it is told in one.
+    fn told(&self, error: NetError) -> NetError {
+        if self.cancel.is_canceled() {
+            NetError::Canceled
+        } else {
+            error
+        }
+    }
+}
+
+/// One of a chain of redirected requests.
+struct Step<'a> {
+    url: TargetUrl,
+    method: &'a str,
+    body: Option<&'a [u8]>,
+    left_host: bool,
+}
+
+/// Without the user, whom ureq would make credentials of, and without the fragment.
+fn wire_url(url: &TargetUrl) -> String {
+    let scheme = if url.https { "https" } else { "http" };
+    format!("{scheme}://{}{}", url.authority, url.path)
+}
+
+fn redirect(answer: &Response<Body>) -> Option<&str> {
+    match answer.status().as_u16() {
+        301 | 302 | 303 | 307 | 308 => answer.headers().get("location")?.to_str().ok(),
+        _ => None,
+    }
+}
+
+fn reason(status: ureq::http::StatusCode) -> String {
+    status.canonical_reason().unwrap_or("").to_owned()
+}
+
+fn headers(map: &ureq::http::HeaderMap) -> Vec<(String, String)> {
+    let pair = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        (name.as_str().to_owned(), value)
+    };
+    map.iter().map(pair).collect()
+}
+
+/// Our errors come back out of ureq's as they went in.
+fn from_ureq(error: ureq::Error) -> NetError {
+    match error {
+        ureq::Error::Timeout(_) => NetError::Deadline,
+        ureq::Error::Io(error) => from_io(error),
+        ureq::Error::Other(error) => match error.downcast::<NetError>() {
+            Ok(error) => *error,
+            Err(other) => NetError::Protocol(other.to_string()),
+        },
+        other => NetError::Protocol(other.to_string()),
+    }
+}
+
+fn from_io(error: io::Error) -> NetError {
+    let kind = error.kind();
+    let reason = super::error::reason(&error);
+    let inner = error.into_inner().map(<dyn Error + Send + Sync>::downcast);
+    match (inner, kind) {
+        (Some(Ok(ureq)), _) => from_ureq(*ureq),
+        (_, io::ErrorKind::UnexpectedEof) => NetError::Eof,
+        (_, io::ErrorKind::NotConnected) => NetError::Canceled,
+        _ => NetError::Body(reason),
+    }
+}

@@ -1,0 +1,61 @@
+//! The only room that knows the HTTP clients.
+//!
+//! Scrapes go over a small HTTP/1.1 of its own ([`Connection`]) on a socket that reads straight
+//! into the caller's buffer; everything else (discovery, tokens, remote write) over `ureq`
+//! ([`Client::fetch`]). Both share one way to connect: resolve, dial, proxy, TLS. Owns the
+//! `resolve-N` threads. **Invariant:** its settings are plain values; it knows no configuration
+//! file and nothing of what it carries.
+
+mod settings;
+
+mod body;
+mod client;
+mod connection;
+mod fetch;
+mod framing;
+mod gzip;
+mod request;
+mod response;
+mod wire;
+
+mod auth;
+mod oauth2;
+mod watched_file;
+
+mod dial;
+mod proxy;
+mod resolver;
+mod socket;
+mod stream;
+mod target_url;
+mod tls;
+mod tls_error;
+mod tls_verify;
+
+mod counters;
+mod deadline;
+mod env;
+mod error;
+
+#[cfg(test)]
+mod tests;
+
+pub use client::{Client, FetchRequest, Fetched};
+pub use connection::Connection;
+pub use deadline::Canceller;
+pub use env::Env;
+pub use error::NetError;
+pub use fetch::FetchStream;
+pub use request::{Fetch, ScrapeRequest, ScrapeResponse};
+pub use settings::{
+    Authorization, BasicAuth, ClientSettings, HeaderSettings, OAuth2, ProxySettings, Secret,
+    SecretSource, TlsSettings, TlsVersion,
+};
+
+/// The largest body, unpacked, of a request without a limit of its own. LIMIT: no exporter comes
+/// near, and a small machine that holds one such page still lives.
+pub const BODY_BYTES_MAX: u64 = if cfg!(target_pointer_width = "32") {
+    64 << 20
+} else {
+    256 << 20
+};

@@ -1,0 +1,222 @@
+//! Tokens by the client credentials grant (RFC 6749, section 4.4), kept until shortly before they
+//! end. One request fetches, the others wait for it, each by its own deadline. Asked for over a
+//! [`Connection`] of the moment, because the request that needs it runs on a small stack and must
+//! be cancellable.
+
+use std::fmt;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+use url::form_urlencoded::{Serializer, byte_serialize};
+
+use super::auth::basic;
+use super::deadline::Deadline;
+use super::watched_file::Source;
+use super::{
+    Client, ClientSettings, Connection, Env, Fetch, NetError, OAuth2, ScrapeRequest, ScrapeResponse,
+};
+
+/// A token is renewed so long before its end, as in Go.
+const LEEWAY: Duration = Duration::from_secs(10);
+/// LIMIT: an answer with a token in it.
+const TOKEN_BYTES_MAX: u64 = 1 << 20;
+/// LIMIT: how long a waiting request may not notice that it was cancelled.
+const WAIT_SLICE: Duration = Duration::from_millis(100);
+
+pub(super) struct TokenSource {
+    settings: OAuth2,
+    secret: Option<Source>,
+    client: Client,
+    env: Env,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    token: Option<Token>,
+    fetching: bool,
+    /// Set once the server has refused credentials in the header and taken them in the form.
+    in_form: bool,
+}
+
+struct Token {
+    /// The value of `Authorization`.
+    header: String,
+    until: Option<Duration>,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: String,
+    #[serde(default)]
+    token_type: String,
+    expires_in: Option<serde_json::Value>,
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenSource")
+    }
+}
+
+impl TokenSource {
+    pub fn new(settings: &OAuth2, name: &str, env: &Env) -> Result<TokenSource, NetError> {
+        let client = ClientSettings {
+            tls: settings.tls.clone(),
+            proxy: settings.proxy.clone(),
+            follow_redirects: false,
+            ..ClientSettings::default()
+        };
+        let secret = settings.client_secret.as_ref();
+        Ok(TokenSource {
+            secret: secret.map(|s| Source::new(s, "oauth2 client secret")),
+            client: Client::new_lenient(&client, name, env)?,
+            settings: settings.clone(),
+            env: env.clone(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        })
+    }
+
+    pub fn check(&self) -> Result<(), NetError> {
+        self.secret()?;
+        self.client.check()
+    }
+
+    /// `Bearer …`, fetched if there is none that holds.
+    pub fn header(&self, deadline: &Deadline) -> Result<String, NetError> {
+        let mut state = self.lock();
+        loop {
+            let now = self.env.clock.mono();
+            if let Some(token) = &state.token
+                && token.until.is_none_or(|until| now < until)
+            {
+                return Ok(token.header.clone());
+            }
+            if !state.fetching {
+                break;
+            }
+            let slice = deadline.remaining()?.min(WAIT_SLICE);
+            let waited = self.changed.wait_timeout(state, slice);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.fetching = true;
+        let in_form = state.in_form;
+        drop(state);
+        // NOTE: clears the flag on every way out, a panic included.
+        let _done = Done(self);
+        let token = self.fetch(in_form, deadline)?;
+        let header = token.header.clone();
+        self.lock().token = Some(token);
+        Ok(header)
+    }
+
+    pub fn forget(&self) -> bool {
+        self.lock().token.take().is_some()
+    }
+
+    fn fetch(&self, in_form: bool, deadline: &Deadline) -> Result<Token, NetError> {
+        let mut body = Vec::new();
+        let mut answer = self.ask(in_form, &mut body, deadline)?;
+        if answer.status / 100 == 4 && !in_form {
+            // NOTE: servers that know the one way only refuse the other; Go tries both too.
+            let second = self.ask(true, &mut body, deadline)?;
+            if second.status / 100 == 2 {
+                self.lock().in_form = true;
+                answer = second;
+            }
+        }
+        if answer.status / 100 != 2 {
+            let text = format!("cannot fetch token: {} {}", answer.status, answer.reason);
+            return Err(NetError::OAuth2(text));
+        }
+        self.parse(&body)
+    }
+
+    fn ask(
+        &self,
+        in_form: bool,
+        body: &mut Vec<u8>,
+        deadline: &Deadline,
+    ) -> Result<ScrapeResponse, NetError> {
+        let secret = self.secret()?;
+        let mut form = Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials");
+        if !self.settings.scopes.is_empty() {
+            form.append_pair("scope", &self.settings.scopes.join(" "));
+        }
+        for (name, value) in &self.settings.endpoint_params {
+            form.append_pair(name, value);
+        }
+        if in_form {
+            form.append_pair("client_id", &self.settings.client_id);
+            form.append_pair("client_secret", &secret);
+        }
+        let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+        let auth = basic(&encoded(&self.settings.client_id), &encoded(&secret));
+        let mut headers = vec![("Content-Type", "application/x-www-form-urlencoded")];
+        if !in_form {
+            headers.push(("Authorization", &auth));
+        }
+        let request = ScrapeRequest::new(&self.settings.token_url, &headers)?
+            .post(form.finish().into_bytes())
+            .timeout(deadline.remaining()?)
+            .body_limit(TOKEN_BYTES_MAX);
+        let cancel = deadline.canceller().clone();
+        Connection::new(self.client.clone(), cancel).get(&request, body)
+    }
+
+    fn parse(&self, body: &[u8]) -> Result<Token, NetError> {
+        let wrong = |what: &str| NetError::OAuth2(format!("cannot parse token: {what}"));
+        let parsed: TokenAnswer =
+            serde_json::from_slice(body).map_err(|_| wrong("not JSON with an access_token"))?;
+        if parsed.access_token.is_empty() {
+            return Err(NetError::OAuth2(
+                "server response missing access_token".to_owned(),
+            ));
+        }
+        // NOTE: some servers write the number as a text.
+        let seconds = parsed.expires_in.as_ref().and_then(|value| match value {
+            serde_json::Value::String(text) => text.parse().ok(),
+            value => value.as_u64(),
+        });
+        let lasts = seconds.filter(|s| *s > 0).map(Duration::from_secs);
+        let now = self.env.clock.mono();
+        Ok(Token {
+            header: format!("{} {}", kind(&parsed.token_type), parsed.access_token),
+            until: lasts.map(|lasts| now.saturating_add(lasts.saturating_sub(LEEWAY))),
+        })
+    }
+
+    fn secret(&self) -> Result<std::sync::Arc<str>, NetError> {
+        match &self.secret {
+            Some(source) => source.text(),
+            None => Ok("".into()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // NOTE: each change is one step; a panic leaves no half of one behind.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Done<'a>(&'a TokenSource);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.lock().fetching = false;
+        self.0.changed.notify_all();
+    }
+}
+
+fn kind(token_type: &str) -> &str {
+    match token_type {
+        text if text.is_empty() || text.eq_ignore_ascii_case("bearer") => "Bearer",
+        text if text.eq_ignore_ascii_case("mac") => "MAC",
+        text if text.eq_ignore_ascii_case("basic") => "Basic",
+        text => text,
+    }
+}

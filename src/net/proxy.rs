@@ -1,0 +1,309 @@
+//! Which proxy a URL goes through, by Go's rules.
+
+use std::net::IpAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::target_url::{TargetUrl, host_port};
+use super::{NetError, ProxySettings};
+
+/// What the settings, or the environment, say.
+#[derive(Debug)]
+pub(super) enum ProxyRules {
+    Direct,
+    /// Without `no_proxy` everything goes through it, this machine's own addresses too.
+    Always(Box<Proxy>),
+    BySchemeAndHost {
+        http: Option<Box<Proxy>>,
+        https: Option<Box<Proxy>>,
+        except: NoProxy,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Proxy {
+    pub url: TargetUrl,
+    /// The value of `Proxy-Authorization`.
+    pub authorization: Option<String>,
+}
+
+/// A parsed `no_proxy` list.
+#[derive(Debug, Default)]
+pub(super) struct NoProxy {
+    everything: bool,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+enum Rule {
+    Net(IpAddr, u32),
+    Ip(IpAddr, Option<u16>),
+    /// `suffix` begins with a dot; `itself` tells whether the name without it matches too.
+    Domain {
+        suffix: String,
+        itself: bool,
+        port: Option<u16>,
+    },
+}
+
+type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl ProxyRules {
+    pub fn new(settings: &ProxySettings) -> Result<ProxyRules, NetError> {
+        ProxyRules::with_environment(settings, &|name| std::env::var(name).ok())
+    }
+
+    fn with_environment(
+        settings: &ProxySettings,
+        environment: Environment<'_>,
+    ) -> Result<ProxyRules, NetError> {
+        if settings.from_environment {
+            return from_environment(environment);
+        }
+        let Some(url) = settings.url.as_deref().filter(|url| !url.is_empty()) else {
+            return Ok(ProxyRules::Direct);
+        };
+        let proxy = Proxy::parse(url)?;
+        Ok(match settings.no_proxy.as_deref() {
+            None | Some("") => ProxyRules::Always(Box::new(proxy)),
+            Some(list) => ProxyRules::BySchemeAndHost {
+                http: Some(Box::new(proxy.clone())),
+                https: Some(Box::new(proxy)),
+                except: NoProxy::parse(list),
+            },
+        })
+    }
+
+    pub fn choose(&self, url: &TargetUrl) -> Option<&Proxy> {
+        match self {
+            ProxyRules::Direct => None,
+            ProxyRules::Always(proxy) => Some(proxy),
+            ProxyRules::BySchemeAndHost {
+                http,
+                https,
+                except,
+            } => {
+                let proxy = if url.https { https } else { http }.as_deref()?;
+                (!except.matches(&url.host, url.port)).then_some(proxy)
+            }
+        }
+    }
+}
+
+fn from_environment(environment: Environment<'_>) -> Result<ProxyRules, NetError> {
+    let read = |upper: &str, lower: &str| {
+        let set = |name| environment(name).filter(|value| !value.is_empty());
+        set(upper).or_else(|| set(lower))
+    };
+    let proxy = |url: Option<String>| match url {
+        None => Ok(None),
+        Some(url) if url.contains("://") => Proxy::parse(&url).map(|p| Some(Box::new(p))),
+        Some(url) => Proxy::parse(&format!("http://{url}")).map(|p| Some(Box::new(p))),
+    };
+    Ok(ProxyRules::BySchemeAndHost {
+        http: proxy(read("HTTP_PROXY", "http_proxy"))?,
+        https: proxy(read("HTTPS_PROXY", "https_proxy"))?,
+        except: NoProxy::parse(&read("NO_PROXY", "no_proxy").unwrap_or_default()),
+    })
+}
+
+impl Proxy {
+    fn parse(text: &str) -> Result<Proxy, NetError> {
+        if let Some((scheme, _)) = text.split_once("://")
+            && scheme.starts_with("socks5")
+        {
+            let text = "proxy_url: socks5 is not supported; use an http or https proxy";
+            return Err(NetError::Settings(text.to_owned()));
+        }
+        // NOTE: the error names no URL, which may hold a password.
+        let url = TargetUrl::parse(text).map_err(|_| {
+            NetError::Settings("proxy_url: not an http or https URL with a host".to_owned())
+        })?;
+        let authorization = url.user.as_ref().map(|(user, password)| {
+            format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+        });
+        Ok(Proxy { url, authorization })
+    }
+}
+
+impl NoProxy {
+    fn parse(list: &str) -> NoProxy {
+        let mut parsed = NoProxy::default();
+        for entry in list.split(',') {
+            let entry = entry.trim().to_lowercase();
+            if entry == "*" {
+                parsed.everything = true;
+            } else if !entry.is_empty() {
+                parsed.rules.extend(rule(&entry));
+            }
+        }
+        parsed
+    }
+
+    fn matches(&self, host: &str, port: u16) -> bool {
+        let host = host.trim_end_matches('.');
+        let address: Option<IpAddr> = host.parse().ok();
+        if self.everything || host == "localhost" || address.is_some_and(|a| a.is_loopback()) {
+            return true;
+        }
+        let port_fits = |wanted: Option<u16>| wanted.is_none_or(|wanted| wanted == port);
+        self.rules.iter().any(|rule| match rule {
+            Rule::Net(net, bits) => address.is_some_and(|a| in_net(a, *net, *bits)),
+            Rule::Ip(ip, wanted) => address == Some(*ip) && port_fits(*wanted),
+            Rule::Domain {
+                suffix,
+                itself,
+                port,
+            } => {
+                let fits = host.ends_with(suffix.as_str())
+                    || (*itself && suffix.strip_prefix('.') == Some(host));
+                fits && port_fits(*port)
+            }
+        })
+    }
+}
+
+fn rule(entry: &str) -> Option<Rule> {
+    if let Some((net, bits)) = entry.split_once('/') {
+        return Some(Rule::Net(net.parse().ok()?, bits.parse().ok()?));
+    }
+    if let Ok(ip) = entry.trim_matches(['[', ']']).parse() {
+        return Some(Rule::Ip(ip, None));
+    }
+    let (host, port) = match entry.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port.parse().ok()?)),
+        None => (entry, None),
+    };
+    if host.is_empty() {
+        return None;
+    }
+    if let Ok(ip) = host.trim_matches(['[', ']']).parse() {
+        return Some(Rule::Ip(ip, port));
+    }
+    let host = host
+        .strip_prefix('*')
+        .filter(|h| h.starts_with('.'))
+        .unwrap_or(host);
+    let itself = !host.starts_with('.');
+    Some(Rule::Domain {
+        suffix: if itself {
+            format!(".{host}")
+        } else {
+            host.to_owned()
+        },
+        itself,
+        port,
+    })
+}
+
+fn in_net(address: IpAddr, net: IpAddr, bits: u32) -> bool {
+    let masked = |value: u128, width: u32| match width.checked_sub(bits) {
+        Some(drop) => value.checked_shr(drop).unwrap_or(0),
+        None => value,
+    };
+    match (address.to_canonical(), net) {
+        (IpAddr::V4(a), IpAddr::V4(n)) => {
+            masked(a.to_bits().into(), 32) == masked(n.to_bits().into(), 32)
+        }
+        (IpAddr::V6(a), IpAddr::V6(n)) => masked(a.to_bits(), 128) == masked(n.to_bits(), 128),
+        _ => false,
+    }
+}
+
+/// What opens a tunnel to `target`; `headers` are ready lines.
+pub(super) fn connect_request(target: &TargetUrl, proxy: &Proxy, headers: &[u8]) -> Vec<u8> {
+    let to = host_port(&target.host, target.port);
+    let mut request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes();
+    if let Some(authorization) = &proxy.authorization {
+        request.extend_from_slice(format!("Proxy-Authorization: {authorization}\r\n").as_bytes());
+    }
+    request.extend_from_slice(headers);
+    request.extend_from_slice(b"\r\n");
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(list: &str, target: &str, direct: bool) {
+        let settings = ProxySettings {
+            url: Some("http://proxy:3128".into()),
+            no_proxy: Some(list.into()),
+            ..ProxySettings::default()
+        };
+        let rules = ProxyRules::new(&settings).unwrap();
+        let url = TargetUrl::parse(target).unwrap();
+        assert_eq!(rules.choose(&url).is_none(), direct, "{list} {target}");
+    }
+
+    #[test]
+    fn no_proxy_as_in_go() {
+        check("example.com", "http://example.com/", true);
+        check("example.com", "http://a.example.com/", true);
+        check("example.com", "http://badexample.com/", false);
+        check(".example.com", "http://example.com/", false);
+        check("*.example.com", "http://a.example.com/", true);
+        check("example.com:81", "http://example.com/", false);
+        check("example.com:80", "http://example.com/", true);
+        check("10.0.0.0/8", "http://10.2.3.4/", true);
+        check("10.0.0.0/8", "http://11.2.3.4/", false);
+        check("fd00::/8", "http://[fd12::1]/", true);
+        check("0.0.0.0/0", "http://8.8.8.8/", true);
+        check("10.0.0.1", "http://10.0.0.1:99/", true);
+        check("10.0.0.1:99", "http://10.0.0.1:98/", false);
+        check(" a.b , c.d ", "http://c.d/", true);
+        check("*", "https://x/", true);
+        check("x", "http://localhost/", true);
+        check("x", "http://127.0.0.1/", true);
+        check("x", "http://[::1]/", true);
+        check("x", "http://192.0.2.1/", false);
+    }
+
+    #[test]
+    fn without_exceptions_everything_goes_through() {
+        let settings = ProxySettings {
+            url: Some("http://u:p@proxy:3128".into()),
+            ..ProxySettings::default()
+        };
+        let rules = ProxyRules::new(&settings).unwrap();
+        let url = TargetUrl::parse("http://localhost/").unwrap();
+        let proxy = rules.choose(&url).unwrap();
+        assert_eq!(proxy.authorization.as_deref(), Some("Basic dTpw"));
+    }
+
+    #[test]
+    fn the_environment_chooses_by_scheme() {
+        let environment = |name: &str| match name {
+            "HTTP_PROXY" => Some("plain:1".to_owned()),
+            "https_proxy" => Some("http://secure:2".to_owned()),
+            "NO_PROXY" => Some("direct".to_owned()),
+            _ => None,
+        };
+        let settings = ProxySettings {
+            from_environment: true,
+            ..ProxySettings::default()
+        };
+        let rules = ProxyRules::with_environment(&settings, &environment).unwrap();
+        let through = |url: &str| {
+            let url = TargetUrl::parse(url).unwrap();
+            let proxy = rules.choose(&url)?;
+            Some(host_port(&proxy.url.host, proxy.url.port))
+        };
+        assert_eq!(through("http://a/"), Some("plain:1".into()));
+        assert_eq!(through("https://a/"), Some("secure:2".into()));
+        assert_eq!(through("https://direct/"), None);
+        assert_eq!(through("http://localhost/"), None);
+    }
+
+    #[test]
+    fn socks_is_refused() {
+        let settings = ProxySettings {
+            url: Some("socks5://p:1".into()),
+            ..ProxySettings::default()
+        };
+        let error = ProxyRules::new(&settings).unwrap_err();
+        assert!(error.to_string().contains("socks5 is not supported"));
+    }
+}

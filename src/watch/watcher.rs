@@ -1,0 +1,413 @@
+//! The thread `watch`: it turns hints of the kernel and passing time into bells.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+
+use super::hints::{MakeKernel, Metrics, Shared, kernel, lock};
+use super::schedule::Schedule;
+use super::spots::{Spots, spots};
+use crate::metrics::Registry;
+use crate::stdx::clock::Clock;
+use crate::stdx::limits::THREAD_STACK;
+use crate::stdx::stop::{Stop, StopSender, stop};
+use crate::stdx::thread::{Thread, spawn};
+
+/// Commands that wait. LIMIT: one a subscriber at a time, and there are about as many subscribers
+/// as file providers and TLS clients; when it is full they wait, at most `COMMAND_WAIT`.
+const COMMANDS: usize = 64;
+
+/// LIMIT: a thread that hangs in a dead network file system must not hold up its subscribers.
+const COMMAND_WAIT: Duration = Duration::from_secs(5);
+
+/// LIMIT: what a thread that hangs in a dead network file system may hold up the end.
+const JOIN_WAIT: Duration = Duration::from_secs(2);
+
+/// How often a look is taken again at once because paths changed under it. LIMIT: paths that change
+/// faster are looked at again after the settle time.
+const LOOKS_MAX: usize = 4;
+
+/// What to watch, and when to tell.
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    /// Files, existing or not; the last component may be a pattern.
+    pub paths: Vec<PathBuf>,
+    /// The bell rings at this interval whether or not anything was noticed. At least 1 s.
+    pub rescan: Duration,
+    /// The bell rings when nothing more was noticed for this long, after 5 s at the latest.
+    pub settle: Duration,
+}
+
+impl Subscription {
+    /// With a rescan every 5 minutes and 300 ms to settle.
+    pub fn new(paths: Vec<PathBuf>) -> Subscription {
+        Subscription {
+            paths,
+            rescan: Duration::from_secs(300),
+            settle: Duration::from_millis(300),
+        }
+    }
+}
+
+/// Starts the watcher of this process.
+#[derive(Debug)]
+pub struct Watcher;
+
+/// The running watcher; clones share it. Dropping the last one stops it.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    commands: Sender<Cmd>,
+    ids: Arc<AtomicU64>,
+    polling: Arc<AtomicBool>,
+    _running: Arc<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    stop: Option<StopSender>,
+    thread: Option<Thread>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take()
+            && !thread.join_within(JOIN_WAIT)
+        {
+            log::warn!("the file watcher does not end, leaving it behind");
+        }
+    }
+}
+
+/// A subscription that holds until it is dropped.
+#[derive(Debug)]
+pub struct Watched {
+    id: u64,
+    commands: Sender<Cmd>,
+    bell: Receiver<()>,
+    /// Held so that the bell of a watcher that has ended stays silent instead of disconnected.
+    _bell_tx: Sender<()>,
+}
+
+#[derive(Debug)]
+enum Cmd {
+    Subscribe(u64, Subscription, Sender<()>),
+    SetPaths(u64, Vec<PathBuf>),
+    Unsubscribe(u64),
+}
+
+impl Watcher {
+    /// # Errors
+    /// The system's, when it can't make a thread. Without inotify there is a warning, and rescans.
+    pub fn start(clock: Arc<dyn Clock>, registry: &Registry) -> io::Result<Handle> {
+        Watcher::start_with(clock, registry, kernel)
+    }
+
+    pub(super) fn start_with(
+        clock: Arc<dyn Clock>,
+        registry: &Registry,
+        kernel: MakeKernel,
+    ) -> io::Result<Handle> {
+        let (commands, inbox) = bounded(COMMANDS);
+        // LIMIT one: which subscriptions are meant stands in `Shared`.
+        let (hint, hints) = bounded(1);
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let metrics = Metrics::new(registry);
+        let kernel = kernel(&shared, hint.clone(), &metrics);
+        let polling = Arc::new(AtomicBool::new(kernel.is_none()));
+        let (stop_tx, stop) = stop();
+        let watch_loop = WatchLoop {
+            stop,
+            inbox,
+            hints,
+            _hint: hint,
+            kernel,
+            shared,
+            subscribers: BTreeMap::new(),
+            watched: HashMap::new(),
+            timer: None,
+            refused: false,
+            metrics,
+            clock,
+        };
+        let thread = spawn("watch", THREAD_STACK, move || watch_loop.run())?;
+        Ok(Handle {
+            commands,
+            ids: Arc::default(),
+            polling,
+            _running: Arc::new(Running {
+                stop: Some(stop_tx),
+                thread: Some(thread),
+            }),
+        })
+    }
+}
+
+impl Handle {
+    /// Watches from now on. The bell rings once when the watches stand, so that a change between
+    /// the subscriber's first look and that moment is not missed.
+    pub fn subscribe(&self, subscription: Subscription) -> Watched {
+        let id = self.ids.fetch_add(1, Relaxed);
+        // LIMIT one: a bell that has rung need not ring again before it is heard.
+        let (bell_tx, bell) = bounded(1);
+        let command = Cmd::Subscribe(id, subscription, bell_tx.clone());
+        command_within(&self.commands, command);
+        Watched {
+            id,
+            commands: self.commands.clone(),
+            bell,
+            _bell_tx: bell_tx,
+        }
+    }
+
+    /// Whether changes are found by rescans only.
+    pub fn is_polling(&self) -> bool {
+        self.polling.load(Relaxed)
+    }
+}
+
+impl Watched {
+    /// For `select!`: rings when something may have changed, and at each rescan.
+    pub fn bell(&self) -> &Receiver<()> {
+        &self.bell
+    }
+
+    /// Watches these instead; the bell rings when the watches stand.
+    pub fn set_paths(&self, paths: Vec<PathBuf>) {
+        command_within(&self.commands, Cmd::SetPaths(self.id, paths));
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // NOTE: if there is no place, the bell's missing hearer tells the same at its next ring.
+        let _ = self.commands.try_send(Cmd::Unsubscribe(self.id));
+    }
+}
+
+fn command_within(commands: &Sender<Cmd>, command: Cmd) {
+    if commands.send_timeout(command, COMMAND_WAIT).is_err() {
+        log::error!("the file watcher does not answer; some files are not watched");
+    }
+}
+
+enum Event {
+    Stop,
+    Command(Cmd),
+    Hint,
+    Due,
+}
+
+struct WatchLoop {
+    stop: Stop,
+    inbox: Receiver<Cmd>,
+    hints: Receiver<()>,
+    /// Held so that `hints` never disconnects where there is no kernel's watcher.
+    _hint: Sender<()>,
+    kernel: Option<RecommendedWatcher>,
+    shared: Arc<Mutex<Shared>>,
+    subscribers: BTreeMap<u64, Subscriber>,
+    /// Watched directories, with the device and inode that they had.
+    watched: HashMap<PathBuf, (u64, u64)>,
+    timer: Option<(Duration, Receiver<Instant>)>,
+    /// Whether a refused watch was told once.
+    refused: bool,
+    metrics: Metrics,
+    clock: Arc<dyn Clock>,
+}
+
+struct Subscriber {
+    paths: Vec<PathBuf>,
+    schedule: Schedule,
+    bell: Sender<()>,
+}
+
+impl WatchLoop {
+    fn next_event(&mut self) -> Event {
+        self.arm();
+        let never = crossbeam_channel::never();
+        let timer = self.timer.as_ref().map_or(&never, |(_, timer)| timer);
+        select! {
+            recv(self.stop.channel()) -> _ => Event::Stop,
+            recv(self.inbox) -> command => command.map_or(Event::Stop, Event::Command),
+            recv(self.hints) -> _ => Event::Hint,
+            recv(timer) -> _ => Event::Due,
+        }
+    }
+
+    fn run(mut self) {
+        loop {
+            match self.next_event() {
+                Event::Stop => return,
+                Event::Command(Cmd::Subscribe(id, it, bell)) => self.on_subscribe(id, it, bell),
+                Event::Command(Cmd::SetPaths(id, paths)) => self.on_set_paths(id, paths),
+                Event::Command(Cmd::Unsubscribe(id)) => self.on_unsubscribe(id),
+                Event::Hint => self.on_hint(),
+                Event::Due => self.on_due(),
+            }
+        }
+    }
+
+    fn arm(&mut self) {
+        let due = self.subscribers.values().map(|it| it.schedule.due()).min();
+        if self.timer.as_ref().map(|(at, _)| *at) != due {
+            self.timer = due.map(|at| (at, self.clock.at(at)));
+        }
+    }
+
+    fn on_subscribe(&mut self, id: u64, subscription: Subscription, bell: Sender<()>) {
+        let schedule = Schedule::new(self.clock.mono(), subscription.rescan, subscription.settle);
+        let subscriber = Subscriber {
+            paths: subscription.paths,
+            schedule,
+            bell,
+        };
+        self.subscribers.insert(id, subscriber);
+        self.ring(id);
+    }
+
+    fn on_set_paths(&mut self, id: u64, paths: Vec<PathBuf>) {
+        if let Some(subscriber) = self.subscribers.get_mut(&id) {
+            subscriber.paths = paths;
+            self.ring(id);
+        }
+    }
+
+    fn on_unsubscribe(&mut self, id: u64) {
+        self.subscribers.remove(&id);
+        self.look(id);
+    }
+
+    fn on_hint(&mut self) {
+        let now = self.clock.mono();
+        let changed = std::mem::take(&mut lock(&self.shared).changed);
+        for id in changed {
+            if let Some(subscriber) = self.subscribers.get_mut(&id) {
+                subscriber.schedule.mark(now);
+            }
+        }
+    }
+
+    fn on_due(&mut self) {
+        self.timer = None;
+        let now = self.clock.mono();
+        let due: Vec<u64> = self
+            .subscribers
+            .iter_mut()
+            .filter_map(|(id, it)| it.schedule.take_due(now).then_some(*id))
+            .collect();
+        for id in due {
+            self.ring(id);
+        }
+    }
+
+    /// ORDER: watches first, then the bell: what changes after the subscriber looked is noticed.
+    fn ring(&mut self, id: u64) {
+        self.look(id);
+        let Some(subscriber) = self.subscribers.get(&id) else {
+            return;
+        };
+        if let Err(crossbeam_channel::TrySendError::Disconnected(())) = subscriber.bell.try_send(())
+        {
+            self.on_unsubscribe(id);
+        }
+    }
+
+    /// Follows a subscription's paths anew, and makes the watches what they now must be.
+    fn look(&mut self, id: u64) {
+        let Some(subscriber) = self.subscribers.get(&id) else {
+            return self.watch_spots(id, Spots::new());
+        };
+        let paths = subscriber.paths.clone();
+        let mut now = spots(&paths);
+        for _ in 0..LOOKS_MAX {
+            self.watch_spots(id, now.clone());
+            // ORDER: looked at again once watched: a link that was swapped, or a directory that
+            // came, between the look and the watch has given no hint.
+            let before = std::mem::replace(&mut now, spots(&paths));
+            if before == now {
+                return;
+            }
+        }
+        let mono = self.clock.mono();
+        if let Some(subscriber) = self.subscribers.get_mut(&id) {
+            subscriber.schedule.mark(mono);
+        }
+    }
+
+    fn watch_spots(&mut self, id: u64, spots: Spots) {
+        let dirs: Vec<PathBuf> = spots.keys().cloned().collect();
+        for dir in self.exchange(id, spots) {
+            self.unwatch(&dir);
+        }
+        for dir in dirs {
+            self.watch(dir);
+        }
+        self.metrics.directories.set(self.watched.len() as f64);
+    }
+
+    /// Puts a subscription's interests in place of its last ones; returns the directories that
+    /// nobody is interested in any more.
+    fn exchange(&mut self, id: u64, spots: Spots) -> Vec<PathBuf> {
+        let mut shared = lock(&self.shared);
+        for interested in shared.interests.values_mut() {
+            interested.retain(|(other, _)| *other != id);
+        }
+        for (dir, names) in spots {
+            shared.interests.entry(dir).or_default().push((id, names));
+        }
+        shared
+            .interests
+            .retain(|_, interested| !interested.is_empty());
+        let watched = self.watched.keys();
+        let gone = watched.filter(|dir| !shared.interests.contains_key(*dir));
+        gone.cloned().collect()
+    }
+
+    /// NOTE: also for a directory that is watched already: the watch of one that was removed and
+    /// made anew, or moved away, is dead, and nothing tells.
+    fn watch(&mut self, dir: PathBuf) {
+        let Ok(meta) = dir.metadata() else {
+            return self.unwatch(&dir);
+        };
+        let identity = (meta.dev(), meta.ino());
+        if self.watched.get(&dir).is_some_and(|was| *was != identity) {
+            self.unwatch(&dir);
+        }
+        let Some(kernel) = &mut self.kernel else {
+            return;
+        };
+        match kernel.watch(&dir, RecursiveMode::NonRecursive) {
+            Ok(()) => {
+                self.watched.insert(dir, identity);
+            }
+            Err(err) => self.refuse(&dir, &err),
+        }
+    }
+
+    fn unwatch(&mut self, dir: &Path) {
+        if let (Some(_), Some(kernel)) = (self.watched.remove(dir), &mut self.kernel) {
+            // NOTE: the watch of a removed directory is gone already.
+            let _ = kernel.unwatch(dir);
+        }
+    }
+
+    fn refuse(&mut self, dir: &Path, err: &notify::Error) {
+        self.watched.remove(dir);
+        if matches!(err.kind, notify::ErrorKind::PathNotFound) {
+            return;
+        }
+        self.metrics.errors.inc();
+        if !std::mem::replace(&mut self.refused, true) {
+            log::warn!(path:% = dir.display(), err:% = err;
+                "can't watch a directory; its files are only looked at periodically");
+        }
+    }
+}
