@@ -17,3 +17,7 @@ pub mod exposition;
 pub mod net;
 pub mod relabel;
 pub mod watch;
+
+// Layer 4.
+pub mod config;
+pub mod storage;

@@ -1,0 +1,14 @@
+//! `<http_config>`: how a section's client authenticates, encrypts, and goes through proxies.
+//!
+//! Owns nothing. **Invariant:** knows no section that it stands in.
+
+mod auth;
+mod client;
+mod headers;
+mod proxy;
+mod tls;
+
+pub(super) use client::{Http, http};
+pub(super) use headers::check_plain_headers;
+pub(super) use proxy::redacted;
+pub(super) use tls::tls;

@@ -1,0 +1,69 @@
+//! Proxies.
+
+use crate::config::section::{Item, Section};
+use crate::config::yaml::Out;
+use crate::net::{ProxySettings, Secret};
+
+pub(super) fn proxy(s: &mut Section<'_>) -> ProxySettings {
+    let url = s.string("proxy_url");
+    let no_proxy = s.string("no_proxy");
+    let from_environment = s.bool("proxy_from_environment").unwrap_or(false);
+    let mut connect_headers = Vec::new();
+    let mut shown = Vec::new();
+    if let Some(item) = s.get("proxy_connect_header") {
+        for (name, values) in item.map("config.ProxyHeader") {
+            let values: Vec<String> = values
+                .list("[]config.Secret")
+                .iter()
+                .map(Item::string)
+                .collect();
+            let hidden = Out::Seq(values.iter().map(|_| "<secret>".into()).collect());
+            shown.push((name.to_owned(), hidden));
+            let header = |value| (name.to_owned(), Secret::new(value));
+            connect_headers.extend(values.into_iter().map(header));
+        }
+    }
+    if !connect_headers.is_empty() && !from_environment && url.is_empty() {
+        let text = "if proxy_connect_header is configured, proxy_url or proxy_from_environment \
+                    must also be configured";
+        s.error_at("proxy_connect_header", text);
+    }
+    if from_environment && !url.is_empty() {
+        let text = "if proxy_from_environment is configured, proxy_url must not be configured";
+        s.error_at("proxy_url", text);
+    }
+    if from_environment && !no_proxy.is_empty() {
+        let text = "if proxy_from_environment is configured, no_proxy must not be configured";
+        s.error_at("no_proxy", text);
+    } else if url.is_empty() && !no_proxy.is_empty() {
+        s.error_at(
+            "no_proxy",
+            "if no_proxy is configured, proxy_url must also be configured",
+        );
+    }
+    s.put_some("proxy_url", redacted(&url));
+    s.put_some("no_proxy", no_proxy.as_str());
+    s.put_some("proxy_from_environment", from_environment);
+    s.put_some("proxy_connect_header", Out::Map(shown));
+    ProxySettings {
+        url: Some(url).filter(|url| !url.is_empty()),
+        no_proxy: Some(no_proxy).filter(|hosts| !hosts.is_empty()),
+        from_environment,
+        connect_headers,
+    }
+}
+
+/// A URL with the password of its user hidden, as Go's `Redacted`.
+pub(in crate::config) fn redacted(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((user, host)) if user.contains(':') => {
+            let name = user.split(':').next().unwrap_or("");
+            format!("{scheme}://{name}:xxxxx@{host}{tail}")
+        }
+        _ => url.to_owned(),
+    }
+}

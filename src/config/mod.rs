@@ -1,0 +1,41 @@
+//! The configuration: YAML to a tree to a checked [`Config`].
+//!
+//! Owns nothing; reads the files that the configuration names (`scrape_config_files`, globs).
+//! Every section reads its keys, checks them and notes how Prometheus would print them, in one
+//! place and in the order of Prometheus's structure; what is wrong is collected, with its path and
+//! line, so that one look at a file finds everything. **Invariant:** knows no component: what a
+//! checked value means is `plan`'s business. No other room knows the YAML.
+
+mod alerting;
+mod diagnostic;
+mod global;
+mod http;
+mod later;
+mod load;
+mod protocols;
+mod reader;
+mod remote;
+mod rules;
+mod scrape;
+mod sd;
+mod section;
+mod storage_section;
+mod target_file;
+mod types;
+mod yaml;
+
+pub mod check;
+mod check_files;
+
+#[cfg(test)]
+mod check_tests;
+#[cfg(test)]
+mod tests;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use load::{LoadOptions, load, load_text, summary};
+pub use target_file::{TargetFileKind, parse_target_groups};
+pub use types::{
+    AlertmanagerConfig, Config, FileSdConfig, Global, HttpSdConfig, ScrapeConfig, SdConfig,
+    StorageConfig,
+};

@@ -1,0 +1,110 @@
+//! What the reading of one file shares: its name, its options, what was found wrong in it.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use super::diagnostic::{Diagnostic, Severity};
+use super::load::LoadOptions;
+use super::yaml;
+
+/// LIMIT: more errors than this in one file help nobody.
+const FINDINGS_MAX: usize = 1_000;
+
+pub(super) struct Reader<'o> {
+    pub file: &'o Path,
+    pub options: &'o LoadOptions<'o>,
+    findings: RefCell<Vec<Finding>>,
+}
+
+struct Finding {
+    severity: Severity,
+    node: u32,
+    path: String,
+    message: String,
+}
+
+impl<'o> Reader<'o> {
+    pub fn new(file: &'o Path, options: &'o LoadOptions<'o>) -> Reader<'o> {
+        Reader {
+            file,
+            options,
+            findings: RefCell::new(Vec::new()),
+        }
+    }
+
+    pub fn error(&self, node: u32, path: impl Into<String>, message: impl Into<String>) {
+        self.push(Severity::Error, node, path.into(), message.into());
+    }
+
+    pub fn warn(&self, node: u32, path: impl Into<String>, message: impl Into<String>) {
+        self.push(Severity::Warning, node, path.into(), message.into());
+    }
+
+    /// Warns unless the file was already warned of the same.
+    pub fn warn_once(&self, node: u32, path: &str, message: &str) {
+        if self.findings.borrow().iter().all(|f| f.message != message) {
+            self.warn(node, path, message);
+        }
+    }
+
+    fn push(&self, severity: Severity, node: u32, path: String, message: String) {
+        let mut findings = self.findings.borrow_mut();
+        if findings.len() < FINDINGS_MAX {
+            findings.push(Finding {
+                severity,
+                node,
+                path,
+                message,
+            });
+        }
+    }
+
+    /// A relative path is relative to the file's directory; an empty one stays empty.
+    pub fn join(&self, path: &str) -> String {
+        if path.is_empty() || path.starts_with('/') {
+            return path.to_owned();
+        }
+        let dir = self.file.parent().unwrap_or(Path::new(""));
+        clean(&format!(
+            "{}/{path}",
+            dir.to_str().filter(|d| !d.is_empty()).unwrap_or(".")
+        ))
+    }
+
+    /// Everything found, in the order of the file, errors before warnings, with its lines.
+    pub fn diagnostics(self, text: &str) -> Vec<Diagnostic> {
+        let mut findings = self.findings.into_inner();
+        findings.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.node));
+        let lines = yaml::lines(text, findings.iter().map(|f| f.node).filter(|id| *id > 0));
+        let diagnostic = |f: Finding| Diagnostic {
+            severity: f.severity,
+            file: PathBuf::from(self.file),
+            line: lines.get(&f.node).copied(),
+            path: f.path,
+            message: f.message,
+        };
+        findings.into_iter().map(diagnostic).collect()
+    }
+}
+
+/// Go's `path.Clean`: no `.`, no `//`, `..` resolved by its text.
+pub(super) fn clean(path: &str) -> String {
+    let rooted = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if rooted => {}
+            part => parts.push(part),
+        }
+    }
+    let body = parts.join("/");
+    match (rooted, body.is_empty()) {
+        (true, _) => format!("/{body}"),
+        (false, true) => ".".to_owned(),
+        (false, false) => body,
+    }
+}

@@ -1,0 +1,472 @@
+//! Reading a map by its schema: every key is asked for once, in the order of Prometheus's
+//! structure, and what is left over is an unknown field. What is read can be noted for printing.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::reader::Reader;
+use super::yaml::{self, Key, Kind, Node, Out};
+use crate::model::{duration, size};
+use crate::stdx::gofmt;
+
+/// One map of the file, while it is read. [`Section::finish`] must be called.
+pub(super) struct Section<'a> {
+    pub cx: &'a Reader<'a>,
+    pub path: String,
+    id: u32,
+    /// As Prometheus names it in `field X not found in type T`.
+    type_name: &'static str,
+    entries: &'a [(Key, Node)],
+    asked: Vec<&'static str>,
+    out: Vec<(String, Out)>,
+}
+
+/// One element of a list, or one value of a map.
+#[derive(Clone)]
+pub(super) struct Item<'a> {
+    pub cx: &'a Reader<'a>,
+    pub path: String,
+    pub id: u32,
+    pub node: &'a Node,
+}
+
+impl<'a> Item<'a> {
+    pub fn root(cx: &'a Reader<'a>, node: &'a Node) -> Item<'a> {
+        Item {
+            cx,
+            path: String::new(),
+            id: node.id,
+            node,
+        }
+    }
+
+    pub fn is_null(&self) -> bool {
+        self.node.kind == Kind::Null
+    }
+
+    pub fn error(&self, message: impl Into<String>) {
+        self.cx.error(self.id, self.path.clone(), message);
+    }
+
+    pub fn warn(&self, message: impl Into<String>) {
+        self.cx.warn(self.id, self.path.clone(), message);
+    }
+
+    fn mismatch(&self, wanted: &str) {
+        let found = match &self.node.kind {
+            Kind::Null => "!!null".to_owned(),
+            Kind::Seq(_) => "!!seq".to_owned(),
+            Kind::Map(_) => "!!map".to_owned(),
+            Kind::Scalar { literal, .. } => {
+                format!("!!{} `{}`", tag(self.node), shortened(literal))
+            }
+        };
+        self.error(format!("cannot unmarshal {found} into {wanted}"));
+    }
+
+    /// The literal of a scalar; "" of null.
+    pub fn string(&self) -> String {
+        match &self.node.kind {
+            Kind::Null => String::new(),
+            Kind::Scalar { literal, .. } => literal.clone(),
+            _ => {
+                self.mismatch("string");
+                String::new()
+            }
+        }
+    }
+
+    pub fn section(&self, type_name: &'static str) -> Option<Section<'a>> {
+        let entries = match &self.node.kind {
+            Kind::Map(entries) => entries.as_slice(),
+            Kind::Null => &[],
+            _ => {
+                self.mismatch(type_name);
+                return None;
+            }
+        };
+        Some(Section {
+            cx: self.cx,
+            path: self.path.clone(),
+            id: self.id,
+            type_name,
+            entries,
+            asked: Vec::new(),
+            out: Vec::new(),
+        })
+    }
+
+    pub fn list(&self, wanted: &str) -> Vec<Item<'a>> {
+        let Kind::Seq(items) = &self.node.kind else {
+            if !self.is_null() {
+                self.mismatch(wanted);
+            }
+            return Vec::new();
+        };
+        let item = |(i, node): (usize, &'a Node)| Item {
+            cx: self.cx,
+            path: format!("{}[{i}]", self.path),
+            id: node.id,
+            node,
+        };
+        items.iter().enumerate().map(item).collect()
+    }
+
+    /// The entries of a map with free keys, in the order of the file.
+    pub fn map(&self, wanted: &str) -> Vec<(&'a str, Item<'a>)> {
+        let Kind::Map(entries) = &self.node.kind else {
+            if !self.is_null() {
+                self.mismatch(wanted);
+            }
+            return Vec::new();
+        };
+        let mut out: Vec<(&str, Item)> = Vec::new();
+        let mut seen = HashSet::new();
+        for (key, node) in entries {
+            let item = Item {
+                cx: self.cx,
+                path: format!("{}.{}", self.path, key.text),
+                id: key.id,
+                node,
+            };
+            if !seen.insert(&key.text) {
+                item.error(format!(
+                    "key {} already set in map",
+                    gofmt::quote(&key.text)
+                ));
+                continue;
+            }
+            out.push((&key.text, item));
+        }
+        out
+    }
+
+    /// A map of texts, sorted by key.
+    pub fn string_map(&self) -> Vec<(String, String)> {
+        let entries = self.map("map[string]string");
+        let mut out: Vec<_> = entries
+            .into_iter()
+            .map(|(key, item)| (key.to_owned(), item.string()))
+            .collect();
+        out.sort();
+        out
+    }
+}
+
+/// What Go's reader takes a scalar for.
+fn tag(node: &Node) -> &'static str {
+    let Kind::Scalar { literal, text } = &node.kind else {
+        return "null";
+    };
+    match literal.as_str() {
+        literal if *text && yaml::is_quoted(literal) => "str",
+        literal if yaml::to_bool(literal).is_some() => "bool",
+        literal if literal.contains(['.', 'e', 'E']) && yaml::to_float(literal).is_some() => {
+            "float"
+        }
+        literal if yaml::to_int(literal).is_some() => "int",
+        _ => "str",
+    }
+}
+
+fn shortened(literal: &str) -> String {
+    if literal.chars().count() > 10 {
+        let head: String = literal.chars().take(7).collect();
+        format!("{head}...")
+    } else {
+        literal.to_owned()
+    }
+}
+
+impl<'a> Section<'a> {
+    /// The value of a key; None where the key is absent. Each key is asked for once.
+    pub fn get(&mut self, key: &'static str) -> Option<Item<'a>> {
+        self.asked.push(key);
+        self.look(key)
+    }
+
+    fn look(&self, key: &str) -> Option<Item<'a>> {
+        let (found, node) = self.entries.iter().find(|(k, _)| k.text == key)?;
+        Some(Item {
+            cx: self.cx,
+            path: self.key_path(key),
+            id: found.id,
+            node,
+        })
+    }
+
+    fn key_path(&self, key: &str) -> String {
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
+    }
+
+    /// Whether a key has a value.
+    pub fn has(&self, key: &str) -> bool {
+        self.look(key).is_some_and(|item| !item.is_null())
+    }
+
+    /// Whether a key is written without a value.
+    pub fn is_null(&self, key: &str) -> bool {
+        self.look(key).is_some_and(|item| item.is_null())
+    }
+
+    /// The text of a key once more.
+    pub fn peek(&self, key: &str) -> String {
+        self.look(key).map(|item| item.string()).unwrap_or_default()
+    }
+
+    /// Accepts a key whatever its value.
+    pub fn skip(&mut self, key: &'static str) {
+        self.asked.push(key);
+    }
+
+    pub fn error(&self, message: impl Into<String>) {
+        self.cx.error(self.id, self.path.clone(), message);
+    }
+
+    pub fn warn(&self, message: impl Into<String>) {
+        self.cx.warn(self.id, self.path.clone(), message);
+    }
+
+    /// An error of one key, or of the section where the key is absent.
+    pub fn error_at(&self, key: &str, message: impl Into<String>) {
+        match self.look(key) {
+            Some(item) => item.error(message),
+            None => self.error(message),
+        }
+    }
+
+    pub fn warn_at(&self, key: &str, message: impl Into<String>) {
+        match self.look(key) {
+            Some(item) => item.warn(message),
+            None => self.warn(message),
+        }
+    }
+
+    pub fn warn_once_at(&self, key: &str, message: &str) {
+        let (id, path) = match self.look(key) {
+            Some(item) => (item.id, item.path),
+            None => (self.id, self.path.clone()),
+        };
+        self.cx.warn_once(id, &path, message);
+    }
+
+    /// What was noted, after complaining of unknown and repeated keys.
+    pub fn finish(self) -> Out {
+        let mut seen = HashSet::new();
+        for (key, _) in self.entries {
+            let (text, kind) = (&key.text, self.type_name);
+            let path = self.key_path(text);
+            if !self.asked.contains(&text.as_str()) {
+                self.cx.error(
+                    key.id,
+                    path,
+                    format!("field {text} not found in type {kind}"),
+                );
+            } else if !seen.insert(text) {
+                self.cx.error(
+                    key.id,
+                    path,
+                    format!("field {text} already set in type {kind}"),
+                );
+            }
+        }
+        Out::Map(self.out)
+    }
+
+    // What is read.
+
+    /// "" where absent or null.
+    pub fn string(&mut self, key: &'static str) -> String {
+        self.string_or(key, "")
+    }
+
+    /// A written null is "", as in Go.
+    pub fn string_or(&mut self, key: &'static str, default: &str) -> String {
+        self.get(key)
+            .map_or_else(|| default.to_owned(), |item| item.string())
+    }
+
+    pub fn path(&mut self, key: &'static str) -> String {
+        let path = self.string(key);
+        self.cx.join(&path)
+    }
+
+    pub fn bool(&mut self, key: &'static str) -> Option<bool> {
+        self.parsed(key, "bool", yaml::to_bool)
+    }
+
+    pub fn uint(&mut self, key: &'static str) -> Option<u64> {
+        self.parsed(key, "uint", yaml::to_uint)
+    }
+
+    pub fn int(&mut self, key: &'static str) -> Option<i64> {
+        self.parsed(key, "int", yaml::to_int)
+    }
+
+    pub fn float(&mut self, key: &'static str) -> Option<f64> {
+        self.parsed(key, "float64", |literal| {
+            yaml::to_float(literal).or_else(|| yaml::to_int(literal).map(|n| n as f64))
+        })
+    }
+
+    fn parsed<T>(
+        &mut self,
+        key: &'static str,
+        wanted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let item = self.get(key)?;
+        let value = match &item.node.kind {
+            Kind::Null => return None,
+            Kind::Scalar { literal, text } => {
+                let quoted = *text && yaml::is_quoted(literal);
+                parse(literal).filter(|_| !quoted)
+            }
+            _ => None,
+        };
+        if value.is_none() {
+            item.mismatch(wanted);
+        }
+        value
+    }
+
+    pub fn duration(&mut self, key: &'static str) -> Option<Duration> {
+        self.fallible(key, duration::parse)
+    }
+
+    pub fn size(&mut self, key: &'static str) -> Option<u64> {
+        self.fallible(key, size::parse)
+    }
+
+    fn fallible<T>(
+        &mut self,
+        key: &'static str,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let item = self.get(key).filter(|item| !item.is_null())?;
+        match parse(&item.string()) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                item.error(message);
+                None
+            }
+        }
+    }
+
+    pub fn strings(&mut self, key: &'static str) -> Vec<String> {
+        let list = self.list(key, "[]string");
+        list.iter().map(Item::string).collect()
+    }
+
+    pub fn string_map(&mut self, key: &'static str) -> Vec<(String, String)> {
+        self.get(key)
+            .map(|item| item.string_map())
+            .unwrap_or_default()
+    }
+
+    pub fn list(&mut self, key: &'static str, wanted: &str) -> Vec<Item<'a>> {
+        self.get(key)
+            .map(|item| item.list(wanted))
+            .unwrap_or_default()
+    }
+
+    /// None where absent, null or no map.
+    pub fn section(&mut self, key: &'static str, type_name: &'static str) -> Option<Section<'a>> {
+        self.get(key)
+            .filter(|item| !item.is_null())?
+            .section(type_name)
+    }
+
+    /// Like `section`, but an absent or null one is empty.
+    pub fn section_or_empty(
+        &mut self,
+        key: &'static str,
+        type_name: &'static str,
+    ) -> Option<Section<'a>> {
+        match self.get(key) {
+            Some(item) => item.section(type_name),
+            None => Some(Section {
+                cx: self.cx,
+                path: self.key_path(key),
+                id: self.id,
+                type_name,
+                entries: &[],
+                asked: Vec::new(),
+                out: Vec::new(),
+            }),
+        }
+    }
+
+    // What is read and printed at once.
+
+    pub fn flag(&mut self, key: &'static str, default: bool) -> bool {
+        let value = self.bool(key).unwrap_or(default);
+        self.put(key, value);
+        value
+    }
+
+    /// Printed unless it is false.
+    pub fn flag_some(&mut self, key: &'static str, default: bool) -> bool {
+        let value = self.bool(key).unwrap_or(default);
+        self.put_some(key, value);
+        value
+    }
+
+    /// Printed unless it is empty.
+    pub fn text_some(&mut self, key: &'static str, default: &str) -> String {
+        let value = self.string_or(key, default);
+        self.put_some(key, value.as_str());
+        value
+    }
+
+    pub fn duration_some(&mut self, key: &'static str, default: Duration) -> Duration {
+        let value = self.duration(key).unwrap_or(default);
+        self.put_duration(key, value);
+        value
+    }
+
+    // What is printed.
+
+    pub fn put(&mut self, key: &str, value: impl Into<Out>) {
+        self.out.push((key.to_owned(), value.into()));
+    }
+
+    /// Unless it is empty.
+    pub fn put_some(&mut self, key: &str, value: impl Into<Out>) {
+        let value = value.into();
+        if !value.is_empty() {
+            self.put(key, value);
+        }
+    }
+
+    pub fn put_uint(&mut self, key: &str, value: u64) {
+        self.put_some(key, Out::Int(i128::from(value)));
+    }
+
+    pub fn put_size(&mut self, key: &str, value: u64) {
+        if value > 0 {
+            self.put(key, size::format(value));
+        }
+    }
+
+    pub fn put_duration(&mut self, key: &str, value: Duration) {
+        if !value.is_zero() {
+            self.put(key, duration::format(value));
+        }
+    }
+
+    pub fn put_secret(&mut self, key: &str, value: &str) {
+        if !value.is_empty() {
+            self.put(key, "<secret>");
+        }
+    }
+
+    pub fn put_map(&mut self, key: &str, map: &[(String, String)]) {
+        let entries = map.iter().map(|(k, v)| (k.clone(), v.as_str().into()));
+        self.put_some(key, Out::Map(entries.collect()));
+    }
+}

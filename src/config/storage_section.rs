@@ -1,0 +1,112 @@
+//! `storage` (reference section 2.11).
+
+use std::time::Duration;
+
+use super::section::Section;
+use super::types::StorageConfig;
+use super::yaml::Out;
+use crate::stdx::gofmt;
+
+/// LIMIT: Prometheus's default.
+const EXEMPLARS_MAX: i64 = 100_000;
+
+pub(super) fn storage(s: Option<Section<'_>>) -> (StorageConfig, Out) {
+    let mut config = StorageConfig {
+        out_of_order_time_window: Duration::ZERO,
+        retention_time: None,
+        retention_size: None,
+        retention_percentage: None,
+        max_exemplars: EXEMPLARS_MAX,
+    };
+    let Some(mut s) = s else {
+        let tsdb = vec![(
+            "tsdb".to_owned(),
+            Out::Map(tsdb_shown(Duration::ZERO, 0.0, "", None)),
+        )];
+        return (config, Out::Map(tsdb));
+    };
+    let tsdb = match s.section("tsdb", "config.plain") {
+        Some(section) => tsdb(section, &mut config),
+        None => tsdb_shown(Duration::ZERO, 0.0, "", None),
+    };
+    s.put("tsdb", Out::Map(tsdb));
+    if let Some(mut inner) = s.section("exemplars", "config.ExemplarsConfig") {
+        config.max_exemplars = inner.int("max_exemplars").unwrap_or(0);
+        inner.put_some("max_exemplars", Out::Int(i128::from(config.max_exemplars)));
+        let out = inner.finish();
+        s.put("exemplars", out);
+    }
+    (config, s.finish())
+}
+
+fn tsdb(mut s: Section<'_>, config: &mut StorageConfig) -> Vec<(String, Out)> {
+    let window = s.duration("out_of_order_time_window").unwrap_or_default();
+    config.out_of_order_time_window = window;
+    // The field of Prometheus's structure, which it prints and so must read.
+    s.int("outofordertimewindow");
+    let threshold = s.float("stale_series_compaction_threshold").unwrap_or(0.0);
+    let mut floats = String::new();
+    if let Some(mut inner) = s.section("chunk_encoding", "config.ChunkEncodingConfig") {
+        floats = inner.string("floats");
+        if !matches!(floats.as_str(), "" | "xor" | "xor2") {
+            let text = format!(
+                "'storage.tsdb.chunk_encoding.floats' must be 'xor' or 'xor2', or the field must \
+                 be omitted entirely, got {}",
+                gofmt::quote(&floats)
+            );
+            inner.error_at("floats", text);
+        }
+        inner.finish();
+    }
+    let retention = s
+        .section("retention", "config.plain")
+        .map(|inner| retention(inner, config));
+    s.finish();
+    tsdb_shown(window, threshold, &floats, retention)
+}
+
+fn retention(mut s: Section<'_>, config: &mut StorageConfig) -> Out {
+    // In a written section what is absent is no limit; flags hold only without a section.
+    config.retention_time = Some(s.duration("time").unwrap_or_default());
+    config.retention_size = Some(s.size("size").unwrap_or(0));
+    config.retention_percentage = Some(s.float("percentage").unwrap_or(0.0));
+    s.put_duration("time", config.retention_time.unwrap_or_default());
+    s.put_size("size", config.retention_size.unwrap_or(0));
+    let percentage = config.retention_percentage.unwrap_or(0.0);
+    if !(0.0..=100.0).contains(&percentage) {
+        let got = gofmt::v(percentage);
+        let text =
+            format!("'storage.tsdb.retention.percentage' must be in the range [0, 100], got {got}");
+        s.error_at("percentage", text);
+    }
+    s.put_some("percentage", Out::Float(percentage));
+    s.finish()
+}
+
+/// Prometheus shows the window a second time, in milliseconds, under its structure's name.
+fn tsdb_shown(
+    window: Duration,
+    threshold: f64,
+    floats: &str,
+    retention: Option<Out>,
+) -> Vec<(String, Out)> {
+    let ms = i128::from(window.as_millis() as u64);
+    let mut out = vec![("outofordertimewindow".to_owned(), Out::Int(ms))];
+    if ms > 0 {
+        let text = crate::model::duration::format(window);
+        out.push(("out_of_order_time_window".to_owned(), text.into()));
+    }
+    if threshold != 0.0 {
+        out.push((
+            "stale_series_compaction_threshold".to_owned(),
+            Out::Float(threshold),
+        ));
+    }
+    if !floats.is_empty() {
+        let floats = vec![("floats".to_owned(), floats.into())];
+        out.push(("chunk_encoding".to_owned(), Out::Map(floats)));
+    }
+    let retention = retention.unwrap_or_else(|| Out::Map(vec![("time".to_owned(), "15d".into())]));
+    out.push(("retention".to_owned(), retention));
+    out
+}

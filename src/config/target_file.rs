@@ -1,0 +1,123 @@
+//! Files of targets, as `file_sd_configs` read them, and HTTP discovery's answers.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::load::LoadOptions;
+use super::reader::Reader;
+use super::sd;
+use super::section::Item;
+use super::yaml;
+use crate::model::names::NameScheme;
+use crate::model::{LabelMap, TargetGroup};
+use crate::stdx::gofmt;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetFileKind {
+    Json,
+    Yaml,
+}
+
+impl TargetFileKind {
+    /// By the ending of the file's name.
+    ///
+    /// # Errors
+    /// Prometheus's text for any other ending.
+    pub fn of(path: &Path) -> Result<TargetFileKind, String> {
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+        match ending.to_ascii_lowercase().as_str() {
+            "json" => Ok(TargetFileKind::Json),
+            "yml" | "yaml" => Ok(TargetFileKind::Yaml),
+            "" => Err("invalid file extension: \"\"".to_owned()),
+            _ => Err(format!(
+                "invalid file extension: {}",
+                gofmt::quote(&format!(".{ending}"))
+            )),
+        }
+    }
+}
+
+/// A list of target groups, strictly; their sources are left empty.
+///
+/// # Errors
+/// The first thing that is wrong, in Prometheus's words where it has its own.
+pub fn parse_target_groups(text: &str, kind: TargetFileKind) -> Result<Vec<TargetGroup>, String> {
+    match kind {
+        TargetFileKind::Json => from_json(text),
+        TargetFileKind::Yaml => from_yaml(text),
+    }
+}
+
+fn nil_item(i: usize) -> String {
+    format!("nil target group item found (index {i})")
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonGroup {
+    #[serde(default)]
+    targets: Option<Vec<Option<String>>>,
+    #[serde(default)]
+    labels: Option<std::collections::BTreeMap<String, Option<String>>>,
+}
+
+fn from_json(text: &str) -> Result<Vec<TargetGroup>, String> {
+    let groups: Option<Vec<Option<JsonGroup>>> =
+        serde_json::from_str(text).map_err(|e| format!("json: {e}"))?;
+    let mut out = Vec::new();
+    for (i, group) in groups.unwrap_or_default().into_iter().enumerate() {
+        let group = group.ok_or_else(|| nil_item(i))?;
+        let target = |address: Option<String>| {
+            LabelMap::from([("__address__".to_owned(), address.unwrap_or_default())])
+        };
+        let mut labels = LabelMap::new();
+        for (name, value) in group.labels.unwrap_or_default() {
+            if !NameScheme::Utf8.is_label_name(&name) {
+                return Err(format!("{} is not a valid label name", gofmt::quote(&name)));
+            }
+            labels.insert(name, value.unwrap_or_default());
+        }
+        out.push(TargetGroup {
+            targets: group
+                .targets
+                .unwrap_or_default()
+                .into_iter()
+                .map(target)
+                .collect(),
+            labels,
+            source: String::new(),
+        });
+    }
+    Ok(out)
+}
+
+fn from_yaml(text: &str) -> Result<Vec<TargetGroup>, String> {
+    let with_line = |line: Option<usize>, message: &str| match line {
+        Some(line) => format!("line {line}: {message}"),
+        None => message.to_owned(),
+    };
+    let node = yaml::parse(text).map_err(|e| with_line(e.line, &e.message))?;
+    let options = LoadOptions {
+        agent: false,
+        ignore_unsupported_sd: false,
+        syntax_only: true,
+        environment: &|_| None,
+    };
+    let reader = Reader::new(Path::new(""), &options);
+    let mut out = Vec::new();
+    for (i, item) in Item::root(&reader, &node)
+        .list("[]*targetgroup.Group")
+        .iter()
+        .enumerate()
+    {
+        if item.is_null() {
+            return Err(nil_item(i));
+        }
+        out.extend(sd::group(item, NameScheme::Utf8).map(|(group, _)| group));
+    }
+    match reader.diagnostics(text).first() {
+        Some(fault) => Err(with_line(fault.line, &fault.message)),
+        None => Ok(out),
+    }
+}

@@ -1,0 +1,60 @@
+//! Appending: a scrape's samples are collected in an [`Appender`] and committed as one batch.
+
+use crate::model::{Labels, SeriesRef, TimestampMs};
+use crate::storage::StorageError;
+
+/// One sample that waits for its commit.
+#[derive(Debug, Clone, Copy)]
+pub struct Pending {
+    pub series: SeriesRef,
+    pub t: TimestampMs,
+    pub v: f64,
+}
+
+/// A batch in its caller's hands. Dropping or clearing it takes everything back; it may be reused.
+#[derive(Debug, Default)]
+pub struct Appender {
+    pub samples: Vec<Pending>,
+}
+
+impl Appender {
+    pub fn append(&mut self, series: SeriesRef, t: TimestampMs, v: f64) {
+        self.samples.push(Pending { series, t, v });
+    }
+
+    pub fn clear(&mut self) {
+        self.samples.clear();
+    }
+}
+
+/// What became of a batch. What is not counted as a fault was stored.
+///
+/// The order of the checks and the meaning of the faults are Prometheus's (reference section 5.4).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Stored, an equal sample at the same time included.
+    pub appended: u64,
+    /// Older than the newest of its series.
+    pub out_of_order: u64,
+    /// The same time as the newest of its series, another value.
+    pub duplicate: u64,
+    /// Before the appendable window.
+    pub too_old: u64,
+    /// Positions in the batch whose series is gone: resolve their labels anew and commit those.
+    pub gone: Vec<u32>,
+}
+
+/// Storage that takes samples.
+pub trait Appendable: Send + Sync {
+    /// The reference of the series with these labels, which is made if there is none.
+    ///
+    /// # Errors
+    /// The budget for series is used up, or the storage is closed.
+    fn resolve(&self, labels: &Labels) -> Result<SeriesRef, StorageError>;
+
+    /// Stores a batch: all of it is visible to queries at once, or nothing of it.
+    ///
+    /// # Errors
+    /// Nothing was stored: the storage is closed or its disk fails.
+    fn commit(&self, batch: &Appender) -> Result<Committed, StorageError>;
+}

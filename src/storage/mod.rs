@@ -1,0 +1,10 @@
+//! What the rest of the house knows of storage: appending by batch, selecting by matchers.
+//!
+//! Owns nothing: traits and plain values. `tsdb` implements them; scrape, rules, web and PromQL use
+//! them. **Invariant:** knows no file, no lock, no encoding.
+
+mod append;
+mod query;
+
+pub use append::{Appendable, Appender, Committed, Pending};
+pub use query::{Querier, Queryable, SelectHints, Series, SeriesSet, StorageError};

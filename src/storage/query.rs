@@ -1,0 +1,77 @@
+//! Querying: series by matchers within a range of time.
+
+use thiserror::Error;
+
+use crate::model::{Labels, Matcher, Sample, TimestampMs};
+
+#[derive(Debug, Error)]
+pub enum StorageError {
+    #[error("the storage is closed")]
+    Closed,
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What a selection will be used for; a storage may read less because of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SelectHints {
+    /// Inclusive, milliseconds.
+    pub start: TimestampMs,
+    /// Inclusive, milliseconds.
+    pub end: TimestampMs,
+    /// At most this many series; 0 is no limit.
+    pub limit: usize,
+    /// Only labels will be asked for, no samples.
+    pub labels_only: bool,
+}
+
+/// Storage that answers queries.
+pub trait Queryable: Send + Sync {
+    /// A consistent view of what is stored between `start` and `end` (inclusive): of each batch all
+    /// or nothing, however long the view is kept.
+    fn querier(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+    ) -> Result<Box<dyn Querier>, StorageError>;
+}
+
+/// A view for one query.
+pub trait Querier: Send {
+    /// The series that match all of `matchers`, sorted by labels.
+    fn select(
+        &self,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+    ) -> Result<Box<dyn SeriesSet>, StorageError>;
+
+    /// Names of labels of the series that match, sorted, at most `limit` (0: all).
+    fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, StorageError>;
+
+    /// Values of one label among the series that match, sorted, at most `limit` (0: all).
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<String>, StorageError>;
+}
+
+/// Series one after another, sorted by labels.
+pub trait SeriesSet: Send {
+    fn next(&mut self) -> Option<Result<Box<dyn Series>, StorageError>>;
+}
+
+/// One series of a selection.
+pub trait Series: Send {
+    fn labels(&self) -> Labels;
+
+    /// Appends the samples with `start <= t <= end` to `out`, in order of time. Stale markers are
+    /// samples like others.
+    fn read(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Vec<Sample>,
+    ) -> Result<(), StorageError>;
+}
