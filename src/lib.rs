@@ -21,3 +21,7 @@ pub mod watch;
 // Layer 4.
 pub mod config;
 pub mod storage;
+
+// Layer 5.
+pub mod promql;
+pub mod tsdb;

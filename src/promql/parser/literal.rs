@@ -1,0 +1,116 @@
+//! What strings, numbers and durations are worth.
+
+use crate::model::duration;
+
+/// Moves `pos`, which is after a backslash, past the escape.
+///
+/// # Errors
+/// Prometheus's text.
+pub(super) fn skip_escape(query: &str, pos: &mut usize, quote: char) -> Result<(), String> {
+    let mut rest = query.get(*pos..).unwrap_or("").chars();
+    escape(&mut rest, quote)?;
+    *pos = query.len() - rest.as_str().len();
+    Ok(())
+}
+
+/// What an escape stands for.
+enum Escaped {
+    Byte(u8),
+    Char(char),
+}
+
+fn escape(rest: &mut std::str::Chars<'_>, quote: char) -> Result<Escaped, String> {
+    const ENDS: &str = "escape sequence not terminated";
+    let c = rest.next().ok_or(ENDS)?;
+    let (digits, radix, first) = match c {
+        'a' => return Ok(Escaped::Byte(7)),
+        'b' => return Ok(Escaped::Byte(8)),
+        'f' => return Ok(Escaped::Byte(12)),
+        'n' => return Ok(Escaped::Byte(b'\n')),
+        'r' => return Ok(Escaped::Byte(b'\r')),
+        't' => return Ok(Escaped::Byte(b'\t')),
+        'v' => return Ok(Escaped::Byte(11)),
+        '\\' => return Ok(Escaped::Char('\\')),
+        c if c == quote => return Ok(Escaped::Char(c)),
+        '0'..='7' => (3, 8, Some(c)),
+        'x' => (2, 16, None),
+        'u' => (4, 16, None),
+        'U' => (8, 16, None),
+        c => {
+            let code = u32::from(c);
+            return Err(format!("unknown escape sequence U+{code:04X} '{c}'"));
+        }
+    };
+    let mut code = 0u32;
+    let mut next = first;
+    for _ in 0..digits {
+        let c = next.take().or_else(|| rest.next()).ok_or(ENDS)?;
+        let digit = c.to_digit(radix).ok_or_else(|| {
+            let code = u32::from(c);
+            format!("illegal character U+{code:04X} '{c}' in escape sequence")
+        })?;
+        code = code.wrapping_mul(radix).wrapping_add(digit);
+    }
+    let bad = "escape sequence is an invalid Unicode code point";
+    if digits < 4 {
+        return Ok(Escaped::Byte(u8::try_from(code).map_err(|_| bad)?));
+    }
+    Ok(Escaped::Char(char::from_u32(code).ok_or(bad)?))
+}
+
+/// The value of a string literal, quotes included.
+///
+/// # Errors
+/// An escape is wrong, or bytes given by escapes are not UTF-8, which no label of ours holds.
+pub(super) fn unquote(literal: &str) -> Result<String, String> {
+    let mut chars = literal.chars();
+    let (Some(quote), Some(_)) = (chars.next(), chars.next_back()) else {
+        return Err("invalid syntax".to_owned());
+    };
+    if quote == '`' {
+        return Ok(chars.as_str().to_owned());
+    }
+    let mut bytes = Vec::with_capacity(literal.len());
+    while let Some(c) = chars.next() {
+        let escaped = match c {
+            '\\' => escape(&mut chars, quote)?,
+            c => Escaped::Char(c),
+        };
+        match escaped {
+            Escaped::Byte(byte) => bytes.push(byte),
+            Escaped::Char(c) => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| "invalid UTF-8".to_owned())
+}
+
+/// The value of a number: Go's integer literals, else decimal.
+pub(super) fn number(text: &str) -> Option<f64> {
+    if text.eq_ignore_ascii_case("inf") {
+        return Some(f64::INFINITY);
+    }
+    if text.eq_ignore_ascii_case("nan") {
+        return Some(f64::NAN);
+    }
+    if text.ends_with('_') {
+        return None;
+    }
+    let plain = text.replace('_', "");
+    let lower = plain.to_ascii_lowercase();
+    if let Some(hex) = lower.strip_prefix("0x") {
+        return i64::from_str_radix(hex, 16).ok().map(|n| n as f64);
+    }
+    let octal = lower.strip_prefix('0').filter(|rest| !rest.is_empty());
+    if let Some(Ok(n)) = octal.map(|digits| i64::from_str_radix(digits, 8)) {
+        return Some(n as f64);
+    }
+    lower.parse().ok()
+}
+
+/// A duration's seconds.
+///
+/// # Errors
+/// Prometheus's text.
+pub(super) fn duration_seconds(text: &str) -> Result<f64, String> {
+    duration::parse(text).map(|duration| duration.as_secs_f64())
+}

@@ -1,0 +1,89 @@
+//! Reading bits from bytes that may be anything.
+
+/// From the highest bit of each byte down. Every read past the end is `None`.
+#[derive(Debug)]
+pub(super) struct BitReader<'a> {
+    rest: &'a [u8],
+    /// The next `left` bits, from the highest down; what is below them is what follows in `rest`.
+    acc: u64,
+    left: u32,
+}
+
+impl<'a> BitReader<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        BitReader {
+            rest: bytes,
+            acc: 0,
+            left: 0,
+        }
+    }
+
+    /// The next `n` bits, 1 to 64 of them.
+    #[inline]
+    pub fn bits(&mut self, n: u32) -> Option<u64> {
+        if n > self.left {
+            if n > 56 {
+                // NOTE: a refill guarantees 57 bits at most.
+                return Some(self.bits(n - 32)? << 32 | self.bits(32)?);
+            }
+            self.refill();
+            if n > self.left {
+                return None;
+            }
+        }
+        let value = self.acc >> (64 - n);
+        self.acc = self.acc.checked_shl(n).unwrap_or(0);
+        self.left -= n;
+        Some(value)
+    }
+
+    #[inline]
+    pub fn bit(&mut self) -> Option<bool> {
+        if self.left == 0 {
+            self.refill();
+            if self.left == 0 {
+                return None;
+            }
+        }
+        let set = self.acc >> 63 == 1;
+        self.acc <<= 1;
+        self.left -= 1;
+        Some(set)
+    }
+
+    fn refill(&mut self) {
+        if let Some(word) = self.rest.first_chunk::<8>() {
+            let bytes = (64 - self.left) / 8;
+            self.acc |= u64::from_be_bytes(*word)
+                .checked_shr(self.left)
+                .unwrap_or(0);
+            self.rest = self.rest.get(bytes as usize..).unwrap_or_default();
+            self.left += bytes * 8;
+            return;
+        }
+        while self.left <= 56
+            && let Some((byte, rest)) = self.rest.split_first()
+        {
+            self.acc |= u64::from(*byte) << (56 - self.left);
+            self.left += 8;
+            self.rest = rest;
+        }
+    }
+}
+
+/// Small numbers of either sign as small numbers.
+#[inline]
+pub(super) fn zigzag(v: i64) -> u64 {
+    ((v << 1) ^ (v >> 63)) as u64
+}
+
+#[inline]
+pub(super) fn unzigzag(v: u64) -> i64 {
+    (v >> 1) as i64 ^ -((v & 1) as i64)
+}
+
+/// How many bits `v` needs.
+#[inline]
+pub(super) fn width(v: u64) -> u32 {
+    64 - v.leading_zeros()
+}

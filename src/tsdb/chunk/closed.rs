@@ -1,0 +1,54 @@
+//! A closed chunk: bits in the pool that no longer change.
+
+use super::pool::{Chain, Pool};
+use crate::model::TimestampMs;
+
+/// Mode and number of samples.
+pub const HEADER_BYTES: usize = 2;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Integer,
+    Xor,
+}
+
+impl Mode {
+    pub fn from_byte(byte: u8) -> Option<Mode> {
+        match byte {
+            0 => Some(Mode::Integer),
+            1 => Some(Mode::Xor),
+            _ => None,
+        }
+    }
+}
+
+/// Its bits are in a [`Pool`], always the same, and given back by [`Chunk::release`] alone.
+#[derive(Debug)]
+pub struct Chunk {
+    pub(super) words: Chain,
+    /// The last word is full, of which these bits count.
+    pub(super) bits: u16,
+    pub(super) mode: Mode,
+    pub(super) count: u8,
+}
+
+impl Chunk {
+    /// The time of the first sample.
+    pub fn first_t(&self, pool: &Pool) -> TimestampMs {
+        // NOTE: there is none without a sample.
+        pool.first(&self.words)
+            .map_or(TimestampMs::MAX, |t| t as i64)
+    }
+
+    /// Appends the chunk's bytes.
+    pub fn copy_to(&self, pool: &Pool, out: &mut Vec<u8>) {
+        let bytes = usize::from(self.bits).div_ceil(8);
+        out.reserve(HEADER_BYTES + bytes);
+        out.extend([self.mode as u8, self.count]);
+        pool.copy_to(&self.words, bytes, out);
+    }
+
+    pub fn release(mut self, pool: &mut Pool) {
+        pool.release(&mut self.words);
+    }
+}

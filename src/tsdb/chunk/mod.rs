@@ -1,0 +1,37 @@
+//! Chunks: some hundred samples of one series in a streaming bit encoding.
+//!
+//! [`Open`] takes samples, [`Chunk`] is what it becomes. Both keep their bits in a [`Pool`], and
+//! are copied out and decoded as the same bytes:
+//!
+//! ```text
+//! mode (1 byte) | number of samples (1 byte) | bits, highest first
+//! bits: t of the first sample (64) | its value | for each further sample: t, value
+//! ```
+//!
+//! A timestamp is the zigzag difference of two differences `d`: `0` for none, else `10`, `110` or
+//! `111` and 7, 14 or 24 bits. Values are written in one of two modes, which holds for the chunk:
+//!
+//! - *integers*: the zigzag difference of two differences: `0` for none, `10` and as many bits as
+//!   last time, `11`, a new width in 6 bits and that many bits. Width 0 escapes to 64 raw bits (a
+//!   stale marker, an infinity); after these `0` repeats them, and differences start from zero.
+//! - *XOR* (Gorilla, Pelkonen et al. 2015, section 4.1.2): the first value raw; then `0` for the
+//!   same, `10` and the bits in the last window, `11`, leading zeros in 5 bits, length less one in
+//!   6 bits, and the bits.
+//!
+//! Owns nothing. **Invariant:** every bit pattern of a value comes back as it was, and no bytes
+//! make the decoder panic. Knows no series and no lock.
+
+mod closed;
+mod decode;
+mod open;
+mod pool;
+
+mod bits;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use closed::Chunk;
+pub(super) use decode::{Corrupt, decode};
+pub(super) use open::Open;
+pub(super) use pool::Pool;

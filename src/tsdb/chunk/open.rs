@@ -1,0 +1,304 @@
+//! The chunk that a series is being appended to.
+
+use super::bits::{width, zigzag};
+use super::closed::{Chunk, HEADER_BYTES, Mode};
+use super::decode::decode;
+use super::pool::{Chain, Pool};
+use crate::model::{Sample, TimestampMs};
+
+/// LIMIT: closed at so many samples. More make long reads of short ranges and larger buffers that
+/// are half empty; fewer pay the first sample and the allocation more often.
+pub const SAMPLES_MAX: u8 = 240;
+
+/// A chunk lies within one window of this length, so that a timestamp's difference always has its
+/// place in 24 bits, and what is in a chunk becomes old together.
+pub const WINDOW_MS: i64 = 2 * 3600 * 1000;
+
+/// Widths that a narrower difference still uses, before it is worth saying a new one.
+const INTEGER_SLACK: u32 = 6;
+const XOR_SLACK: u32 = 11;
+
+/// The integers that `f64` holds exactly.
+const INTEGER_MAX: u64 = 1 << 53;
+
+/// Takes samples one by one; its bits are in a [`Pool`], always the same. 48 bytes, because there
+/// is one for every series.
+#[derive(Debug, Default)]
+pub struct Open {
+    last_t: TimestampMs,
+    last_v: f64,
+    /// The bits that do not fill a word yet, from the highest down.
+    acc: u64,
+    /// What the value coder remembers: for integers the last difference, shifted by 6, and the
+    /// width; for XOR the leading zeros, shifted by 8, and the length of the window.
+    memory: i64,
+    /// The words that are full.
+    words: Chain,
+    delta: u32,
+    bits: u16,
+    count: u8,
+    flags: u8,
+}
+
+const XOR: u8 = 1;
+/// The last value was written raw in a chunk of integers.
+const ESCAPED: u8 = 2;
+
+impl Open {
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub fn count(&self) -> usize {
+        self.count.into()
+    }
+
+    /// Of the newest sample; means nothing while there is none.
+    pub fn last_t(&self) -> TimestampMs {
+        self.last_t
+    }
+
+    /// Of the newest sample; means nothing while there is none.
+    pub fn last_v(&self) -> f64 {
+        self.last_v
+    }
+
+    /// The time of the oldest sample; means nothing while there is none.
+    pub fn first_t(&self, pool: &Pool) -> TimestampMs {
+        // NOTE: the first 64 bits fill a word, which was written at once.
+        pool.first(&self.words).map_or(self.last_t, |t| t as i64)
+    }
+
+    /// Appends a sample, if it has its place here: newer than the last, in the same window, and the
+    /// chunk not full. Otherwise nothing happens: close this one and append to the next.
+    #[inline]
+    pub fn append(&mut self, pool: &mut Pool, t: TimestampMs, v: f64) -> bool {
+        if self.count == 0 {
+            self.append_first(pool, t, v);
+            return true;
+        }
+        if !self.has_place(t) {
+            return false;
+        }
+        if self.flags & XOR == 0 && !suits_integers(v) {
+            self.recode(pool);
+        }
+        let delta = (t - self.last_t) as u32;
+        self.put_delta_of_delta(pool, i64::from(delta) - i64::from(self.delta));
+        if self.flags & XOR == 0 {
+            self.put_integer(pool, v);
+        } else {
+            self.put_xor(pool, v.to_bits());
+        }
+        self.delta = delta;
+        self.last_t = t;
+        self.last_v = v;
+        self.count += 1;
+        true
+    }
+
+    #[inline]
+    fn has_place(&self, t: TimestampMs) -> bool {
+        t > self.last_t
+            && self.count < SAMPLES_MAX
+            && t.div_euclid(WINDOW_MS) == self.last_t.div_euclid(WINDOW_MS)
+    }
+
+    fn append_first(&mut self, pool: &mut Pool, t: TimestampMs, v: f64) {
+        let mode = match integer(v) {
+            Some(_) => Mode::Integer,
+            None => Mode::Xor,
+        };
+        self.start(pool, mode, t, v);
+    }
+
+    fn start(&mut self, pool: &mut Pool, mode: Mode, t: TimestampMs, v: f64) {
+        self.clear(pool);
+        self.put(pool, t as u64, 64);
+        match mode {
+            Mode::Integer => {
+                self.put_integer(pool, v);
+                self.memory &= WIDTH_MASK;
+            }
+            Mode::Xor => {
+                self.flags = XOR;
+                self.put(pool, v.to_bits(), 64);
+            }
+        }
+        self.last_t = t;
+        self.last_v = v;
+        self.count = 1;
+    }
+
+    #[inline]
+    fn put_delta_of_delta(&mut self, pool: &mut Pool, difference: i64) {
+        let coded = zigzag(difference);
+        match width(coded) {
+            0 => self.put(pool, 0, 1),
+            1..=7 => self.put(pool, 0b10 << 7 | coded, 9),
+            8..=14 => self.put(pool, 0b110 << 14 | coded, 17),
+            _ => self.put(pool, 0b111 << 24 | coded, 27),
+        }
+    }
+
+    #[inline]
+    fn put_integer(&mut self, pool: &mut Pool, v: f64) {
+        let Some(value) = integer(v) else {
+            return self.put_escaped(pool, v);
+        };
+        // NOTE: after an escaped value differences start from zero, and `0` is taken.
+        let after_escape = self.flags & ESCAPED != 0;
+        let (last, last_delta) = if after_escape {
+            (0, 0)
+        } else {
+            (integer(self.last_v).unwrap_or(0), self.memory >> WIDTH_BITS)
+        };
+        let last_width = (self.memory & WIDTH_MASK) as u32;
+        let mut delta = value - last;
+        let coded = zigzag(delta - last_delta);
+        let mut needed = width(coded);
+        if needed == 0 && !after_escape {
+            self.put(pool, 0, 1);
+            return;
+        }
+        needed = needed.max(1);
+        if needed <= last_width && last_width - needed <= INTEGER_SLACK {
+            self.put(pool, 0b10, 2);
+            needed = last_width;
+        } else {
+            self.put(pool, 0b11 << 6 | u64::from(needed), 8);
+        }
+        self.put(pool, coded, needed);
+        if after_escape {
+            delta = 0;
+            self.flags &= !ESCAPED;
+        }
+        self.memory = delta << WIDTH_BITS | i64::from(needed);
+    }
+
+    #[cold]
+    fn put_escaped(&mut self, pool: &mut Pool, v: f64) {
+        if self.flags & ESCAPED != 0 && v.to_bits() == self.last_v.to_bits() {
+            return self.put(pool, 0, 1);
+        }
+        self.put(pool, 0b1100_0000, 8);
+        self.put(pool, v.to_bits(), 64);
+        self.flags |= ESCAPED;
+        self.memory = 0;
+    }
+
+    #[inline]
+    fn put_xor(&mut self, pool: &mut Pool, v: u64) {
+        let xor = v ^ self.last_v.to_bits();
+        if xor == 0 {
+            return self.put(pool, 0, 1);
+        }
+        let leading = xor.leading_zeros().min(31);
+        let trailing = xor.trailing_zeros();
+        let length = 64 - leading - trailing;
+        let (last_leading, last_length) = (self.memory as u32 >> 8, self.memory as u32 & 0xff);
+        let last_trailing = 64 - last_leading - last_length;
+        if last_length > 0
+            && leading >= last_leading
+            && trailing >= last_trailing
+            && last_length - length <= XOR_SLACK
+        {
+            self.put(pool, 0b10, 2);
+            return self.put(pool, xor >> last_trailing, last_length);
+        }
+        let window = u64::from(leading) << 6 | u64::from(length - 1);
+        self.put(pool, 0b11 << 11 | window, 13);
+        self.put(pool, xor >> trailing, length);
+        self.memory = i64::from(leading << 8 | length);
+    }
+
+    /// Writes the lowest `n` bits of `value`, above which there must be none.
+    #[inline]
+    fn put(&mut self, pool: &mut Pool, value: u64, n: u32) {
+        let free = 64 - (u32::from(self.bits) & 63);
+        if n < free {
+            self.acc |= value << (free - n);
+        } else {
+            let over = n - free;
+            let full = usize::from(self.bits) / 64;
+            pool.push(&mut self.words, full, self.acc | value >> over);
+            self.acc = value.checked_shl(64 - over).unwrap_or(0);
+        }
+        self.bits += n as u16;
+    }
+
+    /// The mode that has a place for every value, for all samples so far.
+    #[cold]
+    fn recode(&mut self, pool: &mut Pool) {
+        let mut bytes = Vec::new();
+        self.copy_to(pool, &mut bytes);
+        let mut samples: Vec<Sample> = Vec::with_capacity(self.count());
+        if let Err(corrupt) = decode(&bytes, i64::MIN, i64::MAX, &mut samples) {
+            crate::bug!("an open chunk: {corrupt}");
+        }
+        let mut samples = samples.into_iter();
+        if let Some(first) = samples.next() {
+            self.start(pool, Mode::Xor, first.t, first.v);
+        }
+        for sample in samples {
+            self.append(pool, sample.t, sample.v);
+        }
+    }
+
+    /// Appends a chunk's bytes as they are now.
+    pub fn copy_to(&self, pool: &Pool, out: &mut Vec<u8>) {
+        let bits = usize::from(self.bits);
+        let (words, rest) = (bits / 64, (bits % 64).div_ceil(8));
+        out.reserve(HEADER_BYTES + words * 8 + rest);
+        out.extend([self.mode() as u8, self.count]);
+        pool.copy_to(&self.words, words * 8, out);
+        out.extend_from_slice(self.acc.to_be_bytes().get(..rest).unwrap_or_default());
+    }
+
+    /// What was taken, as a chunk of its own; this one is then empty.
+    pub fn close(&mut self, pool: &mut Pool) -> Chunk {
+        let bits = self.bits;
+        if !bits.is_multiple_of(64) {
+            pool.push(&mut self.words, usize::from(bits) / 64, self.acc);
+        }
+        let closed = std::mem::take(self);
+        Chunk {
+            mode: closed.mode(),
+            words: closed.words,
+            bits,
+            count: closed.count,
+        }
+    }
+
+    fn mode(&self) -> Mode {
+        if self.flags & XOR == 0 {
+            Mode::Integer
+        } else {
+            Mode::Xor
+        }
+    }
+
+    /// Gives back what it holds of the pool.
+    pub fn clear(&mut self, pool: &mut Pool) {
+        pool.release(&mut self.words);
+        *self = Open::default();
+    }
+}
+
+const WIDTH_BITS: u32 = 6;
+const WIDTH_MASK: i64 = (1 << WIDTH_BITS) - 1;
+
+/// The integer that `v` is, if nothing is lost by it (`-0` loses its sign).
+#[inline]
+fn integer(v: f64) -> Option<i64> {
+    let i = v as i64;
+    let same = (i as f64).to_bits() == v.to_bits();
+    (same && i.unsigned_abs() <= INTEGER_MAX).then_some(i)
+}
+
+/// Whether a chunk of integers takes it: integers, and what is no number, which comes rarely and
+/// then ends a series or a condition. The rest is better off with XOR.
+#[inline]
+fn suits_integers(v: f64) -> bool {
+    integer(v).is_some() || !v.is_finite()
+}

@@ -1,0 +1,34 @@
+//! The head: all series that are being appended to, in memory.
+//!
+//! Owns what it holds, behind one lock ([`Head`]): the slab of series, the index of label pairs,
+//! the table from labels to series, and the list of live views. The lock is held for a batch, for
+//! the matching of a selection, for copying one series' chunks; never while samples are decoded,
+//! labels sorted or anything is waited for. A panic under it closes the head for good: half a batch
+//! must not live on quietly.
+//!
+//! A *view* is what a query sees: the state after some commit. It costs nothing until something is
+//! appended that it must not see (see [`views`]).
+//!
+//! **Invariant:** knows no file and no thread.
+
+mod lock;
+
+mod append;
+mod query;
+
+mod gc;
+mod stats;
+
+mod matching;
+mod snapshot;
+mod views;
+
+mod index;
+mod series;
+mod slab;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use lock::Head;
+pub use stats::{Cardinality, Counted, HeadStats};

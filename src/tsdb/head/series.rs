@@ -1,0 +1,154 @@
+//! One series: its open chunk, its closed ones, and where its labels stand.
+
+use crate::model::TimestampMs;
+use crate::tsdb::chunk::{Chunk, Open, Pool};
+
+/// 80 bytes, because there is one for every series.
+#[derive(Debug, Default)]
+pub struct Series {
+    pub open: Open,
+    /// `None` for none; boxed twice, because most series of a small head have none.
+    #[expect(
+        clippy::box_collection,
+        reason = "a third of the bytes while it is empty"
+    )]
+    closed: Option<Box<Vec<Closed>>>,
+    /// The number of the last commit that appended to it; 0 while it is empty.
+    pub commit: u64,
+    /// How often its place was taken and left.
+    pub generation: u32,
+    /// Where its pairs stand in the slab's list.
+    pub pairs_at: u32,
+    /// Of its labels; kept so that the table grows without reading them.
+    pub hash: u32,
+    pub pairs_len: u16,
+    /// A free place in the slab otherwise.
+    pub live: bool,
+    /// Was empty when the garbage was last collected.
+    pub idle: bool,
+}
+
+#[derive(Debug)]
+pub struct Closed {
+    pub last_t: TimestampMs,
+    pub chunk: Chunk,
+}
+
+impl Series {
+    pub fn new(generation: u32, hash: u32, pairs_at: u32, pairs_len: u16) -> Series {
+        Series {
+            hash,
+            pairs_at,
+            pairs_len,
+            live: true,
+            ..Series::left(generation)
+        }
+    }
+
+    /// A place that a series has left.
+    pub fn left(generation: u32) -> Series {
+        Series {
+            generation,
+            ..Series::default()
+        }
+    }
+
+    /// Never appended to.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Appends what is newer than all it has; returns how many chunks it has more.
+    #[inline]
+    pub fn append(&mut self, pool: &mut Pool, t: TimestampMs, v: f64) -> u64 {
+        let first = self.open.is_empty();
+        if self.open.append(pool, t, v) {
+            return first.into();
+        }
+        self.cut(pool);
+        if !self.open.append(pool, t, v) {
+            crate::bug!("an empty chunk refuses a sample");
+        }
+        1
+    }
+
+    #[cold]
+    fn cut(&mut self, pool: &mut Pool) {
+        let last_t = self.open.last_t();
+        let closed = self.closed.get_or_insert_default();
+        if closed.len() == closed.capacity() {
+            closed.reserve_exact((closed.len() / 4).max(1));
+        }
+        closed.push(Closed {
+            last_t,
+            chunk: self.open.close(pool),
+        });
+    }
+
+    pub fn closed(&self) -> &[Closed] {
+        self.closed.as_ref().map_or(&[], |closed| closed.as_slice())
+    }
+
+    /// Of the oldest sample, if there is one.
+    pub fn first_t(&self, pool: &Pool) -> Option<TimestampMs> {
+        let open = (!self.open.is_empty()).then(|| self.open.first_t(pool));
+        self.closed()
+            .first()
+            .map(|c| c.chunk.first_t(pool))
+            .or(open)
+    }
+
+    pub fn chunks(&self) -> u64 {
+        self.closed().len() as u64 + u64::from(!self.open.is_empty())
+    }
+
+    /// Whether a chunk reaches into `start..=end`.
+    pub fn overlaps(&self, pool: &Pool, start: TimestampMs, end: TimestampMs) -> bool {
+        let reaches = |first, last| first <= end && last >= start;
+        if self.is_empty() {
+            return false;
+        }
+        // NOTE: nearly always so; then nothing else of the series is touched.
+        if (start..=end).contains(&self.open.last_t())
+            || reaches(self.open.first_t(pool), self.open.last_t())
+        {
+            return true;
+        }
+        // NOTE: chunks are in order of time: the first that ends late enough decides.
+        let closed = self.closed();
+        let at = closed.partition_point(|c| c.last_t < start);
+        closed
+            .get(at)
+            .is_some_and(|c| reaches(c.chunk.first_t(pool), c.last_t))
+    }
+
+    /// Drops the closed chunks that end before `before`; returns how many.
+    pub fn drop_closed(&mut self, pool: &mut Pool, before: TimestampMs) -> u64 {
+        let Some(closed) = &mut self.closed else {
+            return 0;
+        };
+        let gone = closed.partition_point(|c| c.last_t < before);
+        for old in closed.drain(..gone) {
+            old.chunk.release(pool);
+        }
+        if closed.is_empty() {
+            self.closed = None;
+        }
+        gone as u64
+    }
+
+    /// Gives back what it holds of the pool.
+    pub fn clear(&mut self, pool: &mut Pool) {
+        self.open.clear(pool);
+        for old in self.closed.take().into_iter().flat_map(|closed| *closed) {
+            old.chunk.release(pool);
+        }
+    }
+
+    /// Bytes on the heap, the pool aside.
+    pub fn heap_bytes(&self) -> usize {
+        self.closed.as_ref().map_or(0, |closed| {
+            size_of::<Vec<Closed>>() + closed.capacity() * size_of::<Closed>()
+        })
+    }
+}

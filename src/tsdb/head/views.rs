@@ -1,0 +1,97 @@
+//! Live views, and the marks that let them see series as they were.
+//!
+//! A view is the number of the last commit that it sees. Series only grow at their end, in order of
+//! time, so what a view sees of one is what is not newer than some time. As long as a series was
+//! not appended to since the view began, that is its newest sample; the first append after leaves a
+//! mark with the time that was the newest until then. Without live views nothing is marked.
+
+use crate::model::TimestampMs;
+
+#[derive(Debug, Default)]
+pub struct Views {
+    live: Vec<View>,
+    next_id: u64,
+    /// The newest live view's commit plus one; 0 without views. A series whose last commit is below
+    /// has to be marked before it is appended to.
+    mark_below: u64,
+    /// In order of commits. NOTE: at most one for each series and live view.
+    marks: Vec<Mark>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct View {
+    id: u64,
+    commit: u64,
+    start: TimestampMs,
+}
+
+/// Before this commit, `last_t` was the series' newest sample ([`NEVER`]: it had none).
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    commit: u64,
+    series: u32,
+    last_t: TimestampMs,
+}
+
+/// The newest time of a series without samples.
+pub const NEVER: TimestampMs = TimestampMs::MIN;
+
+impl Views {
+    /// A new view of everything up to `commit`, which will not ask for samples before `start`.
+    pub fn add(&mut self, commit: u64, start: TimestampMs) -> u64 {
+        self.next_id += 1;
+        let id = self.next_id;
+        self.live.push(View { id, commit, start });
+        self.mark_below = commit + 1;
+        id
+    }
+
+    pub fn remove(&mut self, id: u64) {
+        self.live.retain(|view| view.id != id);
+        self.mark_below = self.live.last().map_or(0, |view| view.commit + 1);
+        let Some(oldest) = self.live.first() else {
+            self.marks = Vec::new();
+            return;
+        };
+        let unneeded = self.marks.partition_point(|m| m.commit <= oldest.commit);
+        if unneeded > 0 {
+            self.marks.drain(..unneeded);
+        }
+    }
+
+    /// The oldest time that a live view may ask for.
+    pub fn start(&self) -> Option<TimestampMs> {
+        self.live.iter().map(|view| view.start).min()
+    }
+
+    /// Whether a series that was last appended to by `last_commit` needs a mark before the next.
+    #[inline]
+    pub fn needs_mark(&self, last_commit: u64) -> bool {
+        last_commit < self.mark_below
+    }
+
+    pub fn mark(&mut self, commit: u64, series: u32, last_t: TimestampMs) {
+        self.marks.push(Mark {
+            commit,
+            series,
+            last_t,
+        });
+    }
+
+    /// What a view of `commit` sees of series that were appended to since: `changed` is in order of
+    /// series; each one's time is set.
+    pub fn restore(&self, commit: u64, changed: &mut [(u32, Option<TimestampMs>)]) {
+        let since = self.marks.partition_point(|m| m.commit <= commit);
+        let marks = self.marks.get(since..).unwrap_or_default();
+        for mark in marks {
+            if let Ok(at) = changed.binary_search_by_key(&mark.series, |c| c.0) {
+                changed[at].1.get_or_insert(mark.last_t);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub fn mark_count(&self) -> usize {
+        self.marks.len()
+    }
+}
