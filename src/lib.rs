@@ -25,3 +25,7 @@ pub mod storage;
 // Layer 5.
 pub mod promql;
 pub mod tsdb;
+
+// Layer 6.
+pub mod discovery;
+pub mod scrape;

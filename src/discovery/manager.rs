@@ -1,0 +1,375 @@
+//! The manager: providers shared by jobs, their groups merged, the whole sent at a bearable pace.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+
+use super::discoverer::{Discoverer, Update, Updates, channel};
+use super::file_sd::FileDiscoverer;
+use super::http_sd::HttpDiscoverer;
+use super::metrics::{ManagerMetrics, SdMetrics};
+use super::pace::Pace;
+use super::prepare::{Prepared, PreparedProvider, Source};
+use super::provider::{News, Provider, Running, TargetSets, join_all, kind};
+use crate::metrics::Registry;
+use crate::net;
+use crate::stdx::clock::Clock;
+use crate::stdx::limits::THREAD_STACK;
+use crate::stdx::mailbox::{Mailbox, Poster, mailbox};
+use crate::stdx::stop::{Stop, StopSender, stop};
+use crate::stdx::thread::{Thread, spawn};
+use crate::watch;
+
+/// LIMIT: what a provider that hangs in the network or in a dead file system may hold up a reload
+/// or the end; its thread is left behind then.
+const JOIN_WAIT: Duration = Duration::from_secs(2);
+
+/// What a manager is made of.
+#[derive(Debug)]
+pub struct Options {
+    /// `scrape` or `notify`: names the thread and the metrics.
+    pub name: String,
+    pub clock: Arc<dyn Clock>,
+    pub registry: Registry,
+    pub watcher: watch::Handle,
+    /// The shortest time between two sendings, but for those that must not wait.
+    pub send_interval: Duration,
+    /// How HTTP requests introduce themselves.
+    pub user_agent: String,
+}
+
+impl Options {
+    pub fn new(
+        name: &str,
+        clock: Arc<dyn Clock>,
+        registry: Registry,
+        watcher: watch::Handle,
+    ) -> Options {
+        Options {
+            name: name.to_owned(),
+            clock,
+            registry,
+            watcher,
+            send_interval: Duration::from_secs(5),
+            user_agent: concat!("Prometheus/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// Starts managers.
+#[derive(Debug)]
+pub struct Manager;
+
+/// A running manager. Dropping it stops it and its providers.
+#[derive(Debug)]
+pub struct Handle {
+    commands: Sender<Apply>,
+    stop: StopSender,
+    thread: Thread,
+}
+
+/// What a new configuration changed, in numbers of providers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Applied {
+    pub added: usize,
+    pub removed: usize,
+    pub kept: usize,
+    /// Those that got no thread. The next configuration tries again.
+    pub failed: usize,
+}
+
+#[derive(Debug)]
+struct Apply {
+    prepared: Prepared,
+    reply: Sender<Applied>,
+}
+
+impl Manager {
+    /// The mailbox holds the newest target sets of all jobs.
+    ///
+    /// # Errors
+    /// The system's, when it can't make a thread.
+    pub fn start(options: Options) -> io::Result<(Handle, Mailbox<TargetSets>)> {
+        // LIMIT one: there is one reload at a time, and it waits for the answer.
+        let (commands, inbox) = bounded(1);
+        let (updates_tx, updates) = channel();
+        let (poster, sets) = mailbox();
+        let (stop_tx, stop) = stop();
+        let name = format!("sd-{}", options.name);
+        let manager_loop = ManagerLoop {
+            stop,
+            inbox,
+            updates_tx,
+            updates,
+            poster,
+            jobs: BTreeSet::new(),
+            providers: BTreeMap::new(),
+            next_id: 0,
+            pace: Pace::new(options.send_interval),
+            timer: None,
+            metrics: ManagerMetrics::new(&options.registry, &options.name),
+            sd_metrics: SdMetrics::new(&options.registry),
+            options,
+        };
+        let thread = spawn(name, THREAD_STACK, move || manager_loop.run())?;
+        let handle = Handle {
+            commands,
+            stop: stop_tx,
+            thread,
+        };
+        Ok((handle, sets))
+    }
+}
+
+impl Handle {
+    /// Makes the discovery what was prepared. Providers of equal configuration go on undisturbed,
+    /// with their threads and groups; the groups of one that another replaces in its job stay until
+    /// the other has found its first; a job that is gone, and all static groups, change at once.
+    pub fn apply(&self, prepared: Prepared) -> Applied {
+        let (reply, answer) = bounded(1);
+        let sent = self.commands.send(Apply { prepared, reply });
+        let applied = sent.ok().and_then(|()| answer.recv().ok());
+        applied.unwrap_or_else(|| {
+            log::error!(thread = self.thread.name(); "discovery has ended, nothing is applied");
+            Applied::default()
+        })
+    }
+
+    /// Stops, waiting at most `deadline`; false when the thread still runs.
+    pub fn stop(self, deadline: Duration) -> bool {
+        drop(self.stop);
+        self.thread.join_within(deadline)
+    }
+}
+
+enum Event {
+    Stop,
+    Apply(Apply),
+    Update(Update),
+    Due,
+}
+
+struct ManagerLoop {
+    stop: Stop,
+    inbox: Receiver<Apply>,
+    updates_tx: Sender<Update>,
+    updates: Receiver<Update>,
+    poster: Poster<TargetSets>,
+    jobs: BTreeSet<String>,
+    /// By a number that is never used again, so that a late update of a provider that is gone is
+    /// not taken for another's.
+    providers: BTreeMap<u64, Provider>,
+    next_id: u64,
+    pace: Pace,
+    timer: Option<(Duration, Receiver<Instant>)>,
+    metrics: ManagerMetrics,
+    sd_metrics: SdMetrics,
+    options: Options,
+}
+
+impl ManagerLoop {
+    fn next_event(&mut self) -> Event {
+        self.arm();
+        let never = crossbeam_channel::never();
+        let timer = self.timer.as_ref().map_or(&never, |(_, timer)| timer);
+        select! {
+            recv(self.stop.channel()) -> _ => Event::Stop,
+            recv(self.inbox) -> apply => apply.map_or(Event::Stop, Event::Apply),
+            recv(self.updates) -> update => update.map_or(Event::Stop, Event::Update),
+            recv(timer) -> _ => Event::Due,
+        }
+    }
+
+    fn run(mut self) {
+        loop {
+            match self.next_event() {
+                Event::Stop => break,
+                Event::Apply(apply) => self.on_apply(apply),
+                Event::Update(update) => self.on_update(update),
+                Event::Due => self.on_due(),
+            }
+        }
+        let all = std::mem::take(&mut self.providers).into_values();
+        let threads = all.filter_map(|mut it| it.stop()).collect();
+        join_all(threads, &*self.options.clock, JOIN_WAIT);
+    }
+
+    fn arm(&mut self) {
+        let due = self.pace.due();
+        if self.timer.as_ref().map(|(at, _)| *at) != due {
+            self.timer = due.map(|at| (at, self.options.clock.at(at)));
+        }
+    }
+
+    fn on_apply(&mut self, Apply { prepared, reply }: Apply) {
+        let mut applied = Applied::default();
+        let unsupported = prepared.unsupported().to_vec();
+        for (job, kind) in &unsupported {
+            log::error!(job = job.as_str(), kind = kind.as_str();
+                "this service discovery is not supported");
+        }
+        let mut old = std::mem::take(&mut self.providers);
+        let mut fresh = Vec::new();
+        for wanted in prepared.providers {
+            let same = old.iter().find(|(_, it)| it.config == wanted.config);
+            let same = same.map(|(id, _)| *id);
+            if let Some((id, mut provider)) = same.and_then(|id| old.remove_entry(&id)) {
+                provider.jobs = wanted.jobs.into_iter().collect();
+                self.providers.insert(id, provider);
+                applied.kept += 1;
+            } else {
+                fresh.push(wanted);
+            }
+        }
+        applied.removed = old.len();
+        let threads = old.values_mut().filter_map(Provider::stop).collect();
+        // ORDER: the old ends before the new begins: they may have metrics of the same labels.
+        join_all(threads, &*self.options.clock, JOIN_WAIT);
+        let mut heirs: BTreeSet<u64> = BTreeSet::new();
+        for wanted in fresh {
+            let id = self.next_id;
+            self.next_id += 1;
+            if self.add(id, wanted) {
+                heirs.insert(id);
+                applied.added += 1;
+            } else {
+                applied.failed += 1;
+            }
+        }
+        self.bequeath(&old, &heirs);
+        for job in self.jobs.difference(&prepared.jobs) {
+            self.metrics.forget(job);
+        }
+        self.jobs = prepared.jobs;
+        let failed = applied.failed + unsupported.len();
+        self.metrics.failed_configs.set(failed as f64);
+        self.pace.urgent(self.options.clock.mono());
+        self.on_due();
+        let _ = reply.send(applied);
+    }
+
+    /// Leaves the groups of providers that are gone to those that take their place: the first new
+    /// one of the same kind in the same job.
+    fn bequeath(&mut self, old: &BTreeMap<u64, Provider>, heirs: &BTreeSet<u64>) {
+        for gone in old.values().filter(|it| kind(&it.config) != "static") {
+            for job in &gone.jobs {
+                let heir = self.providers.iter_mut().find(|(id, it)| {
+                    heirs.contains(id)
+                        && it.jobs.contains(job)
+                        && kind(&it.config) == kind(&gone.config)
+                });
+                if let Some((_, heir)) = heir {
+                    heir.inherit(job, gone);
+                }
+            }
+        }
+    }
+
+    /// False when the provider could not be started.
+    fn add(&mut self, id: u64, wanted: PreparedProvider) -> bool {
+        let job = wanted.jobs.first().cloned().unwrap_or_default();
+        let mut provider = Provider::new(wanted.config, wanted.jobs.into_iter().collect());
+        let started = match wanted.source {
+            Source::Static(groups) => {
+                provider.merge(groups);
+                self.metrics.received_updates.inc();
+                Ok(())
+            }
+            Source::File(config) => {
+                let discoverer = FileDiscoverer::new(
+                    config,
+                    self.options.watcher.clone(),
+                    self.options.clock.clone(),
+                    self.sd_metrics.clone(),
+                );
+                self.start(id, &mut provider, Box::new(discoverer), None)
+            }
+            Source::Http(config, client) => {
+                let fetcher = client.clone();
+                let discoverer = HttpDiscoverer {
+                    config: *config,
+                    fetch: Box::new(move |request| fetcher.fetch(request)),
+                    user_agent: self.options.user_agent.clone(),
+                    clock: self.options.clock.clone(),
+                    metrics: self.sd_metrics.clone(),
+                    job: job.clone(),
+                };
+                self.start(id, &mut provider, Box::new(discoverer), Some(client))
+            }
+        };
+        if let Err(err) = &started {
+            log::error!(job = job.as_str(), err:% = err; "can't start a service discovery");
+        } else {
+            self.providers.insert(id, provider);
+        }
+        started.is_ok()
+    }
+
+    fn start(
+        &self,
+        id: u64,
+        provider: &mut Provider,
+        discoverer: Box<dyn Discoverer>,
+        client: Option<net::Client>,
+    ) -> io::Result<()> {
+        let name: String = format!("sd-{}-{id}", kind(&provider.config));
+        let name = name.get(..15).unwrap_or(&name).to_owned();
+        let (stop_tx, stop) = stop();
+        let updates = Updates::new(id, self.updates_tx.clone(), stop.clone());
+        let thread = spawn(name, THREAD_STACK, move || discoverer.run(stop, updates))?;
+        provider.started(Running {
+            stop: stop_tx,
+            thread,
+            client,
+        });
+        Ok(())
+    }
+
+    fn on_update(&mut self, update: Update) {
+        self.metrics.received_updates.inc();
+        let Some(provider) = self.providers.get_mut(&update.provider) else {
+            return;
+        };
+        let now = self.options.clock.mono();
+        match provider.merge(update.groups) {
+            News::First => self.pace.urgent(now),
+            News::Changed => self.pace.changed(now),
+            News::Same => {
+                for job in &provider.jobs {
+                    self.metrics.updated(job, self.options.clock.wall_ms());
+                }
+            }
+        }
+    }
+
+    fn on_due(&mut self) {
+        if !self.pace.take_due(self.options.clock.mono()) {
+            return;
+        }
+        let sets = self.target_sets();
+        let wall_ms = self.options.clock.wall_ms();
+        for (job, groups) in &sets {
+            let targets = groups.iter().map(|group| group.targets.len()).sum();
+            self.metrics.targets(job, targets);
+            self.metrics.updated(job, wall_ms);
+        }
+        self.metrics.sent_updates.inc();
+        self.poster.post(sets);
+    }
+
+    fn target_sets(&self) -> TargetSets {
+        let empty = self.jobs.iter().map(|job| (job.clone(), Vec::new()));
+        let mut sets: TargetSets = empty.collect();
+        for provider in self.providers.values() {
+            for job in &provider.jobs {
+                if let Some(groups) = sets.get_mut(job) {
+                    groups.extend(provider.groups_of(job).cloned());
+                }
+            }
+        }
+        sets
+    }
+}

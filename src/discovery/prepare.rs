@@ -1,0 +1,121 @@
+//! What must be had before providers can run: all that may fail, done without touching any.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::config::{FileSdConfig, HttpSdConfig, SdConfig};
+use crate::model::TargetGroup;
+use crate::net;
+
+/// Whether files that clients need must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strictness {
+    /// A certificate or secret that can't be read is an error: for reloads and checks.
+    Strict,
+    /// It costs only the requests that need it, until it can be read: for the start.
+    Lenient,
+}
+
+/// What [`Handle::apply`](super::Handle::apply) makes the discovery of.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(super) jobs: BTreeSet<String>,
+    /// Each different configuration once, in the order of its first job.
+    pub(super) providers: Vec<PreparedProvider>,
+    unsupported: Vec<(String, String)>,
+}
+
+#[derive(Debug)]
+pub(super) struct PreparedProvider {
+    pub config: SdConfig,
+    /// In order, without repetition.
+    pub jobs: Vec<String>,
+    pub source: Source,
+}
+
+/// Where a provider's groups come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Static(Vec<Arc<TargetGroup>>),
+    File(FileSdConfig),
+    Http(Box<HttpSdConfig>, net::Client),
+}
+
+/// Builds HTTP clients for the jobs' discoveries.
+///
+/// # Errors
+/// Every job whose settings can't work, with the reason.
+pub fn prepare(
+    jobs: &[(String, &[SdConfig])],
+    env: &net::Env,
+    strictness: Strictness,
+) -> Result<Prepared, Vec<(String, String)>> {
+    let mut prepared = Prepared {
+        jobs: BTreeSet::new(),
+        providers: Vec::new(),
+        unsupported: Vec::new(),
+    };
+    let mut errors = Vec::new();
+    for (job, configs) in jobs {
+        prepared.jobs.insert(job.clone());
+        for config in *configs {
+            if let Err(error) = prepared.add(job, config, env, strictness) {
+                errors.push((job.clone(), error.to_string()));
+            }
+        }
+    }
+    if errors.is_empty() {
+        Ok(prepared)
+    } else {
+        Err(errors)
+    }
+}
+
+impl Prepared {
+    /// `(job, kind)` of discoveries that are understood but do not exist here yet; their jobs go
+    /// without.
+    pub fn unsupported(&self) -> &[(String, String)] {
+        &self.unsupported
+    }
+
+    fn add(
+        &mut self,
+        job: &str,
+        config: &SdConfig,
+        env: &net::Env,
+        strictness: Strictness,
+    ) -> Result<(), net::NetError> {
+        if let Some(same) = self.providers.iter_mut().find(|it| it.config == *config) {
+            if !same.jobs.iter().any(|it| it == job) {
+                same.jobs.push(job.to_owned());
+            }
+            return Ok(());
+        }
+        let source = match config {
+            SdConfig::Static(groups) => Source::Static(groups.clone()),
+            SdConfig::File(file) => Source::File(file.clone()),
+            SdConfig::Http(http) => Source::Http(http.clone(), client(http, env, strictness)?),
+            SdConfig::Later(kind) => {
+                self.unsupported.push((job.to_owned(), kind.clone()));
+                return Ok(());
+            }
+        };
+        self.providers.push(PreparedProvider {
+            config: config.clone(),
+            jobs: vec![job.to_owned()],
+            source,
+        });
+        Ok(())
+    }
+}
+
+fn client(
+    config: &HttpSdConfig,
+    env: &net::Env,
+    strictness: Strictness,
+) -> Result<net::Client, net::NetError> {
+    match strictness {
+        Strictness::Strict => net::Client::new(&config.http, "http", env),
+        Strictness::Lenient => net::Client::new_lenient(&config.http, "http", env),
+    }
+}

@@ -1,0 +1,548 @@
+//! What a loop remembers of its target's pages: which line names which series, in page order, and
+//! which series were there the last time, so that those that went away are marked stale.
+//!
+//! A target answers nearly the same lines in the same order every time. So each line is first
+//! compared with the one that followed its predecessor the last time; only when they differ is it
+//! looked up by hash. HELP, TYPE and UNIT lines are remembered as they stand: they are the
+//! metadata.
+
+use std::cell::RefCell;
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::texts::{Texts, TooLarge};
+use crate::exposition::{Entry as Line, Format, Parser};
+use crate::model::{MetricType, SeriesRef};
+
+/// A line's place in the cache, until the next flush.
+pub(super) type Slot = u32;
+const NONE: Slot = Slot::MAX;
+
+/// Metadata lives on for this many scrapes after it was last seen, as in Prometheus.
+const METADATA_TURNS: u32 = 10;
+
+/// After so many pages without a surprise the index is let go: it is a tenth of the cache.
+const QUIET_TURNS: u32 = 4;
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    /// `DROPPED` where relabelling drops the series; of other lines than series always.
+    series: SeriesRef,
+    /// The last turn that saw the line.
+    seen: u32,
+    /// The last turn in which the series was tracked for staleness.
+    tracked: u32,
+    /// What followed in the page.
+    next: Slot,
+    flags: u32,
+}
+
+const DROPPED: SeriesRef = SeriesRef(u64::MAX);
+/// A metadata line.
+const META: u32 = 1;
+/// Tracked in this turn, and before that in the last good one.
+const WAS_LIVE: u32 = 2;
+const KIND_SHIFT: u32 = 8;
+
+/// What a known series' line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// `fresh`: it is counted as added, because the last good page did not have it.
+    Series {
+        series: SeriesRef,
+        fresh: bool,
+    },
+    Dropped,
+    /// It stood in this page before; in that case nothing was changed.
+    Again(SeriesRef),
+}
+
+#[derive(Debug)]
+pub(super) struct Cache {
+    texts: Texts,
+    entries: Vec<Entry>,
+    /// Of all texts, while it is needed.
+    index: Option<HashTable<Slot>>,
+    /// How many pages in a row came as expected.
+    quiet: u32,
+    hasher: RandomState,
+    format: Format,
+    /// Numbers the pages, failed ones included; never 0.
+    turn: u32,
+    /// The last turn that succeeded.
+    success: u32,
+    /// The turn whose tracked series are live; 0 where none are.
+    live: u32,
+    live_count: usize,
+    /// How many lines the last good page had.
+    success_count: usize,
+    first: Slot,
+    reading: Reading,
+    /// Live series whose lines were in another format.
+    orphans: Vec<SeriesRef>,
+    metadata_changed: bool,
+}
+
+/// Where in the page the reader is, and what it met.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    before: Slot,
+    expected: Slot,
+    touched: usize,
+    live_again: usize,
+    newly_tracked: usize,
+    mispredicted: usize,
+    jumps: usize,
+    inserted: usize,
+}
+
+impl Reading {
+    fn new(first: Slot) -> Reading {
+        Reading {
+            before: NONE,
+            expected: first,
+            touched: 0,
+            live_again: 0,
+            newly_tracked: 0,
+            mispredicted: 0,
+            jumps: 0,
+            inserted: 0,
+        }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Cache {
+        Cache {
+            texts: Texts::default(),
+            entries: Vec::new(),
+            index: Some(HashTable::new()),
+            quiet: 0,
+            hasher: RandomState::default(),
+            format: Format::Text,
+            turn: 0,
+            success: 0,
+            live: 0,
+            live_count: 0,
+            success_count: 0,
+            first: NONE,
+            reading: Reading::new(NONE),
+            orphans: Vec::new(),
+            metadata_changed: false,
+        }
+    }
+}
+
+/// Reading a page.
+impl Cache {
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    pub fn begin(&mut self, format: Format) {
+        if format != self.format && !self.entries.is_empty() {
+            self.start_over();
+        }
+        self.turn += 1;
+        self.format = format;
+        self.reading = Reading::new(self.first);
+    }
+
+    /// What a line means depends on the format: another one makes all lines new, and yet the series
+    /// that were there are not forgotten.
+    fn start_over(&mut self) {
+        *self = Cache {
+            orphans: self.tracked_series(),
+            turn: self.turn,
+            success: self.success,
+            metadata_changed: true,
+            ..Cache::default()
+        };
+    }
+
+    /// The text of the line that is expected next, and whether it is a metadata line.
+    #[inline]
+    pub fn expected(&mut self) -> Option<(bool, &[u8])> {
+        let entry = self.entries.get(self.reading.expected as usize)?;
+        let meta = entry.flags & META != 0;
+        Some((meta, self.texts.load(self.reading.expected)))
+    }
+
+    /// The expected line came: goes on behind it.
+    #[inline]
+    pub fn met(&mut self) -> Slot {
+        let slot = self.reading.expected;
+        if let Some(entry) = self.entries.get(slot as usize) {
+            if entry.next != slot + 1 {
+                self.reading.jumps += 1;
+            }
+            self.reading.expected = entry.next;
+        }
+        self.reading.before = slot;
+        slot
+    }
+
+    /// Looks another line up; where it is known, the one that followed it is expected next.
+    pub fn find(&mut self, text: &[u8]) -> Option<Slot> {
+        let hash = self.hasher.hash_one(text);
+        self.make_index();
+        let (index, texts) = (self.index.as_ref()?, &mut self.texts);
+        let slot = *index.find(hash, |slot| texts.load(*slot) == text)?;
+        let entry = *self.entries.get(slot as usize)?;
+        // A line that stood in this page before does not bend the order.
+        if entry.seen != self.turn {
+            self.reading.mispredicted += 1;
+            self.link(slot);
+            self.reading.expected = entry.next;
+        }
+        Some(slot)
+    }
+
+    /// Adds a series that `find` did not know; `None` for one that is dropped.
+    pub fn insert_series(
+        &mut self,
+        text: &[u8],
+        kind: MetricType,
+        series: Option<SeriesRef>,
+    ) -> Result<Slot, TooLarge> {
+        let flags = (kind as u32) << KIND_SHIFT;
+        self.insert(text, series.unwrap_or(DROPPED), flags)
+    }
+
+    pub fn insert_metadata(&mut self, line: &[u8]) -> Result<Slot, TooLarge> {
+        self.metadata_changed = true;
+        self.insert(line, DROPPED, META)
+    }
+
+    fn insert(&mut self, text: &[u8], series: SeriesRef, flags: u32) -> Result<Slot, TooLarge> {
+        self.make_index();
+        let slot = self.texts.push(text)?;
+        let (hasher, texts) = (&self.hasher, RefCell::new(&mut self.texts));
+        let rehash = |slot: &Slot| hasher.hash_one(texts.borrow_mut().load(*slot));
+        if let Some(index) = &mut self.index {
+            index.insert_unique(hasher.hash_one(text), slot, rehash);
+        }
+        self.entries.push(Entry {
+            series,
+            seen: self.turn,
+            tracked: 0,
+            // What was expected here may well come behind the new line.
+            next: self.reading.expected,
+            flags,
+        });
+        self.reading.touched += 1;
+        self.reading.inserted += 1;
+        self.link(slot);
+        Ok(slot)
+    }
+
+    /// Where a page does not come as expected after a quiet time, the index is made again.
+    fn make_index(&mut self) {
+        self.quiet = 0;
+        if self.index.is_some() {
+            return;
+        }
+        let slots = 0..self.entries.len() as Slot;
+        let hashes: Vec<u64> = slots
+            .map(|slot| self.hasher.hash_one(self.texts.load(slot)))
+            .collect();
+        self.index = Some(index_of(&hashes));
+    }
+
+    fn link(&mut self, slot: Slot) {
+        match self.entries.get_mut(self.reading.before as usize) {
+            Some(before) => before.next = slot,
+            None => self.first = slot,
+        }
+        self.reading.before = slot;
+    }
+
+    /// Notes that a known series' line was seen in this page.
+    #[inline]
+    pub fn see(&mut self, slot: Slot) -> Known {
+        let Some(entry) = self.entries.get_mut(slot as usize) else {
+            return Known::Dropped;
+        };
+        let before = std::mem::replace(&mut entry.seen, self.turn);
+        if before == self.turn {
+            return match entry.series {
+                DROPPED => Known::Dropped,
+                series => Known::Again(series),
+            };
+        }
+        self.reading.touched += 1;
+        match entry.series {
+            DROPPED => Known::Dropped,
+            series => Known::Series {
+                series,
+                fresh: before < self.success,
+            },
+        }
+    }
+
+    pub fn see_metadata(&mut self, slot: Slot) {
+        let (turn, success) = (self.turn, self.success);
+        let Some(entry) = self.entries.get_mut(slot as usize) else {
+            return;
+        };
+        let before = std::mem::replace(&mut entry.seen, turn);
+        self.reading.touched += usize::from(before != turn);
+        // It may replace what another line said meanwhile.
+        self.metadata_changed |= before < success;
+    }
+
+    /// The series will be marked stale when it goes away.
+    #[inline]
+    pub fn track(&mut self, slot: Slot) {
+        let Some(entry) = self.entries.get_mut(slot as usize) else {
+            return;
+        };
+        if entry.tracked == self.turn {
+            return;
+        }
+        if entry.tracked == self.live && self.live != 0 {
+            entry.flags |= WAS_LIVE;
+            self.reading.live_again += 1;
+        } else {
+            entry.flags &= !WAS_LIVE;
+            self.reading.newly_tracked += 1;
+        }
+        entry.tracked = self.turn;
+    }
+}
+
+/// After a page.
+impl Cache {
+    /// The page was good: gives the series that it lacks to `stale`.
+    pub fn succeed(&mut self, mut stale: impl FnMut(SeriesRef)) {
+        if self.reading.live_again < self.live_count || !self.orphans.is_empty() {
+            self.gone_series().into_iter().for_each(&mut stale);
+            self.orphans = Vec::new();
+        }
+        self.live = self.turn;
+        self.live_count = self.reading.live_again + self.reading.newly_tracked;
+        self.success = self.turn;
+        self.success_count = self.reading.touched;
+        self.tidy();
+    }
+
+    /// The page, or part of it, could not be had: gives all series of the last good page to
+    /// `stale`. Returns whether the cache had grown so much over failures that it was flushed.
+    pub fn fail(&mut self, mut stale: impl FnMut(SeriesRef)) -> bool {
+        self.live_series().for_each(&mut stale);
+        std::mem::take(&mut self.orphans)
+            .into_iter()
+            .for_each(&mut stale);
+        (self.live, self.live_count) = (0, 0);
+        let forced = self.entries.len() > self.success_count * 2 + 1000;
+        if forced {
+            self.rebuild();
+        }
+        forced
+    }
+
+    /// The series of the last good page. Valid until the next `begin`, and before `fail`.
+    fn live_series(&self) -> impl Iterator<Item = SeriesRef> + '_ {
+        let (live, turn) = (self.live, self.turn);
+        let is_live = move |e: &&Entry| {
+            live != 0 && (e.tracked == live || (e.tracked == turn && e.flags & WAS_LIVE != 0))
+        };
+        self.entries.iter().filter(is_live).map(|e| e.series)
+    }
+
+    /// All series that are to be marked when the target goes away.
+    pub fn tracked_series(&self) -> Vec<SeriesRef> {
+        let live = self
+            .entries
+            .iter()
+            .filter(|e| self.live != 0 && e.tracked == self.live);
+        live.map(|e| e.series).collect()
+    }
+
+    /// Tracked in the last good page and not in this one, under no other text either.
+    fn gone_series(&self) -> Vec<SeriesRef> {
+        let known = self
+            .entries
+            .iter()
+            .filter(|e| self.live != 0 && e.tracked == self.live);
+        let mut gone: Vec<SeriesRef> = known.map(|e| e.series).collect();
+        gone.extend(&self.orphans);
+        gone.sort_unstable();
+        gone.dedup();
+        let mut still = vec![false; gone.len()];
+        for entry in self.entries.iter().filter(|e| e.tracked == self.turn) {
+            if let Ok(i) = gone.binary_search(&entry.series)
+                && let Some(still) = still.get_mut(i)
+            {
+                *still = true;
+            }
+        }
+        let mut i = 0;
+        gone.retain(|_| {
+            i += 1;
+            !still.get(i - 1).copied().unwrap_or(false)
+        });
+        gone
+    }
+
+    /// Lines that went away are dropped when they are many, and the order of the slots becomes that
+    /// of the page when they have parted.
+    fn tidy(&mut self) {
+        let reading = self.reading;
+        let gone = self.entries.len() - reading.touched.min(self.entries.len());
+        let parted =
+            reading.jumps > 64 + reading.touched / 8 && reading.mispredicted < reading.touched / 16;
+        if gone > 64 + self.entries.len() / 4 || parted {
+            self.rebuild();
+        } else if reading.inserted == 0 && self.entries.capacity() > self.entries.len() * 9 / 8 {
+            self.entries.shrink_to_fit();
+            self.texts.shrink();
+        }
+        self.quiet += 1;
+        if self.quiet > QUIET_TURNS {
+            self.index = None;
+        }
+    }
+
+    /// Keeps what this page had, and metadata for a while, in the order of the page.
+    fn rebuild(&mut self) {
+        let keep = |entry: &Entry| {
+            entry.seen == self.turn
+                || (entry.flags & META != 0 && entry.seen + METADATA_TURNS >= self.turn)
+        };
+        let order = self.page_order();
+        let kept: Vec<Slot> = order
+            .into_iter()
+            .filter(|s| keep(&self.entries[*s as usize]))
+            .collect();
+        let mut fresh = Texts::default();
+        fresh.reserve(kept.len(), self.texts.middle_bytes().min(kept.len() * 64));
+        let mut entries = Vec::with_capacity(kept.len());
+        let mut hashes = Vec::with_capacity(kept.len());
+        for slot in &kept {
+            let text = self.texts.load(*slot);
+            // It can't be too large: it is a part of what was not.
+            let Ok(new) = fresh.push(text) else { break };
+            hashes.push(self.hasher.hash_one(text));
+            let next = if entries.len() + 1 < kept.len() {
+                new + 1
+            } else {
+                NONE
+            };
+            entries.push(Entry {
+                next,
+                ..self.entries[*slot as usize]
+            });
+        }
+        fresh.shrink();
+        let index = Some(index_of(&hashes));
+        self.first = if entries.is_empty() { NONE } else { 0 };
+        (self.texts, self.entries, self.index) = (fresh, entries, index);
+        self.metadata_changed = true;
+    }
+
+    /// All slots: first along the page, then the others.
+    fn page_order(&self) -> Vec<Slot> {
+        let mut order = Vec::with_capacity(self.entries.len());
+        let mut placed = vec![false; self.entries.len()];
+        let mut slot = self.first;
+        while let Some(done) = placed.get_mut(slot as usize)
+            && !*done
+        {
+            *done = true;
+            order.push(slot);
+            slot = self.entries[slot as usize].next;
+        }
+        let rest = placed
+            .iter()
+            .enumerate()
+            .filter(|(_, done)| !**done)
+            .map(|(i, _)| i as Slot);
+        order.extend(rest);
+        order
+    }
+}
+
+/// Series whose references the storage no longer knows.
+impl Cache {
+    /// The text and type of a line of this series.
+    pub fn text_of(&mut self, series: SeriesRef) -> Option<(Vec<u8>, MetricType, Format)> {
+        let at = self
+            .entries
+            .iter()
+            .position(|e| e.series == series && series != DROPPED)?;
+        let kind = metric_type(self.entries[at].flags >> KIND_SHIFT);
+        Some((self.texts.load(at as Slot).to_vec(), kind, self.format))
+    }
+
+    pub fn replace(&mut self, old: SeriesRef, new: SeriesRef) {
+        let of_old = self.entries.iter_mut().filter(|e| e.series == old);
+        of_old.for_each(|e| e.series = new);
+    }
+}
+
+fn index_of(hashes: &[u64]) -> HashTable<Slot> {
+    let mut index = HashTable::with_capacity(hashes.len());
+    for (slot, hash) in (0..).zip(hashes) {
+        index.insert_unique(*hash, slot, |slot: &Slot| hashes[*slot as usize]);
+    }
+    index
+}
+
+fn metric_type(code: u32) -> MetricType {
+    use MetricType as T;
+    let all = [
+        T::Counter,
+        T::Gauge,
+        T::Histogram,
+        T::GaugeHistogram,
+        T::Summary,
+        T::Info,
+        T::Stateset,
+    ];
+    all.into_iter()
+        .find(|t| *t as u32 == code)
+        .unwrap_or(T::Unknown)
+}
+
+/// Metadata.
+impl Cache {
+    /// Whether [`Cache::each_metadata`] may say something else than when this was last asked.
+    pub fn take_metadata_changed(&mut self) -> bool {
+        std::mem::take(&mut self.metadata_changed)
+    }
+
+    /// Every known metadata line, decoded, oldest sighting first.
+    pub fn each_metadata(&mut self, mut f: impl FnMut(Line<'_>)) {
+        let turn = self.turn;
+        let mut slots: Vec<(u32, Slot)> = (0..)
+            .zip(&self.entries)
+            .filter(|(_, e)| e.flags & META != 0 && e.seen + METADATA_TURNS >= turn)
+            .map(|(slot, e)| (e.seen, slot))
+            .collect();
+        slots.sort_unstable();
+        let mut line = Vec::new();
+        for (_, slot) in slots {
+            line.clear();
+            line.extend_from_slice(self.texts.load(slot));
+            line.push(b'\n');
+            if let Ok(Some(entry)) = Parser::new(&line, self.format).next() {
+                f(entry);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub fn heap_bytes(&self) -> usize {
+        self.texts.heap_bytes()
+            + self.entries.capacity() * size_of::<Entry>()
+            + self.index.as_ref().map_or(0, HashTable::allocation_size)
+    }
+
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+}

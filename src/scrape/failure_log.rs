@@ -1,0 +1,72 @@
+//! `scrape_failure_log_file`: a line of JSON for each failed scrape (reference section 5.8).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::json;
+
+use crate::model::{TimestampMs, timestamp};
+
+/// One file, which several jobs may share. Opened at the first failure; a reload makes new ones, so
+/// that a file which was moved away is opened anew.
+#[derive(Debug)]
+pub(super) struct FailureLog {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed,
+    Open(File),
+    /// Could not be opened or written, which was logged; left alone until the next reload.
+    Broken,
+}
+
+impl FailureLog {
+    pub fn new(path: &Path) -> FailureLog {
+        FailureLog {
+            path: path.to_owned(),
+            state: Mutex::new(State::Closed),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Never fails a scrape.
+    pub fn write(&self, t: TimestampMs, message: &str, job: &str, target: &str) {
+        let line = format!(
+            "{{\"time\":{},\"level\":\"ERROR\",\"msg\":{},\"job_name\":{},\"target\":{}}}\n",
+            json!(timestamp::rfc3339(t)),
+            json!(message),
+            json!(job),
+            json!(target),
+        );
+        // NOTE: after a panic the file is as good as before it.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(e) = self.append(&mut state, line.as_bytes()) {
+            *state = State::Broken;
+            let path = self.path.display();
+            log::error!("can't write the scrape failure log {path}: {e}");
+        }
+    }
+
+    fn append(&self, state: &mut State, line: &[u8]) -> io::Result<()> {
+        if let State::Closed = state {
+            *state = State::Open(
+                OpenOptions::new()
+                    .append(true)
+                    .create(true)
+                    .open(&self.path)?,
+            );
+        }
+        match state {
+            State::Open(file) => file.write_all(line),
+            State::Closed | State::Broken => Ok(()),
+        }
+    }
+}

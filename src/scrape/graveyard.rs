@@ -1,0 +1,70 @@
+//! Targets that went away: their series are marked stale after two intervals and a tenth, unless
+//! somebody has written them meanwhile (reference section 5.7). No thread waits for that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::memory::Memory;
+use crate::model::{TimestampMs, stale_nan};
+use crate::storage::{Appendable, Appender};
+
+/// LIMIT: each keeps a target's cache; beyond it the eldest are buried early.
+const GRAVES_MAX: usize = 4096;
+
+#[derive(Debug, Default)]
+pub(super) struct Graveyard(Vec<Grave>);
+
+#[derive(Debug)]
+pub(super) struct Grave {
+    memory: Arc<Memory>,
+    /// The first tick that was missed.
+    t: TimestampMs,
+    /// Monotonic.
+    due: Duration,
+}
+
+impl Grave {
+    /// `tick` is the first that the loop missed, on both clocks.
+    pub fn new(memory: Arc<Memory>, tick: Duration, t: TimestampMs, interval: Duration) -> Grave {
+        Grave {
+            memory,
+            t,
+            due: tick + interval + interval / 10,
+        }
+    }
+
+    /// Marks everything that the target's last good page had, and its report.
+    pub fn bury(&self, storage: &dyn Appendable) {
+        let mut batch = Appender::default();
+        // NOTE: the loop has stopped long ago, or is about to leave the lock.
+        for series in self.memory.lock().tracked() {
+            batch.append(series, self.t, stale_nan());
+        }
+        // Series that somebody goes on writing have newer samples: the storage refuses the markers.
+        if !batch.samples.is_empty()
+            && let Err(e) = storage.commit(&batch)
+        {
+            log::warn!("Stale commit failed: {e}");
+        }
+    }
+}
+
+impl Graveyard {
+    /// Returns those who have to be buried early.
+    #[must_use]
+    pub fn add(&mut self, graves: Vec<Grave>) -> Vec<Grave> {
+        self.0.extend(graves);
+        self.0.sort_by_key(|g| g.due);
+        let early = self.0.len().saturating_sub(GRAVES_MAX);
+        self.0.drain(..early).collect()
+    }
+
+    pub fn take_due(&mut self, mono: Duration) -> Vec<Grave> {
+        let due = self.0.partition_point(|g| g.due <= mono);
+        self.0.drain(..due).collect()
+    }
+
+    pub fn next_due(&self) -> Option<Duration> {
+        self.0.first().map(|g| g.due)
+    }
+}

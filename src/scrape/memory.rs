@@ -1,0 +1,55 @@
+//! What a loop knows of its target between two turns. It outlives the loop: a loop that is
+//! restarted because its timing or its client changed hands it on.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::cache::Cache;
+use super::report::ReportRefs;
+use crate::exposition::Entry;
+use crate::model::{Metadata, SeriesRef};
+
+/// Shared by the loop, which holds it while it reads a page and commits, and by those who ask for
+/// metadata. Never locked under the pools' lock.
+#[derive(Debug, Default)]
+pub(super) struct Memory(Mutex<Remembered>);
+
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    pub cache: Cache,
+    pub report: ReportRefs,
+}
+
+impl Memory {
+    pub fn lock(&self) -> MutexGuard<'_, Remembered> {
+        // NOTE: a loop that panicked throws the cache away before anybody reads it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Remembered {
+    /// By name of the family.
+    pub fn metadata(&mut self) -> BTreeMap<String, Metadata> {
+        let mut families: BTreeMap<String, Metadata> = BTreeMap::new();
+        self.cache.each_metadata(|entry| match entry {
+            Entry::Help { name, text } => {
+                families.entry(name.into_owned()).or_default().help = text.into_owned();
+            }
+            Entry::Type { name, kind } => {
+                families.entry(name.into_owned()).or_default().kind = kind;
+            }
+            Entry::Unit { name, unit } => {
+                families.entry(name.into_owned()).or_default().unit = unit.into_owned();
+            }
+            Entry::Series { .. } | Entry::Comment => {}
+        });
+        families
+    }
+
+    /// Everything that is to be marked stale when the target goes away.
+    pub fn tracked(&self) -> Vec<SeriesRef> {
+        let mut tracked = self.cache.tracked_series();
+        tracked.extend(self.report.known());
+        tracked
+    }
+}

@@ -1,0 +1,48 @@
+//! Scraping: targets from discovery's groups, a loop and a thread for each, samples into storage.
+//!
+//! Owns the threads `scrape` (the manager), `reloader` (coalesces updates of the targets) and
+//! `scrape-NNNN` (one a target), the caches of the targets' series, and the failure log files.
+//! **Invariant:** knows no encoding on disk, no YAML, no HTTP client; a target that hangs, lies or
+//! grows costs only itself, and nobody waits for it.
+
+mod manager;
+mod prepare;
+mod view;
+
+mod pool;
+mod pools;
+mod reloader;
+mod runner;
+
+mod scrape_loop;
+
+mod error;
+mod memory;
+
+mod ingest;
+mod report;
+
+mod cache;
+mod texts;
+
+mod merge;
+mod target;
+mod url;
+
+mod schedule;
+
+mod buffers;
+mod failure_log;
+mod graveyard;
+mod metrics;
+
+pub use manager::{Applied, Handle, Options, TargetSets};
+pub use prepare::{PrepareEnv, Prepared, prepare};
+pub use schedule::Alignment;
+pub use target::{Health, Status, Target};
+pub use view::{Dropped, FamilyMetadata, PoolTargets, View};
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,433 @@
+//! One target's loop, without its thread: what happens at a tick.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::buffers::{Buffers, Work};
+use super::error::ScrapeError;
+use super::ingest::{Counts, Ingest};
+use super::memory::Remembered;
+use super::metrics::{IntervalMetrics, ScrapeMetrics};
+use super::pool::PoolShared;
+use super::report::Report;
+use super::schedule::go_text;
+use super::target::{Health, Status, Target};
+use crate::config::ScrapeConfig;
+use crate::exposition::{self, Format};
+use crate::model::{TimestampMs, stale_nan};
+use crate::net::{Fetch, ScrapeRequest};
+use crate::stdx::clock::Clock;
+use crate::stdx::stop::Stop;
+use crate::storage::{Appendable, Appender, Committed};
+
+/// What all loops of the process share.
+pub(super) struct LoopEnv {
+    pub storage: Arc<dyn Appendable>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: ScrapeMetrics,
+    pub buffers: Buffers,
+}
+
+pub(super) struct ScrapeLoop {
+    env: Arc<LoopEnv>,
+    pool: Arc<PoolShared>,
+    config: Arc<ScrapeConfig>,
+    target: Arc<Target>,
+    fetch: Box<dyn Fetch>,
+    /// Or why the target can't be asked at all.
+    request: Result<ScrapeRequest, Arc<str>>,
+    stop: Stop,
+    interval_metrics: IntervalMetrics,
+    last_start: Option<Duration>,
+    last_body_bytes: usize,
+    /// What was said of the commit's failure, so that it is said once.
+    commit_failing: bool,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turned {
+    Done,
+    /// The loop was stopped meanwhile: nothing was written.
+    Cancelled,
+}
+
+/// What came of the page.
+struct Page {
+    counts: Counts,
+    error: Option<ScrapeError>,
+    body_bytes: i64,
+}
+
+impl ScrapeLoop {
+    pub fn new(
+        env: Arc<LoopEnv>,
+        pool: Arc<PoolShared>,
+        config: Arc<ScrapeConfig>,
+        target: Arc<Target>,
+        fetch: Box<dyn Fetch>,
+        request: Result<ScrapeRequest, Arc<str>>,
+        stop: Stop,
+    ) -> ScrapeLoop {
+        ScrapeLoop {
+            interval_metrics: env.metrics.interval(&go_text(target.interval)),
+            env,
+            pool,
+            config,
+            target,
+            fetch,
+            request,
+            stop,
+            last_start: None,
+            last_body_bytes: 0,
+            commit_failing: false,
+        }
+    }
+
+    /// One scrape, whose samples get the timestamp `t`.
+    pub fn turn(&mut self, t: TimestampMs) -> Turned {
+        let start = self.env.clock.mono();
+        if let Some(last) = self.last_start.replace(start) {
+            self.interval_metrics
+                .observe(start.saturating_sub(last).as_secs_f64());
+        }
+        let mut work = self.env.buffers.take(self.last_body_bytes);
+        let turned = self.scrape(t, start, &mut work);
+        self.env.buffers.give(work);
+        turned
+    }
+
+    fn scrape(&mut self, t: TimestampMs, start: Duration, work: &mut Work) -> Turned {
+        let fetched = self.fetch(&mut work.body);
+        // ORDER: asked before the lock, and again under it: whoever takes the memory over has
+        // stopped this loop before.
+        if self.stop.is_stopped() {
+            return Turned::Cancelled;
+        }
+        let target = self.target.clone();
+        let mut memory = target.memory.lock();
+        if self.stop.is_stopped() {
+            return Turned::Cancelled;
+        }
+        let page = self.read(&mut memory, fetched, t, work);
+        let duration = self.env.clock.mono().saturating_sub(start);
+        self.report(&mut memory, &page, t, duration, &mut work.batch);
+        self.commit(&mut memory, &page, work);
+        self.note_metadata(&mut memory);
+        drop(memory);
+        if self.config.extra_scrape_metrics {
+            let total = self.env.clock.mono().saturating_sub(start);
+            self.env
+                .metrics
+                .scrape_duration
+                .observe(total.as_secs_f64());
+        }
+        Turned::Done
+    }
+
+    fn fetch(&mut self, body: &mut Vec<u8>) -> Result<String, ScrapeError> {
+        body.clear();
+        if let Some(why) = self.pool.forced_error() {
+            return Err(ScrapeError::Forced(why));
+        }
+        let request = self
+            .request
+            .as_ref()
+            .map_err(|e| ScrapeError::Forced(e.clone()))?;
+        let response = self.fetch.get(request, body)?;
+        response.check()?;
+        // A target that answers nothing once is no reason to start small again.
+        if !body.is_empty() {
+            self.last_body_bytes = body.len();
+        }
+        Ok(response.content_type)
+    }
+
+    /// Fills the batch from the page, or with stale markers where there is none.
+    fn read(
+        &mut self,
+        memory: &mut Remembered,
+        fetched: Result<String, ScrapeError>,
+        t: TimestampMs,
+        work: &mut Work,
+    ) -> Page {
+        work.batch.clear();
+        let mut counts = Counts::default();
+        let mut body_bytes = work.body.len() as i64;
+        let mut error = None;
+        let mut good = false;
+        match fetched {
+            // An empty page is a good one, and yet the cache stays as it is.
+            Ok(_) if work.body.is_empty() => {}
+            Ok(content_type) => match self.page(memory, &content_type, t, work, &mut counts) {
+                Ok(()) => good = true,
+                Err(e) => error = Some(e),
+            },
+            Err(e) => {
+                body_bytes = if e.is_body_limit() { -1 } else { 0 };
+                error = Some(e);
+            }
+        }
+        let batch = &mut work.batch;
+        if good {
+            memory
+                .cache
+                .succeed(|series| batch.append(series, t, stale_nan()));
+        } else {
+            // Nothing of a page that is broken in the middle counts.
+            batch.clear();
+            if counts == Counts::default() {
+                memory.cache.begin(memory.cache.format());
+            }
+            if memory
+                .cache
+                .fail(|series| batch.append(series, t, stale_nan()))
+            {
+                self.env.metrics.cache_flush_forced.inc();
+            }
+        }
+        Page {
+            counts,
+            error,
+            body_bytes,
+        }
+    }
+
+    fn page(
+        &self,
+        memory: &mut Remembered,
+        content_type: &str,
+        t: TimestampMs,
+        work: &mut Work,
+        counts: &mut Counts,
+    ) -> Result<(), ScrapeError> {
+        let format = self.format(content_type)?;
+        let ingest = Ingest {
+            config: &self.config,
+            target: self.target.labels(),
+            storage: &*self.env.storage,
+            cache: &mut memory.cache,
+            batch: &mut work.batch,
+            builder: &mut work.builder,
+            t,
+            wall_ms: self.env.clock.wall_ms(),
+        };
+        let mut ingest = ingest;
+        ingest.page(&work.body, format, counts)
+    }
+
+    fn format(&self, content_type: &str) -> Result<Format, ScrapeError> {
+        let header = (!content_type.is_empty()).then_some(content_type);
+        let (format, warning) = exposition::format_of(header, self.config.fallback_scrape_protocol)
+            .map_err(ScrapeError::ContentType)?;
+        if let Some(warning) = warning {
+            log::debug!(target = self.target.url(); "{warning}");
+        }
+        Ok(format)
+    }
+
+    fn report(
+        &mut self,
+        memory: &mut Remembered,
+        page: &Page,
+        t: TimestampMs,
+        duration: Duration,
+        batch: &mut Appender,
+    ) {
+        let report = Report {
+            up: page.error.is_none(),
+            duration_seconds: duration.as_secs_f64(),
+            scraped: page.counts.scraped,
+            added: page.counts.added,
+            series_added: page.counts.series_added,
+            timeout_seconds: self.target.timeout.as_secs_f64(),
+            sample_limit: self.config.sample_limit,
+            body_bytes: page.body_bytes,
+        };
+        let (extra, labels) = (self.config.extra_scrape_metrics, self.target.labels());
+        let appended = memory
+            .report
+            .append(&report, extra, labels, &*self.env.storage, t, batch);
+        if let Err(e) = appended {
+            self.warn("Appending scrape report failed", &e);
+        }
+        let last_error = page.error.as_ref().map(|e| Arc::from(e.to_string()));
+        if let Some(message) = &last_error
+            && !matches!(page.error, Some(ScrapeError::Forced(_)))
+            && let Some(log) = self.pool.failure_log()
+        {
+            log.write(
+                self.env.clock.wall_ms(),
+                message,
+                &self.config.job_name,
+                self.target.url(),
+            );
+        }
+        self.target.set_status(Status {
+            health: if report.up { Health::Up } else { Health::Down },
+            last_error,
+            last_scrape: Some(t),
+            last_duration: duration,
+        });
+    }
+
+    fn commit(&mut self, memory: &mut Remembered, page: &Page, work: &mut Work) {
+        let committed = match self.env.storage.commit(&work.batch) {
+            Ok(committed) => committed,
+            Err(e) => {
+                if !std::mem::replace(&mut self.commit_failing, true) {
+                    self.warn("Scrape commit failed", &e);
+                }
+                return;
+            }
+        };
+        self.commit_failing = false;
+        let mut faults = committed;
+        if !faults.gone.is_empty() {
+            let gone = std::mem::take(&mut faults.gone);
+            self.commit_again(memory, &gone, work, &mut faults);
+        }
+        self.count(page, &faults);
+    }
+
+    /// Some series were removed from the storage since the cache learned of them: makes them anew.
+    fn commit_again(
+        &self,
+        memory: &mut Remembered,
+        gone: &[u32],
+        work: &mut Work,
+        faults: &mut Committed,
+    ) {
+        let lost: Vec<_> = gone
+            .iter()
+            .filter_map(|at| work.batch.samples.get(*at as usize).copied())
+            .collect();
+        let storage = &*self.env.storage;
+        work.batch.clear();
+        for sample in lost {
+            // A series that is gone needs no marker.
+            if crate::model::is_stale_nan(sample.v) {
+                continue;
+            }
+            let labels = match memory.cache.text_of(sample.series) {
+                Some((text, kind, format)) => {
+                    let builder = &mut work.builder;
+                    exposition::labels(&text, format, kind, builder)
+                        .map_err(ScrapeError::from)
+                        .and_then(|()| {
+                            super::merge::series_labels(&self.config, self.target.labels(), builder)
+                        })
+                        .ok()
+                        .flatten()
+                }
+                // Of the report, or resolved anew a moment ago.
+                None => memory.report.labels_of(sample.series, self.target.labels()),
+            };
+            let Some(series) = labels.and_then(|labels| storage.resolve(&labels).ok()) else {
+                continue;
+            };
+            memory.cache.replace(sample.series, series);
+            memory.report.replace(sample.series, series);
+            work.batch.append(series, sample.t, sample.v);
+        }
+        match storage.commit(&work.batch) {
+            Ok(again) => {
+                faults.out_of_order += again.out_of_order;
+                faults.duplicate += again.duplicate;
+                faults.too_old += again.too_old;
+            }
+            Err(e) => self.warn("Scrape commit failed", &e),
+        }
+    }
+
+    fn count(&self, page: &Page, faults: &Committed) {
+        let metrics = &self.env.metrics;
+        if let Some(error) = &page.error {
+            metrics
+                .exceeded_body_size
+                .add(f64::from(u8::from(error.is_body_limit())));
+            metrics
+                .exceeded_label_limits
+                .add(f64::from(u8::from(error.is_label_limit())));
+            if matches!(error, ScrapeError::SampleLimit) {
+                metrics.exceeded_samples.inc();
+            }
+            // The batch was markers only, whose faults are nobody's.
+            return;
+        }
+        let counts = &page.counts;
+        let all = [
+            (
+                &metrics.out_of_order,
+                faults.out_of_order,
+                "Error on ingesting out-of-order samples",
+            ),
+            (
+                &metrics.duplicate,
+                faults.duplicate + counts.duplicates,
+                "Error on ingesting samples with different value but same timestamp",
+            ),
+            (
+                &metrics.out_of_bounds,
+                faults.too_old + counts.out_of_bounds,
+                "Error on ingesting samples that are too old or are too far into the future",
+            ),
+            (
+                &metrics.refused,
+                counts.refused,
+                "Error on making new series: the storage takes no more",
+            ),
+        ];
+        for (counter, dropped, message) in all {
+            if dropped > 0 {
+                counter.add(dropped as f64);
+                log::warn!(scrape_pool = self.config.job_name.as_str(), target = self.target.url(),
+                    num_dropped = dropped; "{message}");
+            }
+        }
+    }
+
+    fn note_metadata(&self, memory: &mut Remembered) {
+        if !memory.cache.take_metadata_changed() {
+            return;
+        }
+        let families = memory.metadata();
+        let of = |m: &crate::model::Metadata| m.help.len() + m.unit.len() + m.kind.as_str().len();
+        let size = (families.len(), families.values().map(of).sum::<usize>());
+        let before = self.target.set_metadata_size(size);
+        let metrics = &self.pool.metrics;
+        metrics
+            .metadata_entries
+            .add(size.0 as f64 - before.0 as f64);
+        metrics.metadata_bytes.add(size.1 as f64 - before.1 as f64);
+    }
+
+    /// After a panic: the cache is not to be trusted, so the series are marked stale and it begins
+    /// anew.
+    pub fn recover(&mut self, t: TimestampMs, message: &str) {
+        self.env.metrics.panics.inc();
+        if self.stop.is_stopped() {
+            return;
+        }
+        let target = self.target.clone();
+        let mut memory = target.memory.lock();
+        let mut work = Work::default();
+        for series in memory.cache.tracked_series() {
+            work.batch.append(series, t, stale_nan());
+        }
+        memory.cache = super::cache::Cache::default();
+        let page = Page {
+            counts: Counts::default(),
+            error: Some(ScrapeError::Panic(message.to_owned())),
+            body_bytes: 0,
+        };
+        self.report(&mut memory, &page, t, Duration::ZERO, &mut work.batch);
+        self.commit(&mut memory, &page, &mut work);
+    }
+
+    fn warn(&self, message: &str, error: &dyn Display) {
+        log::warn!(scrape_pool = self.config.job_name.as_str(), target = self.target.url();
+            "{message}: {error}");
+    }
+}

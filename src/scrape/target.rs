@@ -1,0 +1,375 @@
+//! A target: what discovery found, after relabelling, and how its scrapes go.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::memory::Memory;
+use super::schedule::fnv64a;
+use super::url;
+use crate::config::ScrapeConfig;
+use crate::model::{Labels, LabelsBuilder, Metadata, TargetGroup, TimestampMs, duration};
+use crate::relabel;
+use crate::stdx::gofmt;
+
+/// One endpoint that is scraped. Shared by its loop and by those who look at it.
+#[derive(Debug)]
+pub struct Target {
+    /// All labels after relabelling, `__address__` and its like included, `__meta_*` not.
+    labels: Labels,
+    /// Those that its series get.
+    public: Labels,
+    url: String,
+    /// Of labels and URL: two with the same are one target.
+    pub(super) hash: u64,
+    /// Of what decides which series it has: public labels and URL. A target with another interval
+    /// is another target that goes on with the same series.
+    pub(super) identity: u64,
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub(super) memory: Arc<Memory>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    status: Status,
+    discovered: Discovered,
+    /// Families and bytes of metadata.
+    metadata: (usize, usize),
+}
+
+/// How the last scrape went.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Status {
+    pub health: Health,
+    pub last_error: Option<Arc<str>>,
+    /// The timestamp of the last scrape.
+    pub last_scrape: Option<TimestampMs>,
+    pub last_duration: Duration,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Health {
+    #[default]
+    Unknown,
+    Up,
+    Down,
+}
+
+impl Health {
+    /// As the HTTP API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Health::Unknown => "unknown",
+            Health::Up => "up",
+            Health::Down => "down",
+        }
+    }
+}
+
+/// Where a target's labels came from, for those who ask: they are worked out only then.
+#[derive(Debug, Clone)]
+pub(super) struct Discovered {
+    pub config: Arc<ScrapeConfig>,
+    pub group: Arc<TargetGroup>,
+    pub index: usize,
+}
+
+impl Discovered {
+    /// The labels before relabelling.
+    pub fn labels(&self) -> LabelsBuilder {
+        let mut builder = LabelsBuilder::default();
+        let own = self.group.targets.get(self.index);
+        // An own label wins; an own empty one hides the group's, and is absent itself.
+        for (name, value) in self.group.labels.iter().chain(own.into_iter().flatten()) {
+            builder.set(name, value);
+        }
+        add_defaults(&mut builder, &self.config);
+        builder
+    }
+}
+
+const CONVERT: &str = "__convert_classic_histograms_to_nhcb__";
+const ALWAYS: &str = "__always_scrape_classic_histograms__";
+const NATIVE: &str = "__scrape_native_histograms__";
+const INTERVAL: &str = "__scrape_interval__";
+const TIMEOUT: &str = "__scrape_timeout__";
+const ADDRESS: &str = "__address__";
+const PARAM: &str = "__param_";
+
+fn add_defaults(builder: &mut LabelsBuilder, config: &ScrapeConfig) {
+    let bool_text = |b| if b { "true" } else { "false" };
+    let defaults = [
+        ("job", config.job_name.clone()),
+        (INTERVAL, duration::format(config.scrape_interval)),
+        (TIMEOUT, duration::format(config.scrape_timeout)),
+        ("__metrics_path__", config.metrics_path.clone()),
+        ("__scheme__", config.scheme.clone()),
+        (
+            CONVERT,
+            bool_text(config.convert_classic_histograms_to_nhcb).to_owned(),
+        ),
+        (
+            ALWAYS,
+            bool_text(config.always_scrape_classic_histograms).to_owned(),
+        ),
+        (
+            NATIVE,
+            bool_text(config.scrape_native_histograms).to_owned(),
+        ),
+    ];
+    for (name, value) in &defaults {
+        if builder.get(name).is_none() {
+            builder.set(name, value);
+        }
+    }
+    for (name, values) in &config.params {
+        let label = format!("{PARAM}{name}");
+        if let Some(first) = values.first()
+            && builder.get(&label).is_none()
+        {
+            builder.set(&label, first);
+        }
+    }
+}
+
+/// What becomes of something that was discovered.
+#[derive(Debug)]
+pub(super) enum Made {
+    Target(Box<Target>),
+    /// Relabelling drops it.
+    Dropped,
+}
+
+impl Target {
+    /// Reference section 5.1.
+    ///
+    /// # Errors
+    /// Prometheus's texts.
+    pub(super) fn make(discovered: Discovered) -> Result<Made, String> {
+        let config = discovered.config.clone();
+        let mut builder = discovered.labels();
+        if !relabel::process(&config.relabel_configs, &mut builder) || builder.is_empty() {
+            return Ok(Made::Dropped);
+        }
+        let address = builder.get(ADDRESS).unwrap_or("").to_owned();
+        if address.is_empty() {
+            return Err("no address".to_owned());
+        }
+        if address.contains('/') {
+            return Err(format!(
+                "{} is not a valid hostname",
+                gofmt::quote(&address)
+            ));
+        }
+        let (interval, timeout) = timing(&builder)?;
+        check_bools(&builder)?;
+        builder.retain(|name, _| !name.starts_with("__meta_"));
+        if builder.get("instance").is_none() {
+            builder.set("instance", &address);
+        }
+        let labels = builder.labels();
+        let public = Labels::from_sorted(labels.iter().filter(|(n, _)| !n.starts_with("__")));
+        let url = target_url(&labels, &config);
+        let hash_of = |labels: &Labels| {
+            let labels = format!("{:016}", labels.stable_hash());
+            fnv64a(&[labels.as_bytes(), url.as_bytes()])
+        };
+        let state = State {
+            status: Status::default(),
+            discovered,
+            metadata: (0, 0),
+        };
+        Ok(Made::Target(Box::new(Target {
+            hash: hash_of(&labels),
+            identity: hash_of(&public),
+            labels,
+            public,
+            url,
+            interval,
+            timeout,
+            memory: Arc::default(),
+            state: Mutex::new(state),
+        })))
+    }
+
+    /// With what another target of the same series knew of them, and how that fared.
+    pub(super) fn inherit(&mut self, other: &Target) {
+        self.memory = other.memory.clone();
+        let theirs = other.lock();
+        let mut ours = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        ours.status = theirs.status.clone();
+        ours.metadata = theirs.metadata;
+    }
+
+    pub(super) fn rediscovered(&self, other: Target) {
+        let discovered = other.lock().discovered.clone();
+        self.lock().discovered = discovered;
+    }
+
+    pub(super) fn set_status(&self, status: Status) {
+        self.lock().status = status;
+    }
+
+    /// Returns what they were before.
+    pub(super) fn set_metadata_size(&self, size: (usize, usize)) -> (usize, usize) {
+        std::mem::replace(&mut self.lock().metadata, size)
+    }
+
+    pub(super) fn metadata_size(&self) -> (usize, usize) {
+        self.lock().metadata
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // NOTE: fields are replaced whole; a panic leaves none of them half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// For the HTTP API.
+impl Target {
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The labels that its series get.
+    #[expect(
+        clippy::misnamed_getters,
+        reason = "the others are nobody's business as a whole"
+    )]
+    pub fn labels(&self) -> &Labels {
+        &self.public
+    }
+
+    /// One of all labels, internal ones included.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.get(name)
+    }
+
+    pub fn discovered_labels(&self) -> Labels {
+        let discovered = self.lock().discovered.clone();
+        discovered.labels().labels()
+    }
+
+    pub fn status(&self) -> Status {
+        self.lock().status.clone()
+    }
+
+    /// The metadata that its pages gave lately, by family.
+    pub fn metadata(&self) -> BTreeMap<String, Metadata> {
+        self.memory.lock().metadata()
+    }
+}
+
+fn timing(builder: &LabelsBuilder) -> Result<(Duration, Duration), String> {
+    let parse = |label: &str, what: &str| {
+        let text = builder.get(label).unwrap_or("");
+        match duration::parse(text) {
+            Ok(Duration::ZERO) => Err(format!("scrape {what} cannot be 0")),
+            Ok(duration) => Ok((duration, text)),
+            Err(why) => Err(format!("error parsing scrape {what}: {why}")),
+        }
+    };
+    let (interval, interval_text) = parse(INTERVAL, "interval")?;
+    let (timeout, timeout_text) = parse(TIMEOUT, "timeout")?;
+    if timeout > interval {
+        return Err(format!(
+            "scrape timeout cannot be greater than scrape interval ({} > {})",
+            gofmt::quote(timeout_text),
+            gofmt::quote(interval_text)
+        ));
+    }
+    Ok((interval, timeout))
+}
+
+fn check_bools(builder: &LabelsBuilder) -> Result<(), String> {
+    let texts = [
+        (CONVERT, "convert classic histograms to nhcb"),
+        (ALWAYS, "always scrape classic histograms"),
+        (NATIVE, "scrape native histograms"),
+    ];
+    for (label, what) in texts {
+        let value = builder.get(label).unwrap_or("true");
+        let known = [
+            "1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False",
+        ];
+        if !known.contains(&value) {
+            let value = gofmt::quote(value);
+            return Err(format!(
+                "error parsing {what}: strconv.ParseBool: parsing {value}: invalid syntax"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn target_url(labels: &Labels, config: &ScrapeConfig) -> String {
+    let mut params: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, values) in &config.params {
+        params.insert(name, values.iter().map(String::as_str).collect());
+    }
+    for (label, value) in labels {
+        let Some(name) = label.strip_prefix(PARAM) else {
+            continue;
+        };
+        let values = params.entry(name).or_default();
+        match values.first_mut() {
+            Some(first) => *first = value,
+            None => values.push(value),
+        }
+    }
+    let label = |name| labels.get(name).unwrap_or("");
+    url::build(
+        label("__scheme__"),
+        label(ADDRESS),
+        label("__metrics_path__"),
+        &params,
+    )
+}
+
+/// What a job's groups come to.
+#[derive(Debug, Default)]
+pub(super) struct MadeTargets {
+    /// No hash twice.
+    pub targets: Vec<Target>,
+    pub dropped: Vec<Discovered>,
+    pub dropped_count: usize,
+    pub errors: Vec<String>,
+}
+
+pub(super) fn make_targets(config: &Arc<ScrapeConfig>, groups: &[Arc<TargetGroup>]) -> MadeTargets {
+    let mut made = MadeTargets::default();
+    let mut hashes = HashSet::new();
+    let keep = match config.keep_dropped_targets {
+        0 => usize::MAX,
+        limit => limit as usize,
+    };
+    for group in groups {
+        for index in 0..group.targets.len() {
+            let (config, group) = (config.clone(), group.clone());
+            let source = group.source.clone();
+            let discovered = Discovered {
+                config,
+                group,
+                index,
+            };
+            match Target::make(discovered.clone()) {
+                Ok(Made::Target(target)) if hashes.insert(target.hash) => {
+                    made.targets.push(*target);
+                }
+                Ok(Made::Target(_)) => {}
+                Ok(Made::Dropped) => {
+                    made.dropped_count += 1;
+                    if made.dropped.len() < keep {
+                        made.dropped.push(discovered);
+                    }
+                }
+                Err(why) => made
+                    .errors
+                    .push(format!("instance {index} in group {source}: {why}")),
+            }
+        }
+    }
+    made
+}

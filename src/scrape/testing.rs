@@ -1,0 +1,392 @@
+//! Doubles for the room's tests: a storage that keeps everything, a network that answers what it is
+//! told, and a rig that turns one loop.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::buffers::Buffers;
+use super::metrics::ScrapeMetrics;
+use super::pool::PoolShared;
+use super::scrape_loop::{LoopEnv, ScrapeLoop, Turned};
+use super::target::{Discovered, Made, Target};
+use crate::config::ScrapeConfig;
+use crate::exposition::Protocol;
+use crate::metrics::{Format, Registry};
+use crate::model::names::{EscapingScheme, NameScheme};
+use crate::model::{LabelMap, Labels, SeriesRef, TargetGroup, TimestampMs, is_stale_nan};
+use crate::net::{ClientSettings, Fetch, NetError, ScrapeRequest, ScrapeResponse};
+use crate::relabel::{RawRule, Rule};
+use crate::stdx::clock::ManualClock;
+use crate::stdx::gofmt::api_float;
+use crate::stdx::stop::{StopSender, stop};
+use crate::storage::{Appendable, Appender, Committed, StorageError};
+
+/// A storage that judges samples as Prometheus's head does.
+#[derive(Debug, Default)]
+pub struct Store(Mutex<Stored>);
+
+type Known = (Labels, Option<(TimestampMs, f64)>, bool);
+
+#[derive(Debug, Default)]
+struct Stored {
+    /// Labels, the newest sample, and whether the series is gone.
+    series: Vec<Known>,
+    log: Vec<(Labels, TimestampMs, f64)>,
+    fail_commit: bool,
+    refuse: bool,
+    commits: usize,
+}
+
+impl Store {
+    /// What was stored since the last call, in order.
+    pub fn take(&self) -> Vec<(Labels, TimestampMs, f64)> {
+        std::mem::take(&mut self.0.lock().unwrap().log)
+    }
+
+    /// All series are gone, as after a flush that found them old.
+    pub fn forget_series(&self) {
+        self.0
+            .lock()
+            .unwrap()
+            .series
+            .iter_mut()
+            .for_each(|s| s.2 = true);
+    }
+
+    pub fn fail_commits(&self, fail: bool) {
+        self.0.lock().unwrap().fail_commit = fail;
+    }
+
+    pub fn refuse_series(&self, refuse: bool) {
+        self.0.lock().unwrap().refuse = refuse;
+    }
+
+    pub fn series_count(&self) -> usize {
+        self.0.lock().unwrap().series.len()
+    }
+
+    pub fn commits(&self) -> usize {
+        self.0.lock().unwrap().commits
+    }
+}
+
+impl Appendable for Store {
+    fn resolve(&self, labels: &Labels) -> Result<SeriesRef, StorageError> {
+        let mut stored = self.0.lock().unwrap();
+        let known = stored.series.iter().position(|s| s.0 == *labels && !s.2);
+        if let Some(at) = known {
+            return Ok(SeriesRef(at as u64));
+        }
+        if stored.refuse {
+            return Err(StorageError::Other("too many series".to_owned()));
+        }
+        stored.series.push((labels.clone(), None, false));
+        Ok(SeriesRef(stored.series.len() as u64 - 1))
+    }
+
+    fn commit(&self, batch: &Appender) -> Result<Committed, StorageError> {
+        let mut guard = self.0.lock().unwrap();
+        let stored = &mut *guard;
+        if stored.fail_commit {
+            return Err(StorageError::Closed);
+        }
+        stored.commits += 1;
+        let mut committed = Committed::default();
+        for (at, sample) in batch.samples.iter().enumerate() {
+            let (labels, last, gone) = &mut stored.series[sample.series.0 as usize];
+            if *gone {
+                committed.gone.push(at as u32);
+                continue;
+            }
+            match *last {
+                Some((t, _)) if sample.t < t => committed.out_of_order += 1,
+                Some((t, v)) if sample.t == t && v.to_bits() != sample.v.to_bits() => {
+                    committed.duplicate += 1;
+                }
+                _ => {
+                    committed.appended += 1;
+                    *last = Some((sample.t, sample.v));
+                    stored.log.push((labels.clone(), sample.t, sample.v));
+                }
+            }
+        }
+        Ok(committed)
+    }
+}
+
+/// What a double's target answers.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    Page(&'static str, String),
+    Status(u16, &'static str),
+    Fail(NetError),
+    Panic,
+}
+
+/// Answers in turn; the last again and again.
+#[derive(Debug, Clone, Default)]
+pub struct Pages(Arc<Mutex<VecDeque<Answer>>>);
+
+impl Pages {
+    pub fn push(&self, answer: Answer) {
+        self.0.lock().unwrap().push_back(answer);
+    }
+
+    fn next(&self) -> Answer {
+        let mut answers = self.0.lock().unwrap();
+        let next = answers.pop_front().unwrap_or(Answer::Fail(NetError::Eof));
+        if answers.is_empty() {
+            answers.push_back(next.clone());
+        }
+        next
+    }
+
+    pub fn clear(&self) {
+        self.0.lock().unwrap().clear();
+    }
+}
+
+impl Fetch for Pages {
+    fn get(&mut self, _: &ScrapeRequest, body: &mut Vec<u8>) -> Result<ScrapeResponse, NetError> {
+        let response = |status, reason: &str, content_type: &str| ScrapeResponse {
+            status,
+            reason: reason.to_owned(),
+            content_type: content_type.to_owned(),
+            bytes_read: 0,
+        };
+        match self.next() {
+            Answer::Page(content_type, page) => {
+                body.extend_from_slice(page.as_bytes());
+                Ok(response(200, "OK", content_type))
+            }
+            Answer::Status(status, reason) => Ok(response(status, reason, "")),
+            Answer::Fail(e) => Err(e),
+            Answer::Panic => panic!("told to"),
+        }
+    }
+}
+
+pub fn config() -> ScrapeConfig {
+    ScrapeConfig {
+        job_name: "j".to_owned(),
+        scrape_interval: Duration::from_secs(15),
+        scrape_timeout: Duration::from_secs(10),
+        scrape_protocols: Protocol::DEFAULT.to_vec(),
+        fallback_scrape_protocol: None,
+        metrics_path: "/metrics".to_owned(),
+        scheme: "http".to_owned(),
+        params: Vec::new(),
+        honor_labels: false,
+        honor_timestamps: true,
+        track_timestamps_staleness: false,
+        enable_compression: true,
+        extra_scrape_metrics: false,
+        scrape_failure_log_file: None::<PathBuf>,
+        body_size_limit: 0,
+        sample_limit: 0,
+        label_limit: 0,
+        label_name_length_limit: 0,
+        label_value_length_limit: 0,
+        target_limit: 0,
+        keep_dropped_targets: 0,
+        name_scheme: NameScheme::Utf8,
+        escaping_scheme: EscapingScheme::AllowUtf8,
+        scrape_native_histograms: false,
+        convert_classic_histograms_to_nhcb: false,
+        always_scrape_classic_histograms: false,
+        relabel_configs: Vec::new(),
+        metric_relabel_configs: Vec::new(),
+        http: ClientSettings::default(),
+        service_discovery: Vec::new(),
+        yaml: String::new(),
+    }
+}
+
+pub fn rule(action: &str, source: &str, regex: &str, target: &str, replacement: &str) -> Rule {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let raw = RawRule {
+        source_labels: some(source).map(|s| s.split(',').map(str::to_owned).collect()),
+        regex: some(regex),
+        target_label: target.to_owned(),
+        replacement: some(replacement),
+        action: Some(action.to_owned()),
+        ..RawRule::default()
+    };
+    Rule::checked(&raw, NameScheme::Utf8).unwrap()
+}
+
+pub fn label_map(pairs: &[(&str, &str)]) -> LabelMap {
+    pairs
+        .iter()
+        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+        .collect()
+}
+
+pub fn group(source: &str, targets: &[&[(&str, &str)]]) -> Arc<TargetGroup> {
+    Arc::new(TargetGroup {
+        targets: targets.iter().map(|t| label_map(t)).collect(),
+        labels: LabelMap::new(),
+        source: source.to_owned(),
+    })
+}
+
+pub fn target(config: &ScrapeConfig, labels: &[(&str, &str)]) -> Target {
+    let discovered = Discovered {
+        config: Arc::new(config.clone()),
+        group: group("0", &[labels]),
+        index: 0,
+    };
+    match Target::make(discovered).unwrap() {
+        Made::Target(target) => *target,
+        Made::Dropped => panic!("dropped"),
+    }
+}
+
+/// One loop, its target `h:1` of job `j`, and what it writes to.
+pub struct Rig {
+    pub store: Arc<Store>,
+    pub pages: Pages,
+    pub clock: ManualClock,
+    pub registry: Registry,
+    pub target: Arc<Target>,
+    pub pool: Arc<PoolShared>,
+    pub turns: i64,
+    pub stop: Option<StopSender>,
+    pub scrape_loop: ScrapeLoop,
+    report: BTreeMap<String, f64>,
+}
+
+pub const STEP_MS: i64 = 15_000;
+pub const TEXT: &str = "text/plain; version=0.0.4";
+pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
+
+impl Rig {
+    pub fn plain() -> Rig {
+        Rig::new(|_| {})
+    }
+
+    pub fn new(edit: impl FnOnce(&mut ScrapeConfig)) -> Rig {
+        let mut config = config();
+        edit(&mut config);
+        let (store, pages) = (Arc::new(Store::default()), Pages::default());
+        let (clock, registry) = (ManualClock::new(0), Registry::new());
+        let metrics = ScrapeMetrics::new(&registry);
+        let pool = Arc::new(PoolShared::new(metrics.pool("j")));
+        let env = Arc::new(LoopEnv {
+            storage: store.clone(),
+            clock: Arc::new(clock.clone()),
+            metrics,
+            buffers: Buffers::default(),
+        });
+        let target = Arc::new(target(&config, &[("__address__", "h:1")]));
+        let (sender, token) = stop();
+        let request = Ok(ScrapeRequest::new(target.url(), &[]).unwrap());
+        let scrape_loop = ScrapeLoop::new(
+            env,
+            pool.clone(),
+            Arc::new(config),
+            target.clone(),
+            Box::new(pages.clone()),
+            request,
+            token,
+        );
+        Rig {
+            store,
+            pages,
+            clock,
+            registry,
+            target,
+            pool,
+            turns: 0,
+            stop: Some(sender),
+            scrape_loop,
+            report: BTreeMap::new(),
+        }
+    }
+
+    /// One turn; what it stored of others than the report: `series value`, `; ` between, without
+    /// the target's own labels, with `@SECONDS` where the time is not the turn's.
+    pub fn answer(&mut self, answer: Answer) -> String {
+        self.pages.clear();
+        self.pages.push(answer);
+        self.turns += 1;
+        self.clock.advance(Duration::from_millis(STEP_MS as u64));
+        assert_eq!(self.scrape_loop.turn(self.turns * STEP_MS), Turned::Done);
+        self.stored()
+    }
+
+    /// A page in the text format; `|` stands for the end of a line.
+    pub fn page(&mut self, page: &str) -> String {
+        let page: String = format!("{}\n", page.replace('|', "\n"));
+        self.answer(Answer::Page(TEXT, page))
+    }
+
+    pub fn down(&mut self) -> String {
+        self.answer(Answer::Fail(NetError::Eof))
+    }
+
+    pub fn stored(&mut self) -> String {
+        let mut out = Vec::new();
+        for (labels, t, v) in self.store.take() {
+            let name = labels.metric_name().to_owned();
+            if name == "up" || name.starts_with("scrape_") {
+                self.report.insert(name, v);
+                continue;
+            }
+            let own = Labels::from_sorted(
+                labels
+                    .iter()
+                    .filter(|pair| ![("instance", "h:1"), ("job", "j")].contains(pair)),
+            );
+            let value = if is_stale_nan(v) {
+                "stale".to_owned()
+            } else {
+                api_float(v)
+            };
+            let mut line = format!("{} {value}", own.series_text());
+            if t != self.turns * STEP_MS {
+                let _ = write!(line, " @{}", api_float(t as f64 / 1000.0));
+            }
+            out.push(line);
+        }
+        out.join("; ")
+    }
+
+    /// The last values of the report: up, scraped, after relabelling, added.
+    pub fn report(&self) -> String {
+        let names = [
+            "up",
+            "scrape_samples_scraped",
+            "scrape_samples_post_metric_relabeling",
+            "scrape_series_added",
+        ];
+        let values = names.map(|name| self.report_value(name));
+        values.join(" ")
+    }
+
+    pub fn report_value(&self, name: &str) -> String {
+        self.report
+            .get(name)
+            .map_or("-".to_owned(), |v| api_float(*v))
+    }
+
+    pub fn last_error(&self) -> String {
+        self.target
+            .status()
+            .last_error
+            .map_or(String::new(), |e| e.to_string())
+    }
+
+    /// A counter's or gauge's value, by the line's beginning.
+    pub fn metric(&self, name: &str) -> String {
+        let mut text = String::new();
+        self.registry.encode(Format::Text, &mut text);
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.unwrap_or("-").to_owned()
+    }
+}

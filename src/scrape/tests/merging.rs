@@ -1,0 +1,71 @@
+//! Labels of target and sample, relabelling, validity.
+
+use crate::config::ScrapeConfig;
+use crate::model::names::NameScheme;
+use crate::scrape::testing::{Rig, rule};
+
+fn check(edit: impl FnOnce(&mut ScrapeConfig), page: &str, expect: &str) {
+    let mut rig = Rig::new(edit);
+    assert_eq!(rig.page(page), expect, "{page}");
+}
+
+fn check_error(edit: impl FnOnce(&mut ScrapeConfig), page: &str, expect: &str) {
+    let mut rig = Rig::new(edit);
+    assert_eq!(rig.page(page), "", "{page}");
+    assert_eq!(rig.last_error(), expect, "{page}");
+    assert_eq!(rig.report_value("up"), "0");
+}
+
+#[test]
+fn labels_of_target_and_sample() {
+    check(|_| {}, "a{x=\"1\",e=\"\"} 1", "a{x=\"1\"} 1");
+    check(|_| {}, "a{job=\"k\"} 1", "a{exported_job=\"k\"} 1");
+    check(|_| {}, "a{job=\"\"} 1", "a 1");
+    check(
+        |_| {},
+        "a{job=\"k\",exported_job=\"e\"} 1",
+        "a{exported_exported_job=\"k\", exported_job=\"e\"} 1",
+    );
+    check(
+        |c| c.honor_labels = true,
+        "a{job=\"k\"} 1",
+        "a{job=\"k\"} 1",
+    );
+    check(|c| c.honor_labels = true, "a{job=\"\"} 1", "a 1");
+}
+
+#[test]
+fn relabelling_of_samples() {
+    let mut rig = Rig::new(|c| {
+        c.metric_relabel_configs = vec![
+            rule("drop", "__name__", "b.*", "", ""),
+            rule("labeldrop", "", "id", "", ""),
+            rule("replace", "__name__", "c(.*)", "__name__", "d$1"),
+        ];
+    });
+    for _ in 0..2 {
+        assert_eq!(rig.page("a{id=\"1\"} 1|b 2|c_x 3"), "a 1; d_x 3");
+    }
+    assert_eq!(rig.report(), "1 3 2 0");
+    // What is dropped takes no part in staleness.
+    assert_eq!(rig.page("a{id=\"2\"} 1"), "a 1; d_x stale");
+}
+
+#[test]
+fn names_must_be_there_and_valid() {
+    let no_name = |c: &mut ScrapeConfig| {
+        c.metric_relabel_configs = vec![rule("labeldrop", "", "__name__", "", "")];
+    };
+    check_error(no_name, "a 1", "missing metric name (__name__ label)");
+    let legacy = |c: &mut ScrapeConfig| c.name_scheme = NameScheme::Legacy;
+    check(
+        |_| {},
+        "{\"a.b\",\"x.y\"=\"1\"} 1",
+        "{__name__=\"a.b\", \"x.y\"=\"1\"} 1",
+    );
+    check_error(
+        legacy,
+        "{\"a.b\"} 1",
+        "invalid metric name or label names: {__name__=\"a.b\", instance=\"h:1\", job=\"j\"}",
+    );
+}

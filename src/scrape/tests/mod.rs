@@ -1,0 +1,9 @@
+//! The room through its loops, pools and manager.
+
+mod cache;
+mod limits;
+mod manager;
+mod merging;
+mod pools;
+mod staleness;
+mod targets;

@@ -1,0 +1,115 @@
+//! What others may see of scraping: a picture that is taken after each sync, read without waiting.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::target::{Discovered, Target};
+use crate::config::ScrapeConfig;
+use crate::model::{Labels, Metadata};
+
+/// Cheap to clone; always shows the newest picture.
+#[derive(Debug, Clone, Default)]
+pub struct View(Arc<Mutex<Picture>>);
+
+type Picture = Arc<BTreeMap<String, Arc<PoolPicture>>>;
+
+#[derive(Debug)]
+pub(super) struct PoolPicture {
+    pub config: Arc<ScrapeConfig>,
+    pub targets: Vec<Arc<Target>>,
+    pub dropped: Arc<Vec<Discovered>>,
+    pub dropped_count: usize,
+}
+
+/// The targets of one pool, sorted by URL.
+#[derive(Debug, Clone)]
+pub struct PoolTargets {
+    pub pool: String,
+    pub targets: Vec<Arc<Target>>,
+}
+
+/// What relabelling dropped of one pool.
+#[derive(Debug, Clone)]
+pub struct Dropped {
+    pub pool: String,
+    /// All that were dropped; `keep_dropped_targets` bounds the list, not the count.
+    pub count: usize,
+    /// Labels before relabelling.
+    pub discovered_labels: Vec<Labels>,
+}
+
+/// What one target says of one metric family.
+#[derive(Debug, Clone)]
+pub struct FamilyMetadata {
+    pub target: Arc<Target>,
+    pub family: String,
+    pub metadata: Metadata,
+}
+
+impl View {
+    pub fn pools(&self) -> Vec<String> {
+        self.picture().keys().cloned().collect()
+    }
+
+    /// Those of one pool, or of all. Health and errors are in the targets.
+    pub fn active(&self, pool: Option<&str>) -> Vec<PoolTargets> {
+        let of = |(name, p): (&String, &Arc<PoolPicture>)| PoolTargets {
+            pool: name.clone(),
+            targets: p.targets.clone(),
+        };
+        self.picture()
+            .iter()
+            .filter(|(n, _)| pool.is_none_or(|p| p == *n))
+            .map(of)
+            .collect()
+    }
+
+    pub fn dropped(&self, pool: Option<&str>) -> Vec<Dropped> {
+        let of = |(name, p): (&String, &Arc<PoolPicture>)| Dropped {
+            pool: name.clone(),
+            count: p.dropped_count,
+            discovered_labels: p.dropped.iter().map(|d| d.labels().labels()).collect(),
+        };
+        self.picture()
+            .iter()
+            .filter(|(n, _)| pool.is_none_or(|p| p == *n))
+            .map(of)
+            .collect()
+    }
+
+    /// Metadata of all targets; of one family where it is given. Each target is asked in its turn,
+    /// and may make the caller wait while it reads a page.
+    pub fn metadata(&self, family: Option<&str>) -> Vec<FamilyMetadata> {
+        let targets = self.active(None).into_iter().flat_map(|p| p.targets);
+        let of = |target: Arc<Target>| {
+            let families = target.metadata().into_iter();
+            families.map(move |(family, metadata)| FamilyMetadata {
+                target: target.clone(),
+                family,
+                metadata,
+            })
+        };
+        targets
+            .flat_map(of)
+            .filter(|m| family.is_none_or(|f| f == m.family))
+            .collect()
+    }
+
+    /// The job's part of the configuration, with secrets hidden.
+    pub fn config_yaml(&self, pool: &str) -> Option<String> {
+        self.picture().get(pool).map(|p| p.config.yaml.clone())
+    }
+
+    pub(super) fn show(&self, pools: BTreeMap<String, Arc<PoolPicture>>) {
+        *self.lock() = Arc::new(pools);
+    }
+
+    fn picture(&self) -> Picture {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Picture> {
+        // NOTE: a picture is replaced whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
