@@ -29,3 +29,7 @@ pub mod tsdb;
 // Layer 6.
 pub mod discovery;
 pub mod scrape;
+
+// Layer 7.
+pub mod plan;
+pub mod web;

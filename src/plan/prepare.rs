@@ -1,0 +1,105 @@
+//! The plan: everything that a configuration needs, made before anything is touched.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Config, SdConfig};
+use crate::discovery::{self, Strictness};
+use crate::net;
+use crate::scrape;
+use crate::tsdb::Db;
+
+/// What preparing needs of the process.
+#[derive(Clone)]
+pub struct Surroundings {
+    pub net: net::Env,
+    /// The machine's name, which spreads replicas over the scrape interval.
+    pub host_name: String,
+    /// `--storage.tsdb.retention.time`.
+    pub retention_flag: Option<Duration>,
+}
+
+/// A configuration with everything that it needs, ready to be applied.
+pub struct Plan {
+    pub config: Arc<Config>,
+    retention: Duration,
+    scrape: scrape::Prepared,
+    discovery: discovery::Prepared,
+}
+
+/// Whom a plan is applied to.
+pub struct Components<'a> {
+    pub db: &'a Db,
+    pub scrape: &'a scrape::Handle,
+    pub discovery: &'a discovery::Handle,
+}
+
+/// What applying did.
+pub struct Applied {
+    pub scrape: scrape::Applied,
+    pub discovery: discovery::Applied,
+}
+
+/// Prometheus's default, and its longest.
+const RETENTION: Duration = Duration::from_secs(15 * 86_400);
+const RETENTION_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+impl Plan {
+    /// Makes clients, reads certificates, resolves nothing.
+    ///
+    /// # Errors
+    /// All that is wrong, one text each; nothing was touched.
+    pub fn prepare(
+        config: Config,
+        surroundings: &Surroundings,
+        strictness: Strictness,
+    ) -> Result<Plan, Vec<String>> {
+        let jobs: Vec<(String, &[SdConfig])> = config
+            .scrape_configs
+            .iter()
+            .map(|job| (job.job_name.clone(), job.service_discovery.as_slice()))
+            .collect();
+        let env = scrape::PrepareEnv {
+            net: surroundings.net.clone(),
+            host_name: surroundings.host_name.clone(),
+        };
+        let lenient = strictness == Strictness::Lenient;
+        let scrape = scrape::prepare(&config, &env, lenient);
+        let discovery = discovery::prepare(&jobs, &surroundings.net, strictness);
+        let retention = config
+            .storage
+            .retention_time
+            .or(surroundings.retention_flag)
+            .filter(|r| !r.is_zero())
+            .unwrap_or(RETENTION)
+            .min(RETENTION_MAX);
+        match (scrape, discovery) {
+            (Ok(scrape), Ok(discovery)) => Ok(Plan {
+                config: Arc::new(config),
+                retention,
+                scrape,
+                discovery,
+            }),
+            (scrape, discovery) => {
+                let errors = scrape.err().into_iter().flatten();
+                let errors = errors.chain(discovery.err().into_iter().flatten());
+                Err(errors
+                    .map(|(job, why)| format!("scrape job {job:?}: {why}"))
+                    .collect())
+            }
+        }
+    }
+
+    pub fn retention(&self) -> Duration {
+        self.retention
+    }
+
+    /// Puts the plan into force.
+    pub fn apply(self, to: &Components<'_>) -> Applied {
+        // ORDER consumers before producers: the pools must know a job before its targets come.
+        to.db.set_retention(self.retention);
+        let scrape = to.scrape.apply(self.scrape);
+        let discovery = to.discovery.apply(self.discovery);
+        Applied { scrape, discovery }
+    }
+}

@@ -1,0 +1,117 @@
+//! The envelope of every answer, and the closed table of errors.
+
+use crate::web::json::{self, Object};
+use crate::web::server::Response;
+
+/// LIMIT: Prometheus shows ten annotations of a kind, then how many more there are.
+const WARNINGS_MAX: usize = 10;
+
+/// A success.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// JSON.
+    data: String,
+    warnings: Vec<String>,
+}
+
+impl Answer {
+    /// `data` is JSON.
+    pub fn of(data: String) -> Answer {
+        Answer {
+            data,
+            warnings: Vec::new(),
+        }
+    }
+
+    pub fn warn(mut self, warning: Option<String>) -> Answer {
+        self.warnings.extend(warning);
+        self
+    }
+
+    pub fn into_response(self) -> Response {
+        let mut body = String::with_capacity(self.data.len() + 64);
+        body.push_str("{\"status\":\"success\",\"data\":");
+        body.push_str(&self.data);
+        if !self.warnings.is_empty() {
+            let more = self.warnings.len().saturating_sub(WARNINGS_MAX);
+            let mut shown = self.warnings;
+            shown.truncate(WARNINGS_MAX);
+            if more > 0 {
+                shown.push(format!("{more} more warning annotations omitted"));
+            }
+            body.push_str(",\"warnings\":");
+            body.push_str(&json::texts(&shown));
+        }
+        body.push('}');
+        Response::json(200, body)
+    }
+}
+
+/// Prometheus's `errorType`s, each with its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    BadData,
+    Execution,
+    Canceled,
+    Timeout,
+    Internal,
+    NotFound,
+}
+
+impl ErrorKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::BadData => "bad_data",
+            ErrorKind::Execution => "execution",
+            ErrorKind::Canceled => "canceled",
+            ErrorKind::Timeout => "timeout",
+            ErrorKind::Internal => "internal",
+            ErrorKind::NotFound => "not_found",
+        }
+    }
+
+    fn status(self) -> u16 {
+        match self {
+            ErrorKind::BadData => 400,
+            ErrorKind::Execution => 422,
+            ErrorKind::Canceled => 499,
+            ErrorKind::Timeout => 503,
+            ErrorKind::Internal => 500,
+            ErrorKind::NotFound => 404,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct ApiError {
+    pub kind: ErrorKind,
+    pub message: String,
+}
+
+impl ApiError {
+    pub fn new(kind: ErrorKind, message: impl ToString) -> ApiError {
+        ApiError {
+            kind,
+            message: message.to_string(),
+        }
+    }
+
+    pub fn bad_data(message: impl ToString) -> ApiError {
+        ApiError::new(ErrorKind::BadData, message)
+    }
+
+    /// A parameter that can't be read.
+    pub fn parameter(name: &str, why: impl ToString) -> ApiError {
+        let why = why.to_string();
+        ApiError::bad_data(format!("invalid parameter \"{name}\": {why}"))
+    }
+
+    pub fn into_response(self) -> Response {
+        let body = Object::new()
+            .text("status", "error")
+            .text("errorType", self.kind.as_str())
+            .text("error", &self.message)
+            .end();
+        Response::json(self.kind.status(), body)
+    }
+}

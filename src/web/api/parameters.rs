@@ -1,0 +1,111 @@
+//! Parameters of requests, read as Prometheus reads them.
+
+use std::time::Duration;
+
+use super::ApiError;
+use crate::model::{Matcher, TimestampMs, duration, timestamp};
+use crate::promql;
+use crate::stdx::gofmt;
+use crate::web::server::Form;
+
+/// A time; `default` when the parameter is absent or empty.
+pub fn time_or(
+    form: &Form,
+    name: &'static str,
+    default: TimestampMs,
+) -> Result<TimestampMs, ApiError> {
+    match form.get(name) {
+        None | Some("") => Ok(default),
+        Some(text) => parse_time(text).map_err(|why| {
+            ApiError::parameter(name, format!("invalid time value for '{name}': {why}"))
+        }),
+    }
+}
+
+/// A time that must be there.
+pub fn time(form: &Form, name: &'static str) -> Result<TimestampMs, ApiError> {
+    parse_time(form.get(name).unwrap_or("")).map_err(|why| ApiError::parameter(name, why))
+}
+
+fn parse_time(text: &str) -> Result<TimestampMs, String> {
+    let bad = || format!("cannot parse {} to a valid timestamp", gofmt::quote(text));
+    match text {
+        // Clients send the bounds of Prometheus's time as it writes them.
+        "-292273086-05-16T16:47:06Z" => Ok(timestamp::MIN_MS),
+        "292277025-08-18T07:12:54.999999999Z" => Ok(timestamp::MAX_MS),
+        _ => timestamp::parse(text).ok_or_else(bad),
+    }
+}
+
+/// Seconds with a fraction, or a Prometheus duration, in milliseconds; may be negative.
+pub fn duration_ms(text: &str) -> Result<i64, String> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        let nanoseconds = seconds * 1e9;
+        if !(-(i64::MAX as f64)..=i64::MAX as f64).contains(&nanoseconds) {
+            let text = gofmt::quote(text);
+            return Err(format!(
+                "cannot parse {text} to a valid duration. It overflows int64"
+            ));
+        }
+        return Ok((seconds * 1000.0).round() as i64);
+    }
+    match duration::parse(text) {
+        Ok(duration) => Ok(duration.as_millis() as i64),
+        Err(_) => Err(format!(
+            "cannot parse {} to a valid duration",
+            gofmt::quote(text)
+        )),
+    }
+}
+
+/// `limit`: 0 is none.
+pub fn limit(form: &Form) -> Result<usize, ApiError> {
+    let Some(text) = form.get("limit").filter(|t| !t.is_empty()) else {
+        return Ok(0);
+    };
+    match text.parse::<i64>() {
+        Ok(limit) if limit < 0 => Err(ApiError::parameter("limit", "limit must be non-negative")),
+        Ok(limit) => Ok(limit as usize),
+        Err(_) => {
+            let text = gofmt::quote(text);
+            let why = format!("strconv.Atoi: parsing {text}: invalid syntax");
+            Err(ApiError::parameter("limit", why))
+        }
+    }
+}
+
+/// A count that must be a number; absent is -1.
+pub fn count(form: &Form, name: &'static str) -> Result<i64, ApiError> {
+    match form.get(name) {
+        None | Some("") => Ok(-1),
+        Some(text) => text
+            .parse()
+            .map_err(|_| ApiError::bad_data(format!("{name} must be a number"))),
+    }
+}
+
+/// `timeout`, at most `longest`.
+pub fn timeout(form: &Form, longest: Duration) -> Result<Duration, ApiError> {
+    match form.get("timeout") {
+        None | Some("") => Ok(longest),
+        Some(text) => {
+            let ms = duration_ms(text).map_err(|why| ApiError::parameter("timeout", why))?;
+            Ok(longest.min(Duration::from_millis(ms.max(0) as u64)))
+        }
+    }
+}
+
+/// All `match[]` selectors.
+pub fn matchers(form: &Form) -> Result<Vec<Vec<Matcher>>, ApiError> {
+    let mut sets = Vec::new();
+    for text in form.all("match[]") {
+        let set =
+            promql::parse_selector(text).map_err(|why| ApiError::parameter("match[]", why))?;
+        if set.iter().all(Matcher::matches_empty) {
+            let why = "match[] must contain at least one non-empty matcher";
+            return Err(ApiError::parameter("match[]", why));
+        }
+        sets.push(set);
+    }
+    Ok(sets)
+}

@@ -1,0 +1,182 @@
+//! `/targets`, `/targets/metadata`, `/metadata`, `/scrape_pools`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use url::Url;
+
+use super::parameters::count;
+use super::{Answer, ApiError, ErrorKind};
+use crate::model::timestamp::rfc3339;
+use crate::model::{Metadata, duration};
+use crate::promql;
+use crate::scrape::{FamilyMetadata, Target};
+use crate::web::context::{Context, Site};
+use crate::web::json::{self, Object};
+use crate::web::server::Request;
+
+pub fn targets(context: &Context, request: &Request) -> Answer {
+    let parameters = request.query_params();
+    let pool = parameters.get("scrapePool").filter(|p| !p.is_empty());
+    let state = parameters.get("state").unwrap_or("").to_lowercase();
+    let shows = |kind: &str| state.is_empty() || state == "any" || state == kind;
+    let mut active = Vec::new();
+    if shows("active") {
+        for of_pool in context.scrape.active(pool) {
+            let shown = of_pool.targets.iter();
+            active.extend(shown.map(|t| active_target(&of_pool.pool, t, &context.site)));
+        }
+    }
+    let (mut dropped, mut counts) = (Vec::new(), Object::new());
+    if shows("dropped") {
+        for of_pool in context.scrape.dropped(pool) {
+            dropped.extend(of_pool.discovered_labels.iter().map(|labels| {
+                let target = Object::new().labels("discoveredLabels", labels);
+                target.text("scrapePool", &of_pool.pool).end()
+            }));
+        }
+        for of_pool in context.scrape.dropped(None) {
+            counts = counts.number(&of_pool.pool, of_pool.count as f64);
+        }
+    }
+    let counts = if shows("dropped") {
+        counts.end()
+    } else {
+        "null".to_owned()
+    };
+    let data = Object::new()
+        .raw(
+            "activeTargets",
+            &json::list(active, |out, target| out.push_str(&target)),
+        )
+        .raw(
+            "droppedTargets",
+            &json::list(dropped, |out, target| out.push_str(&target)),
+        )
+        .raw("droppedTargetCounts", &counts);
+    Answer::of(data.end())
+}
+
+/// What Go's zero time looks like.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+fn active_target(pool: &str, target: &Target, site: &Site) -> String {
+    let status = target.status();
+    let last = status.last_scrape.map_or_else(|| NEVER.to_owned(), rfc3339);
+    Object::new()
+        .labels("discoveredLabels", &target.discovered_labels())
+        .labels("labels", target.labels())
+        .text("scrapePool", pool)
+        .text("scrapeUrl", target.url())
+        .text("globalUrl", &global_url(target.url(), site))
+        .text("lastError", status.last_error.as_deref().unwrap_or(""))
+        .text("lastScrape", &last)
+        .number("lastScrapeDuration", status.last_duration.as_secs_f64())
+        .text("health", status.health.as_str())
+        .text("scrapeInterval", &duration::format(target.interval))
+        .text("scrapeTimeout", &duration::format(target.timeout))
+        .end()
+}
+
+/// The URL by which the target is reached from elsewhere: a loopback host becomes this machine's.
+fn global_url(url: &str, site: &Site) -> String {
+    let Ok(mut parsed) = Url::parse(url) else {
+        return url.to_owned();
+    };
+    let host = parsed.host_str().unwrap_or("");
+    if !["localhost", "127.0.0.1", "[::1]"].contains(&host) {
+        return url.to_owned();
+    }
+    let own = parsed.port_or_known_default() == Some(site.listen_port);
+    let moved = parsed.set_host(Some(&site.external_host)).is_ok()
+        && (!own
+            || (parsed.set_scheme(&site.external_scheme).is_ok()
+                && parsed.set_port(Some(site.external_port)).is_ok()));
+    if moved {
+        parsed.to_string()
+    } else {
+        url.to_owned()
+    }
+}
+
+pub fn target_metadata(context: &Context, request: &Request) -> Result<Answer, ApiError> {
+    let form = request.form();
+    let limit = count(&form, "limit")?;
+    let matchers = match form.get("match_target").filter(|m| !m.is_empty()) {
+        None => Vec::new(),
+        Some(text) => {
+            promql::parse_selector(text).map_err(|why| ApiError::parameter("match_target", why))?
+        }
+    };
+    let metric = form.get("metric").filter(|m| !m.is_empty());
+    let mut found = context.scrape.metadata(metric);
+    found.retain(|m| {
+        let labels = m.target.labels();
+        matchers
+            .iter()
+            .all(|matcher| matcher.matches(labels.get(&matcher.name).unwrap_or("")))
+    });
+    if let Ok(limit) = usize::try_from(limit) {
+        found.truncate(limit);
+    }
+    Ok(Answer::of(json::list(&found, |out, m: &FamilyMetadata| {
+        let object = Object::new().labels("target", m.target.labels());
+        let object = if metric.is_none() {
+            object.text("metric", &m.family)
+        } else {
+            object
+        };
+        out.push_str(&with_metadata(object, &m.metadata));
+    })))
+}
+
+pub fn metadata(context: &Context, request: &Request) -> Result<Answer, ApiError> {
+    let form = request.form();
+    let (limit, per_metric) = (count(&form, "limit")?, count(&form, "limit_per_metric")?);
+    let metric = form.get("metric").filter(|m| !m.is_empty());
+    let mut families: BTreeMap<String, BTreeSet<Metadata>> = BTreeMap::new();
+    for found in context.scrape.metadata(metric) {
+        let of_family = families.entry(found.family).or_default();
+        if per_metric <= 0 || of_family.len() < per_metric as usize {
+            of_family.insert(found.metadata);
+        }
+    }
+    let shown = families
+        .iter()
+        .take(usize::try_from(limit).unwrap_or(usize::MAX));
+    let data = shown.fold(Object::new(), |object, (family, all)| {
+        let list = json::list(all, |out, metadata| {
+            out.push_str(&with_metadata(Object::new(), metadata));
+        });
+        object.raw(family, &list)
+    });
+    Ok(Answer::of(data.end()))
+}
+
+fn with_metadata(object: Object, metadata: &Metadata) -> String {
+    object
+        .text("type", metadata.kind.as_str())
+        .text("help", &metadata.help)
+        .text("unit", &metadata.unit)
+        .end()
+}
+
+pub fn pools(context: &Context) -> Answer {
+    Answer::of(
+        Object::new()
+            .raw("scrapePools", &json::texts(context.scrape.pools()))
+            .end(),
+    )
+}
+
+pub fn pool_config(context: &Context, request: &Request) -> Result<Answer, ApiError> {
+    let parameters = request.query_params();
+    let Some(pool) = parameters.get("scrapePool").filter(|p| !p.is_empty()) else {
+        return Err(ApiError::bad_data("no scrapePool parameter provided"));
+    };
+    if let Some(yaml) = context.scrape.config_yaml(pool) {
+        Ok(Answer::of(Object::new().text("yaml", &yaml).end()))
+    } else {
+        let why = format!("scrape pool {pool:?} not found");
+        Err(ApiError::new(ErrorKind::NotFound, why))
+    }
+}

@@ -1,0 +1,93 @@
+//! What the handlers work on.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use crate::metrics::{Counter, Gauge, Registry};
+use crate::model::TimestampMs;
+use crate::promql::Engine;
+use crate::regex::Regex;
+use crate::scrape::View;
+use crate::stdx::clock::Clock;
+use crate::storage::Queryable;
+use crate::web::state::State;
+
+/// Shared by all workers.
+pub struct Context {
+    pub storage: Arc<dyn Queryable>,
+    pub engine: Arc<Engine>,
+    pub scrape: View,
+    pub state: Arc<State>,
+    pub clock: Arc<dyn Clock>,
+    pub registry: Registry,
+    pub control: Control,
+    pub site: Site,
+    pub runtime: Runtime,
+    pub metrics: WebMetrics,
+}
+
+/// What a client can ask of the daemon itself.
+pub struct Control {
+    /// `--web.enable-lifecycle`.
+    pub enabled: bool,
+    /// Reads the configuration again; returns when that is done.
+    pub reload: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    pub quit: Box<dyn Fn() + Send + Sync>,
+}
+
+/// Where the server is reached.
+pub struct Site {
+    /// Starts with `/` and does not end with one; empty for the root.
+    pub route_prefix: String,
+    /// Scheme, host and port of links, such as `http://gateway:9090`.
+    pub external_host: String,
+    pub external_port: u16,
+    pub external_scheme: String,
+    /// The port that is listened on: targets on the loopback with it are reached from outside by
+    /// the external URL.
+    pub listen_port: u16,
+    /// Origins that may use the API; absent when all may.
+    pub cors_origin: Option<Regex>,
+}
+
+/// What does not change while the process runs.
+pub struct Runtime {
+    pub start: TimestampMs,
+    pub working_directory: String,
+    pub hostname: String,
+    /// Name and value, sorted.
+    pub flags: Vec<(String, String)>,
+    /// As shown: `15d`.
+    pub retention: Box<dyn Fn() -> String + Send + Sync>,
+    /// The clock's number of processors, for `GOMAXPROCS`.
+    pub processors: usize,
+}
+
+/// Metrics of the handlers themselves.
+pub struct WebMetrics {
+    pub in_flight: Gauge,
+    pub scrapes_ok: Counter,
+    /// How large the last page was, and a little more.
+    pub page_bytes: AtomicUsize,
+}
+
+impl WebMetrics {
+    pub fn new(registry: &Registry) -> WebMetrics {
+        let requests = registry.counter_vec(
+            "promhttp_metric_handler_requests_total",
+            "Total number of scrapes by HTTP status code.",
+            &["code"],
+        );
+        for code in ["500", "503"] {
+            requests.with(&[code]);
+        }
+        WebMetrics {
+            in_flight: registry.gauge(
+                "promhttp_metric_handler_requests_in_flight",
+                "Current number of scrapes being served.",
+            ),
+            scrapes_ok: requests.with(&["200"]),
+            page_bytes: AtomicUsize::new(0),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The web: the HTTP server, the router, Prometheus's HTTP API and the management endpoints.
+//!
+//! Owns the threads `http-accept` and `http-N` and every client's connection.
+//! **Invariant:** the only room that knows the API's JSON and the framing of a server; it decides
+//! nothing about a component, and knows no configuration but its own file.
+
+pub mod server;
+pub mod web_config;
+
+mod context;
+mod router;
+mod state;
+
+mod api;
+mod management;
+
+mod json;
+
+pub use context::{Context, Control, Runtime, Site, WebMetrics};
+pub use router::{Router, classify, handlers};
+pub use state::{ConfigStatus, Phase, ReloadReport, State};

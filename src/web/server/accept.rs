@@ -1,0 +1,145 @@
+//! Accepting: which connections are let in, and which one goes when there is no room.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use rustls::ServerConnection;
+
+use super::conn::Conn;
+use super::encode::refusal;
+use super::head::Reject;
+use super::listen::Accepted;
+use super::poller::{ACCEPT_REST, Poller};
+use super::slot::{Slot, Stage};
+
+/// LIMIT: connections accepted before the others get their turn.
+const ACCEPT_TURN: usize = 64;
+
+impl Poller {
+    /// Full with connections that work, the next ones wait in the kernel.
+    pub(super) fn may_accept(&mut self) -> bool {
+        if self.resting.is_some_and(|until| until > self.now) {
+            return false;
+        }
+        self.resting = None;
+        self.slots.len() < self.shared.options.max_connections || self.to_evict().is_some()
+    }
+
+    pub(super) fn accept(&mut self, listener: usize) {
+        for _ in 0..ACCEPT_TURN {
+            let is_full = self.slots.len() >= self.shared.options.max_connections;
+            if is_full && self.to_evict().is_none() {
+                return;
+            }
+            match self.listeners.accept(listener) {
+                Accepted::Conn(stream, remote) => {
+                    if self.exhausted {
+                        self.exhausted = false;
+                        log::info!("HTTP connections are accepted again");
+                    }
+                    if is_full && let Some(id) = self.to_evict() {
+                        self.close(id);
+                    }
+                    self.admit(stream, remote);
+                    if is_full {
+                        // The others' requests are read before one more of them is closed.
+                        return;
+                    }
+                }
+                Accepted::Nobody => return,
+                Accepted::Lost => {}
+                Accepted::Exhausted(e) => {
+                    if !self.relieve(listener, &e) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// No descriptor is left: closes the oldest idle connection and says that another try is worth
+    /// it; without one it refuses a client by means of the reserve, and rests.
+    fn relieve(&mut self, listener: usize, e: &io::Error) -> bool {
+        if !self.exhausted {
+            self.exhausted = true;
+            log::warn!(err = e.to_string().as_str(), connections = self.slots.len();
+                "no descriptor left for another HTTP connection; closing idle ones");
+        }
+        if let Some(id) = self.to_evict() {
+            self.close(id);
+            return true;
+        }
+        let mut answer = Vec::new();
+        if self.shared.access.snapshot().tls.is_none() {
+            let why = "no file descriptor left";
+            let wall_ms = self.shared.options.clock.wall_ms();
+            let output = refusal(Reject { status: 503, why }, wall_ms);
+            let (head, body) = output.next();
+            answer = [head, body].concat();
+        }
+        self.listeners.refuse_one(listener, &answer);
+        self.resting = Some(self.now + ACCEPT_REST);
+        false
+    }
+
+    /// The connection that has idled longest; else one whose head or handshake is overdue to a
+    /// fifth.
+    fn to_evict(&self) -> Option<u64> {
+        let slow = self.shared.options.head_timeout / 5;
+        let idle = |slot: &Slot| matches!(slot.stage, Stage::Idle | Stage::Linger);
+        let slow = |slot: &Slot| {
+            let begun = matches!(slot.stage, Stage::Head | Stage::Handshaking);
+            begun && slot.since + slow <= self.now
+        };
+        let oldest = |wanted: &dyn Fn(&Slot) -> bool| {
+            let wanted = self.slots.iter().filter(|(_, slot)| wanted(slot));
+            wanted.min_by_key(|(_, slot)| slot.since).map(|(id, _)| *id)
+        };
+        oldest(&idle).or_else(|| oldest(&slow))
+    }
+
+    fn admit(&mut self, stream: TcpStream, remote: SocketAddr) {
+        let Ok(local) = stream.local_addr() else {
+            return;
+        };
+        let config = self.shared.access.snapshot();
+        let tls = config
+            .tls
+            .as_ref()
+            .map(|tls| ServerConnection::new(tls.clone()));
+        let tls = match tls.transpose() {
+            Ok(tls) => tls.map(Box::new),
+            Err(e) => return log::warn!(err = e.to_string().as_str(); "TLS is not possible"),
+        };
+        let id = self.next_id;
+        self.next_id += 1;
+        let (stage, timeout) = match tls {
+            Some(_) => (Stage::Handshaking, self.shared.options.head_timeout),
+            None => (Stage::Idle, self.shared.options.read_timeout),
+        };
+        let is_tls = tls.is_some();
+        let socket = Arc::new(stream);
+        let conn = Conn {
+            id,
+            socket: socket.clone(),
+            tls,
+            input: Vec::new(),
+            remote,
+            local,
+        };
+        let slot = Slot {
+            stage,
+            conn: Some(Box::new(conn)),
+            socket,
+            running: None,
+            since: self.now,
+            deadline: Some(self.now + timeout),
+        };
+        self.slots.insert(id, slot);
+        self.shared.metrics.accepted.inc();
+        if !is_tls {
+            self.read_head(id);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! A connection: its socket, which never blocks, TLS over it, and the bytes read but not used.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustls::ServerConnection;
+
+use crate::stdx::clock::Clock;
+
+use super::encode::Output;
+
+/// LIMIT: TLS records without data taken in one go, so that nobody keeps a thread busy with them.
+const EMPTY_RECORDS_MAX: usize = 16;
+
+/// Owned by the poller or by one worker.
+pub(super) struct Conn {
+    pub id: u64,
+    /// Shared with the poller, which watches it for a hang-up while a worker has the rest.
+    pub socket: Arc<TcpStream>,
+    pub tls: Option<Box<ServerConnection>>,
+    pub input: Vec<u8>,
+    pub remote: SocketAddr,
+    pub local: SocketAddr,
+}
+
+/// What reading gave.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fill {
+    Got,
+    Blocked,
+    End,
+}
+
+impl Conn {
+    /// Reads what is there, at most as much as `scratch` holds, to the end of `input`.
+    pub fn fill(&mut self, scratch: &mut [u8]) -> io::Result<Fill> {
+        let Some(tls) = &mut self.tls else {
+            let read = retry(|| (&*self.socket).read(scratch));
+            return filled(read, scratch, &mut self.input);
+        };
+        for _ in 0..EMPTY_RECORDS_MAX {
+            match filled(tls.reader().read(scratch), scratch, &mut self.input)? {
+                Fill::Blocked => {}
+                other => return Ok(other),
+            }
+            match retry(|| tls.read_tls(&mut &*self.socket)) {
+                Ok(0) => return Ok(Fill::End),
+                Ok(_) => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(Fill::Blocked),
+                Err(e) => return Err(e),
+            }
+            let processed = tls.process_new_packets();
+            if tls.wants_write() {
+                let _ = tls.write_tls(&mut &*self.socket);
+            }
+            processed.map_err(io::Error::other)?;
+        }
+        Ok(Fill::Blocked)
+    }
+
+    /// One step of a handshake; true when it is complete.
+    pub fn handshake(&mut self) -> io::Result<bool> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(true);
+        };
+        loop {
+            while tls.wants_write() {
+                match retry(|| tls.write_tls(&mut &*self.socket)) {
+                    Ok(_) => {}
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+                    Err(e) => return Err(e),
+                }
+            }
+            if !tls.is_handshaking() {
+                return Ok(true);
+            }
+            match retry(|| tls.read_tls(&mut &*self.socket)) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(e) => return Err(e),
+            }
+            if let Err(e) = tls.process_new_packets() {
+                // NOTE: the alert tells the client why; that it arrives is not essential.
+                let _ = tls.write_tls(&mut &*self.socket);
+                return Err(io::Error::other(e));
+            }
+        }
+    }
+
+    /// Writes what the socket takes, about `turn` bytes at most; true when the output is at its end
+    /// and flushed.
+    pub fn write(&mut self, output: &mut Output, turn: usize) -> io::Result<bool> {
+        output.pull();
+        let mut written = 0;
+        while written < turn {
+            let wrote = match &mut self.tls {
+                None => write_plain(&self.socket, output),
+                Some(tls) => write_tls(&self.socket, tls, output),
+            };
+            match wrote {
+                Ok(0) => return Ok(output.is_done()),
+                Ok(n) => written += n,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Writes everything, waiting for the client until `deadline`.
+    pub fn write_all(
+        &mut self,
+        output: &mut Output,
+        clock: &dyn Clock,
+        deadline: Duration,
+    ) -> io::Result<()> {
+        while !self.write(output, usize::MAX)? {
+            let left = deadline.saturating_sub(clock.mono());
+            if left.is_zero() || !self.wait(PollFlags::OUT, left)? {
+                return Err(ErrorKind::TimedOut.into());
+            }
+        }
+        Ok(())
+    }
+
+    pub fn wants_write(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
+    /// Tells the client that nothing more will come.
+    pub fn finish(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+            let _ = tls.write_tls(&mut &*self.socket);
+        }
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    /// Whether the client talks HTTP although TLS is expected.
+    pub fn talks_plainly(&self) -> bool {
+        let mut start = [0; 4];
+        let read = self.socket.peek(&mut start).unwrap_or(0);
+        read == start.len() && start.iter().all(|b| b.is_ascii_uppercase() || *b == b' ')
+    }
+
+    fn wait(&self, flags: PollFlags, timeout: Duration) -> io::Result<bool> {
+        let mut fds = [PollFd::new(&*self.socket, flags)];
+        match poll(&mut fds, Some(&timespec(timeout))) {
+            Ok(ready) => Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => Ok(true),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+pub(super) fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: duration.as_secs().min(86_400) as i64,
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}
+
+fn filled(read: io::Result<usize>, scratch: &[u8], input: &mut Vec<u8>) -> io::Result<Fill> {
+    match read {
+        Ok(0) => Ok(Fill::End),
+        Ok(n) => {
+            input.extend_from_slice(scratch.get(..n).unwrap_or_default());
+            Ok(Fill::Got)
+        }
+        Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(Fill::Blocked),
+        Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(Fill::End),
+        Err(e) => Err(e),
+    }
+}
+
+fn write_plain(mut socket: &TcpStream, output: &mut Output) -> io::Result<usize> {
+    let (head, body) = output.next();
+    if head.is_empty() && body.is_empty() {
+        return Ok(0);
+    }
+    let n = retry(|| socket.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]))?;
+    output.advance(n);
+    Ok(n)
+}
+
+fn write_tls(
+    mut socket: &TcpStream,
+    tls: &mut ServerConnection,
+    output: &mut Output,
+) -> io::Result<usize> {
+    let (head, body) = output.next();
+    let n = tls
+        .writer()
+        .write_vectored(&[IoSlice::new(head), IoSlice::new(body)])?;
+    output.advance(n);
+    let mut wrote = 0;
+    while tls.wants_write() {
+        wrote += retry(|| tls.write_tls(&mut socket))?;
+    }
+    Ok(n.max(wrote))
+}
+
+fn retry<T>(mut f: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match f() {
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}

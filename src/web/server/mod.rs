@@ -1,0 +1,58 @@
+//! The HTTP server: connections, requests and answers, with a limit and a deadline on everything.
+//!
+//! One thread, `http-accept`, owns the listeners and every connection that waits for something: a
+//! request, the rest of a body, a slow reader. Only complete work goes to the workers `http-N`, so
+//! that no client, however slow, holds one. `http-0` serves health, readiness, reload and metrics
+//! alone. The framing of HTTP/1.x is our own: every rule that `ureq-proto`'s server half is lax in
+//! (bare LF, obs-fold, Host, lengths, trailers without end) is checked per byte and line here, and
+//! what would be left of it for the crate to do is one table of chunk states.
+//!
+//! Owns threads, sockets, and the cache of verified passwords.
+//! **Invariant:** knows no path and no handler; who is asked is the [`Handler`].
+
+// What callers see.
+mod live;
+mod options;
+mod request;
+mod response;
+mod start;
+
+// The poller.
+mod accept;
+mod lanes;
+mod listen;
+mod poller;
+mod slot;
+mod writing;
+
+// The workers.
+mod conn;
+mod stream;
+mod worker;
+
+// Bytes.
+mod body;
+mod encode;
+mod head;
+
+// Who may ask.
+mod access;
+mod san;
+mod tls;
+
+// What all share.
+mod budget;
+mod metrics;
+mod shared;
+
+#[cfg(test)]
+mod tests;
+
+pub use live::{Live, LiveBody, LiveError};
+pub use options::{Class, Handler, Options};
+pub use request::{Form, Headers, Method, Request, Version};
+pub use response::{Body, Response};
+pub use start::{Server, ServerError};
+pub use stream::BodyWriter;
+
+pub(super) use tls::{ClientAuth, TlsSettings, is_known_cipher, is_known_curve, server_config};

@@ -1,0 +1,101 @@
+//! What a caller gives the server: settings, and the handler of requests.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::metrics::Registry;
+use crate::stdx::clock::Clock;
+
+use super::request::Request;
+use super::response::Response;
+
+/// Answers requests, on a worker's thread. A panic in it becomes a 500 and costs nothing else.
+pub trait Handler: Send + Sync {
+    fn handle(&self, request: Request) -> Response;
+}
+
+impl<F: Fn(Request) -> Response + Send + Sync> Handler for F {
+    fn handle(&self, request: Request) -> Response {
+        self(request)
+    }
+}
+
+/// Which workers a request goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Quick and never to be starved: has a worker of its own.
+    Management,
+    Normal,
+    /// May compute for long: two workers never take one, so that however many queries there are,
+    /// the rest is answered; those that wait cost no thread.
+    Query,
+}
+
+/// The server's settings. [`Options::new`] gives the defaults.
+#[derive(Clone)]
+pub struct Options {
+    /// `host:port` each; `:9090` is every address of IPv4 and IPv6, port 0 takes a free one.
+    pub listen: Vec<String>,
+    /// Workers for requests of [`Class::Normal`], all but two of them for [`Class::Query`] too; one
+    /// more serves [`Class::Management`].
+    pub workers: usize,
+    pub max_connections: usize,
+    /// How long a connection may idle between requests.
+    pub read_timeout: Duration,
+    /// How long a request's head, or a TLS handshake, may take from its first byte.
+    pub head_timeout: Duration,
+    /// How long a request's body may take in all.
+    pub body_timeout: Duration,
+    /// How long a write may take without the client reading; a parked answer has this, and what
+    /// its remaining bytes take at 16 KiB/s.
+    pub write_timeout: Duration,
+    /// How long a request may wait for a worker before it is answered 503.
+    pub queue_timeout: Duration,
+    pub head_bytes_max: usize,
+    pub body_bytes_max: usize,
+    /// Of all bodies that are being read or handled, together.
+    pub bodies_bytes_max: usize,
+    /// Of all answers that wait for their readers; beyond it the oldest is dropped.
+    pub parked_bytes_max: usize,
+    /// How many requests may wait for a worker; beyond it they are answered 503.
+    pub queue_max: usize,
+    /// `--web.config.file`.
+    pub web_config: Option<PathBuf>,
+    /// The handlers whose counters are shown from the start, as zero.
+    pub handlers: Vec<&'static str>,
+    /// Told the decoded path.
+    pub classify: Arc<dyn Fn(&str) -> Class + Send + Sync>,
+    pub clock: Arc<dyn Clock>,
+    pub registry: Registry,
+}
+
+impl Options {
+    pub fn new(clock: Arc<dyn Clock>, registry: Registry) -> Options {
+        Options {
+            listen: vec!["0.0.0.0:9090".to_owned()],
+            workers: 8,
+            max_connections: 512,
+            read_timeout: Duration::from_secs(300),
+            head_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(30),
+            queue_timeout: Duration::from_secs(30),
+            // LIMIT: browsers and proxies stay below 8 KiB; long queries are posted.
+            head_bytes_max: 16 << 10,
+            // LIMIT: the largest remote write request seen is a tenth of it.
+            body_bytes_max: 32 << 20,
+            // LIMIT: what a small machine can spare for clients that send at once.
+            bodies_bytes_max: 64 << 20,
+            // LIMIT: as the bodies.
+            parked_bytes_max: 64 << 20,
+            // LIMIT: a dashboard's burst; more would wait longer than its user.
+            queue_max: 128,
+            web_config: None,
+            handlers: Vec::new(),
+            classify: Arc::new(|_| Class::Normal),
+            clock,
+            registry,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A request as the handler sees it.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use url::form_urlencoded;
+
+use crate::stdx::stop::Stop;
+
+/// A whole request, its body included.
+#[derive(Debug)]
+pub struct Request {
+    pub method: Method,
+    pub version: Version,
+    /// Percent-decoded; what is not UTF-8 shows as U+FFFD.
+    pub path: String,
+    /// As it was sent, without the query.
+    pub raw_path: String,
+    /// As it was sent, without the question mark.
+    pub query: String,
+    pub headers: Headers,
+    pub body: Vec<u8>,
+    pub remote: SocketAddr,
+    pub local: SocketAddr,
+    pub tls: bool,
+    /// Stopped by the poller when the client hangs up or the server stops: whoever computes for
+    /// long looks at it.
+    pub canceled: Stop,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+    Options,
+    Other(Box<str>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    Http10,
+    Http11,
+}
+
+/// Names and values in the order in which they came.
+#[derive(Debug, Clone, Default)]
+pub struct Headers(pub(super) Vec<(String, String)>);
+
+/// The parameters of a body and of a query, the body's first, as Go's `Request.Form`.
+#[derive(Debug, Clone, Default)]
+pub struct Form(Vec<(String, String)>);
+
+impl Request {
+    /// A header's first value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)
+    }
+
+    /// The decoded parameters of the query.
+    pub fn query_params(&self) -> Form {
+        let pairs = form_urlencoded::parse(self.query.as_bytes());
+        Form(pairs.into_owned().collect())
+    }
+
+    /// The parameters of an urlencoded body (POST, PUT, PATCH), then those of the query.
+    pub fn form(&self) -> Form {
+        let mut pairs = Vec::new();
+        let has_body = matches!(self.method, Method::Post | Method::Put | Method::Patch);
+        if has_body && self.is_urlencoded() {
+            pairs.extend(form_urlencoded::parse(&self.body).into_owned());
+        }
+        pairs.extend(form_urlencoded::parse(self.query.as_bytes()).into_owned());
+        Form(pairs)
+    }
+
+    /// Whether the client has hung up.
+    pub fn is_canceled(&self) -> bool {
+        self.canceled.is_stopped()
+    }
+
+    fn is_urlencoded(&self) -> bool {
+        let kind = self.header("content-type").unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    }
+}
+
+impl Form {
+    /// The first value of a parameter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    /// Every value of a parameter.
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let found = self.0.iter().filter(move |(n, _)| n == name);
+        found.map(|(_, v)| v.as_str())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(n, v)| (n.as_str(), v.as_str()))
+    }
+}
+
+impl Headers {
+    /// The first value of a header; case does not matter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let found = self.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        found.map(|(_, v)| v.as_str())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(n, v)| (n.as_str(), v.as_str()))
+    }
+
+    /// Whether one of a header's comma-separated values is `token`.
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
+        let mut tokens = self.all(name).flat_map(|v| v.split(','));
+        tokens.any(|t| t.trim().eq_ignore_ascii_case(token))
+    }
+}
+
+impl Method {
+    pub fn parse(text: &str) -> Method {
+        match text {
+            "GET" => Method::Get,
+            "HEAD" => Method::Head,
+            "POST" => Method::Post,
+            "PUT" => Method::Put,
+            "PATCH" => Method::Patch,
+            "DELETE" => Method::Delete,
+            "OPTIONS" => Method::Options,
+            other => Method::Other(other.into()),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Patch => "PATCH",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+            Method::Other(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

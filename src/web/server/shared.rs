@@ -1,0 +1,80 @@
+//! What the poller and the workers share, and how the poller is woken.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::access::Access;
+use super::budget::Budget;
+use super::metrics::HttpMetrics;
+use super::options::{Handler, Options};
+
+pub(super) struct Shared {
+    pub options: Options,
+    pub handler: Arc<dyn Handler>,
+    pub access: Access,
+    pub metrics: HttpMetrics,
+    /// Of the bodies that are being read or handled.
+    pub bodies: Budget,
+    pub waker: Waker,
+    /// Set by whoever stops the server: from now on answers close their connection.
+    pub stopping: AtomicBool,
+}
+
+/// Wakes the poller out of poll(2). Cheap when it is already on its way.
+#[derive(Debug, Clone)]
+pub(super) struct Waker(Arc<WakerCells>);
+
+#[derive(Debug)]
+struct WakerCells {
+    pipe: OwnedFd,
+    /// Whether a byte is in the pipe or about to be.
+    pending: AtomicBool,
+}
+
+/// The poller's end.
+#[derive(Debug)]
+pub(super) struct WakeEnd {
+    pipe: OwnedFd,
+    cells: Arc<WakerCells>,
+}
+
+pub(super) fn waker() -> io::Result<(Waker, WakeEnd)> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let cells = Arc::new(WakerCells {
+        pipe: write,
+        pending: AtomicBool::new(false),
+    });
+    let end = WakeEnd {
+        pipe: read,
+        cells: cells.clone(),
+    };
+    Ok((Waker(cells), end))
+}
+
+impl Waker {
+    /// ORDER: what the poller shall find must be in its place before.
+    pub fn wake(&self) {
+        if !self.0.pending.swap(true, SeqCst) {
+            let _ = rustix::io::write(&self.0.pipe, b"w");
+        }
+    }
+}
+
+impl WakeEnd {
+    /// ORDER: before looking for what there is to do, so that what comes later wakes again.
+    pub fn drain(&self) {
+        let mut bytes = [0u8; 16];
+        while rustix::io::read(&self.pipe, &mut bytes).is_ok_and(|n| n == bytes.len()) {}
+        self.cells.pending.store(false, SeqCst);
+    }
+}
+
+impl AsFd for WakeEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}

@@ -1,0 +1,73 @@
+//! The server over real sockets: one test for each way in which other servers were seen to fail.
+
+mod client;
+
+mod access;
+mod framing;
+mod life;
+mod load;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::metrics::{Format, Registry};
+use crate::stdx::clock::{Clock, RealClock};
+
+use super::{Class, Options, Request, Response, Server};
+
+use client::Client;
+
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Fixture {
+    server: Server,
+    registry: Registry,
+}
+
+/// A server on a free port with the test's options.
+fn start(
+    change: impl FnOnce(&mut Options),
+    handler: impl Fn(Request) -> Response + Send + Sync + 'static,
+) -> Fixture {
+    let registry = Registry::new();
+    let mut options = Options::new(Arc::new(RealClock::new()), registry.clone());
+    options.listen = vec!["127.0.0.1:0".to_owned()];
+    options.workers = 2;
+    options.classify = Arc::new(|path| match path {
+        "/-/healthy" => Class::Management,
+        _ => Class::Normal,
+    });
+    change(&mut options);
+    let server = Server::start(options, Arc::new(handler)).unwrap();
+    Fixture { server, registry }
+}
+
+impl Fixture {
+    fn client(&self) -> Client {
+        Client::connect(self.server.addresses()[0])
+    }
+
+    /// Whether the registry shows this line.
+    fn shows(&self, line: &str) -> bool {
+        let mut text = String::new();
+        self.registry.encode(Format::Text, &mut text);
+        text.lines().any(|l| l == line)
+    }
+}
+
+/// Answers what it was asked.
+fn echo(request: Request) -> Response {
+    let body = String::from_utf8_lossy(&request.body).into_owned();
+    let Request { method, path, .. } = &request;
+    Response::text(200, format!("{method} {path} {body}")).handler("/echo")
+}
+
+/// Waits until something holds.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let clock = RealClock::new();
+    while !holds() {
+        assert!(clock.mono() < PATIENCE, "never: {what}");
+        let _ = clock.after(Duration::from_millis(2)).recv();
+    }
+}

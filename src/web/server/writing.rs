@@ -1,0 +1,106 @@
+//! Answers that wait in the poller for their readers.
+
+use std::time::Duration;
+
+use super::encode::{Output, refusal};
+use super::head::Reject;
+use super::live::LiveBody;
+use super::poller::Poller;
+use super::slot::{Slot, Stage};
+
+/// LIMIT: bytes written, over TLS also encrypted, before others get their turn.
+const WRITE_TURN_BYTES: usize = 256 << 10;
+/// How long a closing connection's remaining bytes are dropped.
+const LINGER: Duration = Duration::from_secs(1);
+/// What a parked answer's reader must take on average.
+const PARKED_BYTES_PER_SECOND_MIN: usize = 16 << 10;
+
+impl Poller {
+    pub(super) fn refuse(&mut self, id: u64, reject: Reject) {
+        self.shared.metrics.refuse(reject.status);
+        let output = refusal(reject, self.shared.options.clock.wall_ms());
+        self.park(id, output);
+        self.go_on_writing(id);
+    }
+
+    /// Keeps an answer for a client that is slow to read it.
+    pub(super) fn park(&mut self, id: u64, output: Output) {
+        let options = &self.shared.options;
+        let by_rate = output.left() / PARKED_BYTES_PER_SECOND_MIN;
+        let time = options.write_timeout + Duration::from_secs(by_rate as u64);
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        let deadline = if slot.is_waiting_live(&output) {
+            None
+        } else {
+            Some(self.now + time)
+        };
+        slot.enter(Stage::Writing(output), self.now, deadline);
+        let bytes_max = options.parked_bytes_max;
+        let mut parked: usize = self.slots.values().map(Slot::parked_bytes).sum();
+        while parked > bytes_max {
+            let others = self
+                .slots
+                .iter()
+                .filter(|(i, s)| **i != id && s.parked_bytes() > 0);
+            let oldest = others.min_by_key(|(_, slot)| slot.since);
+            let Some((oldest, bytes)) = oldest.map(|(i, s)| (*i, s.parked_bytes())) else {
+                return;
+            };
+            log::debug!(bytes = bytes; "dropped the oldest unread answer: too many wait");
+            parked -= bytes;
+            self.close(oldest);
+        }
+    }
+
+    pub(super) fn go_on_writing(&mut self, id: u64) {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        let (Stage::Writing(output), Some(conn)) = (&mut slot.stage, &mut slot.conn) else {
+            return;
+        };
+        let keep_alive = output.keep_alive;
+        match conn.write(output, WRITE_TURN_BYTES) {
+            Ok(true) if keep_alive => self.become_idle(id),
+            Ok(true) => self.linger(id),
+            Ok(false) => {
+                let is_live = output.live().is_some();
+                let is_waiting = is_live && output.left() == 0 && !conn.wants_write();
+                if is_waiting {
+                    slot.deadline = None;
+                } else if is_live && slot.deadline.is_none() {
+                    slot.deadline = Some(self.now + self.shared.options.write_timeout);
+                }
+            }
+            Err(_) => self.close(id),
+        }
+    }
+
+    /// Live answers that were fed since, or ended.
+    pub(super) fn feed_live(&mut self) {
+        let fed = self.slots.iter().filter(|(_, slot)| match &slot.stage {
+            Stage::Writing(output) => {
+                output.left() == 0 && output.live().is_some_and(LiveBody::has_news)
+            }
+            _ => false,
+        });
+        let fed: Vec<u64> = fed.map(|(id, _)| *id).collect();
+        for id in fed {
+            self.go_on_writing(id);
+        }
+    }
+
+    pub(super) fn linger(&mut self, id: u64) {
+        let deadline = self.now + LINGER;
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        if let Some(conn) = &mut slot.conn {
+            conn.finish();
+        }
+        slot.conn = None;
+        slot.enter(Stage::Linger, self.now, Some(deadline));
+    }
+}

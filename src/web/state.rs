@@ -1,0 +1,94 @@
+//! What the handlers know of the daemon: its phase, its configuration, the last reload.
+
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::model::TimestampMs;
+
+/// Where the daemon is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Starting,
+    Ready,
+    Stopping,
+}
+
+/// The configuration that runs, and how the last attempt to change it went.
+#[derive(Debug, Clone)]
+pub struct ConfigStatus {
+    /// With defaults filled in and secrets hidden.
+    pub yaml: Arc<str>,
+    /// When it was applied.
+    pub applied_at: TimestampMs,
+    pub last_reload: ReloadReport,
+}
+
+/// One attempt to read the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct ReloadReport {
+    pub success: bool,
+    pub at: TimestampMs,
+    /// `start`, `SIGHUP`, `http` or `file`.
+    pub cause: String,
+    pub duration_ms: f64,
+    pub errors: Vec<String>,
+    pub warnings: Vec<String>,
+    /// What changed: section by section, job by job.
+    pub changes: Vec<String>,
+}
+
+impl Default for ConfigStatus {
+    fn default() -> ConfigStatus {
+        ConfigStatus {
+            yaml: Arc::from(""),
+            applied_at: 0,
+            last_reload: ReloadReport::default(),
+        }
+    }
+}
+
+/// Shared by the main thread, which writes it, and the handlers.
+#[derive(Debug)]
+pub struct State {
+    phase: AtomicU8,
+    config: Mutex<Arc<ConfigStatus>>,
+}
+
+impl State {
+    pub fn new() -> State {
+        State {
+            phase: AtomicU8::new(0),
+            config: Mutex::default(),
+        }
+    }
+
+    pub fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+    }
+
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Starting,
+            1 => Phase::Ready,
+            _ => Phase::Stopping,
+        }
+    }
+
+    pub fn set_config(&self, status: ConfigStatus) {
+        // NOTE: the status is replaced whole; a panic elsewhere leaves no half of one.
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(status);
+    }
+
+    pub fn config(&self) -> Arc<ConfigStatus> {
+        self.config
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Default for State {
+    fn default() -> State {
+        State::new()
+    }
+}
