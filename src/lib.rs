@@ -33,3 +33,11 @@ pub mod scrape;
 // Layer 7.
 pub mod plan;
 pub mod web;
+
+// Layer 8.
+pub mod cli;
+
+// Layer 9.
+pub mod app;
+
+pub use app::run;

@@ -1,0 +1,212 @@
+//! What appending to the head costs: time a sample, bytes a sample and a series.
+//!
+//! The load is that of a busy gateway: 50 targets of 1,000 series each, whose labels and values are
+//! like a host exporter's (4 of 10 series constant, 3 integer counters, 2 float gauges, 1 float
+//! counter). Prints its figures; passes no judgement.
+
+#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferula::metrics::Registry;
+use ferula::model::{Labels, LabelsBuilder, Matcher, Sample, SeriesRef};
+use ferula::stdx::clock::{Clock, RealClock};
+use ferula::storage::{Appendable, Appender, Queryable, SelectHints};
+use ferula::tsdb::{Db, Options};
+
+const TARGETS: u64 = 50;
+const SERIES: u64 = 1_000;
+const ROUNDS: u64 = 60;
+const INTERVAL_MS: i64 = 15_000;
+const START_MS: i64 = 1_700_000_000_000;
+
+fn main() {
+    let rounds = std::env::args().find_map(|a| a.parse().ok());
+    let rounds: u64 = rounds.unwrap_or(ROUNDS);
+    let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
+    let options = Options {
+        clock: clock.clone(),
+        registry: Registry::new(),
+        retention: Duration::ZERO,
+    };
+    let Ok(db) = Db::open(options) else {
+        return println!("there is no thread for the database");
+    };
+    let before = resident_bytes();
+    let targets = resolve_all(&db, &*clock);
+    report_memory("resolved", &db, before);
+    let mut spent = Duration::ZERO;
+    let mut batch = Appender::default();
+    for round in 0..rounds {
+        for (target, series) in targets.iter().enumerate() {
+            batch.clear();
+            for (k, series) in series.iter().enumerate() {
+                let t = START_MS + round as i64 * INTERVAL_MS;
+                batch.append(*series, t, value(target as u64, k as u64, round * 15));
+            }
+            let began = clock.mono();
+            let done = db.commit(&batch);
+            spent += since(&*clock, began);
+            assert!(done.is_ok_and(|done| done.appended == SERIES));
+        }
+        if round == 0 {
+            report_memory("1 sample a series", &db, before);
+        }
+    }
+    report_memory(&format!("{rounds} samples a series"), &db, before);
+    let samples = rounds * TARGETS * SERIES;
+    println!("commit: {:.1} ns a sample", nanos_each(spent, samples));
+    query(&db, &*clock, "all series", &[]);
+    let one = Matcher::equal("__name__", "node_subsystem_4_metric_total");
+    query(&db, &*clock, "one metric", &[one]);
+}
+
+/// Each series twice: when it is new and when it is known.
+fn resolve_all(db: &Db, clock: &dyn Clock) -> Vec<Vec<SeriesRef>> {
+    let mut took = [Duration::ZERO; 2];
+    let mut targets = Vec::new();
+    for target in 0..TARGETS {
+        // NOTE: one page at a time, so that they add little to the memory that is measured.
+        let page = page(target);
+        for took in &mut took {
+            let began = clock.mono();
+            let series: Result<Vec<_>, _> = page.iter().map(|l| db.resolve(l)).collect();
+            *took += since(clock, began);
+            if targets.len() as u64 == target {
+                targets.push(series.unwrap_or_default());
+            }
+        }
+    }
+    let each = took.map(|took| nanos_each(took, TARGETS * SERIES));
+    println!("resolve: {:.0} ns new, {:.0} ns known", each[0], each[1]);
+    targets
+}
+
+fn query(db: &Db, clock: &dyn Clock, what: &str, matchers: &[Matcher]) {
+    let began = clock.mono();
+    let Ok(querier) = db.querier(i64::MIN, i64::MAX) else {
+        return;
+    };
+    let Ok(mut set) = querier.select(&SelectHints::default(), matchers) else {
+        return;
+    };
+    let selected = since(clock, began);
+    let (mut series, mut samples) = (0, 0);
+    let mut out: Vec<Sample> = Vec::new();
+    while let Some(Ok(found)) = set.next() {
+        out.clear();
+        black_box(found.labels());
+        assert!(found.read(i64::MIN, i64::MAX, &mut out).is_ok());
+        series += 1;
+        samples += out.len() as u64;
+    }
+    let read = since(clock, began + selected);
+    println!(
+        "{what}: {series} series selected in {selected:.1?}, {samples} samples read in {read:.1?}, \
+         {:.1} ns a sample",
+        nanos_each(read, samples)
+    );
+}
+
+fn report_memory(when: &str, db: &Db, before: usize) {
+    let (Ok(heap), Ok(stats)) = (db.heap_bytes(), db.stats()) else {
+        return;
+    };
+    let each = |bytes: usize| bytes as f64 / stats.series as f64;
+    println!(
+        "{when}: {:.0} bytes a series counted, {:.0} resident; {} chunks",
+        each(heap),
+        each(resident_bytes().saturating_sub(before)),
+        stats.chunks,
+    );
+}
+
+fn since(clock: &dyn Clock, began: Duration) -> Duration {
+    clock.mono().saturating_sub(began)
+}
+
+fn nanos_each(took: Duration, of: u64) -> f64 {
+    took.as_nanos() as f64 / of.max(1) as f64
+}
+
+fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+    pages.unwrap_or(0) * 4096
+}
+
+fn mix(mut x: u64) -> u64 {
+    for factor in [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53] {
+        x = (x ^ x >> 33).wrapping_mul(factor);
+    }
+    x ^ x >> 33
+}
+
+/// What decides labels and values of one series.
+fn seed(target: u64, k: u64) -> u64 {
+    mix(target << 32 | k)
+}
+
+fn value(target: u64, k: u64, secs: u64) -> f64 {
+    let h = seed(target, k);
+    match h % 10 {
+        0..=3 => (h % 4096) as f64,
+        4..=6 => {
+            let step = h % 97 + 1;
+            (h % 1_000_000 + secs * step + mix(h ^ secs) % step) as f64
+        }
+        7 | 8 => (h % 1000) as f64 / 7.0 + (mix(h ^ secs) % 10_000) as f64 / 1000.0,
+        _ => (h % 100_000) as f64 + secs as f64 * ((h % 1000) as f64 / 1000.0),
+    }
+}
+
+/// The labels of a target's series: families of 1, 8, 16, 14 and 24 of them.
+fn page(target: u64) -> Vec<Labels> {
+    let mut builder = LabelsBuilder::default();
+    let (mut family, mut k) = (0, 0);
+    let mut label = |n: u64| {
+        builder.clear();
+        builder.set("job", "exporters");
+        builder.set("instance", &format!("127.0.0.1:{}", 9_000 + target));
+        builder.set("__name__", &format!("node_subsystem_{family}_metric_total"));
+        for (name, value) in own_labels(family % 5, k, seed(target, n)) {
+            builder.set(name, &value);
+        }
+        k += 1;
+        if k == [1, 8, 16, 14, 24][(family % 5) as usize] {
+            (family, k) = (family + 1, 0);
+        }
+        builder.labels()
+    };
+    (0..SERIES).map(&mut label).collect()
+}
+
+fn own_labels(kind: u64, k: u64, h: u64) -> Vec<(&'static str, String)> {
+    let of = |list: &[&str], at: u64| list[at as usize % list.len()].to_owned();
+    match kind {
+        0 => vec![],
+        1 => vec![
+            ("cpu", k.to_string()),
+            ("mode", of(&["idle", "user", "system", "iowait"], k)),
+        ],
+        2 => vec![
+            ("device", format!("/dev/mapper/vg{k}-root")),
+            ("mountpoint", format!("/var/lib/data/{k}")),
+            ("fstype", "ext4".to_owned()),
+        ],
+        3 => vec![
+            ("handler", "/api/v1/query".to_owned()),
+            ("code", "200".to_owned()),
+            ("le", (0.005 * (1u64 << k) as f64).to_string()),
+        ],
+        _ => vec![
+            ("interface", format!("eth{}", k % 4)),
+            ("direction", of(&["rx", "tx"], k)),
+            ("queue", k.to_string()),
+            ("namespace", "kube-system".to_owned()),
+            ("pod", format!("node-agent-{:x}", h % 65_536)),
+        ],
+    }
+}

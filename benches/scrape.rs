@@ -1,0 +1,183 @@
+//! What scraping and storing costs in all: CPU a sample, memory.
+//!
+//! Needs a server of pages: `exporters PORT SERIES`. Run with PORT TARGETS INTERVAL_MS SECONDS.
+//! Prints its figures; passes no judgement.
+
+#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferula::config::{Config, Global, ScrapeConfig, StorageConfig};
+use ferula::exposition::Protocol;
+use ferula::metrics::{Format, Registry};
+use ferula::model::names::{EscapingScheme, NameScheme};
+use ferula::model::{LabelMap, TargetGroup};
+use ferula::net::{ClientSettings, Env};
+use ferula::scrape::{Alignment, Handle, Options, PrepareEnv, prepare};
+use ferula::stdx::clock::{Clock, RealClock};
+use ferula::stdx::mailbox::mailbox;
+use ferula::tsdb;
+
+fn main() {
+    let args: Vec<u64> = std::env::args().filter_map(|a| a.parse().ok()).collect();
+    let &[port, targets, interval_ms, seconds] = args.as_slice() else {
+        return println!("usage: scrape PORT TARGETS INTERVAL_MS SECONDS");
+    };
+    let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
+    let registry = Registry::new();
+    let db = tsdb::Db::open(tsdb::Options {
+        clock: clock.clone(),
+        registry: registry.clone(),
+        retention: Duration::ZERO,
+    });
+    let Ok(db) = db else {
+        return println!("no database");
+    };
+    let (poster, mailbox) = mailbox();
+    let handle = Handle::start(Options {
+        storage: Arc::new(db),
+        targets: mailbox,
+        clock: clock.clone(),
+        registry: registry.clone(),
+        user_agent: "bench".to_owned(),
+        alignment: Alignment::default(),
+        reload_interval: Duration::from_secs(5),
+    });
+    let Ok(handle) = handle else {
+        return println!("no threads");
+    };
+    let env = PrepareEnv {
+        net: Env::new(clock.clone(), &registry),
+        host_name: "h".to_owned(),
+    };
+    let Ok(prepared) = prepare(&config(Duration::from_millis(interval_ms)), &env, false) else {
+        return println!("not prepared");
+    };
+    handle.apply(prepared);
+    poster.post([("j".to_owned(), vec![Arc::new(group(port, targets))])].into());
+    let wait = |time| {
+        let _ = clock.after(time).recv();
+    };
+    wait(Duration::from_millis(interval_ms * 3));
+    let (cpu, samples) = (cpu_seconds(), appended(&registry));
+    wait(Duration::from_secs(seconds));
+    let (cpu, samples) = (cpu_seconds() - cpu, appended(&registry) - samples);
+    println!(
+        "{samples} samples, {:.3} us of CPU each",
+        cpu * 1e6 / samples
+    );
+    println!("{:.1} MiB resident", resident_mib());
+    let up = handle
+        .view()
+        .active(None)
+        .into_iter()
+        .flat_map(|p| p.targets);
+    let down = up.filter(|t| t.status().last_error.is_some()).count();
+    println!("{down} targets down");
+}
+
+fn group(port: u64, targets: u64) -> TargetGroup {
+    let target = |i| {
+        let labels = [
+            ("__address__".to_owned(), format!("127.0.0.1:{port}")),
+            ("__metrics_path__".to_owned(), format!("/t/{i}/metrics")),
+            ("instance".to_owned(), format!("h{i}")),
+        ];
+        LabelMap::from(labels)
+    };
+    TargetGroup {
+        targets: (0..targets).map(target).collect(),
+        ..TargetGroup::default()
+    }
+}
+
+fn config(interval: Duration) -> Config {
+    let job = ScrapeConfig {
+        job_name: "j".to_owned(),
+        scrape_interval: interval,
+        scrape_timeout: interval,
+        scrape_protocols: Protocol::DEFAULT.to_vec(),
+        fallback_scrape_protocol: None,
+        metrics_path: "/metrics".to_owned(),
+        scheme: "http".to_owned(),
+        params: Vec::new(),
+        honor_labels: false,
+        honor_timestamps: true,
+        track_timestamps_staleness: false,
+        enable_compression: true,
+        extra_scrape_metrics: false,
+        scrape_failure_log_file: None,
+        body_size_limit: 0,
+        sample_limit: 0,
+        label_limit: 0,
+        label_name_length_limit: 0,
+        label_value_length_limit: 0,
+        target_limit: 0,
+        keep_dropped_targets: 0,
+        name_scheme: NameScheme::Utf8,
+        escaping_scheme: EscapingScheme::AllowUtf8,
+        scrape_native_histograms: false,
+        convert_classic_histograms_to_nhcb: false,
+        always_scrape_classic_histograms: false,
+        relabel_configs: Vec::new(),
+        metric_relabel_configs: Vec::new(),
+        http: ClientSettings::default(),
+        service_discovery: Vec::new(),
+        yaml: String::new(),
+    };
+    Config {
+        file: PathBuf::new(),
+        global: Global {
+            scrape_interval: interval,
+            scrape_timeout: interval,
+            evaluation_interval: interval,
+            rule_query_offset: Duration::ZERO,
+            external_labels: Vec::new(),
+            query_log_file: None,
+        },
+        scrape_configs: vec![Arc::new(job)],
+        storage: StorageConfig {
+            out_of_order_time_window: Duration::ZERO,
+            retention_time: None,
+            retention_size: None,
+            retention_percentage: None,
+            max_exemplars: 0,
+        },
+        rule_files: Vec::new(),
+        alertmanagers: Vec::new(),
+        remote_write: Vec::new(),
+        remote_read: Vec::new(),
+        files: Vec::new(),
+        yaml: Arc::from(""),
+    }
+}
+
+fn appended(registry: &Registry) -> f64 {
+    let mut text = String::new();
+    registry.encode(Format::Text, &mut text);
+    let name = "prometheus_tsdb_head_samples_appended_total";
+    let lines = text.lines().filter(|l| l.starts_with(name));
+    lines
+        .filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
+/// Of all threads, in user and kernel mode, at 100 ticks a second.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or("").split(' ');
+    fields
+        .skip(12)
+        .take(2)
+        .filter_map(|f| f.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
+}
+
+fn resident_mib() -> f64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split(' ').nth(1).and_then(|f| f.parse::<f64>().ok());
+    pages.unwrap_or(0.0) * 4096.0 / 1_048_576.0
+}

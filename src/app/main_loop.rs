@@ -1,0 +1,273 @@
+//! The main loop: every event of the daemon's life, one after another.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, never, select};
+
+use super::daemon::load_options;
+use super::events::{Event, ReloadRequest};
+use super::process;
+use crate::cli::Flags;
+use crate::config::{self, Config, Diagnostic, Severity};
+use crate::metrics::{Gauge, Registry};
+use crate::plan::{Components, Plan, Strictness, Surroundings, difference};
+use crate::stdx::clock::Clock;
+use crate::tsdb::Db;
+use crate::watch::{self, Fingerprint, Subscription, Watched, fingerprint};
+use crate::web::{ConfigStatus, Phase, ReloadReport, State};
+use crate::{discovery, scrape};
+
+/// What the loop works on.
+pub struct Parts {
+    pub flags: Flags,
+    pub clock: Arc<dyn Clock>,
+    pub state: Arc<State>,
+    pub db: Db,
+    pub scrape: Arc<scrape::Handle>,
+    pub discovery: Arc<discovery::Handle>,
+    pub watcher: watch::Handle,
+    pub surroundings: Surroundings,
+    pub registry: Registry,
+}
+
+/// How long after an event what it took is given back: first scrapes come right after a reload.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// Queries and first scrapes of new targets leave holes; a trim of them costs milliseconds.
+const GIVE_BACK_EVERY: Duration = Duration::from_secs(15);
+
+/// Why the loop ended.
+pub enum End {
+    Asked,
+    /// A thread without which nothing goes on panicked: its name.
+    Panicked(String),
+}
+
+pub struct MainLoop {
+    parts: Parts,
+    /// What runs; absent only before the first plan.
+    running: Option<Arc<Config>>,
+    /// With `--config.auto-reload`: the files, and what they held when they were last read.
+    watched: Option<(Watched, Fingerprint)>,
+    last_reload_successful: Gauge,
+    last_reload_success: Gauge,
+    ready: Gauge,
+}
+
+impl MainLoop {
+    pub fn new(parts: Parts) -> MainLoop {
+        let registry = &parts.registry;
+        MainLoop {
+            running: None,
+            watched: None,
+            last_reload_successful: registry.gauge(
+                "prometheus_config_last_reload_successful",
+                "Whether the last configuration reload attempt was successful.",
+            ),
+            last_reload_success: registry.gauge(
+                "prometheus_config_last_reload_success_timestamp_seconds",
+                "Timestamp of the last successful configuration reload.",
+            ),
+            ready: registry.gauge(
+                "prometheus_ready",
+                "Whether the server is ready: 1 is ready, 0 is not.",
+            ),
+            parts,
+        }
+    }
+
+    pub fn state(&self) -> Arc<State> {
+        self.parts.state.clone()
+    }
+
+    /// Puts the configuration of the start into force; from here on requests are answered.
+    pub fn apply_first(&mut self, plan: Plan) {
+        let config = plan.config.clone();
+        self.apply(
+            plan,
+            ReloadReport {
+                cause: "start".to_owned(),
+                ..ReloadReport::default()
+            },
+        );
+        if self.parts.flags.is_on("config.auto-reload") {
+            let files = watched_files(&config);
+            let watched = self.parts.watcher.subscribe(Subscription {
+                rescan: self.parts.flags.duration("config.auto-reload-interval"),
+                ..Subscription::new(files.clone())
+            });
+            self.watched = Some((watched, fingerprint(&files)));
+        }
+        self.parts.state.set_phase(Phase::Ready);
+        self.ready.set(1.0);
+    }
+
+    /// Until someone asks for the end, or goes on without one.
+    pub fn run(&mut self, events: &Receiver<Event>) -> End {
+        loop {
+            match self.next_event(events) {
+                Event::Terminate(cause) => {
+                    log::info!(cause = cause; "Received a request to end, exiting gracefully...");
+                    return End::Asked;
+                }
+                Event::Reload(request) => self.on_reload(request),
+                Event::Panicked(thread) if is_vital(&thread) => return End::Panicked(thread),
+                // Whoever owns the thread has counted and reported it.
+                Event::Panicked(_) => {}
+            }
+        }
+    }
+
+    fn next_event(&mut self, events: &Receiver<Event>) -> Event {
+        let clock = self.parts.clock.clone();
+        let mut settled = clock.after(SETTLED);
+        loop {
+            let unwatched = never();
+            let bell = self
+                .watched
+                .as_ref()
+                .map_or(&unwatched, |(watched, _)| watched.bell());
+            select! {
+                recv(settled) -> _ => {
+                    process::give_memory_back();
+                    settled = clock.after(GIVE_BACK_EVERY);
+                }
+                recv(events) -> event => {
+                    // NOTE: the signal thread holds a sender for as long as this loop runs.
+                    return event.unwrap_or(Event::Terminate("no one left to ask for it"));
+                }
+                recv(bell) -> _ => {
+                    if self.files_changed() {
+                        return Event::Reload(ReloadRequest { cause: "file", reply: None });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Compares with what was last read, so that a touched file is no reload.
+    fn files_changed(&mut self) -> bool {
+        let Some(config) = &self.running else {
+            return false;
+        };
+        let now = fingerprint(&watched_files(config));
+        self.watched
+            .as_mut()
+            .is_some_and(|(_, seen)| std::mem::replace(seen, now) != now)
+    }
+
+    fn on_reload(&mut self, request: ReloadRequest) {
+        let file = self.parts.flags.text("config.file").to_owned();
+        log::info!(filename = file.as_str(), cause = request.cause; "Loading configuration file");
+        let started = self.parts.clock.mono();
+        let mut report = ReloadReport {
+            cause: request.cause.to_owned(),
+            ..ReloadReport::default()
+        };
+        let result = match self.prepare(&file, &mut report) {
+            Ok(plan) => {
+                self.apply(plan, report);
+                let took = self.parts.clock.mono().saturating_sub(started);
+                self.completed(&file, took);
+                Ok(())
+            }
+            Err(errors) => Err(self.refuse(&file, errors, report)),
+        };
+        if let Some(reply) = request.reply {
+            // NOTE: a client that has gone away needs no answer.
+            let _ = reply.try_send(result);
+        }
+    }
+
+    /// Everything that can fail.
+    fn prepare(&self, file: &str, report: &mut ReloadReport) -> Result<Plan, Vec<String>> {
+        let loaded = config::load(Path::new(file), &load_options(&self.parts.flags));
+        let errors_of = |findings: Vec<Diagnostic>| -> Vec<String> {
+            let errors = findings.iter().filter(|f| f.severity == Severity::Error);
+            errors.map(ToString::to_string).collect()
+        };
+        let (config, warnings) = loaded.map_err(errors_of)?;
+        report.warnings = warnings.iter().map(ToString::to_string).collect();
+        if let Some(running) = &self.running {
+            report.changes = difference(running, &config);
+        }
+        Plan::prepare(config, &self.parts.surroundings, Strictness::Strict)
+    }
+
+    /// Cannot fail.
+    fn apply(&mut self, plan: Plan, mut report: ReloadReport) {
+        let config = plan.config.clone();
+        plan.apply(&Components {
+            db: &self.parts.db,
+            scrape: &self.parts.scrape,
+            discovery: &self.parts.discovery,
+        });
+        if let Some((watched, seen)) = &mut self.watched {
+            let files = watched_files(&config);
+            watched.set_paths(files.clone());
+            *seen = fingerprint(&files);
+        }
+        let now = self.parts.clock.wall_ms();
+        report.success = true;
+        report.at = now;
+        self.parts.state.set_config(ConfigStatus {
+            yaml: config.yaml.clone(),
+            applied_at: now,
+            last_reload: report,
+        });
+        self.running = Some(config);
+        self.last_reload_successful.set(1.0);
+        self.last_reload_success.set(now as f64 / 1000.0);
+    }
+
+    fn completed(&self, file: &str, took: Duration) {
+        let mut status = (*self.parts.state.config()).clone();
+        status.last_reload.duration_ms = took.as_secs_f64() * 1000.0;
+        for warning in &status.last_reload.warnings {
+            log::warn!("{warning}");
+        }
+        let changes = match status.last_reload.changes.as_slice() {
+            [] => "none".to_owned(),
+            changes => changes.join("; "),
+        };
+        let took = format!("{took:?}");
+        log::info!(filename = file, changes = changes.as_str(), total_duration = took.as_str();
+            "Completed loading of configuration file");
+        self.parts.state.set_config(status);
+    }
+
+    /// Nothing was touched; only said.
+    fn refuse(&self, file: &str, errors: Vec<String>, mut report: ReloadReport) -> String {
+        for error in &errors {
+            log::error!("{error}");
+        }
+        let text = format!(
+            "couldn't load configuration (--config.file={file:?}): {}",
+            errors.join("\n")
+        );
+        log::error!(filename = file, errors = errors.len();
+            "Error reloading config; the old configuration runs on");
+        self.last_reload_successful.set(0.0);
+        let mut status = (*self.parts.state.config()).clone();
+        report.at = self.parts.clock.wall_ms();
+        report.errors = errors;
+        status.last_reload = report;
+        self.parts.state.set_config(status);
+        text
+    }
+}
+
+/// The file itself, what it includes, and the patterns by which more may come.
+fn watched_files(config: &Config) -> Vec<PathBuf> {
+    let files = config.files.iter().cloned();
+    files
+        .chain(config.rule_files.iter().map(PathBuf::from))
+        .collect()
+}
+
+/// Threads whose end leaves the daemon without a purpose; the others' owners go on without them.
+fn is_vital(thread: &str) -> bool {
+    ["scrape", "reloader", "sd-scrape", "http-accept", "tsdb"].contains(&thread)
+}

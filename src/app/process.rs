@@ -1,0 +1,119 @@
+//! What belongs to the process as a whole: its limits, its allocator, its `process_*` metrics.
+
+use std::fs;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::metrics::Registry;
+use crate::stdx::clock::{Clock as _, RealClock};
+
+/// Raises the soft limit of open files to the hard one; a target costs one.
+pub fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_err() {
+        log::warn!("cannot raise the limit of open files; many targets may not be scraped");
+    }
+}
+
+/// Two arenas at most. Measured (16 threads under a scrape-like load): 7.9 MB resident against
+/// 17.8 MB with glibc's default of eight arenas a core.
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "mallopt has no safe wrapper")]
+pub fn tune_allocator() {
+    // SAFETY: mallopt is called once, before any other thread exists, with documented parameters.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 2);
+    }
+}
+
+/// Gives the allocator's free pages back to the system: after a configuration was read, after
+/// queries, as time goes.
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "malloc_trim has no safe wrapper")]
+pub fn give_memory_back() {
+    // SAFETY: malloc_trim takes the allocator's own locks and touches free memory only.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+#[cfg(not(target_env = "gnu"))]
+pub fn tune_allocator() {}
+
+#[cfg(not(target_env = "gnu"))]
+pub fn give_memory_back() {}
+
+/// `process_*` as Prometheus's client library has them, read when they are asked for.
+pub fn register_metrics(registry: &Registry) {
+    let start = start_time_seconds();
+    registry.gauge_fn(
+        "process_start_time_seconds",
+        "Start time of the process since unix epoch in seconds.",
+        move || start,
+    );
+    registry.counter_fn(
+        "process_cpu_seconds_total",
+        "Total user and system CPU time spent in seconds.",
+        || {
+            let ticks = stat_field(11) + stat_field(12);
+            ticks / rustix::param::clock_ticks_per_second() as f64
+        },
+    );
+    registry.gauge_fn(
+        "process_resident_memory_bytes",
+        "Resident memory size in bytes.",
+        || stat_field(21) * rustix::param::page_size() as f64,
+    );
+    registry.gauge_fn(
+        "process_virtual_memory_bytes",
+        "Virtual memory size in bytes.",
+        || stat_field(20),
+    );
+    registry.gauge_fn(
+        "process_virtual_memory_max_bytes",
+        "Maximum amount of virtual memory available in bytes.",
+        || getrlimit(Resource::As).maximum.map_or(-1.0, |m| m as f64),
+    );
+    registry.gauge_fn(
+        "process_open_fds",
+        "Number of open file descriptors.",
+        || fs::read_dir("/proc/self/fd").map_or(0.0, |entries| entries.count() as f64 - 1.0),
+    );
+    registry.gauge_fn(
+        "process_max_fds",
+        "Maximum number of open file descriptors.",
+        || {
+            getrlimit(Resource::Nofile)
+                .current
+                .map_or(-1.0, |m| m as f64)
+        },
+    );
+    registry.gauge_fn(
+        "ferula_threads",
+        "Number of threads of the process.",
+        || stat_field(17),
+    );
+}
+
+/// A field of `/proc/self/stat`, counted from 0 after the command's name (proc(5)'s number less 3).
+fn stat_field(index: usize) -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    rest.split(' ')
+        .nth(index)
+        .and_then(|f| f.parse().ok())
+        .unwrap_or(0.0)
+}
+
+/// The kernel counts from boot; so does its uptime. Falls back to now.
+fn start_time_seconds() -> f64 {
+    let now = RealClock::new().wall_ms() as f64 / 1000.0;
+    let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let uptime: Option<f64> = uptime.split(' ').next().and_then(|f| f.parse().ok());
+    let started = stat_field(19) / rustix::param::clock_ticks_per_second() as f64;
+    uptime.map_or(now, |uptime| now - uptime + started)
+}

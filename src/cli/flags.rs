@@ -1,0 +1,489 @@
+//! From arguments to checked flags.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::builder::ValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::table::{FEATURES, FLAGS, Fate, FeatureState, Flag, Kind};
+use super::tools;
+use crate::model::{duration, size};
+
+/// What the arguments ask for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// Run the daemon.
+    Daemon(Flags),
+    /// Run a tool: `check config` and its kin.
+    Tool(tools::Tool),
+}
+
+/// Why nothing can run: text for the terminal, and the exit code.
+#[derive(Debug)]
+pub struct Usage {
+    pub text: String,
+    pub code: u8,
+    /// Help and version go to standard output.
+    pub to_stdout: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Logfmt,
+    Json,
+}
+
+/// The daemon's flags, checked. Absent ones have their defaults.
+#[derive(Debug, Clone)]
+pub struct Flags {
+    values: BTreeMap<&'static str, Vec<String>>,
+    /// Names of those that were given.
+    given: Vec<&'static str>,
+}
+
+/// Reads the process's arguments, the program's name first.
+///
+/// # Errors
+/// Anything that Prometheus's flags do not allow: usage for standard error, exit code 2.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usage> {
+    let arguments = expand_files(arguments.into_iter().collect())?;
+    let matches = command()
+        .try_get_matches_from(arguments)
+        .map_err(|e| usage(&e))?;
+    let flags = Flags::from_matches(&matches)?;
+    match matches.subcommand() {
+        Some((name, matches)) => tools::Tool::from_matches(name, matches, &flags)
+            .map(Invocation::Tool)
+            .map_err(|text| Usage {
+                text,
+                code: 2,
+                to_stdout: false,
+            }),
+        None => Ok(Invocation::Daemon(flags)),
+    }
+}
+
+/// `@FILE` stands for the arguments in the file, one a line (kingpin's rule).
+fn expand_files(arguments: Vec<OsString>) -> Result<Vec<OsString>, Usage> {
+    let mut out = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        match argument.to_str().and_then(|a| a.strip_prefix('@')) {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|e| Usage {
+                    text: format!("cannot read the arguments in {path:?}: {e}\n"),
+                    code: 2,
+                    to_stdout: false,
+                })?;
+                let lines = text
+                    .lines()
+                    .filter(|l| !l.is_empty() && !l.starts_with('#'));
+                out.extend(lines.map(OsString::from));
+            }
+            None => out.push(argument),
+        }
+    }
+    Ok(out)
+}
+
+fn usage(error: &clap::Error) -> Usage {
+    let to_stdout = !error.use_stderr();
+    Usage {
+        text: error.render().to_string(),
+        code: if to_stdout { 0 } else { 2 },
+        to_stdout,
+    }
+}
+
+fn command() -> Command {
+    let version = concat!(
+        env!("CARGO_PKG_VERSION"),
+        " (compatible with Prometheus 3.14.0)"
+    );
+    let mut command = Command::new("ferula")
+        .about("Prometheus for machines that are too small for it")
+        .version(version)
+        .args_override_self(true)
+        .subcommand_negates_reqs(true)
+        .subcommands(tools::commands());
+    for (i, flag) in FLAGS.iter().enumerate() {
+        command = flag.add_to(command, i);
+    }
+    command
+}
+
+impl Flag {
+    fn add_to(&'static self, command: Command, order: usize) -> Command {
+        let mut help = self.help.to_owned();
+        match self.fate {
+            Fate::Later => help.push_str(" [not built yet]"),
+            Fate::Nothing => help.push_str(" [accepted, without effect]"),
+            Fate::Agent => help.push_str(" [agent mode]"),
+            Fate::Serves => {}
+        }
+        if !self.default.is_empty() && self.kind != Kind::Bool {
+            let _ = write!(help, " (default {})", self.default);
+        }
+        let arg = Arg::new(self.name)
+            .long(self.name)
+            .help(help)
+            .hide(self.hidden)
+            .display_order(order);
+        if self.kind != Kind::Bool {
+            let action = if self.kind == Kind::List {
+                ArgAction::Append
+            } else {
+                ArgAction::Set
+            };
+            return command.arg(
+                arg.action(action)
+                    .value_name(self.kind.value_name())
+                    .value_parser(self.kind.parser()),
+            );
+        }
+        // NOTE: of --x and --no-x the last one given holds.
+        let no: &'static str = Box::leak(format!("no-{}", self.name).into_boxed_str());
+        let negation = Arg::new(no)
+            .long(no)
+            .hide(true)
+            .action(ArgAction::SetTrue)
+            .overrides_with(self.name);
+        let arg = arg.action(ArgAction::SetTrue).overrides_with(no);
+        command.arg(arg).arg(negation)
+    }
+}
+
+impl Kind {
+    fn value_name(self) -> &'static str {
+        match self {
+            Kind::Bool => "",
+            Kind::Text | Kind::List => "TEXT",
+            Kind::Int | Kind::Float => "NUMBER",
+            Kind::Duration | Kind::OptionalDuration => "DURATION",
+            Kind::OptionalSize => "SIZE",
+            Kind::Level => "LEVEL",
+            Kind::LogFormat => "FORMAT",
+        }
+    }
+
+    /// Checks a value and gives it back in the form that `/api/v1/status/flags` shows.
+    fn parser(self) -> ValueParser {
+        let check = move |text: &str| -> Result<String, String> {
+            match self {
+                Kind::Bool | Kind::Text | Kind::List => Ok(text.to_owned()),
+                Kind::Int => whole_number(text).map(|n| n.to_string()),
+                Kind::Float => text
+                    .parse::<f64>()
+                    .map(|_| text.to_owned())
+                    .map_err(|e| e.to_string()),
+                Kind::Duration | Kind::OptionalDuration => {
+                    duration::parse(text).map(duration::format)
+                }
+                Kind::OptionalSize => size::parse(text).map(size::format),
+                Kind::Level => one_of(text, &["debug", "info", "warn", "error"]),
+                Kind::LogFormat => one_of(text, &["logfmt", "json"]),
+            }
+        };
+        ValueParser::new(check)
+    }
+}
+
+/// A whole number; `5e7` is one too.
+fn whole_number(text: &str) -> Result<i64, String> {
+    if let Ok(number) = text.parse::<i64>() {
+        return Ok(number);
+    }
+    match text.parse::<f64>() {
+        Ok(number) if number.fract() == 0.0 && number.abs() < 1e15 => Ok(number as i64),
+        _ => Err(format!("expected a whole number, got {text:?}")),
+    }
+}
+
+fn one_of(text: &str, names: &[&str]) -> Result<String, String> {
+    let lower = text.to_lowercase();
+    if names.contains(&lower.as_str()) {
+        return Ok(lower);
+    }
+    Err(format!(
+        "enum value must be one of {}, got {text:?}",
+        names.join(",")
+    ))
+}
+
+impl Flags {
+    fn from_matches(matches: &ArgMatches) -> Result<Flags, Usage> {
+        let mut flags = Flags {
+            values: BTreeMap::new(),
+            given: Vec::new(),
+        };
+        for flag in FLAGS {
+            let values = if flag.kind == Kind::Bool {
+                let on = matches.get_flag(flag.name);
+                let off = matches.get_flag(&format!("no-{}", flag.name));
+                (on || off).then(|| vec![on.to_string()])
+            } else {
+                matches
+                    .get_many::<String>(flag.name)
+                    .map(|v| v.cloned().collect())
+            };
+            if values.is_some() {
+                flags.given.push(flag.name);
+            }
+            let default = || match flag.default {
+                "" => Vec::new(),
+                default => vec![default.to_owned()],
+            };
+            flags
+                .values
+                .insert(flag.name, values.unwrap_or_else(default));
+        }
+        flags.check_mode()?;
+        flags.check_values()?;
+        Ok(flags)
+    }
+
+    /// Flags of the other mode end the start with exit code 3.
+    fn check_mode(&self) -> Result<(), Usage> {
+        let agent = self.is_on("agent");
+        let wrong: Vec<&str> = self
+            .given
+            .iter()
+            .copied()
+            .filter(|n| server_or_agent(n) == Some(!agent))
+            .collect();
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let names = wrong
+            .iter()
+            .map(|n| format!("--{n}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let text = if agent {
+            format!("The following flag(s) can not be used in agent mode: {names}\n")
+        } else {
+            format!("The following flag(s) can only be used in agent mode: {names}\n")
+        };
+        Err(Usage {
+            text,
+            code: 3,
+            to_stdout: false,
+        })
+    }
+
+    fn check_values(&self) -> Result<(), Usage> {
+        let wrong = |text: String| {
+            Err(Usage {
+                text: format!("error: {text}\n"),
+                code: 2,
+                to_stdout: false,
+            })
+        };
+        if self.duration("config.auto-reload-interval") < Duration::from_secs(1) {
+            return wrong("--config.auto-reload-interval must be at least 1s".to_owned());
+        }
+        for name in [
+            "storage.tsdb.wal-segment-size",
+            "storage.agent.wal-segment-size",
+        ] {
+            let given = self.size(name);
+            if given.is_some_and(|s| !((10 << 20)..=(256 << 20)).contains(&s)) {
+                return wrong(format!("flag '{name}' must be set between 10MB and 256MB"));
+            }
+        }
+        for name in [
+            "web.max-connections",
+            "query.max-concurrency",
+            "query.max-samples",
+        ] {
+            if self.number(name) < 1 {
+                return wrong(format!(
+                    "--{name} must be at least 1, got {}",
+                    self.number(name)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn text(&self, name: &str) -> &str {
+        self.values
+            .get(name)
+            .and_then(|v| v.last())
+            .map_or("", String::as_str)
+    }
+
+    pub fn is_on(&self, name: &str) -> bool {
+        self.text(name) == "true"
+    }
+
+    /// All values of a repeatable flag, those within one argument separated.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let values = self.values.get(name).map_or(&[][..], Vec::as_slice);
+        values
+            .iter()
+            .flat_map(|v| v.split(','))
+            .filter(|v| !v.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    pub fn duration(&self, name: &str) -> Duration {
+        duration::parse(self.text(name)).unwrap_or_default()
+    }
+
+    pub fn optional_duration(&self, name: &str) -> Option<Duration> {
+        duration::parse(self.text(name)).ok()
+    }
+
+    pub fn size(&self, name: &str) -> Option<u64> {
+        size::parse(self.text(name)).ok()
+    }
+
+    pub fn number(&self, name: &str) -> i64 {
+        self.text(name).parse().unwrap_or_default()
+    }
+
+    pub fn log_format(&self) -> LogFormat {
+        if self.text("log.format") == "json" {
+            LogFormat::Json
+        } else {
+            LogFormat::Logfmt
+        }
+    }
+
+    /// Name and value of every flag, as `/api/v1/status/flags` shows them.
+    pub fn all(&self) -> Vec<(String, String)> {
+        let shown = FLAGS.iter().map(|flag| {
+            let value = match (flag.kind, self.text(flag.name)) {
+                (Kind::OptionalDuration, "") => "0s".to_owned(),
+                (Kind::OptionalSize, "") => "0B".to_owned(),
+                (Kind::List, _) => self.list(flag.name).join(","),
+                (_, value) => value.to_owned(),
+            };
+            (flag.name.to_owned(), value)
+        });
+        let mut all: Vec<_> = shown.collect();
+        all.sort();
+        all
+    }
+
+    /// One line for each flag and feature that was given and does not do here what it does in
+    /// Prometheus.
+    pub fn remarks(&self) -> Vec<String> {
+        let flags = FLAGS.iter().filter(|f| self.given.contains(&f.name));
+        let mut remarks: Vec<String> = flags
+            .filter_map(|flag| match flag.fate {
+                Fate::Nothing => Some(format!("--{} has no effect: {}", flag.name, flag.help)),
+                Fate::Later => Some(format!("--{} has no effect yet", flag.name)),
+                Fate::Serves | Fate::Agent => None,
+            })
+            .collect();
+        for name in self.list("enable-feature") {
+            remarks.extend(
+                match FEATURES.iter().find(|f| f.name == name).map(|f| f.state) {
+                    Some(FeatureState::NoOp) => None,
+                    Some(FeatureState::Without) => Some(format!(
+                        "--enable-feature={name} has no effect in this version"
+                    )),
+                    None => Some(format!("Unknown option for --enable-feature: {name}")),
+                },
+            );
+        }
+        remarks
+    }
+}
+
+/// `Some(true)` for a flag of agent mode only, `Some(false)` for one of server mode only.
+fn server_or_agent(name: &str) -> Option<bool> {
+    const SERVER: &[&str] = &[
+        "storage.tsdb.",
+        "rules.",
+        "alertmanager.",
+        "query.",
+        "web.enable-admin-api",
+        "web.console.",
+        "storage.remote.read-",
+        "web.search.",
+    ];
+    if name.starts_with("storage.agent.") {
+        return Some(true);
+    }
+    SERVER
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+        .then_some(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(arguments: &[&str]) -> Result<Flags, Usage> {
+        let all = ["ferula"].iter().chain(arguments).map(OsString::from);
+        match parse(all)? {
+            Invocation::Daemon(flags) => Ok(flags),
+            Invocation::Tool(tool) => panic!("{tool:?}"),
+        }
+    }
+
+    #[test]
+    fn defaults_and_both_forms() {
+        let flags = flags(&[
+            "--web.listen-address=:1",
+            "--web.listen-address",
+            ":2",
+            "--query.max-samples=5e7",
+            "--web.enable-lifecycle",
+            "--no-scrape.adjust-timestamps",
+            "--agent",
+            "--no-agent",
+        ])
+        .unwrap();
+        assert_eq!(flags.list("web.listen-address"), [":1", ":2"]);
+        assert_eq!(flags.text("config.file"), "prometheus.yml");
+        assert_eq!(flags.duration("query.timeout"), Duration::from_secs(120));
+        assert_eq!(flags.number("query.max-samples"), 50_000_000);
+        assert!(flags.is_on("web.enable-lifecycle") && !flags.is_on("scrape.adjust-timestamps"));
+        assert!(!flags.is_on("agent"));
+        let all = flags.all();
+        assert!(all.contains(&("storage.tsdb.retention.size".to_owned(), "0B".to_owned())));
+    }
+
+    #[test]
+    fn refusals_have_prometheus_s_exit_codes() {
+        let code = |arguments: &[&str]| flags(arguments).map_err(|u| (u.code, u.text)).unwrap_err();
+        assert_eq!(code(&["--no-such-flag"]).0, 2);
+        assert_eq!(code(&["--query.timeout=1x"]).0, 2);
+        assert_eq!(code(&["--log.level=loud"]).0, 2);
+        assert_eq!(code(&["--help"]).0, 0);
+        assert_eq!(code(&["--version"]).0, 0);
+        assert_eq!(code(&["--config.auto-reload-interval=500ms"]).0, 2);
+        let (code, text) = code(&["--agent", "--query.timeout=1m"]);
+        assert_eq!(code, 3);
+        assert_eq!(
+            text,
+            "The following flag(s) can not be used in agent mode: --query.timeout\n"
+        );
+        let text = flags(&["--storage.agent.path=x"])
+            .map_err(|u| u.text)
+            .unwrap_err();
+        assert!(
+            text.starts_with("The following flag(s) can only be used in agent mode: "),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_has_no_effect_is_named() {
+        let given = ["--web.console.templates=x", "--enable-feature=nope,agent"];
+        let remarks = flags(&given).unwrap().remarks();
+        assert_eq!(remarks.len(), 2, "{remarks:?}");
+        assert!(
+            remarks[1].starts_with("Unknown option for --enable-feature"),
+            "{remarks:?}"
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! The command line: Prometheus's flags from one table, and the tools.
+//!
+//! Owns nothing. **Invariant:** no other room knows a flag's name; what the flags mean to a
+//! component is `app`'s business.
+
+mod flags;
+mod table;
+mod tools;
+
+pub use flags::{Flags, Invocation, LogFormat, Usage, parse};
+pub use tools::{CheckConfig, Tool};

@@ -1,0 +1,94 @@
+//! The tools: `ferula check config`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::flags::Flags;
+
+/// A tool with its arguments.
+#[derive(Debug)]
+pub enum Tool {
+    CheckConfig(CheckConfig),
+}
+
+/// `ferula check config`, as promtool has it.
+#[derive(Debug)]
+pub struct CheckConfig {
+    pub files: Vec<PathBuf>,
+    pub syntax_only: bool,
+    pub agent: bool,
+    /// Names of lints, separated by commas.
+    pub lint: String,
+    pub lint_fatal: bool,
+    /// A scrape interval above it is too long.
+    pub lookback_delta: Duration,
+    pub ignore_unsupported_sd: bool,
+}
+
+pub(super) fn commands() -> Vec<Command> {
+    let switch = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .help(help)
+            .action(ArgAction::SetTrue)
+    };
+    let config = Command::new("config")
+        .about("Check configuration files as the daemon would read them")
+        .arg(
+            Arg::new("files")
+                .value_name("FILE")
+                .num_args(1..)
+                .required(true),
+        )
+        .arg(switch(
+            "syntax-only",
+            "Open no file that the configuration names",
+        ))
+        .arg(switch("agent", "Check for agent mode"))
+        .arg(
+            Arg::new("lint")
+                .long("lint")
+                .value_name("NAMES")
+                .help("Lints to apply: all, duplicate-rules, too-long-scrape-interval, none")
+                .default_value("duplicate-rules"),
+        )
+        .arg(switch("lint-fatal", "Exit with 3 on a lint"))
+        .arg(switch(
+            "ignore-unknown-fields",
+            "Accept keys of rule files that are not known",
+        ));
+    vec![
+        Command::new("check")
+            .about("Check files")
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .subcommand(config),
+    ]
+}
+
+impl Tool {
+    pub(super) fn from_matches(
+        name: &str,
+        matches: &ArgMatches,
+        flags: &Flags,
+    ) -> Result<Tool, String> {
+        match (name, matches.subcommand()) {
+            ("check", Some(("config", matches))) => {
+                let lint = matches.get_one::<String>("lint").map_or("", String::as_str);
+                let files = matches.get_many::<String>("files").into_iter().flatten();
+                Ok(Tool::CheckConfig(CheckConfig {
+                    files: files.map(PathBuf::from).collect(),
+                    syntax_only: matches.get_flag("syntax-only"),
+                    agent: matches.get_flag("agent"),
+                    lint: lint.to_owned(),
+                    lint_fatal: matches.get_flag("lint-fatal"),
+                    lookback_delta: flags.duration("query.lookback-delta"),
+                    ignore_unsupported_sd: flags.is_on("config.ignore-unsupported-sd"),
+                }))
+            }
+            _ => Err(format!("unknown tool {name:?}\n")),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Targets that misbehave: only their own `up` turns 0, and `/targets` says why.
+
+use std::fs;
+
+use crate::support::{Behaviour, Exporter, Ferula, eventually};
+
+#[test]
+fn each_costs_only_itself() {
+    let cases: [(&str, Behaviour, &str); 9] = [
+        ("hang", Behaviour::Hang, "context deadline exceeded"),
+        ("drip", Behaviour::Drip, "context deadline exceeded"),
+        ("half", Behaviour::CloseHalfWay, "unexpected EOF"),
+        ("garbage", Behaviour::Garbage, "malformed HTTP"),
+        (
+            "redirect",
+            Behaviour::RedirectForEver,
+            "stopped after 10 redirects",
+        ),
+        (
+            "bomb",
+            Behaviour::GzipBomb(64 << 20),
+            "body size limit exceeded",
+        ),
+        ("huge", Behaviour::Huge(1 << 30), "body size limit exceeded"),
+        (
+            "status",
+            Behaviour::Status(404),
+            "server returned HTTP status 404",
+        ),
+        (
+            "text",
+            Behaviour::Page("this is { no exposition\n".to_owned()),
+            "while parsing",
+        ),
+    ];
+    let good = Exporter::page("good 1\n");
+    let mut jobs = format!(
+        "- job_name: good\n  static_configs: [{{targets: ['{}']}}]\n",
+        good.address
+    );
+    let hostile: Vec<Exporter> = cases
+        .iter()
+        .map(|(_, behaviour, _)| Exporter::start(behaviour.clone()))
+        .collect();
+    for ((name, ..), exporter) in cases.iter().zip(&hostile) {
+        let address = exporter.address;
+        jobs += &format!(
+            "- job_name: {name}\n  body_size_limit: 1MB\n  static_configs: [{{targets: ['{address}']}}]\n"
+        );
+    }
+    let ferula = Ferula::start(&format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}"
+    ));
+    for (name, _, why) in &cases {
+        let error = eventually(&format!("{name} is down"), || {
+            let targets = ferula.targets();
+            let target = targets.iter().find(|t| t["scrapePool"] == *name)?;
+            (target["health"] == "down").then(|| target["lastError"].as_str().unwrap().to_owned())
+        });
+        assert!(error.contains(why), "{name}: {error}");
+        assert_eq!(
+            ferula.values(&format!("up{{job=\"{name}\"}}")),
+            [0.0],
+            "{name}"
+        );
+    }
+    let before = good.requests();
+    eventually("the good one is scraped on", || {
+        (good.requests() > before + 3).then_some(())
+    });
+    for points in ferula.points("up{job=\"good\"}[10m]") {
+        assert!(points.iter().all(|(_, v)| v == "1"), "{points:?}");
+    }
+    let status = fs::read_to_string(format!("/proc/{}/status", ferula.pid())).unwrap();
+    let peak = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))
+        .unwrap()
+        .trim()
+        .to_owned();
+    let kib: u64 = peak.split(' ').next().unwrap().parse().unwrap();
+    // Far below what they sent: 1 GiB, and 64 MiB unpacked.
+    assert!(kib < 64 << 10, "the peak was {peak}");
+}
+
+#[test]
+fn limits_take_the_target_down_and_store_nothing() {
+    let page = "a{x=\"1\"} 1\nb{x=\"1\",long_label_name=\"long_label_value\"} 2\n";
+    let cases = [
+        ("sample_limit: 1", "sample limit exceeded"),
+        (
+            "label_limit: 4",
+            "label_limit exceeded (metric: b, number of labels: 5, limit: 4)",
+        ),
+        (
+            "label_name_length_limit: 10",
+            "label_name_length_limit exceeded (metric: b",
+        ),
+        (
+            "label_value_length_limit: 15",
+            "label_value_length_limit exceeded",
+        ),
+        ("body_size_limit: 20B", "body size limit exceeded"),
+    ];
+    for (limit, why) in cases {
+        let exporter = Exporter::page(page);
+        let ferula = Ferula::start(&format!(
+            "global: {{scrape_interval: 250ms, scrape_timeout: 250ms}}\nscrape_configs:\n\
+             - job_name: j\n  {limit}\n  static_configs: [{{targets: ['{}'], labels: {{instance: i}}}}]\n",
+            exporter.address
+        ));
+        let error = eventually("the target is down", || {
+            let target = ferula.targets().first()?.clone();
+            (target["health"] == "down").then(|| target["lastError"].as_str().unwrap().to_owned())
+        });
+        assert!(error.contains(why), "{limit}: {error}");
+        assert!(ferula.query("{__name__=~\"a|b\"}").is_empty(), "{limit}");
+        assert_eq!(ferula.values("up"), [0.0], "{limit}");
+    }
+}

@@ -1,0 +1,17 @@
+//! End-to-end tests: they start the real program, talk HTTP and signals to it, and read its
+//! answers.
+//!
+//! Every test has its own directory, its own free ports on the loopback, and polls with a deadline.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod support;
+
+mod api;
+mod check;
+mod discovery;
+mod hostile_clients;
+mod hostile_targets;
+mod reload;
+mod staleness;
+mod start;

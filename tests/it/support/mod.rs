@@ -1,0 +1,36 @@
+//! What the tests share: the program under test, targets that answer as told, a plain HTTP client.
+
+mod exporter;
+mod http;
+mod process;
+
+pub use exporter::{Behaviour, Exporter};
+pub use http::{request, send_raw};
+pub use process::{Ferula, run_to_end};
+
+use std::time::{Duration, Instant};
+
+/// LIMIT: far beyond what a loaded machine takes; a test that waits so long has failed.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Polls until `probe` gives something.
+#[track_caller]
+pub fn eventually<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    within(DEADLINE, what, probe)
+}
+
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "a deadline for a real process")]
+pub fn within<T>(deadline: Duration, what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(
+            start.elapsed() < deadline,
+            "waited {deadline:?} in vain: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,248 @@
+//! The program under test: started, asked, signalled, ended.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::http::{Reply, get, request};
+use super::{eventually, within};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ferula");
+
+/// A running program in a directory of its own.
+pub struct Ferula {
+    pub dir: TempDir,
+    pub address: SocketAddr,
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Finished {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Finished {
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or(-1)
+    }
+}
+
+/// Runs the program until it ends by itself.
+pub fn run_to_end(dir: &Path, arguments: &[&str]) -> Finished {
+    let output = Command::new(PROGRAM)
+        .current_dir(dir)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Finished {
+        status: output.status,
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
+impl Ferula {
+    /// Starts with this configuration and waits until it is ready.
+    pub fn start(config: &str) -> Ferula {
+        Ferula::start_with(config, &[])
+    }
+
+    pub fn start_with(config: &str, arguments: &[&str]) -> Ferula {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("prometheus.yml"), config).unwrap();
+        Ferula::start_in(dir, arguments)
+    }
+
+    /// Starts in a directory that holds `prometheus.yml` already.
+    pub fn start_in(dir: TempDir, arguments: &[&str]) -> Ferula {
+        let mut child = Command::new(PROGRAM)
+            .current_dir(dir.path())
+            .args(["--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        collect(child.stderr.take().unwrap(), log.clone());
+        let address = eventually("the log names the address", || {
+            assert!(
+                child.try_wait().unwrap().is_none(),
+                "it ended: {:#?}",
+                log.lock().unwrap()
+            );
+            log.lock().unwrap().iter().find_map(|line| listening(line))
+        });
+        let ferula = Ferula {
+            dir,
+            address,
+            child,
+            log,
+        };
+        eventually("ready", || {
+            ferula.try_get("/-/ready").filter(|r| r.status == 200)
+        });
+        ferula
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn try_get(&self, path: &str) -> Option<Reply> {
+        get(self.address, path).ok()
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        get(self.address, path).unwrap_or_else(|e| panic!("GET {path}: {e}; {}", self.log_text()))
+    }
+
+    pub fn post(&self, path: &str) -> Reply {
+        request(self.address, "POST", path, "").unwrap()
+    }
+
+    /// The result of an instant query.
+    pub fn query(&self, expr: &str) -> Vec<Value> {
+        let body = form_urlencoded(&[("query", expr)]);
+        let reply = request(self.address, "POST", "/api/v1/query", &body).unwrap();
+        assert_eq!(reply.status, 200, "{expr}: {}", reply.body);
+        reply.json()["data"]["result"].as_array().cloned().unwrap()
+    }
+
+    /// The values of an instant query, as numbers, in order of labels.
+    pub fn values(&self, expr: &str) -> Vec<f64> {
+        let value = |series: &Value| series["value"][1].as_str().unwrap().parse().unwrap();
+        self.query(expr).iter().map(value).collect()
+    }
+
+    /// The raw points `(seconds, value)` of every series of a range selector.
+    pub fn points(&self, expr: &str) -> Vec<Vec<(f64, String)>> {
+        let points = |series: &Value| {
+            let values = series["values"].as_array().unwrap().iter();
+            values
+                .map(|p| (p[0].as_f64().unwrap(), p[1].as_str().unwrap().to_owned()))
+                .collect()
+        };
+        self.query(expr).iter().map(points).collect()
+    }
+
+    /// A value of the program's own metrics; `series` as it stands in the exposition.
+    pub fn metric(&self, series: &str) -> Option<f64> {
+        let page = self.get("/metrics").body;
+        let line = page
+            .lines()
+            .find(|l| l.rsplit_once(' ').is_some_and(|(s, _)| s == series))?;
+        line.rsplit_once(' ')?.1.parse().ok()
+    }
+
+    pub fn targets(&self) -> Vec<Value> {
+        let json = self.get("/api/v1/targets?state=active").json();
+        json["data"]["activeTargets"].as_array().cloned().unwrap()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.pid() as i32).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    pub fn reload(&self) -> Reply {
+        self.post("/-/reload")
+    }
+
+    /// Threads by name.
+    pub fn threads(&self) -> Vec<String> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid()))
+            .unwrap()
+            .flatten();
+        let mut names: Vec<String> = tasks
+            .filter_map(|t| fs::read_to_string(t.path().join("comm")).ok())
+            .map(|n| n.trim().to_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .unwrap()
+            .count()
+    }
+
+    pub fn log_text(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    pub fn wait_for_log(&self, piece: &str) {
+        eventually(&format!("the log holds {piece:?}"), || {
+            self.log_text().contains(piece).then_some(())
+        });
+    }
+
+    /// Waits for the end.
+    pub fn wait(mut self) -> Finished {
+        let status = eventually("the program ends", || self.child.try_wait().unwrap());
+        let stderr = within(super::DEADLINE, "its log is read", || {
+            // The reader has the last line when the pipe is closed.
+            (Arc::strong_count(&self.log) == 1).then(|| self.log_text())
+        });
+        Finished {
+            status,
+            stdout: String::new(),
+            stderr,
+        }
+    }
+}
+
+impl Drop for Ferula {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn form_urlencoded(pairs: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish()
+}
+
+#[expect(clippy::disallowed_methods, reason = "ends with the program's output")]
+fn collect(stderr: impl std::io::Read + Send + 'static, log: Arc<Mutex<Vec<String>>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            log.lock().unwrap().push(line);
+        }
+    });
+}
+
+fn listening(line: &str) -> Option<SocketAddr> {
+    let rest = line.split("msg=\"Listening on\"").nth(1)?;
+    rest.split("address=")
+        .nth(1)?
+        .split(' ')
+        .next()?
+        .parse()
+        .ok()
+}

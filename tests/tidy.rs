@@ -1,0 +1,213 @@
+//! The house's rules that no compiler checks: layers, headers, lengths, names of threads, and that
+//! the tables of `docs/ARCHITECTURE.md` are those of the code.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A room may import rooms of lower layers only.
+const LAYERS: &[(&str, u8)] = &[
+    ("stdx", 0),
+    ("metrics", 1),
+    ("regex", 1),
+    ("model", 2),
+    ("exposition", 3),
+    ("net", 3),
+    ("relabel", 3),
+    ("watch", 3),
+    ("config", 4),
+    ("storage", 4),
+    ("promql", 5),
+    ("tsdb", 5),
+    ("discovery", 6),
+    ("scrape", 6),
+    ("plan", 7),
+    ("web", 7),
+    ("cli", 8),
+    ("app", 9),
+];
+
+const LINES_MAX: usize = 800;
+const COLUMNS_MAX: usize = 100;
+const THREAD_NAME_MAX: usize = 15;
+
+/// Files that are one table may be long.
+const TABLES: &[&str] = &["src/cli/table.rs"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources(below: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    collect(&root().join(below), &mut found);
+    found.sort();
+    assert!(!found.is_empty(), "no source files below {below}");
+    found
+}
+
+fn collect(dir: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display())) {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let name = path.strip_prefix(root()).unwrap().display().to_string();
+            found.push((name, fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+fn room_of(file: &str) -> Option<&str> {
+    let below = file.strip_prefix("src/")?;
+    below.split_once('/').map(|(room, _)| room)
+}
+
+fn fail_on(found: &[String]) {
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn rooms_import_lower_layers_only() {
+    let layers: BTreeMap<&str, u8> = LAYERS.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for (file, text) in sources("src") {
+        let Some(room) = room_of(&file) else { continue };
+        let Some(layer) = layers.get(room) else {
+            wrong.push(format!("{file}: the room {room} has no layer"));
+            continue;
+        };
+        for (at, _) in text.match_indices("crate::") {
+            let name: String = text[at + 7..]
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            let above = layers
+                .get(name.as_str())
+                .is_some_and(|other| other >= layer);
+            if name != room && above {
+                let line = text[..at].lines().count();
+                wrong.push(format!("{file}:{line}: {room} imports {name}"));
+            }
+        }
+    }
+    fail_on(&wrong);
+}
+
+#[test]
+fn a_room_is_entered_by_its_face() {
+    let layers: BTreeMap<&str, u8> = LAYERS.iter().copied().collect();
+    // Rooms that are libraries of small modules are used module by module.
+    let open: BTreeSet<&str> = ["stdx", "model"].into();
+    let mut wrong = Vec::new();
+    for (file, text) in sources("src") {
+        let Some(room) = room_of(&file) else { continue };
+        for (at, _) in text.match_indices("crate::") {
+            let path: String = text[at + 7..]
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':'))
+                .collect();
+            let parts: Vec<&str> = path.split("::").collect();
+            let (Some(other), Some(inner)) = (parts.first(), parts.get(1)) else {
+                continue;
+            };
+            let module = parts.len() > 2 && inner.starts_with(|c: char| c.is_lowercase());
+            if *other != room && layers.contains_key(other) && !open.contains(other) && module {
+                let face = fs::read_to_string(root().join(format!("src/{other}/mod.rs"))).unwrap();
+                if !face.contains(&format!("pub mod {inner};")) {
+                    let line = text[..at].lines().count();
+                    wrong.push(format!("{file}:{line}: reaches into crate::{path}"));
+                }
+            }
+        }
+    }
+    fail_on(&wrong);
+}
+
+#[test]
+fn files_say_what_they_are_and_keep_their_measure() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources("src").into_iter().chain(sources("tests")) {
+        if !text.starts_with("//!") {
+            wrong.push(format!("{file}: does not begin with //!"));
+        }
+        let lines = text.lines().count();
+        if lines > LINES_MAX && !TABLES.contains(&file.as_str()) {
+            wrong.push(format!("{file}: {lines} lines, at most {LINES_MAX}"));
+        }
+        for (i, line) in text.lines().enumerate() {
+            let columns = line.chars().count();
+            // A text that may not be broken, such as an expected answer, is let through.
+            let is_text = line.contains('"') && !line.trim_start().starts_with("//");
+            if columns > COLUMNS_MAX && !is_text {
+                wrong.push(format!("{file}:{}: {columns} columns", i + 1));
+            }
+        }
+    }
+    fail_on(&wrong);
+}
+
+#[test]
+fn faces_state_what_they_own_and_their_invariant() {
+    let mut wrong = Vec::new();
+    for (room, _) in LAYERS {
+        let face = fs::read_to_string(root().join(format!("src/{room}/mod.rs"))).unwrap();
+        let head: String = face.lines().take_while(|l| l.starts_with("//!")).collect();
+        if !head.contains("**Invariant:**") {
+            wrong.push(format!("src/{room}/mod.rs: states no invariant"));
+        }
+        if face
+            .lines()
+            .any(|l| l.starts_with("fn ") || l.starts_with("pub fn "))
+            && *room != "app"
+        {
+            // `regex`, `web::api` and their kin may dispatch; a room's face holds no logic.
+            wrong.push(format!("src/{room}/mod.rs: holds logic"));
+        }
+    }
+    fail_on(&wrong);
+}
+
+#[test]
+fn thread_names_fit_into_what_the_kernel_keeps() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources("src") {
+        for (at, _) in text.match_indices("spawn(\"") {
+            let name: String = text[at + 7..].chars().take_while(|c| *c != '"').collect();
+            if name.len() > THREAD_NAME_MAX {
+                wrong.push(format!(
+                    "{file}: thread name {name:?} is longer than 15 bytes"
+                ));
+            }
+        }
+    }
+    fail_on(&wrong);
+}
+
+#[test]
+fn the_architecture_s_table_of_rooms_is_the_code_s() {
+    let text = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
+    let mut described = BTreeMap::new();
+    for line in text.lines().filter(|l| l.starts_with("| ")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let layer = cells.get(1).and_then(|layer| layer.parse::<u8>().ok());
+        if let (Some(layer), Some(room)) = (layer, cells.get(2)) {
+            described.insert(room.trim_matches('`').to_owned(), layer);
+        }
+    }
+    let of_code: BTreeMap<String, u8> = LAYERS
+        .iter()
+        .map(|(room, layer)| ((*room).to_owned(), *layer))
+        .collect();
+    assert_eq!(described, of_code, "docs/ARCHITECTURE.md against LAYERS");
+    let folders: BTreeSet<String> = fs::read_dir(root().join("src"))
+        .unwrap()
+        .map(|e| e.unwrap())
+        .filter(|e| e.path().is_dir())
+        .map(|e| e.file_name().into_string().unwrap())
+        .collect();
+    let rooms: BTreeSet<String> = of_code.into_keys().collect();
+    assert_eq!(folders, rooms, "folders below src against LAYERS");
+}
