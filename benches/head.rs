@@ -26,11 +26,7 @@ fn main() {
     let rounds = std::env::args().find_map(|a| a.parse().ok());
     let rounds: u64 = rounds.unwrap_or(ROUNDS);
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
-    let options = Options {
-        clock: clock.clone(),
-        registry: Registry::new(),
-        retention: Duration::ZERO,
-    };
+    let options = Options::in_memory(clock.clone(), Registry::new());
     let Ok(db) = Db::open(options) else {
         return println!("there is no thread for the database");
     };

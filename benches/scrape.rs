@@ -27,11 +27,7 @@ fn main() {
     };
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let registry = Registry::new();
-    let db = tsdb::Db::open(tsdb::Options {
-        clock: clock.clone(),
-        registry: registry.clone(),
-        retention: Duration::ZERO,
-    });
+    let db = tsdb::Db::open(tsdb::Options::in_memory(clock.clone(), registry.clone()));
     let Ok(db) = db else {
         return println!("no database");
     };

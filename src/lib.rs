@@ -28,6 +28,7 @@ pub mod tsdb;
 
 // Layer 6.
 pub mod discovery;
+pub mod remote;
 pub mod scrape;
 
 // Layer 7.

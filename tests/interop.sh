@@ -82,5 +82,6 @@ passed=$((passed + 1))
 kill -TERM "$pid"
 wait "$pid" && passed=$((passed + 1)) || { echo "FAILED: exit code $?"; failed=$((failed + 1)); }
 [ "$failed" -eq 0 ] || cat "$work/ferula.log"
+tests/interop_blocks.sh || failed=$((failed + 1))
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -22,6 +22,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("promql", 5),
     ("tsdb", 5),
     ("discovery", 6),
+    ("remote", 6),
     ("scrape", 6),
     ("plan", 7),
     ("web", 7),

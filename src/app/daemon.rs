@@ -21,6 +21,7 @@ use crate::model::duration;
 use crate::plan::{Plan, Strictness, Surroundings};
 use crate::promql::{self, Engine};
 use crate::regex::Regex;
+use crate::remote::{self, AcceptedMessages};
 use crate::stdx::clock::{Clock, RealClock};
 use crate::stdx::mailbox::Mailbox;
 use crate::stdx::thread;
@@ -162,6 +163,7 @@ fn serve(
         net: net::Env::new(clock.clone(), &registry),
         host_name: host_name(),
         retention_flag: flags.optional_duration("storage.tsdb.retention.time"),
+        retention_size_flag: flags.size("storage.tsdb.retention.size"),
     };
     let plan =
         Plan::prepare(config, &surroundings, Strictness::Lenient).map_err(|errors| Fatal {
@@ -201,12 +203,8 @@ fn start(
     group: &mut RunGroup,
     plan: Plan,
 ) -> Result<MainLoop, Fatal> {
-    let db = Db::open(tsdb::Options {
-        clock: clock.clone(),
-        registry: registry.clone(),
-        retention: plan.retention(),
-    })
-    .context("cannot open the storage")?;
+    let db = Db::open(storage_options(flags, clock, registry, &plan))
+        .context("cannot open the storage")?;
     group.started("storage", {
         let db = db.clone();
         // The last clone to go ends its thread; all others went with their components.
@@ -261,6 +259,30 @@ fn start(
     Ok(main_loop)
 }
 
+fn storage_options(
+    flags: &Flags,
+    clock: &Arc<dyn Clock>,
+    registry: &Registry,
+    plan: &Plan,
+) -> tsdb::Options {
+    let place = tsdb::Place::Path {
+        path: flags.text("storage.tsdb.path").into(),
+        lock: !flags.is_on("storage.tsdb.no-lockfile"),
+    };
+    let mut options = tsdb::Options::new(place, clock.clone(), registry.clone());
+    options.retention = plan.retention();
+    options.retention_bytes = plan.retention_bytes();
+    options.out_of_order_window = plan.out_of_order_window();
+    if let Some(bytes) = flags.size("storage.head-budget") {
+        options.head_budget = bytes;
+    }
+    options.wal_sync_interval = flags.duration("storage.wal-sync-interval");
+    if let Some(bytes) = flags.size("storage.wal-size-limit") {
+        options.wal_held_bytes = bytes;
+    }
+    options
+}
+
 fn scrape_options(
     flags: &Flags,
     clock: &Arc<dyn Clock>,
@@ -310,8 +332,11 @@ fn start_web(
     let retention = db.clone();
     let context = Arc::new(Context {
         storage: Arc::new(db.clone()) as Arc<dyn Queryable>,
+        db: db.clone(),
+        admin: flags.is_on("web.enable-admin-api"),
         engine: Arc::new(engine),
         scrape: scrape.view().clone(),
+        receiver: receiver(flags, clock, registry, db)?,
         state: state.clone(),
         clock: clock.clone(),
         registry: registry.clone(),
@@ -345,6 +370,26 @@ fn start_web(
         log::info!(address = address.as_str(); "Listening on");
     }
     Ok(server)
+}
+
+/// What takes remote write, if that is wanted.
+fn receiver(
+    flags: &Flags,
+    clock: &Arc<dyn Clock>,
+    registry: &Registry,
+    db: &Db,
+) -> Result<Option<remote::Receiver>, Fatal> {
+    let flag = "web.remote-write-receiver.accepted-protobuf-messages";
+    let accepted = AcceptedMessages::from_names(&flags.list(flag))
+        .with_context(|| format!("cannot read --{flag}"))?;
+    let options = remote::Options {
+        storage: Arc::new(db.clone()) as Arc<dyn Appendable>,
+        clock: clock.clone(),
+        registry: registry.clone(),
+        accepted,
+    };
+    let wanted = flags.is_on("web.enable-remote-write-receiver");
+    Ok(wanted.then(|| remote::Receiver::new(options)))
 }
 
 fn site_of(flags: &Flags, external: &ExternalUrl, listen: &str) -> Result<Site, Fatal> {

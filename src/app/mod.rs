@@ -15,5 +15,6 @@ mod logging;
 mod process;
 mod site;
 mod tools;
+mod tsdb_tools;
 
 pub use daemon::run;

@@ -3,12 +3,14 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use super::tsdb_tools;
 use crate::cli::{CheckConfig, Tool};
 use crate::config::check;
 
 pub fn run(tool: &Tool) -> ExitCode {
     match tool {
         Tool::CheckConfig(arguments) => run_check_config(arguments),
+        Tool::Tsdb(tool) => tsdb_tools::run(tool),
     }
 }
 

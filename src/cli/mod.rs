@@ -6,6 +6,8 @@
 mod flags;
 mod table;
 mod tools;
+mod tsdb_tools;
 
 pub use flags::{Flags, Invocation, LogFormat, Usage, parse};
 pub use tools::{CheckConfig, Tool};
+pub use tsdb_tools::{Analyze, CreateBlocks, Dump, Export, Import, List, TsdbTool};

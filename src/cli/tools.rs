@@ -1,4 +1,4 @@
-//! The tools: `ferula check config`.
+//! The tools: `ferula check config` and `ferula tsdb`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,11 +6,13 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::flags::Flags;
+use super::tsdb_tools::{self, TsdbTool};
 
 /// A tool with its arguments.
 #[derive(Debug)]
 pub enum Tool {
     CheckConfig(CheckConfig),
+    Tsdb(TsdbTool),
 }
 
 /// `ferula check config`, as promtool has it.
@@ -65,6 +67,7 @@ pub(super) fn commands() -> Vec<Command> {
             .subcommand_required(true)
             .arg_required_else_help(true)
             .subcommand(config),
+        tsdb_tools::command(),
     ]
 }
 
@@ -87,6 +90,9 @@ impl Tool {
                     lookback_delta: flags.duration("query.lookback-delta"),
                     ignore_unsupported_sd: flags.is_on("config.ignore-unsupported-sd"),
                 }))
+            }
+            ("tsdb", Some((name, matches))) => {
+                TsdbTool::from_matches(name, matches).map(Tool::Tsdb)
             }
             _ => Err(format!("unknown tool {name:?}\n")),
         }

@@ -17,12 +17,17 @@ pub struct Surroundings {
     pub host_name: String,
     /// `--storage.tsdb.retention.time`.
     pub retention_flag: Option<Duration>,
+    /// `--storage.tsdb.retention.size`.
+    pub retention_size_flag: Option<u64>,
 }
 
 /// A configuration with everything that it needs, ready to be applied.
 pub struct Plan {
     pub config: Arc<Config>,
+    /// Zero is no limit.
     retention: Duration,
+    /// Zero is no limit.
+    retention_bytes: u64,
     scrape: scrape::Prepared,
     discovery: discovery::Prepared,
 }
@@ -66,17 +71,29 @@ impl Plan {
         let lenient = strictness == Strictness::Lenient;
         let scrape = scrape::prepare(&config, &env, lenient);
         let discovery = discovery::prepare(&jobs, &surroundings.net, strictness);
+        let retention_bytes = config
+            .storage
+            .retention_size
+            .or(surroundings.retention_size_flag)
+            .unwrap_or(0);
+        // NOTE: a limit for bytes alone is enough (reference section 8).
+        let unlimited = if retention_bytes > 0 {
+            Duration::ZERO
+        } else {
+            RETENTION
+        };
         let retention = config
             .storage
             .retention_time
             .or(surroundings.retention_flag)
             .filter(|r| !r.is_zero())
-            .unwrap_or(RETENTION)
+            .unwrap_or(unlimited)
             .min(RETENTION_MAX);
         match (scrape, discovery) {
             (Ok(scrape), Ok(discovery)) => Ok(Plan {
                 config: Arc::new(config),
                 retention,
+                retention_bytes,
                 scrape,
                 discovery,
             }),
@@ -94,10 +111,20 @@ impl Plan {
         self.retention
     }
 
+    pub fn out_of_order_window(&self) -> Duration {
+        self.config.storage.out_of_order_time_window
+    }
+
+    pub fn retention_bytes(&self) -> u64 {
+        self.retention_bytes
+    }
+
     /// Puts the plan into force.
     pub fn apply(self, to: &Components<'_>) -> Applied {
         // ORDER consumers before producers: the pools must know a job before its targets come.
         to.db.set_retention(self.retention);
+        to.db.set_retention_bytes(self.retention_bytes);
+        to.db.set_out_of_order_window(self.out_of_order_window());
         let scrape = to.scrape.apply(self.scrape);
         let discovery = to.discovery.apply(self.discovery);
         Applied { scrape, discovery }

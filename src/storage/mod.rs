@@ -4,7 +4,9 @@
 //! them. **Invariant:** knows no file, no lock, no encoding.
 
 mod append;
+mod merge;
 mod query;
 
 pub use append::{Appendable, Appender, Committed, Pending};
+pub use merge::merge_sets;
 pub use query::{Querier, Queryable, SelectHints, Series, SeriesSet, StorageError};

@@ -1,33 +1,52 @@
 //! The database's face: [`Db`] takes and answers for all of storage.
 
+mod options;
+
+mod core;
+mod log;
+mod open;
+mod querier;
+mod replay;
+mod ring;
+
+mod compactor;
+mod flush;
+mod retention;
+mod worker;
+
+mod intake;
+mod offline;
+
+mod error;
+mod foreign;
+mod show;
+
+#[cfg(test)]
+mod tests;
+
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use crossbeam_channel::select;
+use crossbeam_channel::{Sender, bounded};
 
+use self::compactor::Compactor;
+use self::core::{Core, Settings};
+use self::querier::DbQuerier;
+use self::worker::{JOBS_MAX, Job, Worker};
 use super::head::{Cardinality, Head, HeadStats};
 use super::metrics::HeadMetrics;
-use crate::metrics::Registry;
-use crate::model::{Labels, SeriesRef, TimestampMs};
-use crate::stdx::clock::{Clock, Ticker};
+use crate::model::{Labels, Matcher, SeriesRef, TimestampMs};
 use crate::stdx::limits::THREAD_STACK;
-use crate::stdx::stop::{Stop, StopSender, stop};
+use crate::stdx::stop::{StopSender, stop};
 use crate::stdx::thread::{Thread, spawn};
 use crate::storage::{Appendable, Appender, Committed, Querier, Queryable, StorageError};
 
-/// How often garbage is collected. A series without samples lives at least once as long.
-const COLLECT_EVERY: Duration = Duration::from_secs(60);
-
-/// What a database is opened with.
-#[derive(Debug, Clone)]
-pub struct Options {
-    pub clock: Arc<dyn Clock>,
-    pub registry: Registry,
-    /// How long samples are kept; zero keeps them all.
-    pub retention: Duration,
-}
+pub use self::error::{OpenError, WorkError};
+pub use self::intake::Intake;
+pub use self::offline::Offline;
+pub use self::options::{Options, Place, default_head_budget};
 
 /// The database. Clones share it; the last one to be dropped ends it.
 #[derive(Debug, Clone)]
@@ -35,78 +54,100 @@ pub struct Db(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    head: Arc<Head>,
-    /// Read by the thread at each collection.
-    retention: Arc<Retention>,
-    clock: Arc<dyn Clock>,
-    // ORDER: the sender stops the thread, which is then joined.
+    jobs: Sender<Job>,
+    // ORDER: the sender stops the threads, which are then joined; the files and the lock go last.
     _stop: StopSender,
-    _thread: Thread,
-}
-
-/// In milliseconds; zero is none.
-#[derive(Debug)]
-struct Retention(AtomicU64);
-
-impl Retention {
-    fn set(&self, retention: Duration) {
-        let ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
-        self.0.store(ms as u64, Relaxed);
-    }
-
-    fn get(&self) -> Option<i64> {
-        let ms = self.0.load(Relaxed) as i64;
-        (ms > 0).then_some(ms)
-    }
+    _threads: [Thread; 2],
+    core: Arc<Core>,
 }
 
 impl Db {
     /// # Errors
-    /// The system's, when it has no thread for it.
-    pub fn open(options: Options) -> io::Result<Db> {
-        let Options {
-            clock,
-            registry,
-            retention,
-        } = options;
-        let head = Arc::new(Head::new(HeadMetrics::new(&registry)));
-        show_head(&registry, &head);
-        let kept = Arc::new(Retention(AtomicU64::new(0)));
-        let (stopper, stop) = stop();
-        let collector = Collector {
-            head: head.clone(),
-            retention: kept.clone(),
-            clock: clock.clone(),
-        };
-        let thread = spawn("tsdb", THREAD_STACK, move || collector.run(&stop))?;
-        let db = Db(Arc::new(Inner {
+    /// The directory is another's, in use, or can't be read or written; or the system has no thread
+    /// for the database. Damaged files are no error.
+    pub fn open(options: Options) -> Result<Db, OpenError> {
+        let head = Arc::new(Head::new(HeadMetrics::new(&options.registry)));
+        head.set_late_window(millis(options.out_of_order_window))?;
+        let store = open::open_store(&options, &head)?;
+        show::show_head(&options.registry, &head);
+        let core = Arc::new(Core {
             head,
-            retention: kept,
-            clock,
+            clock: options.clock,
+            settings: Settings::new(options.head_budget, options.wal_sync_interval),
+            store,
+        });
+        show::show_store(&options.registry, &core);
+        let (stopper, stop) = stop();
+        let (jobs, inbox) = bounded(JOBS_MAX);
+        // LIMIT: one; whoever hears it looks at everything.
+        let (bell_tx, bell) = bounded(1);
+        let worker = Worker::new(core.clone(), inbox, bell_tx);
+        let compactor = Compactor {
+            core: core.clone(),
+            bell,
+        };
+        let compactor_stop = stop.clone();
+        let no_thread = |source: io::Error| OpenError::Io {
+            what: "cannot start a thread",
+            source,
+        };
+        let compact = spawn("tsdb-compact", THREAD_STACK, move || {
+            compactor.run(&compactor_stop);
+        })
+        .map_err(no_thread)?;
+        let work = spawn("tsdb", THREAD_STACK, move || worker.run(&stop)).map_err(no_thread)?;
+        let db = Db(Arc::new(Inner {
+            jobs,
             _stop: stopper,
-            _thread: thread,
+            _threads: [work, compact],
+            core,
         }));
-        db.set_retention(retention);
+        db.set_retention(options.retention);
+        db.set_retention_bytes(options.retention_bytes);
         Ok(db)
     }
 
     /// How long samples are kept from now on; zero keeps them all. Takes effect at the next
     /// collection, within a minute.
     pub fn set_retention(&self, retention: Duration) {
-        self.0.retention.set(retention);
+        self.0.core.settings.set_retention(retention);
         let seconds = retention.as_secs_f64();
-        self.0.head.metrics.retention_seconds.set(seconds);
+        self.0.core.head.metrics.retention_seconds.set(seconds);
     }
 
     pub fn retention(&self) -> Duration {
-        let ms = self.0.retention.get().unwrap_or(0);
+        let ms = self.0.core.settings.retention_ms().unwrap_or(0);
         Duration::from_millis(ms as u64)
+    }
+
+    /// How many bytes the whole directory may have from now on; zero is no limit.
+    pub fn set_retention_bytes(&self, bytes: u64) {
+        self.0.core.settings.retention_bytes.store(bytes, Relaxed);
+        self.0.core.head.metrics.retention_bytes.set(bytes as f64);
+    }
+
+    pub fn retention_bytes(&self) -> u64 {
+        self.0.core.settings.retention_bytes.load(Relaxed)
+    }
+
+    /// How much older than the newest sample of the head one may be that is not in order, from now
+    /// on; zero refuses them.
+    pub fn set_out_of_order_window(&self, window: Duration) {
+        // NOTE: a closed head takes nothing anyway.
+        let _ = self.0.core.head.set_late_window(millis(window));
+    }
+
+    /// A power cut loses at most so much; `None` in memory, where the end of the process loses all.
+    pub fn loss_window(&self) -> Option<Duration> {
+        let core = &self.0.core;
+        core.store.as_ref()?;
+        Some(core.settings.wal_sync_interval)
     }
 
     /// # Errors
     /// The storage is closed.
     pub fn stats(&self) -> Result<HeadStats, StorageError> {
-        self.0.head.stats()
+        self.0.core.head.stats()
     }
 
     /// The `limit` largest of each kind.
@@ -114,7 +155,7 @@ impl Db {
     /// # Errors
     /// The storage is closed.
     pub fn cardinality(&self, limit: usize) -> Result<Cardinality, StorageError> {
-        self.0.head.cardinality(limit)
+        self.0.core.head.cardinality(limit)
     }
 
     /// Bytes that the head has on the heap, without what the allocator adds. Looks at every series.
@@ -122,7 +163,7 @@ impl Db {
     /// # Errors
     /// The storage is closed.
     pub fn heap_bytes(&self) -> Result<usize, StorageError> {
-        self.0.head.heap_bytes()
+        self.0.core.head.heap_bytes()
     }
 
     /// Whether samples can be appended to the series.
@@ -130,12 +171,12 @@ impl Db {
     /// # Errors
     /// The storage is closed.
     pub fn has_series(&self, series: SeriesRef) -> Result<bool, StorageError> {
-        self.0.head.has_series(series)
+        self.0.core.head.has_series(series)
     }
 
     #[cfg(test)]
     pub(super) fn head(&self) -> &Head {
-        &self.0.head
+        &self.0.core.head
     }
 
     /// Collects garbage now, as the thread `tsdb` does every minute.
@@ -143,18 +184,47 @@ impl Db {
     /// # Errors
     /// The storage is closed.
     pub fn collect_garbage(&self) -> Result<(), StorageError> {
-        let (head, clock) = (&self.0.head, &*self.0.clock);
-        collect(head, clock, &self.0.retention)
+        self.0.core.collect_garbage()
     }
+
+    /// Deletes samples of matching series between `start` and `end` (inclusive), of those that
+    /// are committed now. Returns in how many series of blocks. In memory nothing is deleted.
+    ///
+    /// # Errors
+    /// The disk's; some may be deleted then.
+    pub fn delete(
+        &self,
+        matchers: &[Matcher],
+        start: TimestampMs,
+        end: TimestampMs,
+    ) -> Result<u64, WorkError> {
+        self.flush()?;
+        self.0.core.delete(matchers, start, end)
+    }
+
+    /// Makes a block of what is in the head now, and waits for it.
+    ///
+    /// # Errors
+    /// The disk's; everything stays in the head.
+    pub fn flush(&self) -> Result<(), WorkError> {
+        let (reply, answer) = bounded(1);
+        let sent = self.0.jobs.send(Job::Flush(reply));
+        sent.map_err(|_| WorkError::Stopping)?;
+        answer.recv().map_err(|_| WorkError::Stopping)?
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Appendable for Db {
     fn resolve(&self, labels: &Labels) -> Result<SeriesRef, StorageError> {
-        self.0.head.resolve(labels)
+        self.0.core.head.resolve(labels)
     }
 
     fn commit(&self, batch: &Appender) -> Result<Committed, StorageError> {
-        self.0.head.commit(batch)
+        self.0.core.commit(&batch.samples)
     }
 }
 
@@ -164,97 +234,9 @@ impl Queryable for Db {
         start: TimestampMs,
         end: TimestampMs,
     ) -> Result<Box<dyn Querier>, StorageError> {
-        Ok(Box::new(self.0.head.querier(start, end)?))
-    }
-}
-
-/// The thread `tsdb`.
-struct Collector {
-    head: Arc<Head>,
-    retention: Arc<Retention>,
-    clock: Arc<dyn Clock>,
-}
-
-impl Collector {
-    fn run(self, stop: &Stop) {
-        let first = self.clock.mono() + COLLECT_EVERY;
-        let mut ticker = Ticker::new(&*self.clock, first, COLLECT_EVERY);
-        loop {
-            select! {
-                recv(stop.channel()) -> _ => return,
-                recv(ticker.channel()) -> _ => {
-                    ticker.advance(&*self.clock);
-                    if collect(&self.head, &*self.clock, &self.retention).is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn collect(head: &Head, clock: &dyn Clock, retention: &Retention) -> Result<(), StorageError> {
-    let began = clock.mono();
-    let done = head.collect(clock.wall_ms(), retention.get())?;
-    let took = clock.mono().saturating_sub(began);
-    head.metrics.gc_duration.observe(took.as_secs_f64());
-    if done.series > 0 {
-        log::debug!(series = done.series, chunks = done.chunks; "garbage of the head collected");
-    }
-    Ok(())
-}
-
-/// The metrics that are computed when they are read.
-fn show_head(registry: &Registry, head: &Arc<Head>) {
-    let gauge = |name, help, read: fn(&HeadStats) -> f64| {
-        // NOTE: weak, because the registry outlives a database.
-        let head: Weak<Head> = Arc::downgrade(head);
-        registry.gauge_fn(name, help, move || {
-            let stats = head.upgrade().and_then(|head| head.stats().ok());
-            stats.as_ref().map_or(0.0, read)
-        });
-    };
-    gauge(
-        "prometheus_tsdb_head_series",
-        "Series in the head.",
-        |stats| stats.series as f64,
-    );
-    gauge(
-        "prometheus_tsdb_head_chunks",
-        "Chunks in the head.",
-        |stats| stats.chunks as f64,
-    );
-    gauge(
-        "prometheus_tsdb_symbol_table_size_bytes",
-        "Bytes of label names and values held in memory.",
-        |stats| stats.symbol_bytes as f64,
-    );
-    gauge(
-        "prometheus_tsdb_head_max_time",
-        "The head's newest sample, in milliseconds.",
-        |stats| stats.max_t as f64,
-    );
-    gauge(
-        "prometheus_tsdb_head_max_time_seconds",
-        "The head's newest sample, in seconds.",
-        |stats| (stats.max_t / 1000) as f64,
-    );
-    let oldest = [
-        (
-            "prometheus_tsdb_head_min_time",
-            "prometheus_tsdb_head_min_time_seconds",
-        ),
-        (
-            "prometheus_tsdb_lowest_timestamp",
-            "prometheus_tsdb_lowest_timestamp_seconds",
-        ),
-    ];
-    for (ms, seconds) in oldest {
-        gauge(ms, "The oldest sample, in milliseconds.", |stats| {
-            stats.min_t as f64
-        });
-        gauge(seconds, "The oldest sample, in seconds.", |stats| {
-            (stats.min_t / 1000) as f64
-        });
+        let head = self.0.core.head.querier(start, end)?;
+        let store = self.0.core.store.as_ref();
+        let metrics = store.map(|store| store.metrics.clone());
+        Ok(Box::new(DbQuerier::new(head, (start, end), metrics)))
     }
 }

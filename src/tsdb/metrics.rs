@@ -1,6 +1,6 @@
-//! The head's metrics, under Prometheus's names.
+//! The database's metrics, under Prometheus's names where it has them.
 
-use crate::metrics::{Counter, Gauge, Registry, Summary};
+use crate::metrics::{Counter, Gauge, Histogram, Registry, Summary};
 use crate::storage::Committed;
 
 /// What is counted when it happens; what is computed when it is read stands in `db`.
@@ -15,6 +15,7 @@ pub struct HeadMetrics {
     pub out_of_bound: Counter,
     pub gc_duration: Summary,
     pub retention_seconds: Gauge,
+    pub retention_bytes: Gauge,
 }
 
 const TYPE: &[&str] = &["type"];
@@ -34,10 +35,6 @@ impl HeadMetrics {
             "prometheus_tsdb_too_old_samples_total",
             "Samples refused because they were older than the out-of-order window.",
             &[],
-        );
-        registry.gauge(
-            "prometheus_tsdb_retention_limit_bytes",
-            "How many bytes are kept at most; 0 is no limit.",
         );
         HeadMetrics {
             samples_appended: by_type(
@@ -80,6 +77,10 @@ impl HeadMetrics {
                 "prometheus_tsdb_retention_limit_seconds",
                 "How long samples are kept.",
             ),
+            retention_bytes: registry.gauge(
+                "prometheus_tsdb_retention_limit_bytes",
+                "How many bytes are kept at most; 0 is no limit.",
+            ),
         }
     }
 
@@ -93,5 +94,135 @@ impl HeadMetrics {
         add(&self.out_of_order, done.out_of_order);
         add(&self.out_of_bound, done.too_old);
         add(&self.series_not_found, done.gone.len() as u64);
+    }
+}
+
+/// Of what is on disk.
+#[derive(Debug)]
+pub struct StoreMetrics {
+    pub compactions: Counter,
+    pub compactions_triggered: Counter,
+    pub compactions_failed: Counter,
+    pub truncations: Counter,
+    pub truncations_failed: Counter,
+    pub reloads: Counter,
+    pub reload_failures: Counter,
+    pub time_retentions: Counter,
+    pub size_retentions: Counter,
+    pub wal_corruptions: Counter,
+    pub quarantined: Counter,
+    pub damaged_reads: Counter,
+    pub skipped_records: Counter,
+    pub skipped_bytes: Counter,
+    pub unread_samples: Counter,
+    pub clean_start: Gauge,
+    pub replay_duration: Gauge,
+    /// That wait for room on the disk, and that found no place even there.
+    pub waiting_samples: Gauge,
+    pub refused_samples: Counter,
+    pub compaction_duration: Histogram,
+    /// By cause.
+    pub flushed_bytes: Counter,
+    pub compacted_bytes: Counter,
+}
+
+/// LIMIT: from one second to 4.5 hours.
+const COMPACTION_SECONDS: &[f64] = &[
+    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0,
+    16384.0,
+];
+
+impl StoreMetrics {
+    pub fn new(registry: &Registry) -> StoreMetrics {
+        let written = registry.counter_vec(
+            "ferula_tsdb_block_bytes_written_total",
+            "Bytes of blocks that were written, by cause.",
+            &["cause"],
+        );
+        StoreMetrics {
+            compactions: registry.counter(
+                "prometheus_tsdb_compactions_total",
+                "Compactions that were done.",
+            ),
+            compactions_triggered: registry.counter(
+                "prometheus_tsdb_compactions_triggered_total",
+                "Compactions that were begun.",
+            ),
+            compactions_failed: registry.counter(
+                "prometheus_tsdb_compactions_failed_total",
+                "Compactions that failed.",
+            ),
+            truncations: registry.counter(
+                "prometheus_tsdb_head_truncations_total",
+                "Times that the head became a block.",
+            ),
+            truncations_failed: registry.counter(
+                "prometheus_tsdb_head_truncations_failed_total",
+                "Times that the head could not become a block.",
+            ),
+            reloads: registry.counter(
+                "prometheus_tsdb_reloads_total",
+                "Times that blocks were read from disk.",
+            ),
+            reload_failures: registry.counter(
+                "prometheus_tsdb_reloads_failures_total",
+                "Blocks that could not be opened.",
+            ),
+            time_retentions: registry.counter(
+                "prometheus_tsdb_time_retentions_total",
+                "Times that blocks were removed because of their age.",
+            ),
+            size_retentions: registry.counter(
+                "prometheus_tsdb_size_retentions_total",
+                "Times that blocks were removed because of the directory's size.",
+            ),
+            wal_corruptions: registry.counter(
+                "prometheus_tsdb_wal_corruptions_total",
+                "Damaged stretches of the write-ahead log.",
+            ),
+            quarantined: registry.counter(
+                "ferula_tsdb_quarantined_files_total",
+                "Damaged files that were moved away.",
+            ),
+            damaged_reads: registry.counter(
+                "ferula_tsdb_damaged_reads_total",
+                "Selections that went without a damaged block.",
+            ),
+            skipped_records: registry.counter(
+                "ferula_tsdb_wal_skipped_records_total",
+                "Records of the write-ahead log that were missing or damaged at the start.",
+            ),
+            skipped_bytes: registry.counter(
+                "ferula_tsdb_wal_skipped_bytes_total",
+                "Bytes of the write-ahead log that were no good record at the start.",
+            ),
+            unread_samples: registry.counter(
+                "ferula_tsdb_wal_unread_samples_total",
+                "Samples that could not be read because of damage before them.",
+            ),
+            clean_start: registry.gauge(
+                "prometheus_tsdb_clean_start",
+                "-1: no lock file. 0: the last process was killed. 1: it ended as it should.",
+            ),
+            replay_duration: registry.gauge(
+                "prometheus_tsdb_data_replay_duration_seconds",
+                "How long reading the directory took at the start.",
+            ),
+            waiting_samples: registry.gauge(
+                "ferula_tsdb_full_disk_waiting_samples",
+                "Samples that wait in memory for room on the disk.",
+            ),
+            refused_samples: registry.counter(
+                "ferula_tsdb_full_disk_refused_samples_total",
+                "Samples refused because the disk is full and too many wait.",
+            ),
+            compaction_duration: registry.histogram(
+                "prometheus_tsdb_compaction_duration_seconds",
+                "How long compactions took.",
+                COMPACTION_SECONDS,
+            ),
+            flushed_bytes: written.with(&["flush"]),
+            compacted_bytes: written.with(&["compaction"]),
+        }
     }
 }

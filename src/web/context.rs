@@ -7,16 +7,24 @@ use crate::metrics::{Counter, Gauge, Registry};
 use crate::model::TimestampMs;
 use crate::promql::Engine;
 use crate::regex::Regex;
+use crate::remote::Receiver;
 use crate::scrape::View;
 use crate::stdx::clock::Clock;
 use crate::storage::Queryable;
+use crate::tsdb::Db;
 use crate::web::state::State;
 
 /// Shared by all workers.
 pub struct Context {
     pub storage: Arc<dyn Queryable>,
+    /// The same, for its status and its administration.
+    pub db: Db,
+    /// `--web.enable-admin-api`.
+    pub admin: bool,
     pub engine: Arc<Engine>,
     pub scrape: View,
+    /// Absent unless `--web.enable-remote-write-receiver`.
+    pub receiver: Option<Receiver>,
     pub state: Arc<State>,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,

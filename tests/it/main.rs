@@ -9,9 +9,12 @@ mod support;
 
 mod api;
 mod check;
+mod crash;
 mod discovery;
 mod hostile_clients;
 mod hostile_targets;
 mod reload;
+mod remote_write;
 mod staleness;
 mod start;
+mod storage;

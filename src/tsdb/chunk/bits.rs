@@ -2,7 +2,7 @@
 
 /// From the highest bit of each byte down. Every read past the end is `None`.
 #[derive(Debug)]
-pub(super) struct BitReader<'a> {
+pub struct BitReader<'a> {
     rest: &'a [u8],
     /// The next `left` bits, from the highest down; what is below them is what follows in `rest`.
     acc: u64,

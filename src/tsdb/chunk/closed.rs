@@ -1,5 +1,6 @@
 //! A closed chunk: bits in the pool that no longer change.
 
+use super::open::{Open, after};
 use super::pool::{Chain, Pool};
 use crate::model::TimestampMs;
 
@@ -48,7 +49,18 @@ impl Chunk {
         pool.copy_to(&self.words, bytes, out);
     }
 
+    /// Lets the samples up to `through` go; there must be newer ones.
+    pub fn keep_after(&mut self, pool: &mut Pool, through: TimestampMs) {
+        let mut bytes = Vec::new();
+        self.copy_to(pool, &mut bytes);
+        let mut kept = Open::default();
+        for sample in after(&bytes, through) {
+            kept.append(pool, sample.t, sample.v);
+        }
+        std::mem::replace(self, kept.close(pool)).release(pool);
+    }
+
     pub fn release(mut self, pool: &mut Pool) {
-        pool.release(&mut self.words);
+        pool.release(&mut self.words, usize::from(self.bits).div_ceil(64));
     }
 }

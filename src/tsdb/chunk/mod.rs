@@ -31,6 +31,7 @@ mod bits;
 #[cfg(test)]
 mod tests;
 
+pub(super) use bits::BitReader;
 pub(super) use closed::Chunk;
 pub(super) use decode::{Corrupt, decode};
 pub(super) use open::Open;

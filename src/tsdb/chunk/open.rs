@@ -43,22 +43,29 @@ pub struct Open {
 const XOR: u8 = 1;
 /// The last value was written raw in a chunk of integers.
 const ESCAPED: u8 = 2;
+/// There are no samples, but the newest of those that were is known.
+const KEPT: u8 = 4;
 
 impl Open {
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
+    /// Whether there is or was a sample.
+    pub fn has_newest(&self) -> bool {
+        self.count > 0 || self.flags & KEPT != 0
+    }
+
     pub fn count(&self) -> usize {
         self.count.into()
     }
 
-    /// Of the newest sample; means nothing while there is none.
+    /// Of the newest sample there is or was; means nothing without one.
     pub fn last_t(&self) -> TimestampMs {
         self.last_t
     }
 
-    /// Of the newest sample; means nothing while there is none.
+    /// Of the newest sample there is or was; means nothing without one.
     pub fn last_v(&self) -> f64 {
         self.last_v
     }
@@ -245,6 +252,17 @@ impl Open {
         }
     }
 
+    /// Lets the samples up to `through` go; there must be newer ones.
+    pub fn keep_after(&mut self, pool: &mut Pool, through: TimestampMs) {
+        let mut bytes = Vec::new();
+        self.copy_to(pool, &mut bytes);
+        let kept = after(&bytes, through);
+        self.clear(pool);
+        for sample in kept {
+            self.append(pool, sample.t, sample.v);
+        }
+    }
+
     /// Appends a chunk's bytes as they are now.
     pub fn copy_to(&self, pool: &Pool, out: &mut Vec<u8>) {
         let bits = usize::from(self.bits);
@@ -280,9 +298,28 @@ impl Open {
 
     /// Gives back what it holds of the pool.
     pub fn clear(&mut self, pool: &mut Pool) {
-        pool.release(&mut self.words);
+        pool.release(&mut self.words, usize::from(self.bits) / 64);
         *self = Open::default();
     }
+
+    /// Lets the samples go and remembers the newest one.
+    pub fn forget(&mut self, pool: &mut Pool) {
+        let (last_t, last_v) = (self.last_t, self.last_v);
+        let known = self.has_newest();
+        self.clear(pool);
+        if known {
+            (self.last_t, self.last_v, self.flags) = (last_t, last_v, KEPT);
+        }
+    }
+}
+
+/// The samples of a chunk that are newer than `through`.
+pub(super) fn after(bytes: &[u8], through: TimestampMs) -> Vec<Sample> {
+    let mut kept = Vec::new();
+    if let Err(corrupt) = decode(bytes, through.saturating_add(1), i64::MAX, &mut kept) {
+        crate::bug!("a chunk of the head: {corrupt}");
+    }
+    kept
 }
 
 const WIDTH_BITS: u32 = 6;

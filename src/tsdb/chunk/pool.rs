@@ -24,6 +24,8 @@ pub struct Pool {
     /// For each link the one that follows it, in its chain or among the free ones.
     next: Vec<u32>,
     free: u32,
+    /// Links that chains hold.
+    used: usize,
 }
 
 /// Some words of one chunk. Not to be dropped without [`Pool::release`], or its links are lost.
@@ -48,6 +50,7 @@ impl Default for Pool {
             links: Vec::new(),
             next: Vec::new(),
             free: NONE,
+            used: 0,
         }
     }
 }
@@ -73,6 +76,7 @@ impl Pool {
     }
 
     fn free_link(&mut self) -> u32 {
+        self.used += 1;
         if self.free != NONE {
             let link = self.free;
             self.free = std::mem::replace(&mut self.next[link as usize], NONE);
@@ -104,11 +108,18 @@ impl Pool {
         Some(u64::from_be_bytes(words[0]))
     }
 
-    pub fn release(&mut self, chain: &mut Chain) {
+    /// Takes back a chain that has `len` words.
+    pub fn release(&mut self, chain: &mut Chain, len: usize) {
         if chain.first != NONE {
+            self.used -= len.div_ceil(WORDS);
             self.next[chain.last as usize] = std::mem::replace(&mut self.free, chain.first);
             *chain = Chain::default();
         }
+    }
+
+    /// Of links that hold something; what would be let go with all chunks.
+    pub fn used_bytes(&self) -> usize {
+        self.used * (size_of::<Link>() + 4)
     }
 
     pub fn heap_bytes(&self) -> usize {

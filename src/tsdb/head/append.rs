@@ -2,24 +2,56 @@
 
 use std::hash::BuildHasher;
 
+use super::late::Taken;
 use super::lock::{Head, State};
 use super::series::Series;
 use super::views::NEVER;
 use crate::model::{Labels, SeriesRef, TimestampMs};
-use crate::storage::{Appender, Committed, Pending, StorageError};
+#[cfg(test)]
+use crate::storage::Appender;
+use crate::storage::{Committed, Pending, StorageError};
 
 /// LIMIT: samples are taken up to so much behind the newest of the head, as Prometheus takes them
 /// (half of its smallest block; reference section 8.7).
 const BEHIND_MAX_MS: i64 = 3600 * 1000;
 
+/// The oldest times that are taken.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    ordered: TimestampMs,
+    /// Of samples out of order, if any are.
+    late: Option<TimestampMs>,
+}
+
+/// What of a batch is new.
+#[derive(Debug, Default)]
+pub struct Sifted {
+    pub ordered: Vec<Pending>,
+    pub late: Vec<Pending>,
+}
+
 /// What becomes of a sample.
 enum Verdict {
     Append,
+    /// Older than the series' newest, within the window for such samples.
+    Late,
     /// It is there already.
     Same,
     Duplicate,
     OutOfOrder,
     TooOld,
+}
+
+impl Verdict {
+    /// Of what is not appended.
+    fn count(self, done: &mut Committed) {
+        match self {
+            Verdict::Append | Verdict::Late | Verdict::Same => done.appended += 1,
+            Verdict::Duplicate => done.duplicate += 1,
+            Verdict::OutOfOrder => done.out_of_order += 1,
+            Verdict::TooOld => done.too_old += 1,
+        }
+    }
 }
 
 impl Head {
@@ -38,10 +70,62 @@ impl Head {
         Ok(series)
     }
 
+    #[cfg(test)]
     pub fn commit(&self, batch: &Appender) -> Result<Committed, StorageError> {
-        let done = self.lock()?.commit(&batch.samples);
+        let done = self.take(&[&batch.samples])?;
         self.metrics.count(&done);
         Ok(done)
+    }
+
+    /// Sets apart what of a batch would be stored anew: in order, and late. The rest is counted:
+    /// faults, and what is there already.
+    pub fn sift(&self, batch: &[Pending], into: &mut Sifted) -> Result<Committed, StorageError> {
+        into.ordered.clear();
+        into.late.clear();
+        Ok(self.lock()?.sift(batch, into))
+    }
+
+    /// Stores batches as one. Counts no metrics.
+    pub fn take(&self, batches: &[&[Pending]]) -> Result<Committed, StorageError> {
+        let mut state = self.lock()?;
+        // NOTE: fixed for the batch: its own newest samples push none of it out of the window.
+        let window = state.window();
+        Ok(state.commit(batches, window))
+    }
+
+    /// Stores a batch that was taken before. The window is not asked again: it may have been
+    /// elsewhere.
+    pub fn take_again(&self, batch: &[Pending], late: bool) -> Result<Committed, StorageError> {
+        let mut state = self.lock()?;
+        let mut window = state.window();
+        window.ordered = TimestampMs::MIN + 1;
+        if late {
+            window.late = Some(TimestampMs::MIN + 1);
+        }
+        Ok(state.commit(&[batch], window))
+    }
+
+    /// How far behind the newest sample those may be that are not in order; 0 refuses them.
+    pub fn set_late_window(&self, window_ms: i64) -> Result<(), StorageError> {
+        self.lock()?.late.window_ms = window_ms.max(0);
+        Ok(())
+    }
+
+    /// The appendable window is not older than a head that had this sample has it.
+    pub fn saw(&self, t: TimestampMs) -> Result<(), StorageError> {
+        let mut state = self.lock()?;
+        state.max_t = state.max_t.max(t);
+        Ok(())
+    }
+
+    /// `None` when the series is gone.
+    pub fn labels(&self, series: SeriesRef) -> Option<Labels> {
+        let state = self.lock().ok()?;
+        state.slab.get(series)?;
+        let pairs = state.slab.pairs(series.0 as u32).iter();
+        Some(Labels::from_sorted(
+            pairs.map(|pair| state.index.text(*pair)),
+        ))
     }
 }
 
@@ -75,18 +159,35 @@ impl State {
         Ok((self.slab.reference(at), true))
     }
 
-    fn commit(&mut self, batch: &[Pending]) -> Committed {
+    fn sift(&mut self, batch: &[Pending], into: &mut Sifted) -> Committed {
+        let mut done = Committed::default();
+        let (window, commit) = (self.window(), self.commit + 1);
+        for (position, pending) in batch.iter().enumerate() {
+            let Some((_, series)) = self.slab.get_mut(pending.series) else {
+                done.gone.push(position as u32);
+                continue;
+            };
+            match judge(series, pending.t, pending.v, window, commit) {
+                Verdict::Append => into.ordered.push(*pending),
+                Verdict::Late => into.late.push(*pending),
+                fault => fault.count(&mut done),
+            }
+        }
+        self.samples_appended += done.appended;
+        done
+    }
+
+    fn commit(&mut self, batches: &[&[Pending]], window: Window) -> Committed {
         let mut done = Committed::default();
         self.commit += 1;
-        // NOTE: fixed for the batch: its own newest samples push none of it out of the window.
-        let min_valid = self.min_valid();
-        for (position, pending) in batch.iter().enumerate() {
+        let all = batches.iter().flat_map(|batch| batch.iter());
+        for (position, pending) in all.enumerate() {
             let (t, v) = (pending.t, pending.v);
             let Some((at, series)) = self.slab.get_mut(pending.series) else {
                 done.gone.push(position as u32);
                 continue;
             };
-            match judge(series, t, v, min_valid, self.commit) {
+            match judge(series, t, v, window, self.commit) {
                 Verdict::Append => {
                     if self.views.needs_mark(series.commit) {
                         self.views.mark(self.commit, at, newest(series));
@@ -98,17 +199,33 @@ impl State {
                     self.max_t = self.max_t.max(t);
                     done.appended += 1;
                 }
-                Verdict::Same => done.appended += 1,
-                Verdict::Duplicate => done.duplicate += 1,
-                Verdict::OutOfOrder => done.out_of_order += 1,
-                Verdict::TooOld => done.too_old += 1,
+                Verdict::Late => match self.late.insert(at, t, v, self.commit) {
+                    Taken::Duplicate => done.duplicate += 1,
+                    Taken::Same => done.appended += 1,
+                    Taken::New => {
+                        self.min_t = self.min_t.min(t);
+                        self.min_t_since = self.min_t_since.min(t);
+                        done.appended += 1;
+                    }
+                },
+                fault => fault.count(&mut done),
             }
         }
         self.samples_appended += done.appended;
         done
     }
 
-    fn min_valid(&self) -> TimestampMs {
+    fn window(&self) -> Window {
+        let late = self.late.window_ms;
+        let oldest = self.max_t.saturating_sub(late).max(TimestampMs::MIN + 1);
+        Window {
+            ordered: self.min_valid(),
+            late: (late > 0).then_some(oldest),
+        }
+    }
+
+    /// The oldest time that is taken.
+    pub fn min_valid(&self) -> TimestampMs {
         if self.max_t == TimestampMs::MIN {
             // NOTE: the smallest number means "no time" here, and is no time of anything.
             return TimestampMs::MIN + 1;
@@ -121,7 +238,7 @@ impl State {
 
 /// The newest time of a series, or [`NEVER`].
 pub(super) fn newest(series: &Series) -> TimestampMs {
-    if series.is_empty() {
+    if series.is_new() {
         NEVER
     } else {
         series.open.last_t()
@@ -130,23 +247,28 @@ pub(super) fn newest(series: &Series) -> TimestampMs {
 
 /// Prometheus's rules, in its order (reference section 5.4).
 #[inline]
-fn judge(series: &Series, t: TimestampMs, v: f64, min_valid: TimestampMs, commit: u64) -> Verdict {
-    if t < min_valid {
-        return Verdict::TooOld;
+fn judge(series: &Series, t: TimestampMs, v: f64, window: Window, commit: u64) -> Verdict {
+    let last_t = newest(series);
+    if t >= window.ordered {
+        // NOTE: `NEVER` is before all times.
+        if t > last_t {
+            return Verdict::Append;
+        }
+        if t == last_t {
+            let same = series.open.last_v().to_bits() == v.to_bits();
+            // NOTE: within one batch even an equal repetition is a fault of who sent it.
+            return if same && series.commit != commit {
+                Verdict::Same
+            } else {
+                Verdict::Duplicate
+            };
+        }
     }
-    if series.is_empty() {
-        return Verdict::Append;
-    }
-    let last_t = series.open.last_t();
-    if t > last_t {
-        Verdict::Append
-    } else if t < last_t {
-        Verdict::OutOfOrder
-    } else if series.commit != commit && series.open.last_v().to_bits() == v.to_bits() {
-        Verdict::Same
-    } else {
-        // NOTE: within one batch even an equal repetition is a fault of who sent it.
-        Verdict::Duplicate
+    match window.late {
+        Some(oldest) if t >= oldest => Verdict::Late,
+        Some(_) => Verdict::TooOld,
+        None if t < window.ordered => Verdict::TooOld,
+        None => Verdict::OutOfOrder,
     }
 }
 

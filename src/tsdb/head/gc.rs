@@ -1,6 +1,7 @@
 //! Garbage: chunks and series that retention lets go, and series that never got a sample.
 
 use super::lock::{Head, State};
+use super::series::Series;
 use crate::model::{SeriesRef, TimestampMs};
 use crate::storage::StorageError;
 
@@ -16,14 +17,17 @@ pub struct Collected {
 }
 
 impl Head {
-    /// Drops closed chunks that end before what `retention_ms` keeps, and series that do; and
-    /// series that were empty at the last collection and still are. What a live view may ask for
-    /// stays. Retention counts from the newest sample or from `now`, whichever is earlier: neither
-    /// a sample from the future nor a clock that jumped ahead takes everything else away.
-    pub fn collect(
+    /// Drops closed chunks that end before what `retention_ms` keeps, and series that do; series
+    /// that were empty at the last collection and still are; and series whose samples are all in
+    /// blocks, once they are so old that nothing depends on knowing the newest. What a live view
+    /// may ask for stays. Retention counts from the newest sample or from `now`, whichever is
+    /// earlier: neither a sample from the future nor a clock that jumped ahead takes everything
+    /// else away. `pause` is asked before series go, and held meanwhile: it keeps commits out.
+    pub fn collect<P>(
         &self,
         now: TimestampMs,
         retention_ms: Option<i64>,
+        pause: impl Fn() -> P,
     ) -> Result<Collected, StorageError> {
         let limit = |state: &State| match retention_ms {
             Some(retention_ms) => now.min(state.max_t).saturating_sub(retention_ms),
@@ -38,13 +42,15 @@ impl Head {
         let mut unneeded = Vec::new();
         for from in (0..places).step_by(PLACES_AT_ONCE as usize) {
             let mut state = self.lock()?;
-            let before = state.keep_from(limit(&state));
+            let before = state.bounds(limit(&state));
             let to = places.min(from + PLACES_AT_ONCE);
             done.chunks += state.look_through(from..to, before, &mut oldest, &mut unneeded);
         }
         for unneeded in unneeded.chunks(PLACES_AT_ONCE as usize) {
+            // ORDER: commits wait before they take the head's lock.
+            let _paused = pause();
             let mut state = self.lock()?;
-            let before = state.keep_from(limit(&state));
+            let before = state.bounds(limit(&state));
             state.remove(unneeded, before, &mut oldest, &mut done);
         }
         let mut state = self.lock()?;
@@ -57,16 +63,41 @@ impl Head {
     }
 }
 
+/// What ends before these may go.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    samples: TimestampMs,
+    /// A series without samples. Nothing as old is taken any more, so that whether a new sample is
+    /// newer than the series' newest needs no answer.
+    newest: TimestampMs,
+}
+
+impl Bounds {
+    fn is_needed(self, series: &Series) -> bool {
+        if series.is_new() {
+            !series.idle
+        } else if series.is_empty() {
+            series.open.last_t() >= self.newest.max(self.samples)
+        } else {
+            series.open.last_t() >= self.samples
+        }
+    }
+}
+
 impl State {
     /// ORDER: asked anew in each hold of the lock, for a view may have begun since.
-    fn keep_from(&self, limit: TimestampMs) -> TimestampMs {
-        self.views.start().map_or(limit, |start| start.min(limit))
+    fn bounds(&self, limit: TimestampMs) -> Bounds {
+        let seen = self.views.start().unwrap_or(TimestampMs::MAX);
+        Bounds {
+            samples: limit.min(seen),
+            newest: self.min_valid().min(seen),
+        }
     }
 
     fn look_through(
         &mut self,
         places: std::ops::Range<u32>,
-        before: TimestampMs,
+        bounds: Bounds,
         oldest: &mut TimestampMs,
         unneeded: &mut Vec<SeriesRef>,
     ) -> u64 {
@@ -76,10 +107,10 @@ impl State {
             if !series.live {
                 continue;
             }
-            let never_used = series.is_empty() && series.idle;
-            series.idle = series.is_empty();
-            dropped += series.drop_closed(&mut self.pool, before);
-            if never_used || (!series.is_empty() && series.open.last_t() < before) {
+            dropped += series.drop_closed(&mut self.pool, bounds.samples);
+            let needed = bounds.is_needed(series) || self.late.has_series(at);
+            series.idle = series.is_new();
+            if !needed {
                 unneeded.push(self.slab.reference(at));
             } else if let Some(first_t) = series.first_t(&self.pool) {
                 *oldest = first_t.min(*oldest);
@@ -92,7 +123,7 @@ impl State {
     fn remove(
         &mut self,
         unneeded: &[SeriesRef],
-        before: TimestampMs,
+        bounds: Bounds,
         oldest: &mut TimestampMs,
         done: &mut Collected,
     ) {
@@ -102,12 +133,7 @@ impl State {
                 continue;
             };
             // NOTE: it may have been appended to, resolved or seen since it was looked at.
-            let needed = if series.is_empty() {
-                !series.idle
-            } else {
-                series.open.last_t() >= before
-            };
-            if needed {
+            if bounds.is_needed(series) || self.late.has_series(at) {
                 *oldest = series.first_t(&self.pool).unwrap_or(*oldest).min(*oldest);
                 continue;
             }

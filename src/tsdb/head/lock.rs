@@ -1,15 +1,17 @@
 //! The one lock, and what is behind it.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use hashbrown::HashTable;
 
 use super::index::Index;
+use super::late::LateSamples;
 use super::slab::Slab;
 use super::views::Views;
 use crate::model::{Labels, TimestampMs};
 use crate::storage::StorageError;
+use crate::tsdb::block::Block;
 use crate::tsdb::chunk::Pool;
 use crate::tsdb::metrics::HeadMetrics;
 
@@ -33,6 +35,7 @@ pub(super) struct State {
     /// Seeded at random: labels come from strangers.
     pub hasher: foldhash::fast::RandomState,
     pub views: Views,
+    pub late: LateSamples,
     /// The number of the last commit; from 1 on, so that 0 means never.
     pub commit: u64,
     /// Of the samples that are held; `MAX` and `MIN` while there is none.
@@ -43,7 +46,13 @@ pub(super) struct State {
     pub min_t_since: TimestampMs,
     pub chunks: u64,
     pub samples_appended: u64,
+    /// What a view sees beside the head, in order of age, the newest first: kept here so that both
+    /// are taken at once.
+    pub blocks: Blocks,
 }
+
+/// The list of blocks; replaced, never changed.
+pub type Blocks = Arc<[Arc<Block>]>;
 
 impl Head {
     pub fn new(metrics: HeadMetrics) -> Head {
@@ -75,12 +84,14 @@ impl State {
             table: HashTable::new(),
             hasher: foldhash::fast::RandomState::default(),
             views: Views::default(),
+            late: LateSamples::default(),
             commit: 0,
             min_t: TimestampMs::MAX,
             max_t: TimestampMs::MIN,
             min_t_since: TimestampMs::MAX,
             chunks: 0,
             samples_appended: 0,
+            blocks: Arc::new([]),
         }
     }
 

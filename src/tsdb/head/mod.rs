@@ -16,7 +16,9 @@ mod lock;
 mod append;
 mod query;
 
+mod flush;
 mod gc;
+mod late;
 mod stats;
 
 mod matching;
@@ -28,7 +30,10 @@ mod series;
 mod slab;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
-pub(super) use lock::Head;
+pub(super) use append::Sifted;
+pub(super) use flush::{Flush, Release};
+pub(super) use lock::{Blocks, Head};
+pub(super) use query::HeadQuerier;
 pub use stats::{Cardinality, Counted, HeadStats};

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::lock::{Head, State};
+use super::late;
+use super::lock::{Blocks, Head, State};
 use super::snapshot::{Dictionary, Row, Scope, select};
-use crate::model::{Labels, Matcher, Sample, TimestampMs};
+use crate::model::{Labels, Matcher, Sample, SeriesRef, TimestampMs};
 use crate::storage::{Querier, SelectHints, Series, SeriesSet, StorageError};
 use crate::tsdb::chunk::{Corrupt, decode};
 
@@ -22,10 +23,12 @@ impl Head {
             id: state.views.add(commit, start),
             head: self.clone(),
         };
+        let blocks = state.blocks.clone();
         drop(state);
         Ok(HeadQuerier {
             pin: Arc::new(pin),
             scope: Scope { commit, start, end },
+            blocks,
         })
     }
 }
@@ -49,6 +52,34 @@ impl Drop for Pin {
 pub struct HeadQuerier {
     pin: Arc<Pin>,
     scope: Scope,
+    /// As they were when the view began.
+    pub blocks: Blocks,
+}
+
+impl HeadQuerier {
+    pub(super) fn head(&self) -> &Arc<Head> {
+        &self.pin.head
+    }
+
+    /// Of the last commit that it sees.
+    pub(super) fn commit(&self) -> u64 {
+        self.scope.commit
+    }
+
+    pub(super) fn select_all(&self) -> Result<HeadSet, StorageError> {
+        self.select_rows(0, &[])
+    }
+
+    fn select_rows(&self, limit: usize, matchers: &[Matcher]) -> Result<HeadSet, StorageError> {
+        let (mut rows, dictionary) = select(&self.pin.head, matchers, self.scope)?;
+        limited(&mut rows, limit);
+        Ok(HeadSet {
+            pin: self.pin.clone(),
+            scope: self.scope,
+            dictionary: Arc::new(dictionary),
+            rows: rows.into_iter(),
+        })
+    }
 }
 
 impl Querier for HeadQuerier {
@@ -57,14 +88,7 @@ impl Querier for HeadQuerier {
         hints: &SelectHints,
         matchers: &[Matcher],
     ) -> Result<Box<dyn SeriesSet>, StorageError> {
-        let (mut rows, dictionary) = select(&self.pin.head, matchers, self.scope)?;
-        limited(&mut rows, hints.limit);
-        Ok(Box::new(HeadSet {
-            pin: self.pin.clone(),
-            scope: self.scope,
-            dictionary: Arc::new(dictionary),
-            rows: rows.into_iter(),
-        }))
+        Ok(Box::new(self.select_rows(hints.limit, matchers)?))
     }
 
     fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, StorageError> {
@@ -124,9 +148,8 @@ impl State {
     fn in_use(&self, pair: u32, scope: Scope) -> bool {
         let mut series = self.index.postings_unsorted(pair).iter();
         series.any(|at| {
-            self.slab
-                .at(*at)
-                .overlaps(&self.pool, scope.start, scope.end)
+            let series = self.slab.at(*at);
+            series.overlaps(&self.pool, scope.start, scope.end) || self.has_late(*at, scope)
         })
     }
 }
@@ -143,26 +166,32 @@ fn limited<T>(list: &mut Vec<T>, limit: usize) {
     }
 }
 
-struct HeadSet {
+pub(super) struct HeadSet {
     pin: Arc<Pin>,
     scope: Scope,
     dictionary: Arc<Dictionary>,
     rows: std::vec::IntoIter<Row>,
 }
 
-impl SeriesSet for HeadSet {
-    fn next(&mut self) -> Option<Result<Box<dyn Series>, StorageError>> {
+impl HeadSet {
+    pub fn next_series(&mut self) -> Option<HeadSeries> {
         let row = self.rows.next()?;
-        Some(Ok(Box::new(HeadSeries {
+        Some(HeadSeries {
             pin: self.pin.clone(),
             scope: self.scope,
             dictionary: self.dictionary.clone(),
             row,
-        })))
+        })
     }
 }
 
-struct HeadSeries {
+impl SeriesSet for HeadSet {
+    fn next(&mut self) -> Option<Result<Box<dyn Series>, StorageError>> {
+        Some(Ok(Box::new(self.next_series()?)))
+    }
+}
+
+pub(super) struct HeadSeries {
     pin: Arc<Pin>,
     scope: Scope,
     dictionary: Arc<Dictionary>,
@@ -180,48 +209,73 @@ impl Series for HeadSeries {
         end: TimestampMs,
         out: &mut Vec<Sample>,
     ) -> Result<(), StorageError> {
-        let start = start.max(self.scope.start);
-        let end = end.min(self.scope.end).min(self.row.seen_t);
-        if start > end {
+        let scope = Scope {
+            start: start.max(self.scope.start),
+            end: end.min(self.scope.end),
+            ..self.scope
+        };
+        if scope.start > scope.end {
             return Ok(());
         }
-        let (bytes, ends) = self.copy(start, end)?;
-        let mut from = 0;
-        for to in ends {
-            decode(&bytes[from..to], start, end, out).map_err(damaged)?;
+        let copied = self.copy(scope)?;
+        let (mut from, before) = (0, out.len());
+        let end = scope.end.min(self.row.seen_t);
+        for to in copied.ends {
+            decode(&copied.bytes[from..to], scope.start, end, out).map_err(damaged)?;
             from = to;
         }
+        late::merge(out, before, copied.late);
         Ok(())
     }
 }
 
 impl HeadSeries {
-    /// The bytes of the chunks that reach into the range, and where each one's end.
-    fn copy(
-        &self,
-        start: TimestampMs,
-        end: TimestampMs,
-    ) -> Result<(Vec<u8>, Vec<usize>), StorageError> {
-        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+    /// Which it is, and up to when it is seen.
+    pub fn seen(&self) -> (SeriesRef, TimestampMs) {
+        (self.row.series, self.row.seen_t)
+    }
+
+    /// The chunks that reach into the scope, and what came late.
+    fn copy(&self, scope: Scope) -> Result<Copied, StorageError> {
+        let (start, end) = (scope.start, scope.end.min(self.row.seen_t));
+        let mut copied = Copied::default();
+        let (bytes, ends) = (&mut copied.bytes, &mut copied.ends);
         let state = self.pin.head.lock()?;
         let Some(series) = state.slab.get(self.row.series) else {
             // NOTE: the view keeps every series that has samples in its range.
             crate::bug!("a series of a live view is gone");
-            return Ok((bytes, ends));
+            return Ok(copied);
         };
+        copied.late = state.late.copy(self.row.series.0 as u32, scope);
+        if start > end {
+            return Ok(copied);
+        }
         let pool = &state.pool;
         let first = series.closed().partition_point(|c| c.last_t < start);
         let reached = series.closed().iter().skip(first);
         for closed in reached.take_while(|c| c.chunk.first_t(pool) <= end) {
-            closed.chunk.copy_to(pool, &mut bytes);
+            closed.chunk.copy_to(pool, bytes);
             ends.push(bytes.len());
         }
-        if series.open.last_t() >= start && series.open.first_t(pool) <= end {
-            series.open.copy_to(pool, &mut bytes);
+        if !series.open.is_empty()
+            && series.open.last_t() >= start
+            && series.open.first_t(pool) <= end
+        {
+            series.open.copy_to(pool, bytes);
             ends.push(bytes.len());
         }
-        Ok((bytes, ends))
+        Ok(copied)
     }
+}
+
+/// Of one series.
+#[derive(Debug, Default)]
+struct Copied {
+    /// Of chunks, one after the other.
+    bytes: Vec<u8>,
+    /// Where each one's end.
+    ends: Vec<usize>,
+    late: Vec<Sample>,
 }
 
 fn damaged(corrupt: Corrupt) -> StorageError {

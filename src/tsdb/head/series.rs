@@ -54,6 +54,11 @@ impl Series {
     }
 
     /// Never appended to.
+    pub fn is_new(&self) -> bool {
+        !self.open.has_newest()
+    }
+
+    /// Never appended to, or all that was appended is in blocks.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
@@ -135,6 +140,25 @@ impl Series {
             self.closed = None;
         }
         gone as u64
+    }
+
+    /// Drops the samples up to `through`, and remembers the newest; returns how many chunks went.
+    pub fn drop_through(&mut self, pool: &mut Pool, through: TimestampMs) -> u64 {
+        let before = self.chunks();
+        // NOTE: what is not after `through` ends before the next number.
+        self.drop_closed(pool, through.saturating_add(1));
+        if let Some(closed) = self.closed.as_mut().and_then(|closed| closed.first_mut()) {
+            if closed.chunk.first_t(pool) <= through {
+                closed.chunk.keep_after(pool, through);
+            }
+        } else if !self.open.is_empty() && self.open.first_t(pool) <= through {
+            if self.open.last_t() <= through {
+                self.open.forget(pool);
+            } else {
+                self.open.keep_after(pool, through);
+            }
+        }
+        before - self.chunks()
     }
 
     /// Gives back what it holds of the pool.

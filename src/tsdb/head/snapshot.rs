@@ -57,7 +57,8 @@ impl State {
         let mut changed = Vec::new();
         for at in places {
             let series = self.slab.at(at);
-            if !series.overlaps(&self.pool, scope.start, scope.end) {
+            let has_late = self.has_late(at, scope);
+            if !series.overlaps(&self.pool, scope.start, scope.end) && !has_late {
                 continue;
             }
             if series.commit > scope.commit {
@@ -73,7 +74,9 @@ impl State {
                     *seen_t = before.unwrap_or(NEVER);
                 }
             }
-            visible.retain(|(_, seen_t)| *seen_t != NEVER && *seen_t >= scope.start);
+            visible.retain(|(at, seen_t)| {
+                *seen_t != NEVER && *seen_t >= scope.start || self.has_late(*at, scope)
+            });
         }
         visible
     }

@@ -15,18 +15,17 @@ use crate::storage::{
 use crate::tsdb::metrics::HeadMetrics;
 use crate::tsdb::{Db, Options};
 
-const MINUTE: i64 = 60_000;
-const HOUR: i64 = 60 * MINUTE;
-const ALL: (i64, i64) = (i64::MIN, i64::MAX);
+pub const MINUTE: i64 = 60_000;
+pub const HOUR: i64 = 60 * MINUTE;
+pub const ALL: (i64, i64) = (i64::MIN, i64::MAX);
 
 fn open(retention: Duration) -> (Db, ManualClock, Registry) {
     // A wall clock far after all samples of these tests.
     let clock = ManualClock::new(1_700_000_000_000);
     let registry = Registry::new();
     let options = Options {
-        clock: Arc::new(clock.clone()),
-        registry: registry.clone(),
         retention,
+        ..Options::in_memory(Arc::new(clock.clone()), registry.clone())
     };
     (Db::open(options).unwrap(), clock, registry)
 }
@@ -35,15 +34,15 @@ fn db() -> Db {
     open(Duration::ZERO).0
 }
 
-fn labels(text: &str) -> Labels {
+pub fn labels(text: &str) -> Labels {
     Labels::from_pairs(text.split(',').map(|pair| pair.split_once('=').unwrap()))
 }
 
-fn resolve(db: &Db, text: &str) -> SeriesRef {
+pub fn resolve(db: &Db, text: &str) -> SeriesRef {
     db.resolve(&labels(text)).unwrap()
 }
 
-fn commit(db: &Db, samples: &[(SeriesRef, i64, f64)]) -> Committed {
+pub fn commit(db: &Db, samples: &[(SeriesRef, i64, f64)]) -> Committed {
     let mut batch = Appender::default();
     for (series, t, v) in samples {
         batch.append(*series, *t, *v);
@@ -51,7 +50,7 @@ fn commit(db: &Db, samples: &[(SeriesRef, i64, f64)]) -> Committed {
     db.commit(&batch).unwrap()
 }
 
-fn fill(db: &Db, text: &str, times: impl IntoIterator<Item = i64>) -> SeriesRef {
+pub fn fill(db: &Db, text: &str, times: impl IntoIterator<Item = i64>) -> SeriesRef {
     let series = resolve(db, text);
     for t in times {
         assert_eq!(commit(db, &[(series, t, t as f64)]).appended, 1, "{t}");
@@ -60,7 +59,7 @@ fn fill(db: &Db, text: &str, times: impl IntoIterator<Item = i64>) -> SeriesRef 
 }
 
 /// The labels that are selected, and their samples as `t=v`.
-fn read(querier: &dyn Querier, matchers: &[Matcher]) -> Vec<(String, String)> {
+pub fn read(querier: &dyn Querier, matchers: &[Matcher]) -> Vec<(String, String)> {
     let mut set = querier.select(&SelectHints::default(), matchers).unwrap();
     let mut found = Vec::new();
     while let Some(series) = set.next() {
@@ -73,7 +72,7 @@ fn read(querier: &dyn Querier, matchers: &[Matcher]) -> Vec<(String, String)> {
     found
 }
 
-fn names(querier: &dyn Querier, matchers: &[Matcher]) -> Vec<String> {
+pub fn names(querier: &dyn Querier, matchers: &[Matcher]) -> Vec<String> {
     let found = read(querier, matchers);
     found.into_iter().map(|(labels, _)| labels).collect()
 }
@@ -466,7 +465,7 @@ fn the_thread_collects_every_minute() {
     wait_until(|| db.stats().unwrap().series == 0);
 }
 
-fn wait_until(condition: impl Fn() -> bool) {
+pub fn wait_until(condition: impl Fn() -> bool) {
     for _ in 0..10_000 {
         if condition() {
             return;
@@ -498,7 +497,7 @@ fn a_panic_under_the_lock_closes_the_head() {
     closed(head.resolve(&labels("a=b")).map(drop));
     closed(head.querier(0, 1).map(drop));
     closed(view.select(&SelectHints::default(), &[]).map(drop));
-    closed(head.collect(0, None).map(drop));
+    closed(head.collect(0, None, || ()).map(drop));
     drop(view);
 }
 

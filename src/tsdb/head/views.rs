@@ -64,6 +64,17 @@ impl Views {
         self.live.iter().map(|view| view.start).min()
     }
 
+    /// Of the newest view there was.
+    pub fn last_id(&self) -> u64 {
+        self.next_id
+    }
+
+    /// The oldest time that a live view up to `id` may ask for.
+    pub fn start_until(&self, id: u64) -> Option<TimestampMs> {
+        let until = self.live.iter().filter(|view| view.id <= id);
+        until.map(|view| view.start).min()
+    }
+
     /// Whether a series that was last appended to by `last_commit` needs a mark before the next.
     #[inline]
     pub fn needs_mark(&self, last_commit: u64) -> bool {

@@ -23,12 +23,20 @@ impl Answer {
         }
     }
 
+    /// Done, with nothing to say.
+    pub fn nothing() -> Answer {
+        Answer::default()
+    }
+
     pub fn warn(mut self, warning: Option<String>) -> Answer {
         self.warnings.extend(warning);
         self
     }
 
     pub fn into_response(self) -> Response {
+        if self.data.is_empty() {
+            return Response::new(204);
+        }
         let mut body = String::with_capacity(self.data.len() + 64);
         body.push_str("{\"status\":\"success\",\"data\":");
         body.push_str(&self.data);
@@ -56,6 +64,7 @@ pub enum ErrorKind {
     Timeout,
     Internal,
     NotFound,
+    Unavailable,
 }
 
 impl ErrorKind {
@@ -67,6 +76,7 @@ impl ErrorKind {
             ErrorKind::Timeout => "timeout",
             ErrorKind::Internal => "internal",
             ErrorKind::NotFound => "not_found",
+            ErrorKind::Unavailable => "unavailable",
         }
     }
 
@@ -76,7 +86,8 @@ impl ErrorKind {
             ErrorKind::Execution => 422,
             ErrorKind::Canceled => 499,
             ErrorKind::Timeout => 503,
-            ErrorKind::Internal => 500,
+            // NOTE: Prometheus answers what is switched off with 500 too.
+            ErrorKind::Internal | ErrorKind::Unavailable => 500,
             ErrorKind::NotFound => 404,
         }
     }

@@ -8,6 +8,8 @@ mod parameters;
 mod query;
 mod status;
 mod targets;
+mod tsdb;
+mod write;
 
 pub use answer::{Answer, ApiError, ErrorKind};
 
@@ -19,96 +21,135 @@ struct Route {
     path: &'static str,
     /// Prometheus's name for it in the `handler` label.
     handler: &'static str,
-    post: bool,
+    methods: Methods,
     answer: fn(&Context, &Request, &str) -> Result<Answer, ApiError>,
 }
 
+/// Which methods a route takes.
+#[derive(Debug, Clone, Copy)]
+enum Methods {
+    Get,
+    GetPost,
+    PostPut,
+}
+
+impl Methods {
+    fn take(self, method: &Method) -> bool {
+        match self {
+            Methods::Get => *method == Method::Get,
+            Methods::GetPost => matches!(method, Method::Get | Method::Post),
+            Methods::PostPut => matches!(method, Method::Post | Method::Put),
+        }
+    }
+
+    /// For the header `Allow`.
+    fn names(self) -> &'static str {
+        match self {
+            Methods::Get => "GET, OPTIONS",
+            Methods::GetPost => "GET, POST, OPTIONS",
+            Methods::PostPut => "POST, PUT, OPTIONS",
+        }
+    }
+}
+
+use Methods::{Get, GetPost, PostPut};
+
 const ROUTES: &[Route] = &[
-    route("/query", "/api/v1/query", true, |c, r, _| {
+    route("/query", "/api/v1/query", GetPost, |c, r, _| {
         query::instant(c, r)
     }),
-    route("/query_range", "/api/v1/query_range", true, |c, r, _| {
+    route("/query_range", "/api/v1/query_range", GetPost, |c, r, _| {
         query::range(c, r)
     }),
-    route("/series", "/api/v1/series", true, |c, r, _| {
+    route("/series", "/api/v1/series", GetPost, |c, r, _| {
         labels::series(c, r)
     }),
-    route("/labels", "/api/v1/labels", true, |c, r, _| {
+    route("/labels", "/api/v1/labels", GetPost, |c, r, _| {
         labels::names(c, r)
     }),
     route(
         "/label/:name/values",
         "/api/v1/label/:name/values",
-        false,
+        Get,
         labels::values,
     ),
-    route("/targets", "/api/v1/targets", false, |c, r, _| {
+    route("/targets", "/api/v1/targets", Get, |c, r, _| {
         Ok(targets::targets(c, r))
     }),
     route(
         "/targets/metadata",
         "/api/v1/targets/metadata",
-        false,
+        Get,
         |c, r, _| targets::target_metadata(c, r),
     ),
-    route("/metadata", "/api/v1/metadata", false, |c, r, _| {
+    route("/metadata", "/api/v1/metadata", Get, |c, r, _| {
         targets::metadata(c, r)
     }),
-    route("/scrape_pools", "/api/v1/scrape_pools", false, |c, _, _| {
+    route("/scrape_pools", "/api/v1/scrape_pools", Get, |c, _, _| {
         Ok(targets::pools(c))
     }),
     route(
         "/scrape_pools/config",
         "/api/v1/scrape_pools/config",
-        false,
+        Get,
         |c, r, _| targets::pool_config(c, r),
     ),
-    route(
-        "/status/config",
-        "/api/v1/status/config",
-        false,
-        |c, _, _| Ok(status::config(c)),
-    ),
-    route(
-        "/status/reload",
-        "/api/v1/status/reload",
-        false,
-        |c, _, _| Ok(status::reload(c)),
-    ),
-    route("/status/flags", "/api/v1/status/flags", false, |c, _, _| {
+    route("/status/config", "/api/v1/status/config", Get, |c, _, _| {
+        Ok(status::config(c))
+    }),
+    route("/status/reload", "/api/v1/status/reload", Get, |c, _, _| {
+        Ok(status::reload(c))
+    }),
+    route("/status/flags", "/api/v1/status/flags", Get, |c, _, _| {
         Ok(status::flags(c))
     }),
     route(
         "/status/buildinfo",
         "/api/v1/status/buildinfo",
-        false,
+        Get,
         |_, _, _| Ok(Answer::of(status::build_info())),
     ),
     route(
         "/status/runtimeinfo",
         "/api/v1/status/runtimeinfo",
-        false,
+        Get,
         |c, _, _| Ok(status::runtime_info(c)),
+    ),
+    route("/status/tsdb", "/api/v1/status/tsdb", Get, |c, r, _| {
+        tsdb::status(c, r)
+    }),
+    route(
+        "/status/walreplay",
+        "/api/v1/status/walreplay",
+        Get,
+        |_, _, _| Ok(tsdb::wal_replay()),
+    ),
+    route(
+        "/admin/tsdb/delete_series",
+        "/api/v1/admin/tsdb/delete_series",
+        PostPut,
+        |c, r, _| tsdb::delete_series(c, r),
     ),
 ];
 
 const fn route(
     path: &'static str,
     handler: &'static str,
-    post: bool,
+    methods: Methods,
     answer: fn(&Context, &Request, &str) -> Result<Answer, ApiError>,
 ) -> Route {
     Route {
         path,
         handler,
-        post,
+        methods,
         answer,
     }
 }
 
 /// The `handler` labels of all routes.
 pub fn handlers() -> impl Iterator<Item = &'static str> {
-    ROUTES.iter().map(|r| r.handler)
+    let routes = ROUTES.iter().map(|r| r.handler);
+    routes.chain([write::HANDLER])
 }
 
 pub use status::build_info;
@@ -120,21 +161,16 @@ pub fn is_heavy(path: &str) -> bool {
 
 /// Answers a request below `/api/v1`; `path` is what follows. `None` when there is no such route.
 pub fn handle(context: &Context, request: &Request, path: &str) -> Option<Response> {
+    if path == "/write" {
+        // NOTE: the one route that answers no JSON, and takes no GET.
+        return Some(write::write(context, request).handler(write::HANDLER));
+    }
     let (route, parameter) = ROUTES
         .iter()
         .find_map(|r| Some((r, matches(r.path, path)?)))?;
-    let allowed = match request.method {
-        Method::Get => true,
-        Method::Post => route.post,
-        _ => false,
-    };
-    if !allowed {
-        let allow = if route.post {
-            "GET, POST, OPTIONS"
-        } else {
-            "GET, OPTIONS"
-        };
-        let refused = Response::text(405, "Method Not Allowed\n").header("Allow", allow);
+    if !route.methods.take(&request.method) {
+        let refused = Response::text(405, "Method Not Allowed\n");
+        let refused = refused.header("Allow", route.methods.names());
         return Some(refused.handler(route.handler));
     }
     let response = match (route.answer)(context, request, parameter) {

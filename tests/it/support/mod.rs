@@ -3,6 +3,7 @@
 mod exporter;
 mod http;
 mod process;
+pub mod remote_write;
 
 pub use exporter::{Behaviour, Exporter};
 pub use http::{request, send_raw};

@@ -68,18 +68,36 @@ impl Ferula {
 
     /// Starts in a directory that holds `prometheus.yml` already.
     pub fn start_in(dir: TempDir, arguments: &[&str]) -> Ferula {
-        let mut child = Command::new(PROGRAM)
-            .current_dir(dir.path())
-            .args(["--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        collect(child.stderr.take().unwrap(), log.clone());
-        let address = eventually("the log names the address", || {
+        let (child, log) = launch(dir.path(), arguments);
+        let mut ferula = Ferula {
+            dir,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            child,
+            log,
+        };
+        ferula.wait_until_ready();
+        ferula
+    }
+
+    /// Ends it at once, as a crash would.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts once more in the same directory, after a kill; does not wait.
+    pub fn launch_again(&mut self, arguments: &[&str]) {
+        (self.child, self.log) = launch(self.dir.path(), arguments);
+    }
+
+    pub fn start_again(&mut self, arguments: &[&str]) {
+        self.launch_again(arguments);
+        self.wait_until_ready();
+    }
+
+    fn wait_until_ready(&mut self) {
+        let (child, log) = (&mut self.child, &self.log);
+        self.address = eventually("the log names the address", || {
             assert!(
                 child.try_wait().unwrap().is_none(),
                 "it ended: {:#?}",
@@ -87,16 +105,9 @@ impl Ferula {
             );
             log.lock().unwrap().iter().find_map(|line| listening(line))
         });
-        let ferula = Ferula {
-            dir,
-            address,
-            child,
-            log,
-        };
         eventually("ready", || {
-            ferula.try_get("/-/ready").filter(|r| r.status == 200)
+            self.try_get("/-/ready").filter(|r| r.status == 200)
         });
-        ferula
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -213,6 +224,21 @@ impl Ferula {
             stderr,
         }
     }
+}
+
+fn launch(dir: &Path, arguments: &[&str]) -> (Child, Arc<Mutex<Vec<String>>>) {
+    let mut child = Command::new(PROGRAM)
+        .current_dir(dir)
+        .args(["--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    collect(child.stderr.take().unwrap(), log.clone());
+    (child, log)
 }
 
 impl Drop for Ferula {

@@ -1,0 +1,234 @@
+//! Runs `ferula tsdb`, on directories of ours and of Prometheus's format.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+
+use super::logging;
+use crate::cli::{Analyze, CreateBlocks, Dump, Export, Import, List, LogFormat, TsdbTool};
+use crate::model::Matcher;
+use crate::promql;
+use crate::stdx::clock::RealClock;
+use crate::stdx::stop::{Stop, stop};
+use crate::storage::Queryable as _;
+use crate::tsdb::prometheus::{
+    AnalyzeOptions, Analyzed, BlockRow, BlockStats, CreateOptions, DumpFormat, PromDirectory,
+    PromError, PromSink, QuerierStream, Range, analyze, compatible_range_ms, create_blocks, dump,
+    export, import, print_blocks,
+};
+use crate::tsdb::{Intake, Offline};
+
+pub fn run(tool: &TsdbTool) -> ExitCode {
+    // NOTE: a signal's default ends the process at once; whatever is not finished then is removed
+    // by the next run, so that nobody has to hold the sender back.
+    let (_running, stop) = stop();
+    // What is damaged is told on standard error.
+    logging::init("warn", LogFormat::Logfmt);
+    let mut out = BufWriter::new(io::stdout().lock());
+    let result = match tool {
+        TsdbTool::List(arguments) => list(arguments, &mut out),
+        TsdbTool::Analyze(arguments) => analyze_block(arguments, &mut out),
+        TsdbTool::Dump(arguments) => dump_samples(arguments, &stop, &mut out),
+        TsdbTool::CreateBlocks(arguments) => backfill(arguments, &stop, &mut out),
+        TsdbTool::Import(arguments) => take_over(arguments, &stop, &mut out),
+        TsdbTool::Export(arguments) => give(arguments, &stop, &mut out),
+    };
+    let flushed = out.flush();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // A reader that has gone away has no use for the rest.
+        Err(_) if flushed.is_err() => ExitCode::SUCCESS,
+        Err(e) => {
+            let _ = writeln!(io::stderr(), "{e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn list(arguments: &List, out: &mut dyn Write) -> Result<()> {
+    let rows = if Offline::is_ours(&arguments.path) {
+        Offline::open(&arguments.path)?.rows()?
+    } else {
+        PromDirectory::open(&arguments.path)?.rows()
+    };
+    print_blocks(&rows, true, arguments.human_readable, out)?;
+    Ok(())
+}
+
+fn analyze_block(arguments: &Analyze, out: &mut dyn Write) -> Result<()> {
+    let options = AnalyzeOptions {
+        limit: arguments.limit,
+        extended: arguments.extended,
+        matchers: match arguments.selector.as_str() {
+            "" => Vec::new(),
+            selector => parse(selector)?,
+        },
+        selector: arguments.selector.clone(),
+    };
+    if Offline::is_ours(&arguments.path) {
+        return analyze_ours(arguments, &options, out);
+    }
+    let block = PromDirectory::open(&arguments.path)?.block(&arguments.block)?;
+    let analyzed = Analyzed {
+        id: block.meta.ulid.clone(),
+        min_t: block.meta.min_time,
+        max_t: block.meta.max_time,
+        series: block.meta.stats.num_series,
+    };
+    analyze::<anyhow::Error>(
+        &analyzed,
+        &options,
+        |take| Ok(block.spans(arguments.extended, take)?),
+        out,
+    )
+}
+
+fn analyze_ours(arguments: &Analyze, options: &AnalyzeOptions, out: &mut dyn Write) -> Result<()> {
+    let ours = Offline::open(&arguments.path)?;
+    let block = match arguments.block.as_str() {
+        "" => ours.block("").context("no blocks found")?,
+        id => { ours.block(id) }.with_context(|| format!("block {id} not found"))?,
+    };
+    let analyzed = Analyzed {
+        id: block.id.to_string(),
+        min_t: block.min_t,
+        max_t: block.max_t.saturating_add(1),
+        series: block.series,
+    };
+    let spans = |take: &mut dyn FnMut(_)| Ok(ours.spans(block.id, take)?);
+    analyze::<anyhow::Error>(&analyzed, options, spans, out)
+}
+
+fn dump_samples(arguments: &Dump, stop: &Stop, out: &mut dyn Write) -> Result<()> {
+    let selectors = arguments.selectors.iter().map(|text| parse(text));
+    let selectors: Vec<Vec<Matcher>> = selectors.collect::<Result<_>>()?;
+    let format = match arguments.format.as_str() {
+        "openmetrics" => DumpFormat::OpenMetrics,
+        "seriesjson" => DumpFormat::SeriesJson,
+        _ => DumpFormat::Prom,
+    };
+    let (min, max) = (arguments.min_time, arguments.max_time);
+    if Offline::is_ours(&arguments.path) {
+        let ours = Offline::open(&arguments.path)?;
+        let querier = ours.querier(min, max)?;
+        let mut stream = QuerierStream::new(&*querier, min, max, &selectors)?;
+        dump(&mut stream, format, out)?;
+        return Ok(());
+    }
+    let mut directory = PromDirectory::open(&arguments.path)?;
+    let mut stream = directory.stream(min, max, &selectors, stop)?;
+    dump(&mut stream, format, out)?;
+    Ok(())
+}
+
+fn backfill(arguments: &CreateBlocks, stop: &Stop, out: &mut dyn Write) -> Result<()> {
+    let longest = i64::try_from(arguments.block_duration_max.as_millis())?;
+    let options = CreateOptions {
+        block_ms: compatible_range_ms(longest),
+        labels: arguments.labels.clone(),
+    };
+    let mut sink = PromSink::new(&arguments.path)?;
+    let mut with_header = true;
+    let mut print = |stats: &BlockStats| {
+        if !arguments.quiet {
+            let row = BlockRow::from(stats);
+            let _ = print_blocks(&[row], with_header, arguments.human_readable, out);
+            with_header = false;
+        }
+    };
+    let mut open = || {
+        let file = std::fs::File::open(&arguments.input)?;
+        if !file.metadata()?.is_file() {
+            let what = "the input is read several times and must be a file";
+            return Err(io::Error::other(what));
+        }
+        Ok(Box::new(file) as Box<dyn io::Read>)
+    };
+    let made = create_blocks(&mut open, &mut sink, &options, &mut print, stop);
+    match made {
+        Err(PromError::Sink(e)) => Err(anyhow::anyhow!(e.to_string())),
+        made => made.context("block creation"),
+    }
+}
+
+fn take_over(arguments: &Import, stop: &Stop, out: &mut dyn Write) -> Result<()> {
+    let (from, to) = (&arguments.from, &arguments.to);
+    if Offline::is_ours(from) {
+        anyhow::bail!("{} is a data directory of ferula already", from.display());
+    }
+    if !from.is_dir() {
+        anyhow::bail!("{}: there is no such directory", from.display());
+    }
+    let mut intake = Intake::open(to, Arc::new(RealClock::new()))?;
+    let imported = import(from, &mut intake, &mut |_| (), stop)?;
+    for what in imported.damages.told.iter().chain(&imported.lost_blocks) {
+        log::warn!("{what}");
+    }
+    let left_out = imported
+        .damages
+        .count
+        .saturating_sub(imported.damages.told.len() as u64);
+    if left_out > 0 {
+        log::warn!("{left_out} more damages");
+    }
+    if imported.damages.histogram_chunks > 0 {
+        let chunks = imported.damages.histogram_chunks;
+        log::warn!("{chunks} chunks of native histograms passed over");
+    }
+    writeln!(
+        out,
+        "imported {} samples of {} series from {} sources into {}; {} were imported before",
+        imported.samples,
+        imported.series,
+        imported.sources,
+        to.display(),
+        imported.passed_over
+    )?;
+    if !imported.lost_blocks.is_empty() {
+        anyhow::bail!("{} blocks could not be read", imported.lost_blocks.len());
+    }
+    Ok(())
+}
+
+fn give(arguments: &Export, stop: &Stop, out: &mut dyn Write) -> Result<()> {
+    let from: &Path = &arguments.from;
+    if !Offline::is_ours(from) {
+        anyhow::bail!("{} is no data directory of ferula", from.display());
+    }
+    let ours = Offline::open(from)?;
+    let (first, last) = ours.range()?.context("there are no samples")?;
+    let (first, last) = (first.max(arguments.min_time), last.min(arguments.max_time));
+    let block_ms = compatible_range_ms(0);
+    let mut rows: Vec<BlockRow> = Vec::new();
+    let mut kept = 0;
+    // NOTE: a querier for each, so that blocks of other times are not looked through every time.
+    for number in first.div_euclid(block_ms)..=last.div_euclid(block_ms) {
+        let begin = number.saturating_mul(block_ms);
+        let end = last.min(begin.saturating_add(block_ms - 1));
+        let start = first.max(begin);
+        if !ours.may_have(start, end)? {
+            continue;
+        }
+        let range = Range {
+            start,
+            end,
+            block_ms,
+        };
+        let querier = ours.querier(start, end)?;
+        let exported = export(&*querier, &arguments.to, range, &mut |_| (), stop)?;
+        rows.extend(exported.blocks.iter().map(BlockRow::from));
+        kept += exported.kept;
+    }
+    print_blocks(&rows, true, false, out)?;
+    if kept > 0 {
+        writeln!(out, "{kept} blocks were there already")?;
+    }
+    Ok(())
+}
+
+fn parse(selector: &str) -> Result<Vec<Matcher>> {
+    promql::parse_selector(selector).map_err(|e| anyhow::anyhow!("{e}"))
+}

@@ -1,0 +1,58 @@
+//! Why a request is not taken, or not the whole of it.
+
+use thiserror::Error;
+
+use super::media_type::MessageError;
+use super::wire::WireError;
+use crate::storage::StorageError;
+
+/// The texts are Prometheus's, as far as it has the case.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    #[error("{0} encoding (compression) is not accepted by this server; only snappy is acceptable")]
+    Encoding(String),
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error("snappy: corrupt input")]
+    Snappy,
+    #[error("decoded size exceeds the {0} bytes limit")]
+    TooLarge(usize),
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// Samples that are older than their series' newest. The others were stored.
+    #[error("out of order sample")]
+    OutOfOrder,
+    /// The same. A sample of the same time with another value is there.
+    #[error("duplicate sample for timestamp")]
+    Duplicate,
+    /// The same.
+    #[error("out of bounds")]
+    TooOld,
+    /// The same.
+    #[error("out of bounds: timestamp is too far in the future")]
+    TooNew,
+    #[error("too many remote write requests at once: {0} bytes are being decoded, at most {1}")]
+    Busy(usize, usize),
+    #[error("series went away while samples were appended to them")]
+    Gone,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl WriteError {
+    /// The status to answer with. A sender repeats a request after a 5xx only.
+    pub fn status(&self) -> u16 {
+        match self {
+            WriteError::Encoding(_) | WriteError::Message(_) => 415,
+            WriteError::Snappy
+            | WriteError::TooLarge(_)
+            | WriteError::Wire(_)
+            | WriteError::OutOfOrder
+            | WriteError::Duplicate
+            | WriteError::TooOld
+            | WriteError::TooNew => 400,
+            WriteError::Busy(..) => 503,
+            WriteError::Gone | WriteError::Storage(_) => 500,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! From label fields to labels, by Prometheus's rules for what it receives.
+
+use super::series::next_label;
+use super::wire::{Reader, WireError};
+use crate::model::Labels;
+use crate::model::names::METRIC_NAME;
+
+/// The labels in these fields; `None` where a series may not have them: without a metric's name,
+/// with an empty name of a label, with one twice, or with what is not UTF-8. Any order is taken,
+/// and an empty value is an absent label.
+pub(super) fn read(fields: &[u8]) -> Result<Option<Labels>, WireError> {
+    let mut reader = Reader::new("TimeSeries", fields);
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    let mut valid = true;
+    // ORDER: to the end also of those that are not valid, because what is no message at all is
+    // refused first.
+    while let Some((name, value)) = next_label(&mut reader)? {
+        match (std::str::from_utf8(name), std::str::from_utf8(value)) {
+            (Ok(name), Ok(value)) if !name.is_empty() => pairs.push((name, value)),
+            _ => valid = false,
+        }
+    }
+    pairs.sort_by_key(|(name, _)| *name);
+    valid &= pairs
+        .iter()
+        .any(|(n, v)| *n == METRIC_NAME && !v.is_empty());
+    valid &= pairs.windows(2).all(|two| match two {
+        [(a, _), (b, _)] => a != b,
+        _ => true,
+    });
+    pairs.retain(|(_, value)| !value.is_empty());
+    Ok(valid.then(|| Labels::from_sorted(pairs)))
+}

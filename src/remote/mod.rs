@@ -1,0 +1,21 @@
+//! Remote write as it is received: from a request's body to samples in storage.
+//!
+//! Owns the receiver's buffers, which requests lend and give back, and its cache of series; no
+//! thread. **Invariant:** knows neither the HTTP server nor the storage behind its traits.
+
+mod cache;
+mod error;
+mod labels;
+mod media_type;
+mod metrics;
+mod receiver;
+mod scratch;
+mod series;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use error::WriteError;
+pub use media_type::{AcceptedMessages, MessageError};
+pub use receiver::{Options, Receiver};
+pub use wire::WireError;

@@ -1,0 +1,218 @@
+//! The messages of remote write 1.0, read in place (`prometheus.WriteRequest`).
+
+use super::wire::{BYTES, FIXED64, Reader, Tag, VARINT, WireError};
+use crate::model::Sample;
+
+/// Keys of fields, as they stand before them.
+const LABEL_KEY: u8 = 1 << 3 | BYTES;
+const VALUE_KEY: u8 = 1 << 3 | FIXED64;
+const TIMESTAMP_KEY: u8 = 2 << 3 | VARINT;
+
+/// A request, read series by series.
+#[derive(Debug)]
+pub(super) struct WriteRequest<'a> {
+    all: &'a [u8],
+    reader: Reader<'a>,
+    /// Metadata messages met so far.
+    pub metadata: u64,
+}
+
+impl<'a> WriteRequest<'a> {
+    pub fn new(all: &'a [u8]) -> WriteRequest<'a> {
+        WriteRequest {
+            all,
+            reader: Reader::new("WriteRequest", all),
+            metadata: 0,
+        }
+    }
+
+    /// The next series' message, and where it stands in the request.
+    pub fn next_series(&mut self) -> Result<Option<(u32, &'a [u8])>, WireError> {
+        while let Some(tag) = self.reader.tag()? {
+            match tag.field {
+                1 => {
+                    tag.must_be(BYTES, "Timeseries")?;
+                    let message = self.reader.bytes()?;
+                    let end = self.all.len() - self.reader.rest().len();
+                    return Ok(Some(((end - message.len()) as u32, message)));
+                }
+                3 => {
+                    tag.must_be(BYTES, "Metadata")?;
+                    self.reader.bytes()?;
+                    self.metadata += 1;
+                }
+                _ => self.reader.skip(tag)?,
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A series' message, looked through once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SeriesMessage<'a> {
+    /// The label fields that it begins with, as they stand: all of them, unless `scattered`.
+    pub leading: &'a [u8],
+    /// What follows those.
+    rest: &'a [u8],
+    /// Label fields stand between others too.
+    scattered: bool,
+    pub samples: u32,
+    pub exemplars: u32,
+    pub histograms: u32,
+}
+
+impl<'a> SeriesMessage<'a> {
+    pub fn look_through(message: &'a [u8]) -> Result<SeriesMessage<'a>, WireError> {
+        let mut found = SeriesMessage {
+            leading: message,
+            rest: &[],
+            scattered: false,
+            samples: 0,
+            exemplars: 0,
+            histograms: 0,
+        };
+        let mut reader = Reader::new("TimeSeries", message);
+        reader.pass_short(LABEL_KEY);
+        let mut before = reader.rest();
+        while let Some(tag) = reader.tag()? {
+            if tag.field == 1 {
+                tag.must_be(BYTES, "Labels")?;
+                reader.bytes()?;
+                found.scattered |= !found.rest.is_empty();
+                before = reader.rest();
+                continue;
+            }
+            if found.rest.is_empty() {
+                found.leading = message.get(..message.len() - before.len()).unwrap_or(&[]);
+                found.rest = before;
+            }
+            found.count(tag, &mut reader)?;
+        }
+        Ok(found)
+    }
+
+    fn count(&mut self, tag: Tag, reader: &mut Reader<'a>) -> Result<(), WireError> {
+        let (counter, name) = match tag.field {
+            2 => (&mut self.samples, "Samples"),
+            3 => (&mut self.exemplars, "Exemplars"),
+            4 => (&mut self.histograms, "Histograms"),
+            _ => return reader.skip(tag),
+        };
+        tag.must_be(BYTES, name)?;
+        reader.bytes()?;
+        *counter += 1;
+        Ok(())
+    }
+
+    /// All label fields one after another; `joined` is where they are put together if they are
+    /// scattered.
+    pub fn labels<'b>(&self, joined: &'b mut Vec<u8>) -> Result<&'b [u8], WireError>
+    where
+        'a: 'b,
+    {
+        if !self.scattered {
+            return Ok(self.leading);
+        }
+        joined.clear();
+        joined.extend_from_slice(self.leading);
+        let mut reader = Reader::new("TimeSeries", self.rest);
+        loop {
+            let before = reader.rest();
+            let Some(tag) = reader.tag()? else {
+                return Ok(joined);
+            };
+            reader.skip(tag)?;
+            if tag.field == 1 {
+                let field = before.get(..before.len() - reader.rest().len());
+                joined.extend_from_slice(field.unwrap_or(&[]));
+            }
+        }
+    }
+
+    pub fn samples(&self) -> Samples<'a> {
+        Samples {
+            reader: Reader::new("TimeSeries", self.rest),
+        }
+    }
+}
+
+/// The samples of a series, in the order of the message.
+#[derive(Debug)]
+pub(super) struct Samples<'a> {
+    reader: Reader<'a>,
+}
+
+impl Samples<'_> {
+    #[inline]
+    pub fn next(&mut self) -> Result<Option<Sample>, WireError> {
+        while let Some(tag) = self.reader.tag()? {
+            if tag.field == 2 {
+                return sample(self.reader.bytes()?).map(Some);
+            }
+            self.reader.skip(tag)?;
+        }
+        Ok(None)
+    }
+}
+
+#[inline]
+fn sample(message: &[u8]) -> Result<Sample, WireError> {
+    usual_sample(message).map_or_else(|| any_sample(message), Ok)
+}
+
+/// A sample as all senders write it: value, then time, both there.
+#[inline]
+fn usual_sample(message: &[u8]) -> Option<Sample> {
+    let (value, rest) = message.strip_prefix(&[VALUE_KEY])?.split_first_chunk()?;
+    let mut time = Reader::new("Sample", rest.strip_prefix(&[TIMESTAMP_KEY])?);
+    let t = time.varint().ok()? as i64;
+    let v = f64::from_le_bytes(*value);
+    time.rest().is_empty().then_some(Sample { t, v })
+}
+
+fn any_sample(message: &[u8]) -> Result<Sample, WireError> {
+    let mut reader = Reader::new("Sample", message);
+    let mut sample = Sample { t: 0, v: 0.0 };
+    while let Some(tag) = reader.tag()? {
+        match tag.field {
+            1 => {
+                tag.must_be(FIXED64, "Value")?;
+                sample.v = reader.double()?;
+            }
+            2 => {
+                tag.must_be(VARINT, "Timestamp")?;
+                sample.t = reader.varint()? as i64;
+            }
+            _ => reader.skip(tag)?,
+        }
+    }
+    Ok(sample)
+}
+
+/// A label's name and value, which may be any bytes.
+type RawLabel<'a> = (&'a [u8], &'a [u8]);
+
+/// The next of label fields.
+pub(super) fn next_label<'a>(fields: &mut Reader<'a>) -> Result<Option<RawLabel<'a>>, WireError> {
+    let Some(tag) = fields.tag()? else {
+        return Ok(None);
+    };
+    tag.must_be(BYTES, "Labels")?;
+    let mut reader = Reader::new("Label", fields.bytes()?);
+    let (mut name, mut value): (&[u8], &[u8]) = (&[], &[]);
+    while let Some(tag) = reader.tag()? {
+        match tag.field {
+            1 => {
+                tag.must_be(BYTES, "Name")?;
+                name = reader.bytes()?;
+            }
+            2 => {
+                tag.must_be(BYTES, "Value")?;
+                value = reader.bytes()?;
+            }
+            _ => reader.skip(tag)?,
+        }
+    }
+    Ok(Some((name, value)))
+}

@@ -1,0 +1,314 @@
+//! The receiver against a storage that keeps what it is given.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::messages::{Exemplar, Histogram, body, compressed, series};
+use crate::metrics::{Format, Registry};
+use crate::model::{Labels, SeriesRef, TimestampMs};
+use crate::remote::{AcceptedMessages, Options, Receiver};
+use crate::stdx::clock::ManualClock;
+use crate::storage::{Appendable, Appender, Committed, StorageError};
+
+const NOW: i64 = 1_700_000_000_000;
+
+/// Takes what is newer than a series' newest; a test can let series go.
+#[derive(Debug, Default)]
+struct Double(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    series: Vec<(Labels, Vec<(TimestampMs, u64)>)>,
+    /// By labels; what is not here is gone.
+    live: BTreeMap<String, SeriesRef>,
+    resolved: usize,
+    commits: usize,
+    /// Lets every series go before each of the next so many commits.
+    going: usize,
+    broken: bool,
+}
+
+impl Appendable for Double {
+    fn resolve(&self, labels: &Labels) -> Result<SeriesRef, StorageError> {
+        let mut state = self.0.lock().unwrap();
+        state.resolved += 1;
+        if let Some(found) = state.live.get(&labels.to_string()) {
+            return Ok(*found);
+        }
+        let series = SeriesRef(state.series.len() as u64);
+        state.series.push((labels.clone(), Vec::new()));
+        state.live.insert(labels.to_string(), series);
+        Ok(series)
+    }
+
+    fn commit(&self, batch: &Appender) -> Result<Committed, StorageError> {
+        let mut state = self.0.lock().unwrap();
+        if state.broken {
+            return Err(StorageError::Closed);
+        }
+        state.commits += 1;
+        if state.going > 0 {
+            state.going -= 1;
+            state.live.clear();
+        }
+        let mut done = Committed::default();
+        for (at, pending) in batch.samples.iter().enumerate() {
+            if !state.live.values().any(|s| *s == pending.series) {
+                done.gone.push(at as u32);
+                continue;
+            }
+            let samples = &mut state.series[pending.series.0 as usize].1;
+            let bits = pending.v.to_bits();
+            match samples.last() {
+                _ if pending.t < 0 => done.too_old += 1,
+                Some((t, _)) if pending.t < *t => done.out_of_order += 1,
+                Some((t, v)) if pending.t == *t && bits != *v => done.duplicate += 1,
+                Some((t, _)) if pending.t == *t => done.appended += 1,
+                _ => {
+                    samples.push((pending.t, bits));
+                    done.appended += 1;
+                }
+            }
+        }
+        Ok(done)
+    }
+}
+
+struct Bed {
+    double: Arc<Double>,
+    receiver: Receiver,
+    registry: Registry,
+    clock: ManualClock,
+}
+
+impl Bed {
+    fn new() -> Bed {
+        let (double, registry) = (Arc::new(Double::default()), Registry::new());
+        let clock = ManualClock::new(NOW);
+        let receiver = Receiver::new(Options {
+            storage: double.clone(),
+            clock: Arc::new(clock.clone()),
+            registry: registry.clone(),
+            accepted: AcceptedMessages::from_names(&["prometheus.WriteRequest"]).unwrap(),
+        });
+        Bed {
+            double,
+            receiver,
+            registry,
+            clock,
+        }
+    }
+
+    fn send(&self, body: &[u8]) -> String {
+        let done = self.receiver.receive(Some("snappy"), None, body);
+        done.map_or_else(|e| format!("{} {e}", e.status()), |()| "204".to_owned())
+    }
+
+    fn state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.double.0.lock().unwrap())
+    }
+
+    /// Times of the samples of all series of this name.
+    fn times(&self, name: &str) -> Vec<TimestampMs> {
+        self.state(|state| {
+            let of = state.series.iter().filter(|(l, _)| l.metric_name() == name);
+            of.flat_map(|(_, s)| s.iter().map(|(t, _)| *t)).collect()
+        })
+    }
+
+    fn metric(&self, name: &str) -> String {
+        let mut text = String::new();
+        self.registry.encode(Format::Text, &mut text);
+        let line = text
+            .lines()
+            .find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_default().to_owned()
+    }
+}
+
+#[test]
+fn known_series_are_not_resolved_again() {
+    let bed = Bed::new();
+    for t in 0..5 {
+        let two = [
+            series(&[("__name__", "a"), ("x", "1")], &[(t, 1.0)]),
+            series(
+                &[("__name__", "b")],
+                &[(t, f64::from_bits(0x7ff0_0000_0000_0002))],
+            ),
+        ];
+        assert_eq!(bed.send(&body(&two)), "204");
+    }
+    assert_eq!(bed.state(|s| (s.resolved, s.commits)), (2, 5));
+    assert_eq!(bed.times("a"), [0, 1, 2, 3, 4]);
+    let stale = bed.state(|s| s.series[1].1[0].1);
+    assert_eq!(stale, 0x7ff0_0000_0000_0002);
+    assert_eq!(
+        bed.metric("ferula_remote_write_received_samples_total"),
+        "10"
+    );
+}
+
+#[test]
+fn faults_of_samples_leave_the_others() {
+    let bed = Bed::new();
+    let m = |samples: &[(i64, f64)]| series(&[("__name__", "m")], samples);
+    let other = |t| series(&[("__name__", "other")], &[(t, 0.0)]);
+    assert_eq!(bed.send(&body(&[m(&[(100, 1.0)])])), "204");
+    assert_eq!(bed.send(&body(&[m(&[(100, 1.0)])])), "204");
+    assert_eq!(
+        bed.send(&body(&[m(&[(99, 1.0)]), other(1)])),
+        "400 out of order sample"
+    );
+    let text = "400 duplicate sample for timestamp";
+    assert_eq!(bed.send(&body(&[m(&[(100, 2.0)]), other(2)])), text);
+    assert_eq!(
+        bed.send(&body(&[m(&[(-1, 2.0)]), other(3)])),
+        "400 out of bounds"
+    );
+    let ahead = NOW + 600_000;
+    assert_eq!(bed.send(&body(&[m(&[(ahead, 2.0)])])), "204");
+    let text = "400 out of bounds: timestamp is too far in the future";
+    assert_eq!(bed.send(&body(&[m(&[(ahead + 1, 2.0)]), other(4)])), text);
+    bed.clock.step_wall(1);
+    assert_eq!(bed.send(&body(&[m(&[(ahead + 1, 2.0)])])), "204");
+    assert_eq!(bed.times("other"), [1, 2, 3, 4]);
+}
+
+/// Prometheus compares with what was committed before only, and drops such samples unsaid.
+#[test]
+fn what_is_unordered_within_a_request_is_left_out() {
+    let bed = Bed::new();
+    let m = |samples: &[(i64, f64)]| series(&[("__name__", "m")], samples);
+    let request = [
+        m(&[(5, 1.0), (3, 1.0), (5, 2.0), (6, 1.0)]),
+        m(&[(6, 1.0), (7, 1.0)]),
+    ];
+    assert_eq!(bed.send(&body(&request)), "204");
+    assert_eq!(bed.times("m"), [5, 6, 7]);
+    assert_eq!(
+        bed.metric("ferula_remote_write_received_unordered_samples_total"),
+        "3"
+    );
+}
+
+#[test]
+fn series_with_invalid_labels_are_left_out() {
+    let bed = Bed::new();
+    let good = series(&[("__name__", "m")], &[(1, 1.0)]);
+    let bad = series(&[("job", "m")], &[(1, 1.0)]);
+    for _ in 0..2 {
+        assert_eq!(bed.send(&body(&[bad.clone(), good.clone()])), "204");
+    }
+    let name = "prometheus_api_remote_write_invalid_labels_samples_total";
+    assert_eq!(bed.metric(name), "2");
+    assert_eq!(bed.times("m"), [1]);
+}
+
+#[test]
+fn histograms_and_exemplars_are_counted_and_the_rest_taken() {
+    let bed = Bed::new();
+    let mut all = series(&[("__name__", "m")], &[(1, 1.0)]);
+    all.exemplars.push(Exemplar::default());
+    all.histograms
+        .extend([Histogram::default(), Histogram::default()]);
+    let mut only = series(&[("__name__", "h")], &[]);
+    only.histograms.push(Histogram::default());
+    assert_eq!(bed.send(&body(&[all, only])), "204");
+    assert_eq!(
+        bed.metric("ferula_remote_write_received_histograms_dropped_total"),
+        "3"
+    );
+    assert_eq!(
+        bed.metric("ferula_remote_write_received_exemplars_dropped_total"),
+        "1"
+    );
+    assert_eq!(
+        bed.state(|s| s.resolved),
+        1,
+        "a series without samples is not made"
+    );
+}
+
+#[test]
+fn series_that_went_away_are_resolved_anew() {
+    let bed = Bed::new();
+    let all = |t: i64| {
+        let of = |n: &i64| {
+            let name = format!("m{}", n % 3);
+            let labels = [("__name__", name.as_str()), ("n", &n.to_string())];
+            series(&labels, &[(t, 1.0), (t + 1, 2.0)])
+        };
+        body(
+            &(0..9)
+                .collect::<Vec<_>>()
+                .iter()
+                .map(of)
+                .collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(bed.send(&all(10)), "204");
+    for (going, from) in [(1, 20), (2, 30)] {
+        bed.state(|s| s.going = going);
+        assert_eq!(bed.send(&all(from)), "204");
+    }
+    assert_eq!(bed.times("m1").len(), 18);
+    let resolved = bed.state(|s| s.resolved);
+    assert_eq!(bed.send(&all(40)), "204");
+    assert_eq!(
+        bed.state(|s| s.resolved),
+        resolved,
+        "the cache has the new ones"
+    );
+    bed.state(|s| s.going = 9);
+    assert!(bed.send(&all(50)).starts_with("500 series went away"));
+}
+
+#[test]
+fn nothing_is_stored_of_what_is_no_request() {
+    let bed = Bed::new();
+    let good = series(&[("__name__", "m")], &[(1, 1.0)]);
+    let mut raw = prost::Message::encode_to_vec(&super::messages::WriteRequest {
+        timeseries: vec![good.clone()],
+        metadata: Vec::new(),
+    });
+    raw.extend([0x0a, 5]);
+    assert_eq!(bed.send(&compressed(&raw)), "400 unexpected EOF");
+    assert_eq!(bed.send(b""), "400 snappy: corrupt input");
+    assert_eq!(bed.send(&[0xff; 9]), "400 snappy: corrupt input");
+    assert_eq!(bed.send(&[5, 0, b'a']), "400 snappy: corrupt input");
+    let huge = [0x81, 0x80, 0x80, 0x10, 0];
+    let text = "400 decoded size exceeds the 33554432 bytes limit";
+    assert_eq!(bed.send(&huge), text);
+    assert_eq!(bed.state(|s| s.commits), 0);
+    bed.state(|s| s.broken = true);
+    assert_eq!(bed.send(&body(&[good])), "500 the storage is closed");
+}
+
+#[test]
+fn a_giant_request_is_committed_in_parts() {
+    let bed = Bed::new();
+    let of = |n: i64| {
+        let samples: Vec<_> = (0..1000).map(|t| (n * 1000 + t, 0.0)).collect();
+        series(&[("__name__", "m")], &samples)
+    };
+    let all: Vec<_> = (0..150).map(of).collect();
+    assert_eq!(bed.send(&body(&all)), "204");
+    assert_eq!(bed.times("m").len(), 150_000);
+    assert_eq!(bed.state(|s| s.commits), 3);
+}
+
+#[test]
+fn the_cache_lets_go_what_is_not_used() {
+    let bed = Bed::new();
+    let of = |n: usize| series(&[("__name__", "m"), ("n", &n.to_string())], &[(1, 0.0)]);
+    let all: Vec<_> = (0..100).map(of).collect();
+    assert_eq!(bed.send(&body(&all)), "204");
+    for hour in 1..4 {
+        bed.clock.advance(Duration::from_secs(3601));
+        assert_eq!(bed.send(&body(&all[..3])), "204", "{hour}");
+    }
+    assert_eq!(bed.state(|s| s.resolved), 100);
+    assert_eq!(bed.receiver.cached(), 3);
+}

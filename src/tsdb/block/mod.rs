@@ -1,0 +1,35 @@
+//! Blocks: immutable files of samples by series, made for flash and for small memory.
+//!
+//! A block is one file, written once in order of labels ([`BlockWriter`]), visible by rename once
+//! it is durable, and read with positioned reads through a [`PageCache`] that all blocks share.
+//! `docs/FORMAT.md` draws its bytes. Owns the files in `blocks/`.
+//! **Invariant:** knows no head and no WAL but the range of it that a footer names.
+
+mod error;
+mod meta;
+
+mod bytes;
+mod page;
+
+mod column;
+mod footer;
+mod pairs;
+mod times;
+mod writer;
+
+mod cache;
+mod matching;
+mod reader;
+mod select;
+mod tombstones;
+
+#[cfg(test)]
+mod tests;
+
+pub use cache::PageCache;
+pub use error::BlockError;
+pub use meta::{BlockId, BlockMeta, litter};
+pub use reader::Block;
+pub use select::{BlockSeries, SeriesView, StoredColumn};
+pub use tombstones::{Ranges, Tombstones};
+pub use writer::{BlockWriter, Options};

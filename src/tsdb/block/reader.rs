@@ -1,0 +1,256 @@
+//! An open block: its footer in memory, everything else read on demand.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::footer::{self, Footer, HEADER_BYTES, HEADER_MAGIC, TRAILER_BYTES, TRAILER_MAGIC};
+use super::page::{self, PAGE_BYTES_MAX, PageRef};
+use super::tombstones::{self, Tombstones};
+use super::{BlockError, BlockId, BlockMeta, PageCache};
+use crate::tsdb::dir::{Dir, File};
+
+/// LIMIT: bytes at the end of a file in which a whole trailer is sought when the last is damaged.
+const SEARCH_BYTES: u64 = 8 << 20;
+
+/// LIMIT: damaged pages that are remembered, so that each is logged once.
+const DAMAGED_MAX: usize = 1_024;
+
+/// Holds its file open, so that one that was removed can still be read. Damage costs what it held:
+/// a query goes on without it, [`Block::damaged_pages`] counts it, and the log names it once.
+#[derive(Debug)]
+pub struct Block {
+    pub(super) id: BlockId,
+    pub(super) dir: Arc<dyn Dir>,
+    pub(super) footer: Footer,
+    pub(super) file_no: u64,
+    pub(super) tombstones: Mutex<Arc<Tombstones>>,
+    /// ORDER: taken before `tombstones`, by those that change them.
+    pub(super) deleting: Mutex<()>,
+    file: Box<dyn File>,
+    cache: Arc<PageCache>,
+    damaged: Mutex<BTreeSet<u64>>,
+}
+
+impl Block {
+    pub fn open(
+        dir: &Arc<dyn Dir>,
+        id: BlockId,
+        cache: &Arc<PageCache>,
+    ) -> Result<Arc<Block>, BlockError> {
+        let fail = |source| BlockError::Io { id, source };
+        let file = dir.open(&id.path()).map_err(fail)?;
+        let mut footer = read_footer(id, &*file)?;
+        footer.meta.bytes = file.len().map_err(fail)?;
+        footer.shrink();
+        let tombstones = tombstones::read(dir, id)?;
+        Ok(Arc::new(Block {
+            id,
+            dir: dir.clone(),
+            footer,
+            file_no: PageCache::new_file(),
+            tombstones: Mutex::new(Arc::new(tombstones)),
+            deleting: Mutex::default(),
+            file,
+            cache: cache.clone(),
+            damaged: Mutex::default(),
+        }))
+    }
+
+    pub fn id(&self) -> BlockId {
+        self.id
+    }
+
+    pub fn meta(&self) -> BlockMeta {
+        let mut meta = self.footer.meta.clone();
+        meta.tombstones = self.tombstones().ranges();
+        meta
+    }
+
+    /// Bytes of memory that it holds while open, without pages in the cache.
+    pub fn resident_bytes(&self) -> usize {
+        size_of::<Block>() + self.footer.resident_bytes()
+    }
+
+    /// Pages found damaged so far.
+    pub fn damaged_pages(&self) -> usize {
+        self.lock_damaged().len()
+    }
+
+    pub(super) fn tombstones(&self) -> Arc<Tombstones> {
+        // NOTE: what is under the lock is replaced whole.
+        let guard = self.tombstones.lock();
+        guard.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A page whose CRC is right, without it.
+    pub(super) fn page(&self, page: PageRef, part: &'static str) -> Result<Page, BlockError> {
+        let key = (self.file_no, page.offset);
+        if let Some(bytes) = self.cache.get(key) {
+            return Ok(Page(bytes));
+        }
+        match read_page(self.id, &*self.file, page, part) {
+            Ok(bytes) => {
+                let bytes: Arc<[u8]> = bytes.into();
+                self.cache.put(key, bytes.clone());
+                Ok(Page(bytes))
+            }
+            Err(error) => {
+                self.note_damage(&error, page.offset);
+                let copy = self.footer.copy_of(page).ok_or(error)?;
+                let bytes: Arc<[u8]> = read_page(self.id, &*self.file, copy, part)?.into();
+                self.cache.put(key, bytes.clone());
+                Ok(Page(bytes))
+            }
+        }
+    }
+
+    /// What a page holds makes no sense, though its CRC is right.
+    pub(super) fn nonsense(&self, part: &'static str, page: PageRef) -> BlockError {
+        let error = BlockError::Damaged {
+            id: self.id,
+            part,
+            offset: page.offset,
+        };
+        self.note_damage(&error, page.offset);
+        error
+    }
+
+    fn note_damage(&self, error: &BlockError, offset: u64) {
+        let mut damaged = self.lock_damaged();
+        if damaged.len() < DAMAGED_MAX && damaged.insert(offset) {
+            log::error!("{error}");
+        }
+    }
+
+    fn lock_damaged(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        // NOTE: a set of numbers is never half changed.
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.cache.forget(self.file_no);
+    }
+}
+
+/// A page as it is on disk, its CRC checked.
+#[derive(Debug, Clone)]
+pub struct Page(Arc<[u8]>);
+
+impl Page {
+    pub fn bytes(&self) -> &[u8] {
+        let len = self.0.len().saturating_sub(page::CRC_BYTES);
+        self.0.get(..len).unwrap_or_default()
+    }
+}
+
+fn read_page(
+    id: BlockId,
+    file: &dyn File,
+    page: PageRef,
+    part: &'static str,
+) -> Result<Vec<u8>, BlockError> {
+    let damaged = || BlockError::Damaged {
+        id,
+        part,
+        offset: page.offset,
+    };
+    if page.len as usize > PAGE_BYTES_MAX {
+        return Err(damaged());
+    }
+    let mut bytes = vec![0; page.len as usize];
+    match read_full(file, page.offset, &mut bytes) {
+        Ok(true) if page::checked(page.offset, &bytes).is_some() => Ok(bytes),
+        Ok(_) => Err(damaged()),
+        Err(source) => Err(BlockError::Io { id, source }),
+    }
+}
+
+/// Whether the file was long enough.
+pub fn read_full(file: &dyn File, offset: u64, mut buffer: &mut [u8]) -> io::Result<bool> {
+    let mut at = offset;
+    while !buffer.is_empty() {
+        match file.read_at(at, buffer)? {
+            0 => return Ok(false),
+            n => {
+                at += n as u64;
+                buffer = buffer.get_mut(n..).unwrap_or_default();
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// By the last trailer, else by the last whole one.
+fn read_footer(id: BlockId, file: &dyn File) -> Result<Footer, BlockError> {
+    let fail = |source| BlockError::Io { id, source };
+    let len = file.len().map_err(fail)?;
+    let mut found = None;
+    let mut search = TRAILER_BYTES as u64;
+    while found.is_none() {
+        let start = len.saturating_sub(search);
+        let mut end = vec![0; (len - start) as usize];
+        if !read_full(file, start, &mut end).map_err(fail)? {
+            break;
+        }
+        found = whole_footer(id, file, &end).transpose()?;
+        if start == 0 || search >= SEARCH_BYTES {
+            break;
+        }
+        search = (search * 64).min(SEARCH_BYTES);
+    }
+    if let Some(footer) = found {
+        return Ok(footer);
+    }
+    let mut header = [0; HEADER_BYTES as usize];
+    let whole = read_full(file, 0, &mut header).map_err(fail)?;
+    let (magic, rest) = header.split_at(HEADER_MAGIC.len());
+    let version = rest.first_chunk().map_or(0, |v| u32::from_le_bytes(*v));
+    Err(if !whole || magic != HEADER_MAGIC {
+        let reason = "it has neither header nor footer";
+        BlockError::NotABlock { id, reason }
+    } else if version != footer::VERSION {
+        BlockError::Version { id, version }
+    } else {
+        BlockError::Damaged {
+            id,
+            part: "footer",
+            offset: len,
+        }
+    })
+}
+
+/// The last one in the bytes that end a file.
+fn whole_footer(
+    id: BlockId,
+    file: &dyn File,
+    mut end: &[u8],
+) -> Option<Result<Footer, BlockError>> {
+    let magics = memchr::memmem::FinderRev::new(TRAILER_MAGIC);
+    while let Some(at) = magics.rfind(end) {
+        let stop = at + TRAILER_MAGIC.len();
+        let trailer = stop
+            .checked_sub(TRAILER_BYTES)
+            .and_then(|start| end.get(start..stop));
+        match trailer.and_then(|bytes| footer::get_trailer(id, bytes)) {
+            Some(Err(error)) => return Some(Err(error)),
+            Some(Ok(trailer)) if u64::from(trailer.len) <= footer::FOOTER_BYTES_MAX => {
+                let mut bytes = vec![0; trailer.len as usize];
+                match read_full(file, trailer.offset, &mut bytes) {
+                    Err(source) => return Some(Err(BlockError::Io { id, source })),
+                    Ok(true) if footer::sum(trailer.offset, &bytes) == trailer.crc => {
+                        if let Some(footer) = Footer::decode(id, &bytes) {
+                            return Some(Ok(footer));
+                        }
+                    }
+                    Ok(_) => {}
+                }
+            }
+            _ => {}
+        }
+        end = end.get(..at).unwrap_or_default();
+    }
+    None
+}

@@ -1,0 +1,141 @@
+//! Damaged blocks answer the rest, and never a value that was not written.
+
+use std::collections::HashMap;
+
+use super::*;
+use crate::tsdb::dir::double::Double;
+
+/// What can be had of a block with these bytes: `None` when it is refused, as damaged.
+fn opened(whole: &Double, bytes: &[u8]) -> Option<Arc<Block>> {
+    let double = whole.copy();
+    double.set_bytes(&BlockId(1).path(), bytes);
+    match Block::open(
+        &double.dir(),
+        BlockId(1),
+        &Arc::new(PageCache::new(1 << 16)),
+    ) {
+        Ok(block) => Some(block),
+        Err(error) => {
+            assert!(error.is_damage(), "{error}");
+            None
+        }
+    }
+}
+
+struct Truth {
+    data: Data,
+    values: HashMap<Labels, HashMap<i64, u64>>,
+}
+
+impl Truth {
+    fn new(data: Data) -> Truth {
+        let values = bits(&data).into_iter();
+        Truth {
+            values: values.map(|(l, s)| (l, s.into_iter().collect())).collect(),
+            data,
+        }
+    }
+
+    /// Samples answered, each of which was written and matches.
+    fn check(&self, block: &Arc<Block>, matchers: &[Matcher]) -> u64 {
+        let mut count = 0;
+        for (labels, samples) in bits(&read(block, matchers, i64::MIN, i64::MAX)) {
+            let matches = |m: &Matcher| m.matches(labels.get(&m.name).unwrap_or(""));
+            assert!(matchers.iter().all(matches), "{labels} for {matchers:?}");
+            let written = &self.values[&labels];
+            for (t, v) in samples {
+                assert_eq!(written.get(&t), Some(&v), "{labels} {t}");
+                count += 1;
+            }
+        }
+        count
+    }
+}
+
+#[test]
+fn every_region_flipped_zeroed_and_cut() {
+    let double = Double::new();
+    let truth = Truth::new(sample_data(150, 60));
+    let meta = write(&double.dir(), 1, &truth.data).unwrap();
+    let good = double.bytes(&BlockId(1).path()).unwrap();
+    let not_h3 = [Matcher::new(MatchOp::NotEqual, "host", "h3").unwrap()];
+    let m1 = [Matcher::equal("__name__", "m1")];
+    let (mut opens, mut lost, mut noticed) = (0u64, 0u64, 0u64);
+    let step = good.len() / 200;
+    for at in (0..good.len()).step_by(step.max(1)) {
+        let mut flipped = good.clone();
+        flipped[at] ^= 1 << (at % 8);
+        let mut zeroed = good.clone();
+        let end = (at + 300).min(good.len());
+        zeroed[at..end].fill(0);
+        for (bytes, wound) in [(flipped, "flip"), (zeroed, "zeroes")] {
+            let block = opened(&double, &bytes).unwrap();
+            let count = truth.check(&block, &[]);
+            truth.check(&block, &not_h3);
+            truth.check(&block, &m1);
+            block.label_values("host", &m1).unwrap();
+            block.label_names(&m1).unwrap();
+            // One small wound is never the whole block.
+            assert!(count > 0 || wound == "zeroes", "at {at} of {}", good.len());
+            if count < meta.samples {
+                assert!(block.damaged_pages() > 0, "at {at}");
+            }
+            noticed += u64::from(block.damaged_pages() > 0);
+            lost += meta.samples - count;
+            opens += 1;
+        }
+        if let Some(block) = opened(&double, &good[..at]) {
+            truth.check(&block, &[]);
+        }
+    }
+    println!("{opens} damaged blocks opened, {noticed} noticed, {lost} samples lost in all");
+    assert!(noticed > opens / 2);
+}
+
+#[test]
+fn footers_stand_twice() {
+    let double = Double::new();
+    let truth = Truth::new(sample_data(150, 60));
+    let meta = write(&double.dir(), 1, &truth.data).unwrap();
+    let mut bytes = double.bytes(&BlockId(1).path()).unwrap();
+    let end = bytes.len();
+    for kept in [1, 20, 32, 100] {
+        let block = opened(&double, &bytes[..end - kept]).unwrap();
+        assert_eq!(truth.check(&block, &[]), meta.samples);
+    }
+    // A version that is not known is left alone.
+    let at = end - 16;
+    bytes[at..at + 4].copy_from_slice(&9u32.to_le_bytes());
+    let sum = crc32c::crc32c(&bytes[end - 32..end - 12]);
+    bytes[end - 12..end - 8].copy_from_slice(&sum.to_le_bytes());
+    double.set_bytes(&BlockId(1).path(), &bytes);
+    let error = Block::open(&double.dir(), BlockId(1), &Arc::new(PageCache::new(0))).unwrap_err();
+    assert!(
+        matches!(error, BlockError::Version { version: 9, .. }),
+        "{error}"
+    );
+    assert!(!error.is_damage());
+}
+
+#[test]
+fn damaged_tombstones_cost_themselves() {
+    let double = Double::new();
+    let truth = Truth::new(sample_data(20, 40));
+    let meta = write(&double.dir(), 1, &truth.data).unwrap();
+    let block = open(&double.dir(), 1);
+    block
+        .delete(&[Matcher::equal("__name__", "m1")], 0, 100_000)
+        .unwrap();
+    let path = BlockId(1).tombstones_path();
+    let good = double.bytes(&path).unwrap();
+    let without = truth.check(&open(&double.dir(), 1), &[]);
+    assert!(without < meta.samples);
+    for at in 0..good.len() {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0x10;
+        for bytes in [&bytes[..], &good[..at]] {
+            double.set_bytes(&path, bytes);
+            assert_eq!(truth.check(&open(&double.dir(), 1), &[]), meta.samples);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Compaction: which blocks to merge, and merging them.
+//!
+//! Owns nothing. **Invariant:** one output at a time, its sources removed only once it is durable.
+
+mod merge;
+mod plan;
+
+pub use merge::{Outcome, merge, obsolete, remove};
+pub use plan::{PlanOptions, plan};
+
+#[cfg(test)]
+mod tests;

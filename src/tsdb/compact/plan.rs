@@ -1,0 +1,269 @@
+//! Which blocks to merge next.
+
+use std::collections::BTreeMap;
+
+use crate::model::TimestampMs;
+use crate::tsdb::block::{BlockId, BlockMeta};
+
+#[derive(Debug, Clone)]
+pub struct PlanOptions {
+    /// The time of a freshly flushed block, usually 2 h.
+    pub flush_range_ms: i64,
+    /// 0: without.
+    pub retention_ms: i64,
+    /// Bytes that an output may take beside what there is.
+    pub room_bytes: u64,
+}
+
+/// Each range of time is so many of the one below it.
+const STEP: i64 = 3;
+
+/// LIMIT: the longest range. An older block costs more to rewrite than its merging saves, and
+/// retention lets go of whole blocks only.
+const RANGE_MAX_MS: i64 = 31 * 24 * 3_600_000;
+/// Of the retention, so that what stays too long is little.
+const RETENTION_SHARE: i64 = 10;
+
+/// LIMIT: blocks merged at once, for the files and buffers that takes.
+const SOURCES_MAX: usize = 32;
+
+/// Early flushes within the newest range are merged when they are so many of a like size, so that
+/// few blocks stand, and each sample is rewritten only a few times.
+const LIKE_COUNT: usize = 4;
+/// Blocks are alike when none has more than so many times the bytes of another.
+const LIKE_RATIO: u64 = 4;
+
+/// A block with deletions is rewritten alone when they are this share of its series.
+const DELETED_SHARE: u64 = 20;
+
+/// The blocks to merge into one now; none when all is well. `newest` is the time of the newest
+/// sample of the whole database: a range that it has not passed yet will get more blocks.
+///
+/// In this order: small blocks of the newest range, blocks that overlap, a whole range, a block of
+/// which much was deleted.
+pub fn plan(
+    blocks: &[BlockMeta],
+    newest: TimestampMs,
+    options: &PlanOptions,
+) -> Option<Vec<BlockId>> {
+    let mut sorted: Vec<&BlockMeta> = blocks.iter().collect();
+    sorted.sort_by_key(|m| (m.min_t, m.max_t, m.id));
+    let ranges = ranges(options);
+    let fits = |group: &Vec<&BlockMeta>| {
+        let bytes: u64 = group.iter().map(|m| m.bytes).sum();
+        bytes <= options.room_bytes
+    };
+    let found = alike(&sorted, newest, options)
+        .into_iter()
+        .chain(overlapping(&sorted, &ranges, newest))
+        .chain(whole_ranges(&sorted, &ranges, newest))
+        .chain(deleted(&sorted))
+        .find(fits)?;
+    Some(found.into_iter().map(|m| m.id).collect())
+}
+
+/// Lengths of ranges, the shortest first.
+fn ranges(options: &PlanOptions) -> Vec<i64> {
+    let flush = options.flush_range_ms.max(1);
+    let share = options.retention_ms / RETENTION_SHARE;
+    let max = if share > 0 {
+        share.min(RANGE_MAX_MS)
+    } else {
+        RANGE_MAX_MS
+    };
+    let mut ranges = vec![flush];
+    let mut range = flush.saturating_mul(STEP);
+    while range <= max {
+        ranges.push(range);
+        range = range.saturating_mul(STEP);
+    }
+    ranges
+}
+
+/// Where the range of this length begins that holds `t`.
+fn begin(t: TimestampMs, range: i64) -> TimestampMs {
+    t.div_euclid(range).saturating_mul(range)
+}
+
+/// A range is complete when the newest sample is beyond it by half a flush, which is the time that
+/// samples may still come late.
+fn is_complete(t: TimestampMs, range: i64, flush: i64, newest: TimestampMs) -> bool {
+    begin(t, range)
+        .saturating_add(range)
+        .saturating_add(flush / 2)
+        <= newest
+}
+
+/// Neighbours of a like size that are not yet a flush long together.
+fn alike<'a>(
+    sorted: &[&'a BlockMeta],
+    newest: TimestampMs,
+    options: &PlanOptions,
+) -> Option<Vec<&'a BlockMeta>> {
+    let recent = newest.saturating_sub(options.flush_range_ms.saturating_mul(STEP));
+    let small: Vec<&BlockMeta> = { sorted.iter().copied() }
+        .filter(|m| m.max_t >= recent && m.max_t - m.min_t < options.flush_range_ms)
+        .collect();
+    small.windows(LIKE_COUNT).rev().find_map(|group| {
+        let (first, last) = (group.first()?, group.last()?);
+        let least = group.iter().map(|m| m.bytes).min()?;
+        let most = group.iter().map(|m| m.bytes).max()?;
+        let together = last.max_t.saturating_sub(first.min_t);
+        let alike = most <= least.max(1).saturating_mul(LIKE_RATIO)
+            && together <= options.flush_range_ms.saturating_mul(STEP);
+        alike.then(|| group.to_vec())
+    })
+}
+
+/// The first blocks whose times overlap by more than late samples make them, or that are in one
+/// another, in a range that is complete.
+fn overlapping<'a>(
+    sorted: &[&'a BlockMeta],
+    ranges: &[i64],
+    newest: TimestampMs,
+) -> Option<Vec<&'a BlockMeta>> {
+    let (flush, most) = (*ranges.first()?, *ranges.last()?);
+    let mut group: Vec<&BlockMeta> = Vec::new();
+    let mut end = i64::MIN;
+    for meta in sorted {
+        let overlaps = !group.is_empty() && meta.min_t <= end;
+        let span = group
+            .first()
+            .map_or(0, |m| meta.max_t.max(end).saturating_sub(m.min_t));
+        if overlaps && group.len() < SOURCES_MAX && span <= most.saturating_add(flush) {
+            end = end.max(meta.max_t);
+            group.push(meta);
+            continue;
+        }
+        if is_worth(&group, flush, newest) {
+            return Some(group);
+        }
+        group = vec![meta];
+        end = meta.max_t;
+    }
+    is_worth(&group, flush, newest).then_some(group)
+}
+
+fn is_worth(group: &[&BlockMeta], flush: i64, newest: TimestampMs) -> bool {
+    let overlap = |pair: &[&BlockMeta]| {
+        let [a, b] = pair else { return false };
+        a.max_t.min(b.max_t) >= b.min_t.saturating_add(flush / 2)
+    };
+    let latest = group.iter().map(|m| m.max_t).max().unwrap_or(i64::MAX);
+    group.windows(2).any(overlap) && latest.saturating_add(flush / 2) <= newest
+}
+
+/// The first complete range that more than one block is within: the shortest range first.
+fn whole_ranges<'a>(
+    sorted: &[&'a BlockMeta],
+    ranges: &[i64],
+    newest: TimestampMs,
+) -> Option<Vec<&'a BlockMeta>> {
+    let flush = *ranges.first()?;
+    for range in ranges {
+        // NOTE: a block belongs to the range that its newest sample is in: late samples make it
+        // begin a little earlier, and a flush takes what came until then.
+        let of = |m: &BlockMeta| begin(m.max_t, *range);
+        let short = |m: &BlockMeta| m.max_t.saturating_sub(m.min_t) <= *range;
+        let candidates: Vec<&BlockMeta> = sorted.iter().copied().filter(|m| short(m)).collect();
+        let mut groups: BTreeMap<i64, Vec<&BlockMeta>> = BTreeMap::new();
+        for meta in candidates {
+            groups.entry(of(meta)).or_default().push(meta);
+        }
+        for (start, mut group) in groups {
+            group.truncate(SOURCES_MAX);
+            if group.len() > 1 && is_complete(start, *range, flush, newest) {
+                return Some(group);
+            }
+        }
+    }
+    None
+}
+
+fn deleted<'a>(sorted: &[&'a BlockMeta]) -> Option<Vec<&'a BlockMeta>> {
+    let much = |m: &&&BlockMeta| m.tombstones > 0 && m.tombstones * 100 / DELETED_SHARE >= m.series;
+    sorted.iter().find(much).map(|m| vec![*m])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    /// Blocks as (hours from, to, bytes); the answer is their positions.
+    fn check(blocks: &[(f64, f64, u64)], newest: f64, retention_days: i64, expect: &[u64]) {
+        let of = |(i, (from, to, bytes)): (usize, &(f64, f64, u64))| BlockMeta {
+            id: BlockId(i as u64),
+            min_t: (from * HOUR as f64) as i64,
+            max_t: (to * HOUR as f64) as i64 - 1,
+            series: 100,
+            samples: 1_000,
+            bytes: *bytes,
+            level: 0,
+            sources: Vec::new(),
+            newest: BlockId(i as u64),
+            wal: None,
+            tombstones: if *bytes == 77 { 50 } else { 0 },
+        };
+        let metas: Vec<BlockMeta> = blocks.iter().enumerate().map(of).collect();
+        let options = PlanOptions {
+            flush_range_ms: 2 * HOUR,
+            retention_ms: retention_days * 24 * HOUR,
+            room_bytes: 10_000,
+        };
+        let found = plan(&metas, (newest * HOUR as f64) as i64, &options).unwrap_or_default();
+        let found: Vec<u64> = found.iter().map(|id| id.0).collect();
+        assert_eq!(found, expect, "{blocks:?}");
+    }
+
+    #[test]
+    fn table() {
+        check(&[], 100.0, 15, &[]);
+        check(&[(0.0, 2.0, 9)], 100.0, 15, &[]);
+        // Three flushes of a range, once it is past.
+        let three = [(0.0, 2.0, 9), (2.0, 4.0, 9), (4.0, 6.0, 9)];
+        check(&three, 6.5, 15, &[]);
+        check(&three, 7.0, 15, &[0, 1, 2]);
+        // The next range has begun.
+        check(
+            &[(0.0, 6.0, 9), (6.0, 8.0, 9), (8.0, 10.0, 9)],
+            11.0,
+            15,
+            &[],
+        );
+        // Ranges of 6 h make 18 h.
+        check(
+            &[(0.0, 6.0, 9), (6.0, 12.0, 9), (12.0, 18.0, 9)],
+            20.0,
+            15,
+            &[0, 1, 2],
+        );
+        // A tenth of the retention is the most.
+        check(
+            &[(0.0, 6.0, 9), (6.0, 12.0, 9), (12.0, 18.0, 9)],
+            20.0,
+            5,
+            &[],
+        );
+        // Early flushes, four alike; the newest first.
+        let early = [(0.0, 0.1, 9), (0.1, 0.2, 9), (0.2, 0.3, 9), (0.3, 0.4, 9)];
+        check(&early, 0.4, 15, &[0, 1, 2, 3]);
+        check(&early[..3], 0.4, 15, &[]);
+        let uneven = [(0.0, 0.4, 90), (0.4, 0.5, 9), (0.5, 0.6, 9), (0.6, 0.7, 9)];
+        check(&uneven, 0.7, 15, &[]);
+        // Overlapping ones.
+        check(
+            &[(0.0, 4.0, 9), (1.0, 5.0, 9), (40.0, 42.0, 9)],
+            50.0,
+            15,
+            &[0, 1],
+        );
+        // What late samples of an hour make overlap is left alone.
+        check(&[(0.0, 6.0, 9), (5.5, 12.0, 9)], 12.0, 15, &[]);
+        // No room.
+        check(&[(0.0, 2.0, 9_000), (2.0, 4.0, 9_000)], 20.0, 15, &[]);
+        // Much deleted.
+        check(&[(0.0, 2.0, 77)], 20.0, 15, &[0]);
+    }
+}

@@ -1,0 +1,142 @@
+//! What the database's face and its threads share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::log::Log;
+use crate::model::TimestampMs;
+use crate::stdx::clock::Clock;
+use crate::storage::StorageError;
+use crate::tsdb::block::{Block, BlockId, PageCache};
+use crate::tsdb::dir::{Dir, Lock};
+use crate::tsdb::filenames::BLOCKS_DIR;
+use crate::tsdb::head::{Blocks, Head};
+use crate::tsdb::metrics::StoreMetrics;
+use crate::tsdb::wal::{Keeper, Position};
+
+#[derive(Debug)]
+pub struct Core {
+    pub head: Arc<Head>,
+    pub clock: Arc<dyn Clock>,
+    pub settings: Settings,
+    /// `None` in memory.
+    pub store: Option<Store>,
+}
+
+/// What a reload changes, and what the threads need to know of the flags.
+#[derive(Debug)]
+pub struct Settings {
+    /// Milliseconds; zero is no limit.
+    retention: AtomicU64,
+    /// Zero is no limit.
+    pub retention_bytes: AtomicU64,
+    pub head_budget: u64,
+    pub wal_sync_interval: Duration,
+}
+
+impl Settings {
+    pub fn new(head_budget: u64, wal_sync_interval: Duration) -> Settings {
+        Settings {
+            retention: AtomicU64::new(0),
+            retention_bytes: AtomicU64::new(0),
+            head_budget,
+            wal_sync_interval,
+        }
+    }
+
+    pub fn set_retention(&self, retention: Duration) {
+        let ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+        self.retention.store(ms as u64, Relaxed);
+    }
+
+    pub fn retention_ms(&self) -> Option<i64> {
+        let ms = self.retention.load(Relaxed) as i64;
+        (ms > 0).then_some(ms)
+    }
+}
+
+/// What is on disk.
+#[derive(Debug)]
+pub struct Store {
+    pub dir: Arc<dyn Dir>,
+    /// ORDER: before the head's lock. Held while a batch is encoded and written, never for a sync.
+    pub log: Mutex<Log>,
+    pub keeper: Keeper,
+    pub cache: Arc<PageCache>,
+    /// Held while the list of blocks is changed, which several threads do. ORDER: before the head's
+    /// lock.
+    pub changes: Mutex<Changes>,
+    /// Held by whoever merges blocks or marks what is deleted in them: neither sees the other's
+    /// half.
+    pub merging: Mutex<()>,
+    /// Somebody waits for `merging`, who is more urgent than a compaction.
+    pub merging_wanted: AtomicBool,
+    /// Bytes of the log that are kept for readers that lag.
+    pub wal_held_bytes: u64,
+    pub metrics: Arc<StoreMetrics>,
+    /// Where the newest block's part of the log ends.
+    pub flushed: Mutex<Position>,
+    // ORDER: let go last.
+    #[expect(dead_code, reason = "held for its drop")]
+    pub lock: Option<Lock>,
+}
+
+#[derive(Debug)]
+pub struct Changes {
+    pub last_id: BlockId,
+}
+
+impl Store {
+    /// A name that no block has or had.
+    pub fn next_id(&self, now: TimestampMs) -> BlockId {
+        let mut changes = locked(&self.changes);
+        changes.last_id = BlockId::new(now, [changes.last_id]);
+        changes.last_id
+    }
+
+    /// Replaces blocks in the list by another; `publish` makes the new list visible.
+    pub fn change<T>(
+        &self,
+        head: &Head,
+        gone: &[BlockId],
+        new: Option<Arc<Block>>,
+        publish: impl FnOnce(Blocks) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let _changes = locked(&self.changes);
+        let blocks = head.blocks()?;
+        let kept = blocks.iter().filter(|b| !gone.contains(&b.meta().id));
+        publish(in_order(kept.cloned().chain(new).collect()))
+    }
+
+    /// Removes files of blocks that are no longer in the list.
+    pub fn remove_files(&self, ids: &[BlockId]) {
+        for id in ids {
+            // NOTE: what stays is removed at the next start, or found again.
+            for path in [id.path(), id.tombstones_path()] {
+                match self.dir.remove(&path) {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                        log::error!(path = path.as_str(); "cannot remove a file: {e}");
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if !ids.is_empty()
+            && let Err(e) = self.dir.sync_dir(BLOCKS_DIR)
+        {
+            log::error!("cannot sync the directory of blocks: {e}");
+        }
+    }
+}
+
+/// The newest first.
+pub fn in_order(mut blocks: Vec<Arc<Block>>) -> Blocks {
+    blocks.sort_by_key(|block| std::cmp::Reverse(block.meta().rank()));
+    blocks.into()
+}
+
+/// For locks of plain values that are whole at any time.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

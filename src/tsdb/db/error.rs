@@ -1,0 +1,50 @@
+//! Why a database can't be opened, or a part of its work be done.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::storage::StorageError;
+use crate::tsdb::block::BlockError;
+use crate::tsdb::dir::LockError;
+use crate::tsdb::wal::WalError;
+
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error(
+        "{path} is a data directory of Prometheus (it has {sign:?}); nothing was touched: give \
+         another --storage.tsdb.path and import it into that with `ferula tsdb import {path} \
+         DIRECTORY`"
+    )]
+    Prometheus { path: String, sign: String },
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("{what}: {source}")]
+    Io {
+        what: &'static str,
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl OpenError {
+    pub fn io(what: &'static str) -> impl FnOnce(io::Error) -> OpenError {
+        move |source| OpenError::Io { what, source }
+    }
+}
+
+/// Work in the background that failed, and will be tried again.
+#[derive(Debug, Error)]
+pub enum WorkError {
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    #[error(transparent)]
+    Wal(#[from] WalError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("the database is stopping")]
+    Stopping,
+}

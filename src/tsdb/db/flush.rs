@@ -1,0 +1,74 @@
+//! From the head to a block, while samples go on coming.
+
+use super::core::{Core, Store, locked};
+use super::error::WorkError;
+use crate::model::TimestampMs;
+use crate::storage::StorageError;
+use crate::tsdb::block::{Block, BlockWriter, Options};
+use crate::tsdb::head::Release;
+
+/// The head becomes a block at the latest with so much time in it.
+pub const SPAN_MS: i64 = 2 * 3600 * 1000;
+
+/// LIMIT: how far ahead of the wall clock samples may be dated and still tell the time.
+const AHEAD_MS: i64 = 3600 * 1000;
+
+impl Core {
+    /// Whether the head has enough for a block.
+    pub fn flush_is_due(&self) -> Result<bool, StorageError> {
+        let stats = self.head.stats()?;
+        if stats.chunks == 0 {
+            return Ok(false);
+        }
+        let (samples, series) = self.head.used_bytes()?;
+        // NOTE: series stay when their samples go. So that each flush brings something, they count
+        // for half of the budget at most.
+        let budget = usize::try_from(self.settings.head_budget).unwrap_or(usize::MAX);
+        let newest = stats.max_t.min(self.clock.wall_ms() + AHEAD_MS);
+        Ok(samples + series.min(budget / 2) >= budget
+            || newest.saturating_sub(stats.min_t) >= SPAN_MS)
+    }
+
+    /// Makes a block of everything that is committed. What it returns lets the samples go.
+    /// `pause` is called between series; its error ends the flush, and nothing was done.
+    pub fn flush(
+        &self,
+        store: &Store,
+        mut pause: impl FnMut() -> Result<(), WorkError>,
+    ) -> Result<Release, WorkError> {
+        let began = self.clock.mono();
+        let from = *locked(&store.flushed);
+        let (mut flush, cut) = self.begin_flush(store)?;
+        let id = store.next_id(self.clock.wall_ms());
+        let mut writer = BlockWriter::create(store.dir.clone(), id, &Options::default())?;
+        flush.read(|labels, samples| -> Result<(), WorkError> {
+            pause()?;
+            Ok(writer.add(labels, samples)?)
+        })?;
+        let meta = writer.finish(0, &[], Some((from, cut)))?;
+        let block = match &meta {
+            Some(meta) => Some(Block::open(&store.dir, meta.id, &store.cache)?),
+            None => None,
+        };
+        let release = store.change(&self.head, &[], block, |list| flush.publish(list))?;
+        if let Some(meta) = meta {
+            store.metrics.flushed_bytes.add(meta.bytes as f64);
+            // ORDER: only what a durable block names is let go.
+            *locked(&store.flushed) = cut;
+            let took = format!("{:?}", self.clock.mono().saturating_sub(began));
+            log::info!(block = meta.id.to_string().as_str(), series = meta.series,
+                samples = meta.samples, bytes = meta.bytes, took = took.as_str();
+                "the head became a block");
+        }
+        store.metrics.truncations.inc();
+        if let Err(error) = store.keeper.drop_before(cut, store.wal_held_bytes) {
+            log::error!("cannot remove segments of the log: {error}");
+        }
+        Ok(release)
+    }
+
+    /// The newest sample or the wall clock, whichever is earlier: what retention counts from.
+    pub fn newest(&self) -> Result<TimestampMs, StorageError> {
+        Ok(self.head.stats()?.max_t.min(self.clock.wall_ms()))
+    }
+}

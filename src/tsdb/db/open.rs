@@ -1,0 +1,182 @@
+//! From a directory as it was left to a database that goes on.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use super::core::{Changes, Store, in_order};
+use super::error::OpenError;
+use super::foreign::prometheus_sign;
+use super::log::Log;
+use super::options::{Options, Place};
+use super::replay::replay_into;
+use crate::tsdb::block::{Block, BlockId, PageCache};
+use crate::tsdb::dir::{Dir, Disk, Lock};
+use crate::tsdb::filenames::{BLOCKS_DIR, LOCK, QUARANTINE_DIR, TMP_SUFFIX, WAL_DIR};
+use crate::tsdb::head::Head;
+use crate::tsdb::metrics::StoreMetrics;
+use crate::tsdb::wal::{self, Wal};
+
+/// Opens what is there and replays the log into the head. `None` in memory.
+pub fn open_store(options: &Options, head: &Arc<Head>) -> Result<Option<Store>, OpenError> {
+    let metrics = Arc::new(StoreMetrics::new(&options.registry));
+    let (dir, lock) = match &options.place {
+        Place::Memory => return Ok(None),
+        Place::Dir(dir) => (dir.clone(), None),
+        Place::Path { path, lock } => {
+            let io = OpenError::io("cannot open the data directory");
+            let dir: Arc<dyn Dir> = Arc::new(Disk::open(path).map_err(io)?);
+            refuse_foreign(&*dir, &path.display().to_string())?;
+            let lock = lock.then(|| Lock::take(&path.join(LOCK))).transpose()?;
+            let clean = lock.as_ref().map_or(-1.0, |l| f64::from(u8::from(l.clean)));
+            metrics.clean_start.set(clean);
+            (dir, lock)
+        }
+    };
+    if lock.is_none() {
+        refuse_foreign(&*dir, "the directory")?;
+    }
+    let began = options.clock.mono();
+    for sub in [WAL_DIR, BLOCKS_DIR] {
+        dir.create_dir(sub)
+            .map_err(OpenError::io("cannot make a directory"))?;
+    }
+    dir.sync_dir("")
+        .map_err(OpenError::io("cannot sync the data directory"))?;
+    remove_leftovers(&*dir)?;
+    let cache = Arc::new(PageCache::new(page_cache_bytes(options.head_budget)));
+    let (blocks, last_id) = open_blocks(&dir, &cache, &metrics)?;
+    let ends = blocks.iter().filter_map(|b| b.meta().wal).map(|w| w.1);
+    let flushed = ends.max();
+    for block in &blocks {
+        let meta = block.meta();
+        // NOTE: what was imported says nothing of the head's time.
+        if meta.wal.is_some() {
+            head.saw(meta.max_t)?;
+        }
+    }
+    head.set_blocks(in_order(blocks))?;
+    let replayed = replay_into(&dir, flushed, head, &metrics)?;
+    let wal = Wal::open(
+        dir.clone(),
+        wal::Options {
+            segment_bytes: wal::SEGMENT_BYTES,
+            after: flushed.map_or(0, |f| f.segment).max(replayed.end.segment),
+            next_seq: replayed.next_seq,
+            clock: options.clock.clone(),
+            registry: options.registry.clone(),
+        },
+    )
+    .map_err(OpenError::io("cannot begin a segment of the log"))?;
+    let took = options.clock.mono().saturating_sub(began);
+    metrics.replay_duration.set(took.as_secs_f64());
+    Ok(Some(Store {
+        keeper: wal.keeper(),
+        log: Mutex::new(Log::new(wal)),
+        dir,
+        cache,
+        changes: Mutex::new(Changes { last_id }),
+        merging: Mutex::new(()),
+        merging_wanted: AtomicBool::new(false),
+        wal_held_bytes: options.wal_held_bytes,
+        metrics,
+        flushed: Mutex::new(flushed.unwrap_or_default()),
+        lock,
+    }))
+}
+
+/// LIMIT: an eighth of what the head may have; pages of a dashboard's range.
+fn page_cache_bytes(head_budget: u64) -> usize {
+    usize::try_from(head_budget / 8).unwrap_or(usize::MAX)
+}
+
+pub fn refuse_foreign(dir: &dyn Dir, path: &str) -> Result<(), OpenError> {
+    let sign = prometheus_sign(dir).map_err(OpenError::io("cannot read the data directory"))?;
+    match sign {
+        Some(sign) => Err(OpenError::Prometheus {
+            path: path.to_owned(),
+            sign,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Files that were being written when the last process ended.
+pub fn remove_leftovers(dir: &dyn Dir) -> Result<(), OpenError> {
+    for parent in ["", BLOCKS_DIR, WAL_DIR] {
+        let list = dir
+            .list(parent)
+            .map_err(OpenError::io("cannot list files"))?;
+        for entry in list {
+            if !entry.is_dir && entry.name.ends_with(TMP_SUFFIX) {
+                let path = format!("{parent}/{}", entry.name);
+                let path = path.trim_start_matches('/');
+                dir.remove(path)
+                    .map_err(OpenError::io("cannot remove an unfinished file"))?;
+                log::info!(path = path; "removed a file that was not finished");
+            }
+        }
+    }
+    Ok(())
+}
+
+type Opened = (Vec<Arc<Block>>, BlockId);
+
+/// All good blocks, those aside that are merged into another; and the greatest name in use.
+fn open_blocks(
+    dir: &Arc<dyn Dir>,
+    cache: &Arc<PageCache>,
+    metrics: &StoreMetrics,
+) -> Result<Opened, OpenError> {
+    let list = dir
+        .list(BLOCKS_DIR)
+        .map_err(OpenError::io("cannot list blocks"))?;
+    let ids = list.iter().filter_map(|e| BlockId::from_file_name(&e.name));
+    let mut last_id = BlockId(0);
+    let mut blocks = Vec::new();
+    for id in ids {
+        last_id = last_id.max(id);
+        match Block::open(dir, id, cache) {
+            Ok(block) => {
+                let sources = block.meta().sources;
+                last_id = sources.into_iter().fold(last_id, BlockId::max);
+                blocks.push(block);
+            }
+            Err(error) if error.is_damage() => {
+                metrics.quarantined.inc();
+                quarantine(&**dir, id, &error.to_string());
+            }
+            Err(error) => {
+                metrics.reload_failures.inc();
+                log::error!("a block is left out: {error}");
+            }
+        }
+    }
+    metrics.reloads.inc();
+    // NOTE: a merged block is durable before its sources go.
+    let obsolete: Vec<_> = blocks.iter().flat_map(|b| b.meta().sources).collect();
+    let (gone, blocks): (Vec<_>, Vec<_>) =
+        { blocks.into_iter() }.partition(|b| obsolete.contains(&b.meta().id));
+    for block in gone {
+        let id = block.meta().id;
+        for path in [id.path(), id.tombstones_path()] {
+            let _ = dir.remove(&path);
+        }
+    }
+    Ok((blocks, last_id))
+}
+
+fn quarantine(dir: &dyn Dir, id: BlockId, why: &str) {
+    let from = id.path();
+    let to = format!("{QUARANTINE_DIR}/{id}.blk");
+    let moved = dir
+        .create_dir(QUARANTINE_DIR)
+        .and_then(|()| dir.rename(&from, &to))
+        .and_then(|()| dir.sync_dir(QUARANTINE_DIR))
+        .and_then(|()| dir.sync_dir(BLOCKS_DIR));
+    match moved {
+        Ok(()) => log::error!(moved_to = to.as_str(); "a damaged block: {why}"),
+        Err(error) => {
+            log::error!("a damaged block that can't be moved away ({error}): {why}");
+        }
+    }
+}

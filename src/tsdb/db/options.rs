@@ -1,0 +1,75 @@
+//! What a database is opened with.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::metrics::Registry;
+use crate::stdx::clock::Clock;
+use crate::tsdb::dir::Dir;
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub place: Place,
+    pub clock: Arc<dyn Clock>,
+    pub registry: Registry,
+    /// How long samples are kept; zero keeps them all.
+    pub retention: Duration,
+    /// Bytes that the whole directory may have; zero is no limit.
+    pub retention_bytes: u64,
+    /// Bytes of memory at which the head becomes a block.
+    pub head_budget: u64,
+    /// How often what was written is made durable: a power cut loses at most so much.
+    pub wal_sync_interval: Duration,
+    /// Bytes of the log that are kept for readers that lag, without `retention_bytes`.
+    pub wal_held_bytes: u64,
+    /// How much older than its series' newest a sample may be; zero refuses such samples.
+    pub out_of_order_window: Duration,
+}
+
+/// Where a database keeps what it has.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// Nowhere: it is gone with the process. For tests and benchmarks.
+    Memory,
+    Path {
+        path: PathBuf,
+        lock: bool,
+    },
+    /// A directory that nobody else has.
+    Dir(Arc<dyn Dir>),
+}
+
+impl Options {
+    pub fn new(place: Place, clock: Arc<dyn Clock>, registry: Registry) -> Options {
+        Options {
+            place,
+            clock,
+            registry,
+            retention: Duration::ZERO,
+            retention_bytes: 0,
+            head_budget: default_head_budget(),
+            wal_sync_interval: Duration::from_secs(30),
+            wal_held_bytes: WAL_HELD_BYTES,
+            out_of_order_window: Duration::ZERO,
+        }
+    }
+
+    pub fn in_memory(clock: Arc<dyn Clock>, registry: Registry) -> Options {
+        Options::new(Place::Memory, clock, registry)
+    }
+}
+
+/// LIMIT: a day of 2,000 series every 15 s, which is a day's outage of a small machine's receiver.
+const WAL_HELD_BYTES: u64 = 32 << 20;
+
+/// LIMIT: blocks of less are too short to compress well.
+const HEAD_BUDGET_MIN: u64 = 16 << 20;
+/// LIMIT: 2 h of a million samples a minute; what is larger reaches 2 h first.
+const HEAD_BUDGET_MAX: u64 = 512 << 20;
+
+/// An eighth of the memory that the process may use, between 16 and 512 MiB.
+pub fn default_head_budget() -> u64 {
+    let memory = crate::tsdb::dir::memory_bytes().unwrap_or(0);
+    (memory / 8).clamp(HEAD_BUDGET_MIN, HEAD_BUDGET_MAX)
+}

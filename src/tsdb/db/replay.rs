@@ -1,0 +1,99 @@
+//! The log's part of a start: what was committed after the newest block comes back.
+
+use std::sync::Arc;
+
+use super::error::OpenError;
+use crate::model::{Labels, SeriesRef};
+use crate::storage::Pending;
+use crate::tsdb::dir::Dir;
+use crate::tsdb::head::Head;
+use crate::tsdb::metrics::StoreMetrics;
+use crate::tsdb::wal::{Entry, Logged, Position, Replayed, replay};
+
+/// Reads the log into the head, a record at a time.
+pub fn replay_into(
+    dir: &Arc<dyn Dir>,
+    from: Option<Position>,
+    head: &Head,
+    metrics: &StoreMetrics,
+) -> Result<Replayed, OpenError> {
+    let mut sink = Sink {
+        head,
+        series: Vec::new(),
+        batch: Vec::new(),
+        failed: None,
+    };
+    let replayed = replay(dir, from, &mut |entry| sink.take(entry))
+        .map_err(OpenError::io("cannot read the log"))?;
+    if let Some(error) = sink.failed {
+        return Err(error.into());
+    }
+    tell(&replayed, metrics);
+    Ok(replayed)
+}
+
+struct Sink<'a> {
+    head: &'a Head,
+    /// By the log's number.
+    series: Vec<Option<SeriesRef>>,
+    batch: Vec<Pending>,
+    /// The first; nothing is taken after it.
+    failed: Option<crate::storage::StorageError>,
+}
+
+impl Sink<'_> {
+    fn take(&mut self, entry: Entry<'_>) {
+        if self.failed.is_some() {
+            return;
+        }
+        match entry {
+            Entry::Series { id, labels } => self.name(id, labels),
+            Entry::Samples(samples) => self.samples(samples, false),
+            Entry::OutOfOrder(samples) => self.samples(samples, true),
+            // NOTE: kinds that this head does not keep.
+            _ => {}
+        }
+    }
+
+    fn name(&mut self, id: u32, labels: &Labels) {
+        let at = id as usize;
+        if self.series.len() <= at {
+            self.series.resize(at + 1, None);
+        }
+        match self.head.resolve(labels) {
+            Ok(series) => self.series[at] = Some(series),
+            Err(error) => self.failed = Some(error),
+        }
+    }
+
+    fn samples(&mut self, samples: &[Logged], late: bool) {
+        self.batch.clear();
+        for &Logged { id, t, v } in samples {
+            if let Some(Some(series)) = self.series.get(id as usize).copied() {
+                self.batch.push(Pending { series, t, v });
+            }
+        }
+        if let Err(error) = self.head.take_again(&self.batch, late) {
+            self.failed = Some(error);
+        }
+    }
+}
+
+fn tell(replayed: &Replayed, metrics: &StoreMetrics) {
+    metrics.skipped_records.add(replayed.skipped_records as f64);
+    metrics.skipped_bytes.add(replayed.skipped_bytes as f64);
+    metrics.unread_samples.add(replayed.unread_samples as f64);
+    log::info!(segments = replayed.segments, records = replayed.records,
+        samples = replayed.samples; "the write-ahead log was read");
+    if replayed.skipped_ranges > 0 {
+        metrics.wal_corruptions.add(replayed.skipped_ranges as f64);
+        log::error!(records = replayed.skipped_records, bytes = replayed.skipped_bytes,
+            unread_samples = replayed.unread_samples,
+            segments = format!("{:?}", replayed.damaged).as_str();
+            "the write-ahead log is damaged; the rest of it was read");
+    }
+    if !replayed.unknown.is_empty() {
+        log::error!(segments = format!("{:?}", replayed.unknown).as_str();
+            "segments of the write-ahead log have an unknown version and were left alone");
+    }
+}

@@ -1,0 +1,117 @@
+//! The metrics that are computed when they are read.
+
+use std::sync::{Arc, Weak};
+
+use super::core::Core;
+use crate::metrics::Registry;
+use crate::tsdb::head::{Head, HeadStats};
+
+/// Of what is on disk.
+pub fn show_store(registry: &Registry, core: &Arc<Core>) {
+    let gauge = |name, help, read: fn(&Core) -> f64| {
+        // NOTE: weak, because the registry outlives a database.
+        let core: Weak<Core> = Arc::downgrade(core);
+        registry.gauge_fn(name, help, move || {
+            core.upgrade().map_or(0.0, |core| read(&core))
+        });
+    };
+    gauge(
+        "prometheus_tsdb_blocks_loaded",
+        "Blocks that are open.",
+        |core| core.head.blocks().map_or(0, |blocks| blocks.len()) as f64,
+    );
+    gauge(
+        "prometheus_tsdb_storage_blocks_bytes",
+        "Bytes of all blocks.",
+        |core| {
+            let blocks = core.head.blocks().unwrap_or_default();
+            blocks.iter().map(|block| block.meta().bytes).sum::<u64>() as f64
+        },
+    );
+    gauge(
+        "ferula_tsdb_damaged_pages",
+        "Pages of blocks that were found damaged; queries go on without them.",
+        |core| {
+            let blocks = core.head.blocks().unwrap_or_default();
+            blocks
+                .iter()
+                .map(|block| block.damaged_pages())
+                .sum::<usize>() as f64
+        },
+    );
+    gauge(
+        "prometheus_tsdb_lowest_timestamp",
+        "The oldest sample, in milliseconds.",
+        |core| oldest(core) as f64,
+    );
+    gauge(
+        "prometheus_tsdb_lowest_timestamp_seconds",
+        "The oldest sample, in seconds.",
+        |core| (oldest(core) / 1000) as f64,
+    );
+    gauge(
+        "ferula_tsdb_head_budget_bytes",
+        "Bytes of memory at which the head becomes a block.",
+        |core| core.settings.head_budget as f64,
+    );
+    gauge(
+        "ferula_tsdb_head_used_bytes",
+        "Bytes of memory that samples in the head take.",
+        |core| core.head.used_bytes().map_or(0, |used| used.0) as f64,
+    );
+}
+
+/// Of the head.
+pub fn show_head(registry: &Registry, head: &Arc<Head>) {
+    let gauge = |name, help, read: fn(&HeadStats) -> f64| {
+        // NOTE: weak, because the registry outlives a database.
+        let head: Weak<Head> = Arc::downgrade(head);
+        registry.gauge_fn(name, help, move || {
+            let stats = head.upgrade().and_then(|head| head.stats().ok());
+            stats.as_ref().map_or(0.0, read)
+        });
+    };
+    gauge(
+        "prometheus_tsdb_head_series",
+        "Series in the head.",
+        |stats| stats.series as f64,
+    );
+    gauge(
+        "prometheus_tsdb_head_chunks",
+        "Chunks in the head.",
+        |stats| stats.chunks as f64,
+    );
+    gauge(
+        "prometheus_tsdb_symbol_table_size_bytes",
+        "Bytes of label names and values held in memory.",
+        |stats| stats.symbol_bytes as f64,
+    );
+    gauge(
+        "prometheus_tsdb_head_max_time",
+        "The head's newest sample, in milliseconds.",
+        |stats| stats.max_t as f64,
+    );
+    gauge(
+        "prometheus_tsdb_head_max_time_seconds",
+        "The head's newest sample, in seconds.",
+        |stats| (stats.max_t / 1000) as f64,
+    );
+    gauge(
+        "prometheus_tsdb_head_min_time",
+        "The head's oldest sample, in milliseconds.",
+        |stats| stats.min_t as f64,
+    );
+    gauge(
+        "prometheus_tsdb_head_min_time_seconds",
+        "The head's oldest sample, in seconds.",
+        |stats| (stats.min_t / 1000) as f64,
+    );
+}
+
+/// Of the head and all blocks.
+fn oldest(core: &Core) -> i64 {
+    let head = core.head.stats().map_or(i64::MAX, |stats| stats.min_t);
+    let blocks = core.head.blocks().unwrap_or_default();
+    let blocks = blocks.iter().map(|block| block.meta().min_t);
+    blocks.fold(head, i64::min)
+}

@@ -1,0 +1,564 @@
+//! The database with a disk: what survives, what is let go, and that nothing is there twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Db, Options, Place};
+use crate::metrics::Registry;
+use crate::model::{Matcher, SeriesRef};
+use crate::stdx::clock::ManualClock;
+use crate::storage::{Appendable, Appender, Queryable, SelectHints};
+use crate::tsdb::dir::double::{Choice, Double, Fault};
+use crate::tsdb::head::tests::{ALL, HOUR, MINUTE, commit, fill, names, read, resolve, wait_until};
+
+/// In milliseconds, far after all samples of these tests.
+const NOW: i64 = 1_700_000_000_000;
+
+struct World {
+    db: Db,
+    clock: ManualClock,
+    disk: Double,
+}
+
+fn start(disk: &Double, change: impl FnOnce(&mut Options)) -> World {
+    let clock = ManualClock::new(NOW);
+    let place = Place::Dir(disk.dir());
+    let mut options = Options::new(place, Arc::new(clock.clone()), Registry::new());
+    change(&mut options);
+    World {
+        db: Db::open(options).unwrap(),
+        clock,
+        disk: disk.clone(),
+    }
+}
+
+impl World {
+    fn new() -> World {
+        start(&Double::new(), |_| {})
+    }
+
+    /// As a killed process leaves it: what was written is there, nothing is finished.
+    fn killed(&self) -> World {
+        start(&self.disk.copy(), |_| {})
+    }
+
+    fn all(&self) -> Vec<(String, String)> {
+        read(&*self.db.querier(ALL.0, ALL.1).unwrap(), &[])
+    }
+}
+
+fn expected(series: &[(&str, &[i64])]) -> Vec<(String, String)> {
+    let text = |(name, times): &(&str, &[i64])| {
+        let samples: Vec<_> = times.iter().map(|t| format!("{t}={t}")).collect();
+        (format!("{{n=\"{name}\"}}"), samples.join(" "))
+    };
+    series.iter().map(text).collect()
+}
+
+#[test]
+fn a_killed_process_loses_nothing() {
+    let mut world = World::new();
+    let mut times: Vec<i64> = Vec::new();
+    for round in 0..5_i64 {
+        let more: Vec<i64> = (0..50).map(|i| (round * 50 + i) * 15_000).collect();
+        fill(&world.db, "n=a", more.clone());
+        fill(&world.db, "n=b", more.clone());
+        times.extend(more);
+        if round == 2 {
+            world.db.flush().unwrap();
+        }
+        let all = expected(&[("a", &times), ("b", &times)]);
+        assert_eq!(world.all(), all);
+        world = world.killed();
+        assert_eq!(world.all(), all, "after round {round}");
+    }
+}
+
+#[test]
+fn a_stop_is_a_sync() {
+    let world = World::new();
+    fill(&world.db, "n=a", [1, 2, 3]);
+    let World { db, disk, .. } = world;
+    drop(db);
+    let again = start(&disk.crash(Choice::Nothing), |_| {});
+    assert_eq!(again.all(), expected(&[("a", &[1, 2, 3])]));
+}
+
+#[test]
+fn a_power_cut_loses_what_came_after_the_sync() {
+    let world = World::new();
+    let a = fill(&world.db, "n=a", [1, 2, 3]);
+    wait_until(|| world.clock.waiting() == 1);
+    world.clock.advance(Duration::from_secs(30));
+    let store = world.db.0.core.store.as_ref().unwrap();
+    wait_until(|| store.keeper.durable() == store.keeper.position());
+    commit(&world.db, &[(a, 4, 4.0)]);
+    let lost = start(&world.disk.crash(Choice::Nothing), |_| {});
+    assert_eq!(lost.all(), expected(&[("a", &[1, 2, 3])]));
+    let kept = start(&world.disk.crash(Choice::Everything), |_| {});
+    assert_eq!(kept.all(), expected(&[("a", &[1, 2, 3, 4])]));
+}
+
+#[test]
+fn what_is_refused_is_not_logged() {
+    let world = World::new();
+    let a = fill(&world.db, "n=a", [10, 20]);
+    let done = commit(&world.db, &[(a, 5, 5.0), (a, 20, 1.0), (a, 20, 20.0)]);
+    assert_eq!(
+        (done.out_of_order, done.duplicate, done.appended),
+        (1, 1, 1)
+    );
+    assert_eq!(commit(&world.db, &[(SeriesRef(7), 1, 1.0)]).gone, [0]);
+    assert_eq!(
+        commit(&world.db, &[(a, 30, 30.0), (a, 30, 30.0)]).duplicate,
+        1
+    );
+    assert_eq!(world.killed().all(), expected(&[("a", &[10, 20, 30])]));
+}
+
+#[test]
+fn a_batch_that_is_not_written_is_not_there() {
+    let world = World::new();
+    let a = fill(&world.db, "n=a", [1]);
+    let next = world.disk.operations();
+    (next..next + 2).for_each(|number| world.disk.fault(number, Fault::Error));
+    let mut batch = Appender::default();
+    batch.append(a, 2, 2.0);
+    let failed = world.db.commit(&batch).is_err();
+    let there = if failed { &[1][..] } else { &[1, 2] };
+    assert!(failed, "the fault is met");
+    assert_eq!(world.all(), expected(&[("a", there)]));
+    for t in 3..8 {
+        batch.clear();
+        batch.append(a, t, t as f64);
+        let _ = world.db.commit(&batch);
+    }
+    assert_eq!(world.killed().all(), world.all());
+}
+
+#[test]
+fn a_flush_changes_nothing_that_is_seen() {
+    let world = World::new();
+    let times: Vec<i64> = (0..600).map(|i| i * 15_000).collect();
+    fill(&world.db, "n=b,y=1", times.iter().copied().take(5));
+    let a = fill(&world.db, "n=a,x=1", times.iter().copied());
+    let old = world.db.querier(ALL.0, ALL.1).unwrap();
+    let before = read(&*old, &[]);
+    world.db.flush().unwrap();
+    let new = world.db.querier(ALL.0, ALL.1).unwrap();
+    assert_eq!(read(&*old, &[]), before);
+    assert_eq!(read(&*new, &[]), before);
+    drop(old);
+    wait_until(|| world.clock.waiting() == 1);
+    world.clock.advance(Duration::from_secs(1));
+    wait_until(|| world.db.stats().unwrap().chunks == 0);
+    assert_eq!(read(&*new, &[]), before);
+    assert_eq!(new.label_names(&[], 0).unwrap(), ["n", "x", "y"]);
+    assert_eq!(new.label_values("n", &[], 0).unwrap(), ["a", "b"]);
+    let only_b = [Matcher::equal("y", "1")];
+    assert_eq!(names(&*new, &only_b), [r#"{n="b", y="1"}"#]);
+    // The rules have not changed: its newest is known, and an hour behind is taken.
+    let last = 599 * 15_000;
+    assert_eq!(commit(&world.db, &[(a, last, last as f64)]).appended, 1);
+    assert_eq!(commit(&world.db, &[(a, last, 0.0)]).duplicate, 1);
+    assert_eq!(commit(&world.db, &[(a, last - 1, 0.0)]).out_of_order, 1);
+    assert_eq!(commit(&world.db, &[(a, last - HOUR - 1, 0.0)]).too_old, 1);
+    let late = fill(&world.db, "n=late", [last - HOUR]);
+    assert_eq!(commit(&world.db, &[(a, last + 1, 1.0)]).appended, 1);
+    world.db.flush().unwrap();
+    assert_eq!(world.db.head().blocks().unwrap().len(), 2);
+    assert!(world.db.has_series(late).unwrap());
+    let all = world.all();
+    assert_eq!(all.len(), 3);
+    let killed = world.killed();
+    assert_eq!(killed.all(), all);
+    assert_eq!(resolve(&killed.db, "n=z").0 as u32, 0, "an empty head");
+    let refused = commit(
+        &killed.db,
+        &[(resolve(&killed.db, "n=z"), last - HOUR, 0.0)],
+    );
+    assert_eq!(refused.too_old, 1, "the window is where it was");
+}
+
+#[test]
+fn a_view_is_whole_while_the_head_becomes_blocks() {
+    const SERIES: usize = 30;
+    const BATCHES: i64 = 1_500;
+    let world = World::new();
+    let db = world.db.clone();
+    let write = move || {
+        let series: Vec<_> = (0..SERIES)
+            .map(|i| resolve(&db, &format!("i={i}")))
+            .collect();
+        let mut batch = Appender::default();
+        for t in 0..BATCHES {
+            batch.clear();
+            for series in &series {
+                batch.append(*series, t * 1000, t as f64);
+            }
+            assert_eq!(db.commit(&batch).unwrap().appended, SERIES as u64);
+        }
+    };
+    let writer = crate::stdx::thread::spawn("writer", 1 << 20, write).unwrap();
+    let mut flushes = 0;
+    loop {
+        let finished = writer.is_finished();
+        let view = world.db.querier(ALL.0, ALL.1).unwrap();
+        let first = read(&*view, &[]);
+        world.db.flush().unwrap();
+        flushes += 1;
+        assert!(first == read(&*view, &[]), "a view that is kept");
+        let newest = first.first().map_or("", |f| f.1.as_str());
+        assert!(first.iter().all(|f| f.1 == newest), "half a batch");
+        let whole: Vec<_> = (0..)
+            .take(newest.split_whitespace().count())
+            .map(|t| format!("{}={t}", t * 1000))
+            .collect();
+        assert!(newest == whole.join(" "), "missing or twice");
+        drop(view);
+        world.clock.advance(Duration::from_secs(1));
+        if finished {
+            break;
+        }
+    }
+    assert!(flushes > 2);
+    let all = world.all();
+    assert_eq!(all.len(), SERIES);
+    let count = all[0].1.split_whitespace().count();
+    assert_eq!(count, BATCHES as usize);
+    assert!(world.killed().all() == all);
+}
+
+#[test]
+fn budget_and_two_hours() {
+    let world = start(&Double::new(), |o| o.head_budget = 1 << 20);
+    let due = || world.db.0.core.flush_is_due().unwrap();
+    assert!(!due());
+    let a = fill(&world.db, "n=a", [0]);
+    assert!(!due());
+    commit(&world.db, &[(a, 2 * HOUR - 1, 1.0)]);
+    assert!(!due());
+    commit(&world.db, &[(a, 2 * HOUR, 1.0)]);
+    assert!(due());
+    world.db.flush().unwrap();
+    assert!(!due());
+    let series: Vec<_> = (0..100)
+        .map(|i| resolve(&world.db, &format!("i={i}")))
+        .collect();
+    let mut t = 2 * HOUR;
+    while !due() {
+        t += 1;
+        let all: Vec<_> = series.iter().map(|s| (*s, t, 1.0 / t as f64)).collect();
+        commit(&world.db, &all);
+        assert!(t < 3 * HOUR);
+    }
+    assert!((500..2_000).contains(&(t - 2 * HOUR)), "{t}");
+    // The thread sees to it.
+    wait_until(|| world.clock.waiting() == 1);
+    world.clock.advance(Duration::from_secs(1));
+    wait_until(|| !due());
+}
+
+#[test]
+fn ended_series_go_when_nothing_depends_on_them() {
+    let world = World::new();
+    let ended = fill(&world.db, "n=ended", [0]);
+    let live = fill(&world.db, "n=live", [MINUTE]);
+    world.db.flush().unwrap();
+    world.db.collect_garbage().unwrap();
+    assert!(world.db.has_series(ended).unwrap());
+    commit(&world.db, &[(live, HOUR, 1.0)]);
+    world.db.collect_garbage().unwrap();
+    assert!(
+        world.db.has_series(ended).unwrap(),
+        "its last time is taken"
+    );
+    commit(&world.db, &[(live, HOUR + 1, 1.0)]);
+    world.db.collect_garbage().unwrap();
+    assert!(!world.db.has_series(ended).unwrap());
+    assert_eq!(commit(&world.db, &[(ended, HOUR, 1.0)]).gone, [0]);
+    assert_ne!(resolve(&world.db, "n=ended"), ended);
+    assert_eq!(world.all().len(), 2, "it is in a block");
+}
+
+#[test]
+fn retention_by_time_and_by_size() {
+    let world = start(&Double::new(), |o| {
+        o.retention = Duration::from_secs(6 * 3600);
+    });
+    let blocks = || world.db.head().blocks().unwrap().len();
+    let a = fill(&world.db, "n=a", [0, HOUR]);
+    world.db.flush().unwrap();
+    commit(&world.db, &[(a, 7 * HOUR, 0.0)]);
+    world.db.flush().unwrap();
+    assert_eq!(blocks(), 2, "its newest is at the limit");
+    let view = world.db.querier(0, HOUR).unwrap();
+    let before = read(&*view, &[]);
+    commit(&world.db, &[(a, 7 * HOUR + 1, 0.0)]);
+    world.db.flush().unwrap();
+    assert_eq!(blocks(), 2);
+    assert_eq!(read(&*view, &[]), before, "who has it reads on");
+    assert_eq!(world.killed().all().len(), 1);
+    world.db.set_retention_bytes(1);
+    commit(&world.db, &[(a, 7 * HOUR + 2, 0.0)]);
+    world.db.flush().unwrap();
+    assert_eq!(blocks(), 0);
+}
+
+#[test]
+fn damaged_blocks_go_to_quarantine() {
+    let world = World::new();
+    fill(&world.db, "n=a", [1]);
+    world.db.flush().unwrap();
+    fill(&world.db, "n=b", [2]);
+    world.db.flush().unwrap();
+    let disk = world.disk.copy();
+    let dir = disk.dir();
+    let first = dir.list("blocks").unwrap()[0].name.clone();
+    disk.set_bytes(&format!("blocks/{first}"), b"nothing like a block");
+    let again = start(&disk, |_| {});
+    assert_eq!(again.all(), expected(&[("b", &[2])]));
+    assert_eq!(dir.list("quarantine").unwrap()[0].name, first);
+    assert_eq!(again.killed().all(), again.all());
+}
+
+#[test]
+fn leftovers_and_foreign_directories() {
+    let disk = Double::new();
+    disk.dir().create_dir("blocks").unwrap();
+    disk.set_bytes("blocks/0000000000000001.tmp", b"half");
+    let world = start(&disk, |_| {});
+    assert!(world.disk.bytes("blocks/0000000000000001.tmp").is_none());
+    for path in [
+        "chunks_head/000001",
+        "wal/00000000",
+        "01BKGV7JBM69T2G1BGBGM6KB12/meta.json",
+    ] {
+        let disk = Double::new();
+        disk.dir()
+            .create_dir(path.split_once('/').unwrap().0)
+            .unwrap();
+        disk.set_bytes(path, b"{}");
+        let operations = disk.operations();
+        let options = Options::new(
+            Place::Dir(disk.dir()),
+            Arc::new(ManualClock::new(NOW)),
+            Registry::new(),
+        );
+        let error = Db::open(options).unwrap_err().to_string();
+        assert!(error.contains("ferula tsdb import"), "{error}");
+        assert_eq!(disk.operations(), operations, "untouched");
+    }
+}
+
+#[test]
+fn a_lock_keeps_two_apart() {
+    let temp = tempfile::tempdir().unwrap();
+    let open = |lock| {
+        let path = temp.path().to_owned();
+        let clock = Arc::new(ManualClock::new(NOW));
+        Db::open(Options::new(
+            Place::Path { path, lock },
+            clock,
+            Registry::new(),
+        ))
+    };
+    let first = open(true).unwrap();
+    let error = open(true).unwrap_err().to_string();
+    assert!(error.contains(&std::process::id().to_string()), "{error}");
+    drop(open(false).unwrap());
+    fill(&first, "n=a", [1]);
+    drop(first);
+    let again = open(true).unwrap();
+    assert_eq!(read(&*again.querier(0, 9).unwrap(), &[]).len(), 1);
+    let hints = SelectHints::default();
+    assert!(
+        again
+            .querier(2, 9)
+            .unwrap()
+            .select(&hints, &[])
+            .unwrap()
+            .next()
+            .is_none()
+    );
+}
+
+#[test]
+fn late_samples_are_merged() {
+    let disk = Double::new();
+    let open = |disk: &Double| start(disk, |o| o.out_of_order_window = Duration::from_secs(600));
+    let world = open(&disk);
+    let a = fill(&world.db, "n=a", [1_000_000, 1_000_010]);
+    let before = world.db.querier(ALL.0, ALL.1).unwrap();
+    let late = |t: i64| commit(&world.db, &[(a, t, t as f64)]);
+    assert_eq!(late(1_000_005).appended, 1);
+    assert_eq!(late(1_000_005).appended, 1, "the same again");
+    assert_eq!(commit(&world.db, &[(a, 1_000_005, 0.0)]).duplicate, 1);
+    assert_eq!(late(400_010).appended, 1);
+    assert_eq!(late(400_009).too_old, 1);
+    fill(&world.db, "n=b", [500_000]);
+    let all = expected(&[
+        ("a", &[400_010, 1_000_000, 1_000_005, 1_000_010]),
+        ("b", &[500_000]),
+    ]);
+    assert_eq!(
+        read(&*before, &[]),
+        expected(&[("a", &[1_000_000, 1_000_010])])
+    );
+    drop(before);
+    assert_eq!(world.all(), all);
+    assert_eq!(open(&disk.copy()).all(), all);
+    world.db.flush().unwrap();
+    assert_eq!(world.all(), all);
+    assert_eq!(world.db.0.core.head.used_bytes().unwrap().0, 0);
+    assert_eq!(late(1_000_007).appended, 1);
+    world.db.flush().unwrap();
+    let all = expected(&[
+        ("a", &[400_010, 1_000_000, 1_000_005, 1_000_007, 1_000_010]),
+        ("b", &[500_000]),
+    ]);
+    assert_eq!(world.all(), all);
+    assert_eq!(open(&disk.copy()).all(), all);
+    world.db.set_out_of_order_window(Duration::ZERO);
+    assert_eq!(late(1_000_006).out_of_order, 1);
+}
+
+#[test]
+fn a_full_disk_is_a_state() {
+    let world = World::new();
+    let a = fill(&world.db, "n=a", [1]);
+    world.disk.set_free(Some(0));
+    commit(&world.db, &[(a, 2, 2.0)]);
+    fill(&world.db, "n=b", [3]);
+    let all = expected(&[("a", &[1, 2]), ("b", &[3])]);
+    assert_eq!(world.all(), all, "it is in memory");
+    assert_eq!(world.killed().all(), expected(&[("a", &[1])]));
+    world.disk.set_free(None);
+    wait_until(|| world.clock.waiting() == 1);
+    world.clock.advance(Duration::from_secs(1));
+    let store = world.db.0.core.store.as_ref().unwrap();
+    wait_until(|| store.lock_log().unwrap().ring.is_empty());
+    assert_eq!(world.killed().all(), all);
+    world.disk.set_free(Some(0));
+    let mut batch = Appender::default();
+    (0..200_000).for_each(|i| batch.append(a, 10 + i, 0.0));
+    assert_eq!(world.db.commit(&batch).unwrap().appended, 200_000);
+    batch.samples.iter_mut().for_each(|s| s.t += 200_000);
+    let error = world.db.commit(&batch).unwrap_err().to_string();
+    assert!(error.contains("200000 samples wait"), "{error}");
+}
+
+#[test]
+fn deleted_samples_are_gone_for_good() {
+    let world = World::new();
+    let a = fill(&world.db, "n=a", [1, 2, 3]);
+    fill(&world.db, "n=b", [1, 2, 3]);
+    world.db.flush().unwrap();
+    commit(&world.db, &[(a, 4, 4.0), (a, 5, 5.0)]);
+    world.db.delete(&[Matcher::equal("n", "a")], 2, 4).unwrap();
+    let all = expected(&[("a", &[1, 5]), ("b", &[1, 2, 3])]);
+    assert_eq!(world.all(), all);
+    assert_eq!(world.killed().all(), all);
+    commit(&world.db, &[(a, 6, 6.0)]);
+    assert_eq!(world.all()[0].1, "1=1 5=5 6=6");
+}
+
+/// Everything that is written is cut off at each operation: what was durable before is there.
+#[test]
+fn a_power_cut_at_any_operation_of_a_flush() {
+    let mut cuts = 0;
+    for number in 0.. {
+        let disk = Double::new();
+        let world = start(&disk, |_| {});
+        let times: Vec<i64> = (0..300).map(|i| i * 15_000).collect();
+        let a = fill(&world.db, "n=a", times.clone());
+        let store = world.db.0.core.store.as_ref().unwrap();
+        store.keeper.sync().unwrap();
+        let next = disk.operations();
+        disk.fault(next + number, Fault::PowerCut);
+        let flushed = world.db.flush();
+        let cut_here = disk.operations() > next + number;
+        let _ = world.db.flush();
+        for choice in [Choice::Nothing, Choice::Everything, Choice::Seed(number)] {
+            let again = start(&disk.crash(choice), |_| {});
+            let found = again.all();
+            assert_eq!(
+                found,
+                expected(&[("a", &times)]),
+                "{number} {choice:?} {flushed:?}"
+            );
+            let a = resolve(&again.db, "n=a");
+            assert_eq!(commit(&again.db, &[(a, 300 * 15_000, 1.0)]).appended, 1);
+        }
+        assert!(world.db.has_series(a).unwrap());
+        if !cut_here {
+            break;
+        }
+        cuts += 1;
+    }
+    println!("cut at {cuts} operations");
+    assert!(cuts > 5);
+}
+
+/// Samples, flushes and compactions, cut off at each operation: a prefix of what was committed is
+/// there, and all of it that was synced.
+#[test]
+fn a_power_cut_at_any_operation() {
+    let (_stopper, stop) = crate::stdx::stop::stop();
+    let times: Vec<i64> = (0..250).map(|i| i * 15_000).collect();
+    let mut number = 0;
+    loop {
+        let disk = Double::new();
+        let world = start(&disk, |_| {});
+        let first = disk.operations();
+        disk.fault(first + number, Fault::PowerCut);
+        let store = world.db.0.core.store.as_ref().unwrap();
+        let mut durable = 0;
+        let a = resolve(&world.db, "n=a");
+        let mut batch = Appender::default();
+        for (done, times) in times.chunks(50).enumerate() {
+            for t in times {
+                batch.clear();
+                batch.append(a, *t, *t as f64);
+                let _ = world.db.commit(&batch);
+            }
+            if store.keeper.sync().is_ok() && disk.operations() <= first + number {
+                durable = (done + 1) * 50;
+            }
+            let _ = world.db.flush();
+            while let Ok(true) = world.db.0.core.compact(store, &stop) {}
+        }
+        for choice in [Choice::Nothing, Choice::Everything, Choice::Seed(number)] {
+            let again = start(&disk.crash(choice), |_| {});
+            let found = again.all();
+            let count = found.first().map_or(0, |f| f.1.split_whitespace().count());
+            assert!(
+                count >= durable,
+                "{number} {choice:?}: {count} of {durable}"
+            );
+            let prefix: Vec<_> = times.iter().map(|t| format!("{t}={t}")).collect();
+            let text = found.first().map_or("", |f| f.1.as_str());
+            assert_eq!(text, prefix[..count].join(" "), "{number} {choice:?}");
+        }
+        if disk.operations() <= first + number {
+            assert_eq!(durable, times.len());
+            assert!(store.metrics.compactions.get() > 0.0, "there was one");
+            break;
+        }
+        // NOTE: batches are many and alike.
+        number += if number < 20 { 1 } else { 3 };
+    }
+    println!("cut within {number} operations");
+}
+
+#[test]
+fn a_disk_that_takes_its_time_delays_no_query() {
+    let world = World::new();
+    fill(&world.db, "n=a", [1]);
+    let store = world.db.0.core.store.as_ref().unwrap();
+    // As a commit has it while its write takes ten seconds.
+    let _writing = store.lock_log().unwrap();
+    assert_eq!(world.all(), expected(&[("a", &[1])]));
+    resolve(&world.db, "n=b");
+    assert_eq!(world.db.stats().unwrap().series, 2);
+}

@@ -1,0 +1,90 @@
+//! The lock that keeps two processes out of one data directory.
+
+use std::fs;
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum LockError {
+    #[error("the data directory is in use by another process{}: {} is locked", owner(.pid), .path.display())]
+    Held { path: PathBuf, pid: String },
+    #[error("lock file {}: {source}", .path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+fn owner(pid: &str) -> String {
+    if pid.is_empty() {
+        return String::new();
+    }
+    format!(" (pid {pid})")
+}
+
+/// Held until it is dropped, or until the process ends in any way. The file stays: what it says is
+/// empty after a stop, and the process's number otherwise.
+#[derive(Debug)]
+pub struct Lock {
+    file: fs::File,
+    /// Whether the last owner ended as it should, or there was none.
+    pub clean: bool,
+}
+
+impl Lock {
+    pub fn take(path: &Path) -> Result<Lock, LockError> {
+        let io = |source| LockError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(path).map_err(io)?;
+        let mut pid = String::new();
+        // NOTE: only for the message; a file of anything is good enough to be locked.
+        let _ = (&file).take(20).read_to_string(&mut pid);
+        let pid: String = pid.chars().filter(char::is_ascii_digit).collect();
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let path = path.to_owned();
+                return Err(LockError::Held { path, pid });
+            }
+            Err(error) => return Err(io(error.into())),
+        }
+        file.set_len(0).map_err(io)?;
+        file.rewind().map_err(io)?;
+        writeln!(file, "{}", std::process::id()).map_err(io)?;
+        let clean = pid.is_empty();
+        Ok(Lock { file, clean })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // NOTE: a file that can't be cut only makes the next start say that this one was killed.
+        let _ = self.file.set_len(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let first = Lock::take(&path).unwrap();
+        assert!(first.clean);
+        let text = Lock::take(&path).unwrap_err().to_string();
+        assert!(
+            text.contains(&format!("(pid {})", std::process::id())),
+            "{text}"
+        );
+        drop(first);
+        assert!(Lock::take(&path).unwrap().clean);
+        fs::write(&path, "12345\n").unwrap();
+        assert!(!Lock::take(&path).unwrap().clean, "a stale one");
+    }
+}

@@ -1,0 +1,37 @@
+//! How much memory the process may use.
+
+use std::fs;
+
+/// The machine's memory or the control group's limit, whichever is less.
+pub fn memory_bytes() -> Option<u64> {
+    let machine = fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| parse_meminfo(&text));
+    let group = [
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+    ];
+    let group = group.iter().find_map(|path| {
+        let text = fs::read_to_string(path).ok()?;
+        text.trim().parse::<u64>().ok()
+    });
+    [machine, group].into_iter().flatten().min()
+}
+
+fn parse_meminfo(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|l| l.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn meminfo() {
+        let text = "MemTotal:        1024 kB\nMemFree: 1 kB\n";
+        assert_eq!(parse_meminfo(text), Some(1 << 20));
+        assert_eq!(parse_meminfo("MemTotal: much"), None);
+    }
+}

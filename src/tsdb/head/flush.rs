@@ -1,0 +1,139 @@
+//! What a block takes over: samples leave the head, their series stay.
+//!
+//! A flush reads the head by a view, as a query does. Once its block is in the list, queries that
+//! begin see both, and samples that are in both as one; so that those of the head can be let go
+//! some series at a time, and no earlier than the last query is done that does not see the block.
+
+use std::sync::Arc;
+
+use super::lock::{Blocks, Head};
+use super::query::HeadQuerier;
+use crate::model::{Labels, Sample, SeriesRef, TimestampMs};
+use crate::storage::{Series as _, StorageError};
+
+/// LIMIT: series in one hold of the lock, of which each may decode and encode a chunk: half a
+/// millisecond.
+const SERIES_AT_ONCE: usize = 256;
+
+/// Bytes that a series has beside its samples, about: its place, its labels' numbers, its entries
+/// in the table and in the postings.
+const SERIES_BYTES: usize = 160;
+
+/// Everything that is in the head, as a block will hold it.
+#[derive(Debug)]
+pub struct Flush {
+    view: HeadQuerier,
+    taken: Vec<Taken>,
+}
+
+/// Samples of a series up to a time.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    series: SeriesRef,
+    through: TimestampMs,
+}
+
+impl Head {
+    /// The samples that are committed now.
+    pub fn flush(self: &Arc<Head>) -> Result<Flush, StorageError> {
+        Ok(Flush {
+            view: self.querier(TimestampMs::MIN, TimestampMs::MAX)?,
+            taken: Vec::new(),
+        })
+    }
+
+    pub fn blocks(&self) -> Result<Blocks, StorageError> {
+        Ok(self.lock()?.blocks.clone())
+    }
+
+    /// What views see that begin from now on.
+    pub fn set_blocks(&self, blocks: Blocks) -> Result<(), StorageError> {
+        let mut state = self.lock()?;
+        let old = std::mem::replace(&mut state.blocks, blocks);
+        drop(state);
+        // NOTE: files may be closed by it, which is none of the lock's business.
+        drop(old);
+        Ok(())
+    }
+
+    /// Bytes that samples take, and those of their series, about.
+    pub fn used_bytes(&self) -> Result<(usize, usize), StorageError> {
+        let state = self.lock()?;
+        let series = state.slab.len() * SERIES_BYTES + state.index.text_bytes();
+        Ok((state.pool.used_bytes() + state.late.used_bytes(), series))
+    }
+}
+
+impl Flush {
+    /// Gives each series' labels and samples, in order of labels, until `each` fails.
+    pub fn read<E: From<StorageError>>(
+        &mut self,
+        mut each: impl FnMut(&Labels, &[Sample]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut samples = Vec::new();
+        let mut set = self.view.select_all()?;
+        while let Some(series) = set.next_series() {
+            samples.clear();
+            series.read(TimestampMs::MIN, TimestampMs::MAX, &mut samples)?;
+            each(&series.labels(), &samples)?;
+            let (series, through) = series.seen();
+            self.taken.push(Taken { series, through });
+        }
+        Ok(())
+    }
+
+    /// Changes the list of blocks; what was read is now in one of them.
+    pub fn publish(self, blocks: Blocks) -> Result<Release, StorageError> {
+        let head = self.view.head().clone();
+        let mut state = head.lock()?;
+        let old = std::mem::replace(&mut state.blocks, blocks);
+        let views_until = state.views.last_id();
+        drop(state);
+        drop(old);
+        Ok(Release {
+            head,
+            views_until,
+            commit: self.view.commit(),
+            taken: self.taken,
+        })
+    }
+}
+
+/// Samples that a block has, and the head still.
+#[derive(Debug)]
+pub struct Release {
+    head: Arc<Head>,
+    /// Views up to this one do not see the block.
+    views_until: u64,
+    /// The last one that the block has.
+    commit: u64,
+    taken: Vec<Taken>,
+}
+
+impl Release {
+    /// Lets go what no view needs. `false`: a view needs some of it, try again later.
+    pub fn run(&self) -> Result<bool, StorageError> {
+        let mut done = true;
+        let mut dropped = 0;
+        for taken in self.taken.chunks(SERIES_AT_ONCE) {
+            let mut state = self.head.lock()?;
+            let state = &mut *state;
+            let needed = state.views.start_until(self.views_until);
+            done &= needed.is_none();
+            let unneeded = needed.map_or(TimestampMs::MAX, |t| t.saturating_sub(1));
+            let mut gone = 0;
+            for taken in taken {
+                if let Some((at, series)) = state.slab.get_mut(taken.series) {
+                    if needed.is_none() {
+                        state.late.drop_through(at, self.commit);
+                    }
+                    gone += series.drop_through(&mut state.pool, taken.through.min(unneeded));
+                }
+            }
+            state.chunks -= gone;
+            dropped += gone;
+        }
+        self.head.metrics.chunks_removed.add(dropped as f64);
+        Ok(done)
+    }
+}

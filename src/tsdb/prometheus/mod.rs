@@ -1,0 +1,52 @@
+//! Prometheus's own files: blocks written and read, its log read.
+//!
+//! Owns the directories it is pointed at while it works on them: an export's target, into which
+//! blocks come whole by renaming, and an import's source, of which nothing is changed. They are no
+//! part of our data directory, so this is the other place of `tsdb`, beside `dir`, that uses
+//! `std::fs` (in `files.rs` alone). **Invariant:** knows nothing of our own blocks and our own log;
+//! what it reads goes to a sink, what it writes comes from a querier. No bytes make it panic.
+
+mod analyze;
+mod dump;
+mod export;
+mod import;
+mod list;
+mod open_metrics;
+
+mod directory;
+mod stream;
+
+mod block;
+mod head;
+mod writer;
+
+mod error;
+mod meta;
+mod ulid;
+
+mod bytes;
+mod files;
+mod head_chunks;
+mod index_write;
+mod tombstones;
+mod wal;
+mod xor;
+
+#[cfg(test)]
+mod head_tests;
+#[cfg(test)]
+mod tests;
+
+pub use analyze::{AnalyzeOptions, Analyzed, SeriesSpan, analyze};
+pub use block::{PromBlock, SeriesEntry, SeriesReader};
+pub use directory::PromDirectory;
+pub use dump::{DumpFormat, dump};
+pub use error::{Damages, PromError};
+pub use export::{Exported, PromSink, Range, compatible_range_ms, export};
+pub use import::{Imported, Progress, Sink, Source, import, list_blocks};
+pub use list::{BlockRow, print_blocks};
+pub use meta::Meta;
+pub use open_metrics::{CreateOptions, create_blocks};
+pub use stream::{QuerierStream, SeriesStream};
+pub use ulid::Ulid;
+pub use writer::{BlockStats, PromBlockWriter};

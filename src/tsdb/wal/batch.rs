@@ -1,0 +1,152 @@
+//! A batch of samples as columns: which series, when, how each value differs, the values.
+
+use super::entry::Logged;
+use super::value::Last;
+use super::varint::{Bytes, put, zigzag};
+use crate::model::TimestampMs;
+
+/// LIMIT: of a record; a larger batch becomes several. At worst some 2.5 MiB, and as much again
+/// while it is read.
+pub(super) const SAMPLES_MAX: usize = 100_000;
+
+/// Each sample says its own time.
+const OWN_TIMES: u8 = 1;
+/// The values build on nothing before.
+const FULL: u8 = 2;
+
+/// What stands before the columns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BatchHead {
+    /// How many records back the newest is that a value here builds on; 0: none builds on one.
+    pub back: u32,
+    pub full: bool,
+}
+
+/// Its lists are used again for each batch.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    pub tags: Vec<u8>,
+    pub values: Vec<u8>,
+}
+
+impl Columns {
+    pub fn clear(&mut self) {
+        self.tags.clear();
+        self.values.clear();
+    }
+
+    /// Adds the `i`th value.
+    #[inline]
+    pub fn push(&mut self, i: usize, last: &mut Last, v: f64) {
+        let tag = last.encode(v, &mut self.values);
+        if i.is_multiple_of(4) {
+            self.tags.push(tag);
+        } else if let Some(four) = self.tags.last_mut() {
+            *four |= tag << (i % 4 * 2);
+        }
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        self.tags.capacity() + self.values.capacity()
+    }
+}
+
+/// Appends a batch's payload. `samples` gives id and time of each.
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    head: BatchHead,
+    ids: &[u32],
+    times: impl Iterator<Item = TimestampMs> + Clone,
+    columns: &Columns,
+) {
+    let first = times.clone().next().unwrap_or(0);
+    let own_times = times.clone().any(|t| t != first);
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    out.push(flag(own_times, OWN_TIMES) | flag(head.full, FULL));
+    put(out, u64::from(head.back));
+    put(out, zigzag(first));
+    put(out, ids.len() as u64);
+    put_runs(out, ids);
+    if own_times {
+        let mut last = first;
+        for t in times.skip(1) {
+            put(out, zigzag(t.wrapping_sub(last)));
+            last = t;
+        }
+    }
+    out.extend_from_slice(&columns.tags);
+    out.extend_from_slice(&columns.values);
+}
+
+/// Series as runs of consecutive ids: how far each run is from the end of the last, and its length.
+fn put_runs(out: &mut Vec<u8>, ids: &[u32]) {
+    let mut next = 0;
+    for run in ids.chunk_by(|a, b| b.wrapping_sub(*a) == 1) {
+        let start = i64::from(run.first().copied().unwrap_or(0));
+        put(out, zigzag(start - next));
+        put(out, run.len() as u64);
+        next = start + run.len() as i64;
+    }
+}
+
+/// A payload taken apart as far as its values.
+#[derive(Debug)]
+pub(super) struct BatchReader<'a> {
+    pub head: BatchHead,
+    tags: &'a [u8],
+    values: Bytes<'a>,
+}
+
+impl<'a> BatchReader<'a> {
+    /// Fills `out` with ids and times; values come later.
+    pub fn new(payload: &'a [u8], out: &mut Vec<Logged>) -> Option<BatchReader<'a>> {
+        out.clear();
+        let mut bytes = Bytes(payload);
+        let flags = bytes.byte()?;
+        let back = u32::try_from(bytes.number()?).ok()?;
+        let first = bytes.signed()?;
+        let count = bytes.count(SAMPLES_MAX)?;
+        read_runs(&mut bytes, count, first, out)?;
+        if flags & OWN_TIMES != 0 {
+            let mut last = first;
+            for sample in out.iter_mut().skip(1) {
+                last = last.wrapping_add(bytes.signed()?);
+                sample.t = last;
+            }
+        }
+        let tags = bytes.take(count.div_ceil(4))?;
+        let head = BatchHead {
+            back,
+            full: flags & FULL != 0,
+        };
+        Some(BatchReader {
+            head,
+            tags,
+            values: bytes,
+        })
+    }
+
+    /// The `i`th value; to be asked in order.
+    #[inline]
+    pub fn value(&mut self, i: usize, last: &mut Last) -> Option<f64> {
+        let tag = self.tags.get(i / 4)? >> (i % 4 * 2) & 3;
+        last.decode(tag, &mut self.values)
+    }
+}
+
+fn read_runs(
+    bytes: &mut Bytes<'_>,
+    count: usize,
+    t: TimestampMs,
+    out: &mut Vec<Logged>,
+) -> Option<()> {
+    let mut next = 0i64;
+    while out.len() < count {
+        let start = u32::try_from(next.checked_add(bytes.signed()?)?).ok()?;
+        let len = bytes.count(count - out.len()).filter(|len| *len > 0)?;
+        let end = start.checked_add(u32::try_from(len).ok()?)?;
+        out.extend((start..end).map(|id| Logged { id, t, v: 0.0 }));
+        next = i64::from(end);
+    }
+    Some(())
+}

@@ -1,0 +1,304 @@
+//! The segments as all but the writer see them: making them durable, holding and dropping them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::entry::Position;
+use super::metrics::WalMetrics;
+use crate::stdx::clock::Clock;
+use crate::tsdb::dir::{Dir, File};
+use crate::tsdb::filenames::{WAL_DIR, segment as segment_path, segment_number};
+
+/// Shared by all who do not write. None waits for the disk while the writer waits for it.
+#[derive(Debug, Clone)]
+pub struct Keeper(pub(super) Arc<Shared>);
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub dir: Arc<dyn Dir>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: WalMetrics,
+    /// ORDER: taken before `files`, and held while the disk works; `files` never is.
+    syncing: Mutex<()>,
+    files: Mutex<Files>,
+}
+
+/// A segment, and a handle of it to be synced.
+type Dirty = (u32, Arc<Mutex<Box<dyn File>>>);
+
+#[derive(Debug, Default)]
+struct Files {
+    /// Bytes of each.
+    segments: BTreeMap<u32, u64>,
+    /// Of the writer.
+    position: Position,
+    durable: Position,
+    /// Segments with bytes or names that are not durable, the oldest first.
+    dirty: Vec<Dirty>,
+    /// How many names were made, and how many of them are durable.
+    names: u64,
+    names_durable: u64,
+    /// A sync of this one failed: what it holds is uncertain, the writer leaves it.
+    failed: Option<u32>,
+    holds: BTreeMap<u64, (String, Position)>,
+    next_hold: u64,
+}
+
+impl Keeper {
+    /// Makes durable what was written before the call; nothing happens when that is all.
+    ///
+    /// # Errors
+    /// What was written since the last sync may be lost at a power cut. The writer begins a new
+    /// segment.
+    pub fn sync(&self) -> io::Result<Position> {
+        let _one = ignore_poison(&self.0.syncing);
+        let files = self.0.files();
+        let (to, names) = (files.position, files.names);
+        let names_dirty = names != files.names_durable;
+        let dirty = files.dirty.clone();
+        if files.durable == to || dirty.is_empty() {
+            return Ok(files.durable);
+        }
+        drop(files);
+        let began = self.0.clock.mono();
+        let done = self.sync_all(&dirty, names_dirty);
+        let took = self.0.clock.mono().saturating_sub(began);
+        self.0.metrics.sync_duration.observe(took.as_secs_f64());
+        let mut files = self.0.files();
+        match done {
+            Ok(()) => {
+                files.durable = to;
+                files.dirty.retain(|(number, _)| *number >= to.segment);
+                files.names_durable = names;
+                Ok(to)
+            }
+            Err((number, error)) => {
+                self.0.metrics.syncs_failed.inc();
+                files.failed = Some(number);
+                // NOTE: a second sync of the same bytes would succeed without having them.
+                files.dirty.retain(|(dirty, _)| *dirty != number);
+                Err(error)
+            }
+        }
+    }
+
+    fn sync_all(&self, dirty: &[Dirty], names: bool) -> Result<(), (u32, io::Error)> {
+        for (number, file) in dirty {
+            ignore_poison(file).sync().map_err(|e| (*number, e))?;
+        }
+        if names {
+            let newest = dirty.last().map_or(0, |(number, _)| *number);
+            let dirs = ["", WAL_DIR];
+            let synced = dirs
+                .into_iter()
+                .try_for_each(|dir| self.0.dir.sync_dir(dir));
+            synced.map_err(|e| (newest, e))?;
+        }
+        Ok(())
+    }
+
+    /// Everything before this survives a power cut.
+    pub fn durable(&self) -> Position {
+        self.0.files().durable
+    }
+
+    /// Of the writer.
+    pub fn position(&self) -> Position {
+        self.0.files().position
+    }
+
+    /// Of all segments.
+    pub fn bytes(&self) -> u64 {
+        self.0.files().segments.values().sum()
+    }
+
+    /// Removes the segments before that of `position`, unless they are held; of those that are held
+    /// too, the oldest first, while they have more than `held_bytes_max` bytes.
+    pub fn drop_before(&self, position: Position, held_bytes_max: u64) -> io::Result<Dropped> {
+        let _one = ignore_poison(&self.0.syncing);
+        let victims = self.0.files().victims(position, held_bytes_max);
+        if !victims.is_empty() {
+            self.0.metrics.truncations.inc();
+        }
+        let mut dropped = Dropped::default();
+        for (number, bytes, held) in victims {
+            match self.0.dir.remove(&segment_path(number)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    self.0.metrics.truncations_failed.inc();
+                    return Err(error);
+                }
+                _ => {}
+            }
+            let mut files = self.0.files();
+            files.segments.remove(&number);
+            files.dirty.retain(|(dirty, _)| *dirty != number);
+            dropped.segments += 1;
+            dropped.bytes += bytes;
+            dropped.held += u32::from(held);
+        }
+        self.0.show();
+        Ok(dropped)
+    }
+
+    /// Keeps the segments from `from` on until the holder advances or is dropped.
+    pub fn hold(&self, name: &str, from: Position) -> Hold {
+        let mut files = self.0.files();
+        let id = files.next_hold;
+        files.next_hold += 1;
+        files.holds.insert(id, (name.to_owned(), from));
+        Hold {
+            shared: self.0.clone(),
+            id,
+        }
+    }
+
+    /// Who holds segments, and from where on.
+    pub fn holds(&self) -> Vec<(String, Position)> {
+        self.0.files().holds.values().cloned().collect()
+    }
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped {
+    pub segments: u32,
+    pub bytes: u64,
+    /// Of these segments those that somebody held.
+    pub held: u32,
+}
+
+/// Dropped, it holds nothing any more.
+#[derive(Debug)]
+pub struct Hold {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Hold {
+    pub fn advance(&self, to: Position) {
+        if let Some((_, held)) = self.shared.files().holds.get_mut(&self.id) {
+            *held = to.max(*held);
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.shared.files().holds.remove(&self.id);
+    }
+}
+
+impl Shared {
+    /// With the segments that are there.
+    pub fn open(
+        dir: Arc<dyn Dir>,
+        clock: Arc<dyn Clock>,
+        metrics: WalMetrics,
+    ) -> io::Result<Shared> {
+        dir.create_dir(WAL_DIR)?;
+        let mut files = Files::default();
+        for entry in dir.list(WAL_DIR)? {
+            if let Some(number) = segment_number(&entry.name) {
+                files.segments.insert(number, entry.len);
+            }
+        }
+        Ok(Shared {
+            dir,
+            clock,
+            metrics,
+            syncing: Mutex::default(),
+            files: Mutex::new(files),
+        })
+    }
+
+    pub fn newest(&self) -> Option<u32> {
+        self.files().segments.last_key_value().map(|(n, _)| *n)
+    }
+
+    /// The first segment from `from` on.
+    pub fn next(&self, from: u32) -> Option<(u32, u64)> {
+        let files = self.files();
+        files
+            .segments
+            .range(from..)
+            .next()
+            .map(|(n, len)| (*n, *len))
+    }
+
+    /// The writer says where the next record will be; nothing is in that segment yet.
+    pub fn begins(&self, position: Position) {
+        let mut files = self.files();
+        // NOTE: when all before it is durable, so is this.
+        if files.durable == files.position || files.position == Position::default() {
+            files.durable = position;
+        }
+        files.position = position;
+    }
+
+    /// A new segment has its file; `sync` is a second handle of it.
+    pub fn created(&self, position: Position, sync: Box<dyn File>) {
+        let mut files = self.files();
+        let number = position.segment;
+        files.position = position;
+        files.segments.insert(number, position.offset.into());
+        files.dirty.push((number, Arc::new(Mutex::new(sync))));
+        files.names += 1;
+        self.metrics.segment_current.set(f64::from(number));
+    }
+
+    /// A record was written up to `position`.
+    pub fn wrote(&self, position: Position) {
+        let mut files = self.files();
+        files.position = position;
+        files
+            .segments
+            .insert(position.segment, position.offset.into());
+    }
+
+    /// Whether the writer must leave its segment.
+    pub fn has_failed(&self, segment: u32) -> bool {
+        self.files().failed == Some(segment)
+    }
+
+    pub fn forget(&self, segment: u32) {
+        let mut files = self.files();
+        files.segments.remove(&segment);
+        files.dirty.retain(|(dirty, _)| *dirty != segment);
+    }
+
+    pub fn show(&self) {
+        let bytes: u64 = self.files().segments.values().sum();
+        self.metrics.storage_bytes.set(bytes as f64);
+    }
+
+    /// NOTE: what a panic left behind is as good as before it: each change is one assignment.
+    fn files(&self) -> MutexGuard<'_, Files> {
+        ignore_poison(&self.files)
+    }
+}
+
+impl Files {
+    /// Number, bytes, and whether it is held.
+    fn victims(&self, position: Position, held_bytes_max: u64) -> Vec<(u32, u64, bool)> {
+        let end = position.segment.min(self.position.segment);
+        let held_from = self.holds.values().map(|(_, held)| held.segment).min();
+        let held_from = held_from.unwrap_or(u32::MAX).min(end);
+        let mut held_bytes: u64 = self.segments.range(held_from..end).map(|(_, b)| b).sum();
+        let mut victims = Vec::new();
+        for (number, bytes) in self.segments.range(..end) {
+            let held = *number >= held_from;
+            if held {
+                if held_bytes <= held_bytes_max {
+                    break;
+                }
+                held_bytes -= bytes;
+            }
+            victims.push((*number, *bytes, held));
+        }
+        victims
+    }
+}
+
+fn ignore_poison<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,33 @@
+//! The write-ahead log: what was committed, on disk before it is in memory.
+//!
+//! Segments are self-contained: each names every series before its first use in it, so that one can
+//! be dropped or lost alone and reading can begin at any. [`Wal`] writes, [`Keeper`] makes durable
+//! and drops, [`replay`] and [`Reader`] read. Owns the files in `wal/`, which `docs/FORMAT.md`
+//! draws.
+//! **Invariant:** knows no head, no block and no query.
+
+mod entry;
+mod keeper;
+mod reader;
+mod replay;
+mod writer;
+
+mod batch;
+mod decoder;
+mod definition;
+mod format;
+mod metrics;
+mod reading;
+mod segment;
+mod slots;
+mod value;
+mod varint;
+
+#[cfg(test)]
+mod tests;
+
+pub use entry::{Entry, Logged, Position};
+pub use keeper::{Dropped, Hold, Keeper};
+pub use reader::{Lost, Reader};
+pub use replay::{Replayed, replay};
+pub use writer::{Options, SEGMENT_BYTES, Wal, WalError, segment_limit};

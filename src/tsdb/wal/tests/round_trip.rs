@@ -1,0 +1,183 @@
+//! What is logged is read, bit for bit.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{MatchOp, Matcher, STALE_NAN_BITS};
+use crate::tsdb::wal::value::Last;
+use crate::tsdb::wal::varint::Bytes;
+
+fn bits() -> impl Strategy<Value = u64> {
+    let special = [
+        0.0,
+        -0.0,
+        1.0,
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        9_007_199_254_740_992.0,
+        -9_007_199_254_740_993.0,
+        9.3e18,
+    ];
+    let special: Vec<u64> = special.iter().map(|v| v.to_bits()).collect();
+    prop_oneof![
+        any::<u64>(),
+        proptest::sample::select(special),
+        Just(STALE_NAN_BITS),
+        (-1000i64..1000).prop_map(|v| (v as f64).to_bits()),
+        (-100_000i64..100_000).prop_map(|v| (v as f64 / 1000.0).to_bits()),
+        any::<f64>().prop_map(f64::to_bits),
+    ]
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Batch(Vec<Told>),
+    OutOfOrder(Vec<Told>),
+    Cut,
+    Again,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let batch = || {
+        let own = proptest::collection::vec((0..40u64, any::<i64>(), bits()), 0..40);
+        let alike = (
+            0..30u64,
+            0..20u64,
+            any::<i64>(),
+            proptest::collection::vec(bits(), 20),
+        );
+        let alike = alike.prop_map(|(from, len, t, bits)| {
+            let samples = (from..from + len).zip(bits);
+            samples.map(|(series, bits)| (series, t, bits)).collect()
+        });
+        prop_oneof![1 => own, 4 => alike]
+    };
+    prop_oneof![
+        12 => batch().prop_map(Step::Batch),
+        2 => batch().prop_map(Step::OutOfOrder),
+        1 => Just(Step::Cut),
+        1 => Just(Step::Again),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_value_of_one_series(bits in proptest::collection::vec(bits(), 0..200)) {
+        let (mut write, mut read) = (Last::default(), Last::default());
+        for bits in bits {
+            let mut out = Vec::new();
+            let tag = write.encode(f64::from_bits(bits), &mut out);
+            let mut bytes = Bytes(&out);
+            let v = read.decode(tag, &mut bytes).unwrap();
+            prop_assert_eq!(v.to_bits(), bits);
+            prop_assert!(bytes.0.is_empty());
+        }
+    }
+
+    #[test]
+    fn any_log(steps in proptest::collection::vec(step(), 0..60), segment_bytes in 100..3000u32) {
+        let double = Double::new();
+        let mut wal = open(&double, segment_bytes);
+        // Samples, and out-of-order samples, by segment.
+        let mut wrote: Vec<(u32, [Vec<Told>; 2])> = Vec::new();
+        for step in &steps {
+            let (batch, kind) = match step {
+                Step::Batch(batch) => (batch, 0),
+                Step::OutOfOrder(batch) => (batch, 1),
+                Step::Cut => {
+                    wal.cut();
+                    continue;
+                }
+                Step::Again => {
+                    let next_seq = read(&double).1.next_seq;
+                    let options = Options { next_seq, ..options(segment_bytes) };
+                    wal = Wal::open(double.dir(), options).unwrap();
+                    continue;
+                }
+            };
+            let samples: Vec<_> = batch.iter().copied().map(pending).collect();
+            let end = match kind {
+                0 => wal.log(&samples, &mut labels).unwrap(),
+                _ => wal.log_out_of_order(&samples, &mut labels).unwrap(),
+            };
+            let mut both = [Vec::new(), Vec::new()];
+            both[kind].clone_from(batch);
+            wrote.push((end.segment, both));
+        }
+        for from in 0..=wal.position().segment {
+            let start = Position { segment: from, offset: 0 };
+            let (heard, found) = read_from(&double, Some(start));
+            let expect = |kind: usize| -> Vec<Told> {
+                let of = wrote.iter().filter(|(segment, _)| *segment >= from);
+                of.flat_map(|(_, both)| both[kind].iter().copied()).collect()
+            };
+            prop_assert_eq!(&heard.samples, &expect(0));
+            prop_assert_eq!(&heard.out_of_order, &expect(1));
+            let skipped = found.skipped_bytes + found.skipped_records;
+            prop_assert_eq!((skipped, found.torn_bytes), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn full_values_come_again_within_a_segment() {
+    let double = Double::new();
+    let mut wal = open(&double, 1 << 20);
+    let mut expect = Vec::new();
+    for round in 0..1000 {
+        for target in 0..3 {
+            let samples = scrape(target, round);
+            log(&mut wal, &samples).unwrap();
+            expect.extend(samples);
+        }
+    }
+    let (heard, _) = read(&double);
+    assert_eq!(heard.samples, expect);
+    assert_eq!(wal.position().segment, 1);
+}
+
+#[test]
+fn a_batch_may_be_larger_than_a_record() {
+    let double = Double::new();
+    let mut wal = open(&double, 1 << 20);
+    let many: Vec<Told> = (0..250_000).map(|n| (n % 10, n as i64, n << 40)).collect();
+    log(&mut wal, &many).unwrap();
+    let (heard, found) = read(&double);
+    assert!(heard.samples == many);
+    assert_eq!((found.samples, found.records), (250_000, 4));
+    assert!(wal.heap_bytes() < 100_000, "{}", wal.heap_bytes());
+}
+
+#[test]
+fn series_without_labels_are_left_out() {
+    let double = Double::new();
+    let mut wal = open(&double, 1 << 20);
+    let samples: Vec<_> = scrape(0, 0).into_iter().map(pending).collect();
+    let mut some = |series: SeriesRef| (series.0 % 3 != 1).then(|| labels(series)).flatten();
+    wal.log(&samples, &mut some).unwrap();
+    let (heard, _) = read(&double);
+    let expect: Vec<_> = scrape(0, 0).into_iter().filter(|s| s.0 % 3 != 1).collect();
+    assert_eq!(heard.samples, expect);
+}
+
+#[test]
+fn deletions() {
+    let double = Double::new();
+    let mut wal = open(&double, 1 << 20);
+    let matchers = [
+        Matcher::equal("job", "a"),
+        Matcher::new(MatchOp::NotRegex, "__name__", "x.*|y").unwrap(),
+    ];
+    wal.log_delete(&matchers, i64::MIN, 5).unwrap();
+    let (heard, _) = read(&double);
+    let expect = format!(r#"job="a",__name__!~"x.*|y" {}..5"#, i64::MIN);
+    assert_eq!(heard.deletes, [expect]);
+    let long = [Matcher::equal("a", "x".repeat(5 << 20))];
+    assert!(matches!(
+        wal.log_delete(&long, 0, 0),
+        Err(WalError::TooLong(_))
+    ));
+}

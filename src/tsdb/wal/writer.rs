@@ -1,0 +1,445 @@
+//! The writer.
+
+use std::io;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::batch::{self, BatchHead, Columns};
+use super::definition::DefinitionWriter;
+use super::entry::Position;
+use super::format::{self, HEADER_BYTES, Header, PAYLOAD_BYTES_MAX};
+use super::keeper::{Keeper, Shared};
+use super::metrics::WalMetrics;
+use super::slots::Slots;
+use super::value::Last;
+use super::varint::{put, put_text, zigzag};
+use crate::metrics::Registry;
+use crate::model::{Labels, MatchOp, Matcher, SeriesRef, TimestampMs};
+use crate::stdx::clock::Clock;
+use crate::storage::Pending;
+use crate::tsdb::dir::{Dir, File};
+use crate::tsdb::filenames::segment as segment_path;
+
+/// A segment's length with few series. LIMIT: as much is kept longer than needed when one sample in
+/// it is still needed.
+pub const SEGMENT_BYTES: u32 = 4 << 20;
+
+/// LIMIT: offsets are 32 bits; a segment ends well before.
+const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+
+/// LIMIT: of the records of definitions, so that damage to one costs few.
+const DEFINITIONS_BYTES: usize = 64 << 10;
+
+/// Every so many values a series is written in full again. LIMIT: damage costs a series half an
+/// hour at the usual interval, and this costs a thirtieth of a byte a sample.
+const FULL_EVERY: u8 = 120;
+
+#[derive(Debug, Error)]
+pub enum WalError {
+    #[error("write of the write-ahead log: {0}")]
+    Write(#[from] io::Error),
+    #[error("a record of {0} bytes is longer than {PAYLOAD_BYTES_MAX}")]
+    TooLong(usize),
+}
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A segment is as long as this, or longer when there are many series.
+    pub segment_bytes: u32,
+    /// New segments have numbers above this, whatever the directory holds: blocks name positions.
+    pub after: u32,
+    /// How many records there were before, of [`Replayed`](super::Replayed).
+    pub next_seq: u64,
+    pub clock: Arc<dyn Clock>,
+    pub registry: Registry,
+}
+
+/// How long a segment becomes whose series take so many bytes to name: repeating them in the next
+/// costs at most a tenth.
+pub fn segment_limit(segment_bytes: u32, definition_bytes: u64) -> u64 {
+    let limit = definition_bytes.saturating_mul(10);
+    limit.max(segment_bytes.into()).min(SEGMENT_BYTES_MAX)
+}
+
+/// Behind the log's lock.
+#[derive(Debug)]
+pub struct Wal {
+    shared: Arc<Shared>,
+    segment_bytes: u32,
+    /// Of the current segment, which has no file before its first record.
+    file: Option<Box<dyn File>>,
+    position: Position,
+    /// Records before this segment, and in it.
+    first_seq: u64,
+    seq: u32,
+    /// Records of this segment whose write succeeded.
+    written: u32,
+    definition_bytes: u64,
+    slots: Slots,
+    /// Used again for each batch.
+    ids: Vec<u32>,
+    kept: Vec<Pending>,
+    columns: Columns,
+    out: Vec<u8>,
+}
+
+impl Wal {
+    /// A new segment begins after those present, which are not touched.
+    pub fn open(dir: Arc<dyn Dir>, options: Options) -> io::Result<Wal> {
+        let metrics = WalMetrics::new(&options.registry);
+        let shared = Shared::open(dir, options.clock, metrics)?;
+        let newest = shared.newest().unwrap_or(0).max(options.after);
+        let position = Position {
+            segment: newest.saturating_add(1),
+            offset: 0,
+        };
+        shared.begins(position);
+        shared.show();
+        Ok(Wal {
+            shared: Arc::new(shared),
+            segment_bytes: options.segment_bytes,
+            file: None,
+            position,
+            first_seq: options.next_seq,
+            seq: 0,
+            written: 0,
+            definition_bytes: 0,
+            slots: Slots::default(),
+            ids: Vec::new(),
+            kept: Vec::new(),
+            columns: Columns::default(),
+            out: Vec::new(),
+        })
+    }
+
+    /// Writes a batch with one write and no sync. Samples of series without labels are left out.
+    ///
+    /// # Errors
+    /// Nothing of the batch is in the log. The next call begins a new segment.
+    pub fn log(
+        &mut self,
+        samples: &[Pending],
+        labels: &mut dyn FnMut(SeriesRef) -> Option<Labels>,
+    ) -> Result<Position, WalError> {
+        self.log_batch(samples, format::SAMPLES, labels)
+    }
+
+    /// The same for samples that are older than the newest of their series.
+    pub fn log_out_of_order(
+        &mut self,
+        samples: &[Pending],
+        labels: &mut dyn FnMut(SeriesRef) -> Option<Labels>,
+    ) -> Result<Position, WalError> {
+        self.log_batch(samples, format::OUT_OF_ORDER, labels)
+    }
+
+    pub fn log_delete(
+        &mut self,
+        matchers: &[Matcher],
+        start: TimestampMs,
+        end: TimestampMs,
+    ) -> Result<Position, WalError> {
+        self.prepare()?;
+        let at = format::begin(&mut self.out);
+        put(&mut self.out, zigzag(start));
+        put(&mut self.out, zigzag(end));
+        for matcher in matchers {
+            self.out.push(match matcher.op {
+                MatchOp::Equal => 0,
+                MatchOp::NotEqual => 1,
+                MatchOp::Regex => 2,
+                MatchOp::NotRegex => 3,
+            });
+            put_text(&mut self.out, &matcher.name);
+            put_text(&mut self.out, &matcher.value);
+        }
+        let len = self.out.len() - at - format::HEAD_BYTES;
+        if len > PAYLOAD_BYTES_MAX {
+            self.out.truncate(at);
+            return Err(WalError::TooLong(len));
+        }
+        self.finish(at, format::DELETE);
+        self.write()
+    }
+
+    /// The next record begins a new segment, at the position that is the answer.
+    pub fn cut(&mut self) -> Position {
+        if self.file.take().is_some() {
+            self.next_segment();
+        }
+        self.position
+    }
+
+    /// After the last record.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    pub fn keeper(&self) -> Keeper {
+        Keeper(self.shared.clone())
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        self.slots.heap_bytes()
+            + self.columns.heap_bytes()
+            + self.ids.capacity() * size_of::<u32>()
+            + self.kept.capacity() * size_of::<Pending>()
+            + self.out.capacity()
+    }
+
+    fn log_batch(
+        &mut self,
+        samples: &[Pending],
+        kind: u8,
+        labels: &mut dyn FnMut(SeriesRef) -> Option<Labels>,
+    ) -> Result<Position, WalError> {
+        if samples.is_empty() {
+            return Ok(self.position);
+        }
+        self.prepare()?;
+        for samples in samples.chunks(batch::SAMPLES_MAX) {
+            if self.identify(samples, labels) {
+                self.put_batch(samples, kind);
+            } else {
+                let kept = std::mem::take(&mut self.kept);
+                self.put_batch(&kept, kind);
+                self.kept = kept;
+            }
+        }
+        self.write()
+    }
+
+    /// Finds the ids of the samples' series, and defines those that are new. Where a series has no
+    /// labels the answer is `false`, and `kept` are the samples that remain.
+    fn identify(
+        &mut self,
+        samples: &[Pending],
+        labels: &mut dyn FnMut(SeriesRef) -> Option<Labels>,
+    ) -> bool {
+        self.ids.clear();
+        self.kept.clear();
+        let (mut complete, mut guess) = (true, 0);
+        let mut definitions = Definitions::default();
+        for (i, sample) in samples.iter().enumerate() {
+            let found = self.slots.find(sample.series, guess).or_else(|| {
+                let labels = labels(sample.series)?;
+                self.define(sample.series, &labels, &mut definitions)
+            });
+            if let Some(id) = found {
+                guess = id.wrapping_add(1);
+                self.ids.push(id);
+                if !complete {
+                    self.kept.push(*sample);
+                }
+            } else if complete {
+                complete = false;
+                self.kept.extend_from_slice(&samples[..i]);
+            }
+        }
+        if let Some(at) = definitions.at {
+            self.finish_definitions(at);
+        }
+        complete
+    }
+
+    fn define(
+        &mut self,
+        series: SeriesRef,
+        labels: &Labels,
+        definitions: &mut Definitions,
+    ) -> Option<u32> {
+        // NOTE: no record can hold it; the page that it came from was hardly larger.
+        if labels.heap_bytes() * 2 > PAYLOAD_BYTES_MAX - DEFINITIONS_BYTES {
+            return None;
+        }
+        if let Some(at) = definitions.at
+            && self.out.len() - at > DEFINITIONS_BYTES
+        {
+            self.finish_definitions(at);
+            *definitions = Definitions::default();
+        }
+        if definitions.at.is_none() {
+            definitions.at = Some(format::begin(&mut self.out));
+        }
+        let id = self.slots.insert(series);
+        definitions.writer.put(&mut self.out, id, labels);
+        Some(id)
+    }
+
+    fn finish_definitions(&mut self, at: usize) {
+        self.definition_bytes += (self.out.len() - at) as u64;
+        self.finish(at, format::SERIES);
+    }
+
+    fn put_batch(&mut self, samples: &[Pending], kind: u8) {
+        if samples.is_empty() {
+            return;
+        }
+        let at = format::begin(&mut self.out);
+        let head = if kind == format::SAMPLES {
+            self.code_in_order(samples)
+        } else {
+            self.code_alone(samples)
+        };
+        let times = samples.iter().map(|sample| sample.t);
+        batch::write(&mut self.out, head, &self.ids, times, &self.columns);
+        self.finish(at, kind);
+    }
+
+    fn code_in_order(&mut self, samples: &[Pending]) -> BatchHead {
+        self.columns.clear();
+        let first = self.ids.first().copied().unwrap_or(0);
+        let full = self.slots.last(first).age >= FULL_EVERY;
+        let (seq, mut newest) = (self.seq, None);
+        for (i, (sample, id)) in samples.iter().zip(&self.ids).enumerate() {
+            let last = self.slots.last(*id);
+            if full && (last.seq != seq || last.age == 0) {
+                *last = Last::default();
+            }
+            if last.age > 0 && last.seq != seq {
+                newest = newest.max(Some(last.seq));
+            }
+            self.columns.push(i, last, sample.v);
+            last.seq = seq;
+        }
+        let back = newest.map_or(0, |newest| seq - newest);
+        BatchHead { back, full }
+    }
+
+    /// Builds on nothing, and nothing builds on it.
+    fn code_alone(&mut self, samples: &[Pending]) -> BatchHead {
+        self.columns.clear();
+        for (i, sample) in samples.iter().enumerate() {
+            self.columns.push(i, &mut Last::default(), sample.v);
+        }
+        BatchHead {
+            back: 0,
+            full: true,
+        }
+    }
+
+    fn finish(&mut self, at: usize, kind: u8) {
+        format::finish(&mut self.out, at, kind, self.seq, self.position.segment);
+        self.seq += 1;
+    }
+
+    /// Sees to a segment that can be written to.
+    fn prepare(&mut self) -> io::Result<()> {
+        let limit = segment_limit(self.segment_bytes, self.definition_bytes);
+        let full = u64::from(self.position.offset) >= limit;
+        if self.file.is_some() && (full || self.shared.has_failed(self.position.segment)) {
+            self.cut();
+        }
+        self.out.clear();
+        if self.file.is_none() {
+            let created = self.create();
+            if created.is_err() {
+                self.shared.metrics.writes_failed.inc();
+            }
+            return created;
+        }
+        Ok(())
+    }
+
+    fn create(&mut self) -> io::Result<()> {
+        let number = self.position.segment;
+        let path = segment_path(number);
+        let dir = &self.shared.dir;
+        let header = Header {
+            segment: number,
+            first_seq: self.first_seq,
+            created_ms: self.shared.clock.wall_ms(),
+        };
+        let create = || {
+            let mut file = dir.create(&path)?;
+            file.append(&header.to_bytes())?;
+            Ok((file, dir.open(&path)?))
+        };
+        let made: io::Result<_> = create();
+        if made.is_err() {
+            // NOTE: at worst an empty segment stays, which is read as one.
+            let _ = dir.remove(&path);
+        }
+        let (file, sync) = made?;
+        self.file = Some(file);
+        self.position.offset = HEADER_BYTES as u32;
+        self.shared.created(self.position, sync);
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<Position, WalError> {
+        let Some(file) = &mut self.file else {
+            return Ok(self.position);
+        };
+        if let Err(error) = file.append(&self.out) {
+            self.shared.metrics.writes_failed.inc();
+            self.abandon();
+            return Err(error.into());
+        }
+        self.shared.metrics.bytes_written.add(self.out.len() as f64);
+        self.position.offset += self.out.len() as u32;
+        self.written = self.seq;
+        self.shared.wrote(self.position);
+        self.release();
+        Ok(self.position)
+    }
+
+    /// Leaves the segment after a write that failed; what was written of it is taken back.
+    fn abandon(&mut self) {
+        let (number, good) = (self.position.segment, self.position.offset);
+        let path = segment_path(number);
+        // NOTE: what stays when this fails too is a torn tail, or records of a batch that was
+        // refused, which a reader takes for a repetition when the batch comes again.
+        self.file = None;
+        self.seq = self.written;
+        if good as usize <= HEADER_BYTES {
+            if self.shared.dir.remove(&path).is_ok() {
+                self.shared.forget(number);
+            }
+        } else {
+            let _ = self.shared.dir.truncate(&path, good.into());
+        }
+        self.next_segment();
+    }
+
+    fn next_segment(&mut self) {
+        self.first_seq += u64::from(self.seq);
+        self.seq = 0;
+        self.written = 0;
+        self.definition_bytes = 0;
+        // NOTE: what the next segment does not need is given back.
+        self.slots = Slots::default();
+        self.position = Position {
+            segment: self.position.segment.saturating_add(1),
+            offset: 0,
+        };
+        self.shared.begins(self.position);
+        self.shared.show();
+    }
+
+    /// LIMIT: a batch far larger than usual leaves no memory behind.
+    fn release(&mut self) {
+        const KEEP: usize = 256 << 10;
+        if self.out.capacity() > KEEP {
+            self.out = Vec::new();
+        }
+        if self.ids.capacity() > KEEP / size_of::<u32>() {
+            self.ids = Vec::new();
+        }
+        if self.columns.heap_bytes() > KEEP {
+            self.columns = Columns::default();
+        }
+        if self.kept.capacity() > 0 {
+            self.kept = Vec::new();
+        }
+    }
+}
+
+/// A record of definitions that is being written.
+#[derive(Debug, Default)]
+struct Definitions {
+    /// Where it began.
+    at: Option<usize>,
+    writer: DefinitionWriter,
+}

@@ -1,0 +1,103 @@
+//! `/status/tsdb`, `/status/walreplay`, and the administration of the database.
+
+use super::parameters::{matchers, time_or};
+use super::{Answer, ApiError, ErrorKind};
+use crate::model::timestamp;
+use crate::tsdb::Counted;
+use crate::web::context::Context;
+use crate::web::json::{self, Object};
+use crate::web::server::Request;
+
+/// LIMIT: Prometheus's, for the lists of `/status/tsdb`.
+const LIST_MAX: i64 = 10_000;
+
+/// Cardinality of the head, and what a power cut may cost.
+pub fn status(context: &Context, request: &Request) -> Result<Answer, ApiError> {
+    let limit = match request.form().get("limit").map(str::parse::<i64>) {
+        None => 10,
+        Some(Ok(limit)) if limit > LIST_MAX => {
+            return Err(ApiError::bad_data(format!(
+                "limit must not exceed {LIST_MAX}"
+            )));
+        }
+        Some(Ok(limit)) if limit > 0 => limit as usize,
+        Some(_) => return Err(ApiError::bad_data("limit must be a positive number")),
+    };
+    let stats = context.db.stats()?;
+    let lists = context.db.cardinality(limit)?;
+    let empty = stats.min_t > stats.max_t;
+    let (min_t, max_t) = if empty {
+        (0, 0)
+    } else {
+        (stats.min_t, stats.max_t)
+    };
+    let head = Object::new()
+        .number("numSeries", stats.series as f64)
+        .number("numLabelPairs", stats.label_pairs as f64)
+        .number("chunkCount", stats.chunks as f64)
+        .number("minTime", min_t as f64)
+        .number("maxTime", max_t as f64)
+        .end();
+    let data = Object::new()
+        .raw("headStats", &head)
+        .raw(
+            "seriesCountByMetricName",
+            &counted(&lists.series_count_by_metric_name),
+        )
+        .raw(
+            "labelValueCountByLabelName",
+            &counted(&lists.label_value_count_by_label_name),
+        )
+        .raw(
+            "memoryInBytesByLabelName",
+            &counted(&lists.memory_in_bytes_by_label_name),
+        )
+        .raw(
+            "seriesCountByLabelValuePair",
+            &counted(&lists.series_count_by_label_value_pair),
+        );
+    // Not in Prometheus: a power cut loses at most so much.
+    let data = match context.db.loss_window() {
+        Some(window) => data.number("lossWindowSeconds", window.as_secs_f64()),
+        None => data,
+    };
+    Ok(Answer::of(data.end()))
+}
+
+fn counted(list: &[Counted]) -> String {
+    json::list(list, |out, item: &Counted| {
+        let object = Object::new()
+            .text("name", &item.name)
+            .number("value", item.value as f64);
+        out.push_str(&object.end());
+    })
+}
+
+/// The log is read before the server answers, so that it is always done.
+pub fn wal_replay() -> Answer {
+    let data = Object::new()
+        .number("min", 0)
+        .number("max", 0)
+        .number("current", 0)
+        .text("state", "done");
+    Answer::of(data.end())
+}
+
+/// Deletes samples of series; what is deleted is gone from answers at once, from the disk with the
+/// next compaction.
+pub fn delete_series(context: &Context, request: &Request) -> Result<Answer, ApiError> {
+    if !context.admin {
+        return Err(ApiError::new(ErrorKind::Unavailable, "admin APIs disabled"));
+    }
+    let form = request.form();
+    if form.get("match[]").is_none() {
+        return Err(ApiError::bad_data("no match[] parameter provided"));
+    }
+    let start = time_or(&form, "start", timestamp::MIN_MS)?;
+    let end = time_or(&form, "end", timestamp::MAX_MS)?;
+    for set in matchers(&form)? {
+        let deleted = context.db.delete(&set, start, end);
+        deleted.map_err(|why| ApiError::new(ErrorKind::Internal, why))?;
+    }
+    Ok(Answer::nothing())
+}

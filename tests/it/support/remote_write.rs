@@ -1,0 +1,68 @@
+//! A sender of remote write 1.0.
+
+use std::io;
+use std::net::SocketAddr;
+
+use super::http::{Reply, send_raw};
+
+pub fn varint(mut v: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    while v >= 0x80 {
+        out.push(v as u8 | 0x80);
+        v >>= 7;
+    }
+    out.push(v as u8);
+    out
+}
+
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    [
+        &[number << 3 | 2],
+        varint(bytes.len() as u64).as_slice(),
+        bytes,
+    ]
+    .concat()
+}
+
+pub fn series(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Vec<u8> {
+    let mut inner = Vec::new();
+    for (name, value) in labels {
+        let label = [field(1, name.as_bytes()), field(2, value.as_bytes())].concat();
+        inner.extend(field(1, &label));
+    }
+    for (t, v) in samples {
+        let mut sample = vec![0x09];
+        sample.extend(v.to_le_bytes());
+        sample.push(0x10);
+        sample.extend(varint(*t as u64));
+        inner.extend(field(2, &sample));
+    }
+    field(1, &inner)
+}
+
+pub fn named(name: &str, samples: &[(i64, f64)]) -> Vec<u8> {
+    series(&[("__name__", name)], samples)
+}
+
+/// Snappy of literals only.
+pub fn snappy(raw: &[u8]) -> Vec<u8> {
+    let mut out = varint(raw.len() as u64);
+    for piece in raw.chunks(1 << 16) {
+        out.push(61 << 2);
+        out.extend(((piece.len() - 1) as u16).to_le_bytes());
+        out.extend(piece);
+    }
+    out
+}
+
+pub fn post(address: SocketAddr, headers: &str, body: &[u8]) -> io::Result<Reply> {
+    let head = format!(
+        "POST /api/v1/write HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         Content-Length: {}\r\n{headers}\r\n",
+        body.len()
+    );
+    send_raw(address, &[head.as_bytes(), body].concat())
+}
+
+pub const HEADERS: &str = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n\
+    X-Prometheus-Remote-Write-Version: 0.1.0\r\n";
