@@ -164,6 +164,9 @@ fn serve(
         host_name: host_name(),
         retention_flag: flags.optional_duration("storage.tsdb.retention.time"),
         retention_size_flag: flags.size("storage.tsdb.retention.size"),
+        exemplars: flags
+            .list("enable-feature")
+            .contains(&"exemplar-storage".to_owned()),
     };
     let plan =
         Plan::prepare(config, &surroundings, Strictness::Lenient).map_err(|errors| Fatal {
@@ -273,6 +276,7 @@ fn storage_options(
     options.retention = plan.retention();
     options.retention_bytes = plan.retention_bytes();
     options.out_of_order_window = plan.out_of_order_window();
+    options.exemplars_max = plan.exemplars_max();
     if let Some(bytes) = flags.size("storage.head-budget") {
         options.head_budget = bytes;
     }

@@ -248,7 +248,6 @@ pub const FEATURES: &[Feature] = &[
     feature("auto-gomemlimit", NoOp),
     feature("otlp-write-receiver", NoOp),
     feature("utf8-names", NoOp),
-    feature("exemplar-storage", Without),
     feature("memory-snapshot-on-shutdown", Without),
     feature("promql-experimental-functions", Without),
     feature("promql-per-step-stats", Without),
@@ -271,7 +270,8 @@ pub const FEATURES: &[Feature] = &[
     feature("xor2-encoding", Without),
     feature("search-api", Without),
     feature("fast-startup", Without),
-    // `app` reads these two by name.
+    // `app` reads these by name.
+    feature("exemplar-storage", NoOp),
     feature("extra-scrape-metrics", NoOp),
     feature("auto-reload-config", NoOp),
 ];

@@ -19,6 +19,8 @@ pub struct Surroundings {
     pub retention_flag: Option<Duration>,
     /// `--storage.tsdb.retention.size`.
     pub retention_size_flag: Option<u64>,
+    /// `--enable-feature=exemplar-storage`.
+    pub exemplars: bool,
 }
 
 /// A configuration with everything that it needs, ready to be applied.
@@ -28,6 +30,7 @@ pub struct Plan {
     retention: Duration,
     /// Zero is no limit.
     retention_bytes: u64,
+    exemplars_max: u64,
     scrape: scrape::Prepared,
     discovery: discovery::Prepared,
 }
@@ -89,11 +92,17 @@ impl Plan {
             .filter(|r| !r.is_zero())
             .unwrap_or(unlimited)
             .min(RETENTION_MAX);
+        let exemplars_max = if surroundings.exemplars {
+            u64::try_from(config.storage.max_exemplars).unwrap_or(0)
+        } else {
+            0
+        };
         match (scrape, discovery) {
             (Ok(scrape), Ok(discovery)) => Ok(Plan {
                 config: Arc::new(config),
                 retention,
                 retention_bytes,
+                exemplars_max,
                 scrape,
                 discovery,
             }),
@@ -119,12 +128,17 @@ impl Plan {
         self.retention_bytes
     }
 
+    pub fn exemplars_max(&self) -> u64 {
+        self.exemplars_max
+    }
+
     /// Puts the plan into force.
     pub fn apply(self, to: &Components<'_>) -> Applied {
         // ORDER consumers before producers: the pools must know a job before its targets come.
         to.db.set_retention(self.retention);
         to.db.set_retention_bytes(self.retention_bytes);
         to.db.set_out_of_order_window(self.out_of_order_window());
+        to.db.set_max_exemplars(self.exemplars_max);
         let scrape = to.scrape.apply(self.scrape);
         let discovery = to.discovery.apply(self.discovery);
         Applied { scrape, discovery }

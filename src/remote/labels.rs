@@ -2,8 +2,8 @@
 
 use super::series::next_label;
 use super::wire::{Reader, WireError};
-use crate::model::Labels;
 use crate::model::names::METRIC_NAME;
+use crate::model::{Labels, LabelsBuilder};
 
 /// The labels in these fields; `None` where a series may not have them: without a metric's name,
 /// with an empty name of a label, with one twice, or with what is not UTF-8. Any order is taken,
@@ -30,4 +30,26 @@ pub(super) fn read(fields: &[u8]) -> Result<Option<Labels>, WireError> {
     });
     pairs.retain(|(_, value)| !value.is_empty());
     Ok(valid.then(|| Labels::from_sorted(pairs)))
+}
+
+/// LIMIT: bytes of an exemplar's label fields. Storages take 128 characters, which are less with
+/// all that is around them.
+const EXEMPLAR_BYTES_MAX: usize = 2048;
+
+/// The labels of an exemplar, which need no name and may be none; `None` for what is not UTF-8, or
+/// far too long.
+pub(super) fn read_exemplar(fields: &[u8]) -> Result<Option<Labels>, WireError> {
+    let mut reader = Reader::new("Exemplar", fields);
+    let mut builder = LabelsBuilder::default();
+    if fields.len() > EXEMPLAR_BYTES_MAX {
+        return Ok(None);
+    }
+    let mut valid = true;
+    while let Some((name, value)) = next_label(&mut reader)? {
+        match (std::str::from_utf8(name), std::str::from_utf8(value)) {
+            (Ok(name), Ok(value)) => builder.set(name, value),
+            _ => valid = false,
+        }
+    }
+    Ok(valid.then(|| builder.labels()))
 }

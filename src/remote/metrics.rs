@@ -35,7 +35,7 @@ impl ReceiverMetrics {
             ),
             exemplars_dropped: registry.counter(
                 "ferula_remote_write_received_exemplars_dropped_total",
-                "Exemplars received by remote write, which are not stored.",
+                "Exemplars received by remote write and left out: not wanted, without a series, not valid.",
             ),
             histograms_dropped: registry.counter(
                 "ferula_remote_write_received_histograms_dropped_total",

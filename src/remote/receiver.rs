@@ -10,11 +10,12 @@ use super::labels;
 use super::media_type::AcceptedMessages;
 use super::metrics::ReceiverMetrics;
 use super::scratch::{DECODED_BYTES_MAX, Run, Scratch, Scratches};
-use super::series::{SeriesMessage, WriteRequest};
+use super::series::{RawExemplar, SeriesMessage, WriteRequest};
+use super::wire::WireError;
 use crate::metrics::Registry;
 use crate::model::{Labels, SeriesRef, TimestampMs};
 use crate::stdx::clock::Clock;
-use crate::storage::{Appendable, Appender, Committed};
+use crate::storage::{Appendable, Appender, Committed, Exemplar};
 
 /// Samples that are dated further ahead are refused, as in Prometheus.
 const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
@@ -22,6 +23,10 @@ const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
 /// LIMIT: samples in one batch: 1.5 MiB. A request with more, thirty times the usual, is committed
 /// in parts, so that 32 MiB of tiny samples do not become hundreds in memory.
 const BATCH_SAMPLES_MAX: usize = 1 << 16;
+
+/// LIMIT: exemplars in one batch, for the same reason. One series' message with more, which is more
+/// than storages keep of a series, loses the rest.
+const BATCH_EXEMPLARS_MAX: usize = 1 << 14;
 
 /// LIMIT: how often samples are appended to series that went away meanwhile. Once is rare.
 const GONE_TURNS_MAX: usize = 3;
@@ -58,7 +63,8 @@ struct Tally {
     too_new: u64,
     unordered: u64,
     invalid_labels: u64,
-    exemplars: u64,
+    exemplars_dropped: u64,
+    exemplars_out_of_order: u64,
     histograms: u64,
     metadata: u64,
     resolved: u64,
@@ -72,6 +78,8 @@ struct Tally {
 struct Turn {
     number: u32,
     newest: TimestampMs,
+    /// Whether the storage keeps exemplars.
+    exemplars: bool,
 }
 
 impl Receiver {
@@ -129,6 +137,9 @@ impl Receiver {
         let mut tally = Tally::default();
         let stored = self.store(decoded, scratch, &mut tally);
         self.count(&tally);
+        if tally.exemplars_out_of_order > 0 {
+            self.complain("remote write: exemplars are out of order");
+        }
         stored?;
         tally.fault().map_or(Ok(()), Err)
     }
@@ -142,6 +153,7 @@ impl Receiver {
         let turn = Turn {
             number: self.cache().begin(self.clock.mono()),
             newest: self.clock.wall_ms().saturating_add(AHEAD_MAX_MS),
+            exemplars: self.storage.takes_exemplars(),
         };
         let mut request = WriteRequest::new(decoded);
         loop {
@@ -149,7 +161,7 @@ impl Receiver {
             scratch.runs.clear();
             let whole = self.fill(&mut request, turn, scratch, tally)?;
             tally.metadata = request.metadata;
-            if !scratch.batch.samples.is_empty() {
+            if !scratch.batch.is_empty() {
                 self.commit(decoded, scratch, tally)?;
             }
             if whole {
@@ -169,12 +181,13 @@ impl Receiver {
         let mut cache = self.cache();
         while let Some((at, message)) = request.next_series()? {
             let series = SeriesMessage::look_through(message)?;
-            tally.exemplars += u64::from(series.exemplars);
+            // NOTE: those that are stored are taken off again.
+            tally.exemplars_dropped += u64::from(series.exemplars);
             tally.histograms += u64::from(series.histograms);
             let fields = series.labels(&mut scratch.joined)?;
             let key = cache.key(fields);
             let place = match cache.find(key) {
-                None => self.learn(&mut cache, key, fields, series.samples > 0, tally)?,
+                None => self.learn(&mut cache, key, fields, series.samples > 0, turn, tally)?,
                 known => known,
             };
             let Some(entry) = place.and_then(|place| cache.at(place)) else {
@@ -197,7 +210,12 @@ impl Receiver {
             }
             let len = message.len() as u32;
             scratch.runs.push(Run { first, at, len });
-            if scratch.batch.samples.len() >= BATCH_SAMPLES_MAX {
+            if turn.exemplars && series.exemplars > 0 {
+                fill_exemplars(&series, reference, turn, &mut scratch.batch, tally)?;
+            }
+            if scratch.batch.samples.len() >= BATCH_SAMPLES_MAX
+                || scratch.batch.exemplars.len() >= BATCH_EXEMPLARS_MAX
+            {
                 return Ok(false);
             }
         }
@@ -211,6 +229,7 @@ impl Receiver {
         key: Key,
         fields: &[u8],
         has_samples: bool,
+        turn: Turn,
         tally: &mut Tally,
     ) -> Result<Option<Place>, WriteError> {
         let Some(labels) = labels::read(fields)? else {
@@ -218,7 +237,13 @@ impl Receiver {
             return Ok(Some(cache.insert(key, None)));
         };
         if !has_samples {
-            return Ok(None);
+            // NOTE: senders send exemplars apart from the samples.
+            let known = if turn.exemplars {
+                self.storage.find(&labels)?
+            } else {
+                None
+            };
+            return Ok(known.map(|series| cache.insert(key, Some(series))));
         }
         tally.resolved += 1;
         let series = self.storage.resolve(&labels)?;
@@ -269,6 +294,7 @@ impl Receiver {
         let mut cache = self.cache();
         let mut again = Appender::default();
         let mut last: Option<(u32, SeriesRef)> = None;
+        let mut renamed = Vec::new();
         for position in positions {
             let after = scratch.runs.partition_point(|r| r.first <= *position);
             let run = after.checked_sub(1).and_then(|i| scratch.runs.get(i));
@@ -290,6 +316,14 @@ impl Receiver {
                 }
             };
             again.append(series, pending.t, pending.v);
+            renamed.push((pending.series, series));
+        }
+        renamed.sort_unstable();
+        for pending in &scratch.batch.exemplars {
+            let found = renamed.binary_search_by_key(&pending.series, |(old, _)| *old);
+            if let Some((_, series)) = found.ok().and_then(|at| renamed.get(at)) {
+                again.append_exemplar(*series, pending.exemplar.clone());
+            }
         }
         Ok(again)
     }
@@ -310,7 +344,7 @@ impl Receiver {
             (&metrics.samples, tally.samples),
             (&metrics.invalid_labels, tally.invalid_labels),
             (&metrics.unordered, tally.unordered),
-            (&metrics.exemplars_dropped, tally.exemplars),
+            (&metrics.exemplars_dropped, tally.exemplars_dropped),
             (&metrics.histograms_dropped, tally.histograms),
             (&metrics.metadata_dropped, tally.metadata),
             (&metrics.series_resolved, tally.resolved),
@@ -336,6 +370,36 @@ impl Receiver {
     }
 }
 
+/// Adds a series' exemplars to the batch.
+fn fill_exemplars(
+    series: &SeriesMessage<'_>,
+    reference: SeriesRef,
+    turn: Turn,
+    batch: &mut Appender,
+    tally: &mut Tally,
+) -> Result<(), WireError> {
+    let mut exemplars = series.exemplars();
+    while let Some(RawExemplar { labels, v, t }) = exemplars.next()? {
+        if batch.exemplars.len() >= BATCH_EXEMPLARS_MAX {
+            break;
+        }
+        if t <= turn.newest
+            && let Some(labels) = labels::read_exemplar(&labels)?
+        {
+            let timed = t != 0;
+            let exemplar = Exemplar {
+                labels,
+                v,
+                t,
+                timed,
+            };
+            batch.append_exemplar(reference, exemplar);
+            tally.exemplars_dropped -= 1;
+        }
+    }
+    Ok(())
+}
+
 impl Run {
     fn labels<'a>(
         &self,
@@ -351,6 +415,7 @@ impl Run {
 
 impl Tally {
     fn add(&mut self, done: &Committed) {
+        self.exemplars_out_of_order += done.exemplars_out_of_order;
         self.out_of_order += done.out_of_order;
         self.duplicate += done.duplicate;
         self.too_old += done.too_old;

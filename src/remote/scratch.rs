@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use super::error::WriteError;
-use crate::storage::{Appender, Pending};
+use crate::storage::{Appender, Pending, PendingExemplar};
 
 /// LIMIT: of one decoded request, as in Prometheus.
 pub(super) const DECODED_BYTES_MAX: usize = 32 << 20;
@@ -80,6 +80,7 @@ impl Scratch {
         let too_large = self.decoded.capacity() > KEPT_BYTES_MAX
             || self.joined.capacity() > KEPT_BYTES_MAX
             || self.batch.samples.capacity() * size_of::<Pending>() > KEPT_BYTES_MAX
+            || self.batch.exemplars.capacity() * size_of::<PendingExemplar>() > KEPT_BYTES_MAX
             || self.runs.capacity() * size_of::<Run>() > KEPT_BYTES_MAX;
         if too_large {
             *self = Scratch::default();

@@ -1,7 +1,7 @@
 //! The messages of remote write 1.0, read in place (`prometheus.WriteRequest`).
 
 use super::wire::{BYTES, FIXED64, Reader, Tag, VARINT, WireError};
-use crate::model::Sample;
+use crate::model::{Sample, TimestampMs};
 
 /// Keys of fields, as they stand before them.
 const LABEL_KEY: u8 = 1 << 3 | BYTES;
@@ -130,6 +130,12 @@ impl<'a> SeriesMessage<'a> {
         }
     }
 
+    pub fn exemplars(&self) -> Exemplars<'a> {
+        Exemplars {
+            reader: Reader::new("TimeSeries", self.rest),
+        }
+    }
+
     pub fn samples(&self) -> Samples<'a> {
         Samples {
             reader: Reader::new("TimeSeries", self.rest),
@@ -153,6 +159,60 @@ impl Samples<'_> {
             self.reader.skip(tag)?;
         }
         Ok(None)
+    }
+}
+
+/// The exemplars of a series, in the order of the message.
+#[derive(Debug)]
+pub(super) struct Exemplars<'a> {
+    reader: Reader<'a>,
+}
+
+/// One of them; its label fields stand together in `labels`.
+#[derive(Debug)]
+pub(super) struct RawExemplar {
+    pub labels: Vec<u8>,
+    pub v: f64,
+    pub t: TimestampMs,
+}
+
+impl Exemplars<'_> {
+    pub fn next(&mut self) -> Result<Option<RawExemplar>, WireError> {
+        while let Some(tag) = self.reader.tag()? {
+            if tag.field == 3 {
+                return exemplar(self.reader.bytes()?).map(Some);
+            }
+            self.reader.skip(tag)?;
+        }
+        Ok(None)
+    }
+}
+
+fn exemplar(message: &[u8]) -> Result<RawExemplar, WireError> {
+    let mut reader = Reader::new("Exemplar", message);
+    let (mut labels, mut v, mut t) = (Vec::new(), 0.0, 0);
+    loop {
+        let before = reader.rest();
+        let Some(tag) = reader.tag()? else {
+            return Ok(RawExemplar { labels, v, t });
+        };
+        match tag.field {
+            1 => {
+                tag.must_be(BYTES, "Labels")?;
+                reader.bytes()?;
+                let field = before.get(..before.len() - reader.rest().len());
+                labels.extend_from_slice(field.unwrap_or(&[]));
+            }
+            2 => {
+                tag.must_be(FIXED64, "Value")?;
+                v = reader.double()?;
+            }
+            3 => {
+                tag.must_be(VARINT, "Timestamp")?;
+                t = reader.varint()? as i64;
+            }
+            _ => reader.skip(tag)?,
+        }
     }
 }
 

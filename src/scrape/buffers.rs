@@ -15,11 +15,14 @@ pub(super) struct Work {
 
 impl Work {
     fn heap_bytes(&self) -> usize {
-        self.body.capacity() + self.batch.samples.capacity() * SAMPLE_BYTES
+        self.body.capacity()
+            + self.batch.samples.capacity() * SAMPLE_BYTES
+            + self.batch.exemplars.capacity() * EXEMPLAR_BYTES
     }
 }
 
 const SAMPLE_BYTES: usize = size_of::<crate::storage::Pending>();
+const EXEMPLAR_BYTES: usize = size_of::<crate::storage::PendingExemplar>();
 
 /// LIMIT: as many turns as few cores can read at once; a turn that finds none makes its own.
 const COUNT_MAX: usize = 8;

@@ -6,10 +6,14 @@ use super::merge::series_labels;
 use crate::config::ScrapeConfig;
 use crate::exposition::{self, Entry, Format, Parser, Point};
 use crate::model::{Labels, LabelsBuilder, SeriesRef, TimestampMs, is_stale_nan};
-use crate::storage::{Appendable, Appender};
+use crate::storage::{Appendable, Appender, Exemplar};
 
 /// LIMIT: samples dated further into the future are refused, as in Prometheus.
 const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
+
+/// LIMIT: bytes of an exemplar in a page. Storages take 128 characters of labels, which are less
+/// with all that is around them.
+const EXEMPLAR_BYTES_MAX: usize = 4096;
 
 /// What is read, and what it is read into.
 pub(super) struct Ingest<'a> {
@@ -23,6 +27,8 @@ pub(super) struct Ingest<'a> {
     /// The time of samples without one of their own.
     pub t: TimestampMs,
     pub wall_ms: TimestampMs,
+    /// Whether the storage keeps exemplars.
+    pub exemplars: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -120,12 +126,12 @@ impl Ingest<'_> {
                 counts.series_added += u64::from(fresh && !self.over_limit(counts));
                 counts.added += 1;
                 counts.limited += u64::from(!is_stale_nan(point.v));
-                self.sample(slot, series, stamp, point.v, counts);
+                self.sample(slot, series, stamp, point, counts);
             }
             Known::Again(series) => {
                 counts.added += 1;
                 counts.limited += u64::from(!is_stale_nan(point.v));
-                self.sample(slot, series, stamp, point.v, counts);
+                self.sample(slot, series, stamp, point, counts);
             }
         }
     }
@@ -162,7 +168,7 @@ impl Ingest<'_> {
             .map_err(|_| ScrapeError::CacheTooLarge)?;
         counts.series_added += 1;
         let stamp = point.t.filter(|_| self.config.honor_timestamps);
-        self.sample(slot, series, stamp, point.v, counts);
+        self.sample(slot, series, stamp, point, counts);
         Ok(())
     }
 
@@ -172,16 +178,36 @@ impl Ingest<'_> {
         slot: Slot,
         series: SeriesRef,
         stamp: Option<TimestampMs>,
-        v: f64,
+        point: &Point<'_>,
         counts: &mut Counts,
     ) {
         if stamp.is_some_and(|t| t > self.wall_ms + AHEAD_MAX_MS) {
             counts.out_of_bounds += 1;
             return;
         }
-        self.batch.append(series, stamp.unwrap_or(self.t), v);
+        let t = stamp.unwrap_or(self.t);
+        self.batch.append(series, t, point.v);
+        if let Some(raw) = point.exemplar.filter(|_| self.exemplars) {
+            self.exemplar(series, raw, t);
+        }
         if stamp.is_none() || self.config.track_timestamps_staleness {
             self.cache.track(slot);
+        }
+    }
+
+    /// One without a time of its own has its sample's. What is wrong with it costs only itself.
+    fn exemplar(&mut self, series: SeriesRef, raw: &[u8], t: TimestampMs) {
+        if raw.len() > EXEMPLAR_BYTES_MAX {
+            return;
+        }
+        if let Ok(read) = exposition::parse_exemplar(raw) {
+            let exemplar = Exemplar {
+                labels: read.labels,
+                v: read.v,
+                t: read.t.unwrap_or(t),
+                timed: read.t.is_some(),
+            };
+            self.batch.append_exemplar(series, exemplar);
         }
     }
 

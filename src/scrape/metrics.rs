@@ -17,6 +17,7 @@ pub(super) struct ScrapeMetrics {
     pub duplicate: Counter,
     pub out_of_order: Counter,
     pub out_of_bounds: Counter,
+    pub exemplar_out_of_order: Counter,
     /// Ferula's own: samples of series that the storage would not make.
     pub refused: Counter,
     pub scrape_duration: Histogram,
@@ -80,14 +81,10 @@ impl ScrapeMetrics {
             "prometheus_target_scrape_pool_reloads_failed_total",
             "Reloads of scrape pools that failed.",
         );
-        // Natively a histogram's and an exemplar's: no such samples are taken, so they stay at 0.
+        // Natively a histogram's: no such samples are taken, so it stays at 0.
         r.counter(
             "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
             "Scrapes refused because a native histogram had too many buckets.",
-        );
-        r.counter(
-            "prometheus_target_scrapes_exemplar_out_of_order_total",
-            "Exemplars refused because they were out of order.",
         );
         ScrapeMetrics {
             pools: r.counter(
@@ -129,6 +126,10 @@ impl ScrapeMetrics {
             out_of_bounds: r.counter(
                 "prometheus_target_scrapes_sample_out_of_bounds_total",
                 "Samples refused because they were too old or too far in the future.",
+            ),
+            exemplar_out_of_order: r.counter(
+                "prometheus_target_scrapes_exemplar_out_of_order_total",
+                "Exemplars refused because they were out of order.",
             ),
             refused: r.counter(
                 "ferula_target_scrapes_series_refused_total",

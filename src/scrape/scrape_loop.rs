@@ -212,6 +212,7 @@ impl ScrapeLoop {
             builder: &mut work.builder,
             t,
             wall_ms: self.env.clock.wall_ms(),
+            exemplars: self.env.storage.takes_exemplars(),
         };
         let mut ingest = ingest;
         ingest.page(&work.body, format, counts)
@@ -372,6 +373,11 @@ impl ScrapeLoop {
                 &metrics.out_of_bounds,
                 faults.too_old + counts.out_of_bounds,
                 "Error on ingesting samples that are too old or are too far into the future",
+            ),
+            (
+                &metrics.exemplar_out_of_order,
+                faults.exemplars_out_of_order,
+                "Error on ingesting out-of-order exemplars",
             ),
             (
                 &metrics.refused,

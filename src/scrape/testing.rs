@@ -22,7 +22,7 @@ use crate::relabel::{RawRule, Rule};
 use crate::stdx::clock::ManualClock;
 use crate::stdx::gofmt::api_float;
 use crate::stdx::stop::{StopSender, stop};
-use crate::storage::{Appendable, Appender, Committed, StorageError};
+use crate::storage::{Appendable, Appender, Committed, Exemplar, StorageError};
 
 /// A storage that judges samples as Prometheus's head does.
 #[derive(Debug, Default)]
@@ -35,6 +35,7 @@ struct Stored {
     /// Labels, the newest sample, and whether the series is gone.
     series: Vec<Known>,
     log: Vec<(Labels, TimestampMs, f64)>,
+    exemplars: Vec<(Labels, Exemplar)>,
     fail_commit: bool,
     refuse: bool,
     commits: usize,
@@ -44,6 +45,11 @@ impl Store {
     /// What was stored since the last call, in order.
     pub fn take(&self) -> Vec<(Labels, TimestampMs, f64)> {
         std::mem::take(&mut self.0.lock().unwrap().log)
+    }
+
+    /// What exemplars were committed since the last call, in order.
+    pub fn take_exemplars(&self) -> Vec<(Labels, Exemplar)> {
+        std::mem::take(&mut self.0.lock().unwrap().exemplars)
     }
 
     /// All series are gone, as after a flush that found them old.
@@ -87,6 +93,10 @@ impl Appendable for Store {
         Ok(SeriesRef(stored.series.len() as u64 - 1))
     }
 
+    fn takes_exemplars(&self) -> bool {
+        true
+    }
+
     fn commit(&self, batch: &Appender) -> Result<Committed, StorageError> {
         let mut guard = self.0.lock().unwrap();
         let stored = &mut *guard;
@@ -95,6 +105,14 @@ impl Appendable for Store {
         }
         stored.commits += 1;
         let mut committed = Committed::default();
+        for pending in &batch.exemplars {
+            let labels = stored.series[pending.series.0 as usize].0.clone();
+            // As one that is out of order.
+            if pending.exemplar.v < 0.0 {
+                committed.exemplars_out_of_order += 1;
+            }
+            stored.exemplars.push((labels, pending.exemplar.clone()));
+        }
         for (at, sample) in batch.samples.iter().enumerate() {
             let (labels, last, gone) = &mut stored.series[sample.series.0 as usize];
             if *gone {

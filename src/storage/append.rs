@@ -1,7 +1,7 @@
 //! Appending: a scrape's samples are collected in an [`Appender`] and committed as one batch.
 
 use crate::model::{Labels, SeriesRef, TimestampMs};
-use crate::storage::StorageError;
+use crate::storage::{Exemplar, PendingExemplar, StorageError};
 
 /// One sample that waits for its commit.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,7 @@ pub struct Pending {
 #[derive(Debug, Default)]
 pub struct Appender {
     pub samples: Vec<Pending>,
+    pub exemplars: Vec<PendingExemplar>,
 }
 
 impl Appender {
@@ -22,8 +23,17 @@ impl Appender {
         self.samples.push(Pending { series, t, v });
     }
 
+    pub fn append_exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) {
+        self.exemplars.push(PendingExemplar { series, exemplar });
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty() && self.exemplars.is_empty()
+    }
+
     pub fn clear(&mut self) {
         self.samples.clear();
+        self.exemplars.clear();
     }
 }
 
@@ -40,7 +50,11 @@ pub struct Committed {
     pub duplicate: u64,
     /// Before the appendable window.
     pub too_old: u64,
-    /// Positions in the batch whose series is gone: resolve their labels anew and commit those.
+    /// Exemplars that come before the newest of their series. Other faults of exemplars the storage
+    /// counts alone.
+    pub exemplars_out_of_order: u64,
+    /// Positions among the samples whose series is gone: resolve their labels anew and commit
+    /// those.
     pub gone: Vec<u32>,
 }
 
@@ -52,7 +66,22 @@ pub trait Appendable: Send + Sync {
     /// The budget for series is used up, or the storage is closed.
     fn resolve(&self, labels: &Labels) -> Result<SeriesRef, StorageError>;
 
-    /// Stores a batch: all of it is visible to queries at once, or nothing of it.
+    /// The reference of the series with these labels, if there is one.
+    ///
+    /// # Errors
+    /// The storage is closed.
+    fn find(&self, _labels: &Labels) -> Result<Option<SeriesRef>, StorageError> {
+        Ok(None)
+    }
+
+    /// Whether exemplars are kept at all: who reads them from foreign bytes can save itself the
+    /// work.
+    fn takes_exemplars(&self) -> bool {
+        false
+    }
+
+    /// Stores a batch: all samples of it are visible to queries at once, or none; its exemplars
+    /// soon after. Those of series that are gone are left out.
     ///
     /// # Errors
     /// Nothing was stored: the storage is closed or its disk fails.

@@ -4,9 +4,11 @@
 //! them. **Invariant:** knows no file, no lock, no encoding.
 
 mod append;
+mod exemplar;
 mod merge;
 mod query;
 
 pub use append::{Appendable, Appender, Committed, Pending};
+pub use exemplar::{Exemplar, ExemplarQueryable, PendingExemplar, SeriesExemplars};
 pub use merge::merge_sets;
 pub use query::{Querier, Queryable, SelectHints, Series, SeriesSet, StorageError};

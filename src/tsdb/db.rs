@@ -14,6 +14,7 @@ mod flush;
 mod retention;
 mod worker;
 
+mod exemplars;
 mod intake;
 mod offline;
 
@@ -35,6 +36,7 @@ use self::compactor::Compactor;
 use self::core::{Core, Settings};
 use self::querier::DbQuerier;
 use self::worker::{JOBS_MAX, Job, Worker};
+use super::exemplars::Exemplars;
 use super::head::{Cardinality, Head, HeadStats};
 use super::metrics::HeadMetrics;
 use crate::model::{Labels, Matcher, SeriesRef, TimestampMs};
@@ -68,10 +70,14 @@ impl Db {
     pub fn open(options: Options) -> Result<Db, OpenError> {
         let head = Arc::new(Head::new(HeadMetrics::new(&options.registry)));
         head.set_late_window(millis(options.out_of_order_window))?;
-        let store = open::open_store(&options, &head)?;
+        let exemplars = Exemplars::new(&options.registry);
+        exemplars.set_room(options.exemplars_max);
+        exemplars.set_window(millis(options.out_of_order_window));
+        let store = open::open_store(&options, &head, &exemplars)?;
         show::show_head(&options.registry, &head);
         let core = Arc::new(Core {
             head,
+            exemplars,
             clock: options.clock,
             settings: Settings::new(options.head_budget, options.wal_sync_interval),
             store,
@@ -135,6 +141,7 @@ impl Db {
     pub fn set_out_of_order_window(&self, window: Duration) {
         // NOTE: a closed head takes nothing anyway.
         let _ = self.0.core.head.set_late_window(millis(window));
+        self.0.core.exemplars.set_window(millis(window));
     }
 
     /// A power cut loses at most so much; `None` in memory, where the end of the process loses all.
@@ -223,8 +230,18 @@ impl Appendable for Db {
         self.0.core.head.resolve(labels)
     }
 
+    fn find(&self, labels: &Labels) -> Result<Option<SeriesRef>, StorageError> {
+        self.0.core.head.find(labels)
+    }
+
+    fn takes_exemplars(&self) -> bool {
+        self.0.core.exemplars.is_on()
+    }
+
     fn commit(&self, batch: &Appender) -> Result<Committed, StorageError> {
-        self.0.core.commit(&batch.samples)
+        let mut done = self.0.core.commit(&batch.samples)?;
+        self.0.core.commit_exemplars(&batch.exemplars, &mut done);
+        Ok(done)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod wal;
 pub mod prometheus;
 
 mod chunk;
+mod exemplars;
 mod metrics;
 
 pub use db::{Db, Intake, Offline, OpenError, Options, Place, WorkError, default_head_budget};

@@ -11,6 +11,7 @@ mod api;
 mod check;
 mod crash;
 mod discovery;
+mod exemplars;
 mod hostile_clients;
 mod hostile_targets;
 mod reload;

@@ -17,7 +17,7 @@ struct Found {
     labels: Pairs,
     /// Time and the value's bits.
     samples: Vec<(i64, u64)>,
-    exemplars: usize,
+    exemplars: Vec<(Pairs, u64, i64)>,
     histograms: usize,
 }
 
@@ -32,7 +32,6 @@ fn decode(raw: &[u8]) -> Result<(Vec<Found>, u64), WireError> {
         );
         let series = SeriesMessage::look_through(message)?;
         let mut one = Found {
-            exemplars: series.exemplars as usize,
             histograms: series.histograms as usize,
             ..Found::default()
         };
@@ -47,6 +46,17 @@ fn decode(raw: &[u8]) -> Result<(Vec<Found>, u64), WireError> {
             one.samples.push((sample.t, sample.v.to_bits()));
         }
         assert_eq!(one.samples.len(), series.samples as usize);
+        let mut exemplars = series.exemplars();
+        while let Some(exemplar) = exemplars.next()? {
+            let mut reader = Reader::new("Exemplar", &exemplar.labels);
+            let mut pairs = Pairs::new();
+            while let Some((name, value)) = next_label(&mut reader)? {
+                pairs.push((name.to_vec(), value.to_vec()));
+            }
+            let bits = exemplar.v.to_bits();
+            one.exemplars.push((pairs, bits, exemplar.t));
+        }
+        assert_eq!(one.exemplars.len(), series.exemplars as usize);
         found.push(one);
     }
     Ok((found, request.metadata))
@@ -60,7 +70,9 @@ fn expected(request: &WriteRequest) -> Vec<Found> {
             .iter()
             .map(|s| (s.timestamp, s.value.to_bits()))
             .collect(),
-        exemplars: series.exemplars.len(),
+        exemplars: { series.exemplars.iter() }
+            .map(|e| (pairs(&e.labels), e.value.to_bits(), e.timestamp))
+            .collect(),
         histograms: series.histograms.len(),
     };
     request.timeseries.iter().map(one).collect()
@@ -87,7 +99,8 @@ fn time_series() -> impl Strategy<Value = TimeSeries> {
     let exemplar =
         (vec(label(), 0..3), any::<f64>(), any::<i64>()).prop_map(|(l, value, t)| Exemplar {
             labels: l,
-            value,
+            // NOTE: prost leaves out a negative zero.
+            value: value + 0.0,
             timestamp: t,
         });
     let histogram =

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::messages::{Exemplar, Histogram, body, compressed, series};
+use super::messages::{Exemplar, Histogram, Label, body, compressed, series};
 use crate::metrics::{Format, Registry};
 use crate::model::{Labels, SeriesRef, TimestampMs};
 use crate::remote::{AcceptedMessages, Options, Receiver};
 use crate::stdx::clock::ManualClock;
-use crate::storage::{Appendable, Appender, Committed, StorageError};
+use crate::storage::{Appendable, Appender, Committed, PendingExemplar, StorageError};
 
 const NOW: i64 = 1_700_000_000_000;
 
@@ -27,7 +27,12 @@ struct State {
     /// Lets every series go before each of the next so many commits.
     going: usize,
     broken: bool,
+    takes_exemplars: bool,
+    exemplars: Vec<(Labels, ExemplarOf)>,
 }
+
+/// Labels, value and time.
+type ExemplarOf = (String, f64, TimestampMs);
 
 impl Appendable for Double {
     fn resolve(&self, labels: &Labels) -> Result<SeriesRef, StorageError> {
@@ -42,6 +47,20 @@ impl Appendable for Double {
         Ok(series)
     }
 
+    fn find(&self, labels: &Labels) -> Result<Option<SeriesRef>, StorageError> {
+        Ok(self
+            .0
+            .lock()
+            .unwrap()
+            .live
+            .get(&labels.to_string())
+            .copied())
+    }
+
+    fn takes_exemplars(&self) -> bool {
+        self.0.lock().unwrap().takes_exemplars
+    }
+
     fn commit(&self, batch: &Appender) -> Result<Committed, StorageError> {
         let mut state = self.0.lock().unwrap();
         if state.broken {
@@ -53,6 +72,13 @@ impl Appendable for Double {
             state.live.clear();
         }
         let mut done = Committed::default();
+        for PendingExemplar { series, exemplar } in &batch.exemplars {
+            if state.live.values().any(|s| s == series) {
+                let labels = state.series[series.0 as usize].0.clone();
+                let of = (exemplar.labels.to_string(), exemplar.v, exemplar.t);
+                state.exemplars.push((labels, of));
+            }
+        }
         for (at, pending) in batch.samples.iter().enumerate() {
             if !state.live.values().any(|s| *s == pending.series) {
                 done.gone.push(at as u32);
@@ -229,6 +255,79 @@ fn histograms_and_exemplars_are_counted_and_the_rest_taken() {
         1,
         "a series without samples is not made"
     );
+}
+
+fn exemplar(id: &str, value: f64, timestamp: i64) -> Exemplar {
+    let label = Label {
+        name: b"id".to_vec(),
+        value: id.as_bytes().to_vec(),
+    };
+    Exemplar {
+        labels: vec![label],
+        value,
+        timestamp,
+    }
+}
+
+#[test]
+fn exemplars_go_to_series_that_are_there() {
+    let bed = Bed::new();
+    bed.state(|s| s.takes_exemplars = true);
+    let of = |name: &str, samples: &[(i64, f64)], exemplars: &[Exemplar]| {
+        let mut all = series(&[("__name__", name)], samples);
+        all.exemplars.extend_from_slice(exemplars);
+        all
+    };
+    let check = |all: &[super::messages::TimeSeries], expect: &str, dropped: &str| {
+        assert_eq!(bed.send(&body(all)), "204");
+        let found = bed.state(|s| std::mem::take(&mut s.exemplars));
+        let text = |(labels, (of, v, t)): &(Labels, ExemplarOf)| {
+            format!("{} {of} {v}@{t}", labels.metric_name())
+        };
+        let found: Vec<_> = found.iter().map(text).collect();
+        assert_eq!(found.join("; "), expect);
+        let name = "ferula_remote_write_received_exemplars_dropped_total";
+        assert_eq!(bed.metric(name), dropped);
+    };
+    let (one, two) = (exemplar("x", 1.0, 5), exemplar("", 2.0, 6));
+    let apart = of("m", &[], std::slice::from_ref(&one));
+    check(std::slice::from_ref(&apart), "", "1");
+    check(
+        &[of("m", &[(1, 1.0)], &[one.clone(), two]), apart.clone()],
+        "m {id=\"x\"} 1@5; m {} 2@6; m {id=\"x\"} 1@5",
+        "1",
+    );
+    let ahead = exemplar("x", 1.0, NOW + 600_001);
+    let long = exemplar(&"x".repeat(3_000), 1.0, 5);
+    let mut other = one.clone();
+    other.labels[0].value = vec![0xff];
+    check(&[of("m", &[], &[ahead, long, other])], "", "4");
+    check(&[of("", &[(1, 1.0)], std::slice::from_ref(&one))], "", "5");
+    // A series that went away is made anew by its samples, and its exemplars find it.
+    bed.state(|s| s.going = 1);
+    let all = [of("m", &[(2, 1.0)], &[]), apart.clone()];
+    check(&all, "m {id=\"x\"} 1@5", "5");
+    // One that only the storage knows.
+    bed.clock.advance(Duration::from_secs(3 * 3601));
+    assert_eq!(bed.send(&body(&[])), "204");
+    bed.clock.advance(Duration::from_secs(3 * 3601));
+    check(&[apart], "m {id=\"x\"} 1@5", "5");
+}
+
+#[test]
+fn a_giant_request_of_exemplars_is_committed_in_parts() {
+    let bed = Bed::new();
+    bed.state(|s| s.takes_exemplars = true);
+    let labels = [("__name__", "m")];
+    let mut all = vec![series(&labels, &[(1, 1.0)]); 3];
+    for series in &mut all {
+        series.exemplars = vec![exemplar("x", 1.0, 5); 1 << 14];
+    }
+    all[1].exemplars.push(exemplar("x", 1.0, 5));
+    assert_eq!(bed.send(&body(&all)), "204");
+    assert_eq!(bed.state(|s| (s.commits, s.exemplars.len())), (3, 3 << 14));
+    let name = "ferula_remote_write_received_exemplars_dropped_total";
+    assert_eq!(bed.metric(name), "1");
 }
 
 #[test]

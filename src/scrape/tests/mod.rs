@@ -1,6 +1,7 @@
 //! The room through its loops, pools and manager.
 
 mod cache;
+mod exemplars;
 mod limits;
 mod manager;
 mod merging;

@@ -10,6 +10,7 @@ use crate::stdx::clock::Clock;
 use crate::storage::StorageError;
 use crate::tsdb::block::{Block, BlockId, PageCache};
 use crate::tsdb::dir::{Dir, Lock};
+use crate::tsdb::exemplars::Exemplars;
 use crate::tsdb::filenames::BLOCKS_DIR;
 use crate::tsdb::head::{Blocks, Head};
 use crate::tsdb::metrics::StoreMetrics;
@@ -18,6 +19,7 @@ use crate::tsdb::wal::{Keeper, Position};
 #[derive(Debug)]
 pub struct Core {
     pub head: Arc<Head>,
+    pub exemplars: Arc<Exemplars>,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
     /// `None` in memory.

@@ -45,6 +45,10 @@ impl Core {
             pause()?;
             Ok(writer.add(labels, samples)?)
         })?;
+        // ORDER: before there is a block with whose end reading the log begins.
+        if let Err(error) = self.log_exemplars_again(store) {
+            log::error!("a restart will not know older exemplars: {error}");
+        }
         let meta = writer.finish(0, &[], Some((from, cut)))?;
         let block = match &meta {
             Some(meta) => Some(Block::open(&store.dir, meta.id, &store.cache)?),

@@ -11,13 +11,18 @@ use super::options::{Options, Place};
 use super::replay::replay_into;
 use crate::tsdb::block::{Block, BlockId, PageCache};
 use crate::tsdb::dir::{Dir, Disk, Lock};
+use crate::tsdb::exemplars::Exemplars;
 use crate::tsdb::filenames::{BLOCKS_DIR, LOCK, QUARANTINE_DIR, TMP_SUFFIX, WAL_DIR};
 use crate::tsdb::head::Head;
 use crate::tsdb::metrics::StoreMetrics;
 use crate::tsdb::wal::{self, Wal};
 
 /// Opens what is there and replays the log into the head. `None` in memory.
-pub fn open_store(options: &Options, head: &Arc<Head>) -> Result<Option<Store>, OpenError> {
+pub fn open_store(
+    options: &Options,
+    head: &Arc<Head>,
+    exemplars: &Exemplars,
+) -> Result<Option<Store>, OpenError> {
     let metrics = Arc::new(StoreMetrics::new(&options.registry));
     let (dir, lock) = match &options.place {
         Place::Memory => return Ok(None),
@@ -55,7 +60,7 @@ pub fn open_store(options: &Options, head: &Arc<Head>) -> Result<Option<Store>, 
         }
     }
     head.set_blocks(in_order(blocks))?;
-    let replayed = replay_into(&dir, flushed, head, &metrics)?;
+    let replayed = replay_into(&dir, flushed, head, Some(exemplars), &metrics)?;
     let wal = Wal::open(
         dir.clone(),
         wal::Options {

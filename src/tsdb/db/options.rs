@@ -25,6 +25,8 @@ pub struct Options {
     pub wal_held_bytes: u64,
     /// How much older than its series' newest a sample may be; zero refuses such samples.
     pub out_of_order_window: Duration,
+    /// How many exemplars are kept, of all series together; zero keeps none.
+    pub exemplars_max: u64,
 }
 
 /// Where a database keeps what it has.
@@ -52,6 +54,7 @@ impl Options {
             wal_sync_interval: Duration::from_secs(30),
             wal_held_bytes: WAL_HELD_BYTES,
             out_of_order_window: Duration::ZERO,
+            exemplars_max: 0,
         }
     }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::error::OpenError;
 use crate::model::{Labels, SeriesRef};
-use crate::storage::Pending;
+use crate::storage::{Exemplar, Pending};
 use crate::tsdb::dir::Dir;
+use crate::tsdb::exemplars::Exemplars;
 use crate::tsdb::head::Head;
 use crate::tsdb::metrics::StoreMetrics;
 use crate::tsdb::wal::{Entry, Logged, Position, Replayed, replay};
@@ -15,10 +16,12 @@ pub fn replay_into(
     dir: &Arc<dyn Dir>,
     from: Option<Position>,
     head: &Head,
+    exemplars: Option<&Exemplars>,
     metrics: &StoreMetrics,
 ) -> Result<Replayed, OpenError> {
     let mut sink = Sink {
         head,
+        exemplars: exemplars.filter(|exemplars| exemplars.is_on()),
         series: Vec::new(),
         batch: Vec::new(),
         failed: None,
@@ -34,6 +37,7 @@ pub fn replay_into(
 
 struct Sink<'a> {
     head: &'a Head,
+    exemplars: Option<&'a Exemplars>,
     /// By the log's number.
     series: Vec<Option<SeriesRef>>,
     batch: Vec<Pending>,
@@ -50,6 +54,7 @@ impl Sink<'_> {
             Entry::Series { id, labels } => self.name(id, labels),
             Entry::Samples(samples) => self.samples(samples, false),
             Entry::OutOfOrder(samples) => self.samples(samples, true),
+            Entry::Exemplars(exemplars) => self.exemplars(exemplars),
             // NOTE: kinds that this head does not keep.
             _ => {}
         }
@@ -63,6 +68,18 @@ impl Sink<'_> {
         match self.head.resolve(labels) {
             Ok(series) => self.series[at] = Some(series),
             Err(error) => self.failed = Some(error),
+        }
+    }
+
+    fn exemplars(&self, all: &[(u32, Exemplar)]) {
+        let Some(exemplars) = self.exemplars else {
+            return;
+        };
+        for (id, exemplar) in all {
+            if let Some(Some(series)) = self.series.get(*id as usize).copied() {
+                let labels = || self.head.labels(series);
+                exemplars.add_again(series, exemplar.clone(), labels);
+            }
         }
     }
 

@@ -70,6 +70,15 @@ impl Head {
         Ok(series)
     }
 
+    /// The series with these labels, if it is there.
+    pub fn find(&self, labels: &Labels) -> Result<Option<SeriesRef>, StorageError> {
+        let state = self.lock()?;
+        let hash = state.hasher.hash_one(labels) as u32;
+        let same = |at: &u32| state.slab.at(*at).hash == hash && state.has_labels(*at, labels);
+        let found = state.table.find(spread(hash), same);
+        Ok(found.map(|at| state.slab.reference(*at)))
+    }
+
     #[cfg(test)]
     pub fn commit(&self, batch: &Appender) -> Result<Committed, StorageError> {
         let done = self.take(&[&batch.samples])?;
@@ -116,6 +125,12 @@ impl Head {
         let mut state = self.lock()?;
         state.max_t = state.max_t.max(t);
         Ok(())
+    }
+
+    /// `None` when the series is gone, or never had a sample.
+    pub fn labels_of_sampled(&self, series: SeriesRef) -> Option<Labels> {
+        let is_new = self.lock().ok()?.slab.get(series)?.is_new();
+        if is_new { None } else { self.labels(series) }
     }
 
     /// `None` when the series is gone.

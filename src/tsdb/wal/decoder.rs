@@ -3,6 +3,7 @@
 use super::batch::BatchReader;
 use super::definition;
 use super::entry::{Entry, Logged};
+use super::exemplar;
 use super::format;
 use super::value::Last;
 use super::varint::Bytes;
@@ -66,7 +67,8 @@ impl Decoder {
             format::SAMPLES => self.in_order(seq, payload, tell, sink),
             format::OUT_OF_ORDER => self.out_of_order(payload, tell, sink),
             format::DELETE if tell => read_delete(payload, sink),
-            format::DELETE => Some(()),
+            format::EXEMPLARS if tell => self.exemplars(payload, sink),
+            format::DELETE | format::EXEMPLARS => Some(()),
             _ => None,
         };
         self.counts.records += 1;
@@ -154,6 +156,15 @@ impl Decoder {
             }
         }
         self.emit(kept, tell, sink, Entry::OutOfOrder);
+        Some(())
+    }
+
+    fn exemplars(&self, payload: &[u8], sink: &mut dyn FnMut(Entry<'_>)) -> Option<()> {
+        let mut exemplars = exemplar::read(payload)?;
+        exemplars.retain(|(id, _)| matches!(self.series.get(*id as usize), Some(Some(_))));
+        if !exemplars.is_empty() {
+            sink(Entry::Exemplars(&exemplars));
+        }
         Some(())
     }
 

@@ -62,7 +62,7 @@ pub(super) fn read(payload: &[u8], mut each: impl FnMut(u32, &Labels)) -> Option
 }
 
 /// Changes the pairs of the definition before into those of the next.
-fn read_labels(bytes: &mut Bytes<'_>, pairs: &mut Vec<(String, String)>) -> Option<()> {
+pub(super) fn read_labels(bytes: &mut Bytes<'_>, pairs: &mut Vec<(String, String)>) -> Option<()> {
     let count = bytes.count(PAYLOAD_BYTES_MAX)?;
     let tags = bytes.take(count.div_ceil(4))?;
     for i in 0..count {

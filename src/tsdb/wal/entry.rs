@@ -1,6 +1,7 @@
 //! What the log is asked and what it tells: places in it, and what its records say.
 
 use crate::model::{Labels, Matcher, TimestampMs};
+use crate::storage::Exemplar;
 
 /// A place between two records. A segment's beginning has offset 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,4 +34,6 @@ pub enum Entry<'a> {
         start: TimestampMs,
         end: TimestampMs,
     },
+    /// Exemplars of series that were named before, in the order in which they came.
+    Exemplars(&'a [(u32, Exemplar)]),
 }

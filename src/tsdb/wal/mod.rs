@@ -15,6 +15,7 @@ mod writer;
 mod batch;
 mod decoder;
 mod definition;
+mod exemplar;
 mod format;
 mod metrics;
 mod reading;

@@ -12,7 +12,7 @@ use super::*;
 use crate::metrics::Registry;
 use crate::model::{Labels, SeriesRef, TimestampMs};
 use crate::stdx::clock::ManualClock;
-use crate::storage::Pending;
+use crate::storage::{Exemplar, Pending};
 use crate::tsdb::dir::double::Double;
 
 /// Series, time and bits of a value.
@@ -62,6 +62,7 @@ struct Heard {
     samples: Vec<Told>,
     out_of_order: Vec<Told>,
     deletes: Vec<String>,
+    exemplars: Vec<(u64, Exemplar)>,
 }
 
 impl Heard {
@@ -76,6 +77,10 @@ impl Heard {
             }
             Entry::Samples(batch) => self.samples.extend(batch.iter().map(told)),
             Entry::OutOfOrder(batch) => self.out_of_order.extend(batch.iter().map(told)),
+            Entry::Exemplars(all) => {
+                let told = all.iter().map(|(id, e)| (ids[id], e.clone()));
+                self.exemplars.extend(told);
+            }
             Entry::Delete {
                 matchers,
                 start,

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::batch::{self, BatchHead, Columns};
 use super::definition::DefinitionWriter;
 use super::entry::Position;
+use super::exemplar::ExemplarWriter;
 use super::format::{self, HEADER_BYTES, Header, PAYLOAD_BYTES_MAX};
 use super::keeper::{Keeper, Shared};
 use super::metrics::WalMetrics;
@@ -19,6 +20,7 @@ use crate::model::{Labels, MatchOp, Matcher, SeriesRef, TimestampMs};
 use crate::stdx::clock::Clock;
 use crate::storage::Pending;
 use crate::tsdb::dir::{Dir, File};
+use crate::tsdb::exemplars::Named;
 use crate::tsdb::filenames::segment as segment_path;
 
 /// A segment's length with few series. LIMIT: as much is kept longer than needed when one sample in
@@ -30,6 +32,9 @@ const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
 /// LIMIT: of the records of definitions, so that damage to one costs few.
 const DEFINITIONS_BYTES: usize = 64 << 10;
+
+/// LIMIT: of a record of exemplars, the last one aside, for the same reason.
+const EXEMPLARS_BYTES: usize = 64 << 10;
 
 /// Every so many values a series is written in full again. LIMIT: damage costs a series half an
 /// hour at the usual interval, and this costs a thirtieth of a byte a sample.
@@ -160,6 +165,43 @@ impl Wal {
             return Err(WalError::TooLong(len));
         }
         self.finish(at, format::DELETE);
+        self.write()
+    }
+
+    /// Writes exemplars with one write and no sync. Those of series whose labels no record can hold
+    /// are left out.
+    pub fn log_exemplars(&mut self, exemplars: &[Named]) -> Result<Position, WalError> {
+        if exemplars.is_empty() {
+            return Ok(self.position);
+        }
+        self.prepare()?;
+        let mut definitions = Definitions::default();
+        let mut ids = Vec::with_capacity(exemplars.len());
+        for Named { series, labels, .. } in exemplars {
+            let found = self.slots.find(*series, 0);
+            ids.push(found.or_else(|| self.define(*series, labels, &mut definitions)));
+        }
+        if let Some(at) = definitions.at {
+            self.finish_definitions(at);
+        }
+        let mut record: Option<(usize, ExemplarWriter)> = None;
+        for (id, Named { exemplar, .. }) in ids.into_iter().zip(exemplars) {
+            let Some(id) = id else { continue };
+            if let Some((at, _)) = &record
+                && self.out.len() - at > EXEMPLARS_BYTES
+            {
+                self.finish(*at, format::EXEMPLARS);
+                record = None;
+            }
+            let (_, writer) = record.get_or_insert_with(|| {
+                let at = format::begin(&mut self.out);
+                (at, ExemplarWriter::default())
+            });
+            writer.put(&mut self.out, id, exemplar);
+        }
+        if let Some((at, _)) = record {
+            self.finish(at, format::EXEMPLARS);
+        }
         self.write()
     }
 

@@ -3,6 +3,7 @@
 //! **Invariant:** no other room knows the API's JSON.
 
 mod answer;
+mod exemplars;
 mod labels;
 mod parameters;
 mod query;
@@ -61,6 +62,12 @@ const ROUTES: &[Route] = &[
     route("/query_range", "/api/v1/query_range", GetPost, |c, r, _| {
         query::range(c, r)
     }),
+    route(
+        "/query_exemplars",
+        "/api/v1/query_exemplars",
+        GetPost,
+        |c, r, _| exemplars::query(c, r),
+    ),
     route("/series", "/api/v1/series", GetPost, |c, r, _| {
         labels::series(c, r)
     }),
@@ -156,7 +163,15 @@ pub use status::build_info;
 
 /// Whether a request may compute for long, so that only some workers may be busy with such ones.
 pub fn is_heavy(path: &str) -> bool {
-    ["/query", "/query_range", "/series", "/labels"].contains(&path) || path.starts_with("/label/")
+    [
+        "/query",
+        "/query_range",
+        "/query_exemplars",
+        "/series",
+        "/labels",
+    ]
+    .contains(&path)
+        || path.starts_with("/label/")
 }
 
 /// Answers a request below `/api/v1`; `path` is what follows. `None` when there is no such route.

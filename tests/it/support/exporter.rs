@@ -13,6 +13,8 @@ use flate2::write::GzEncoder;
 pub enum Behaviour {
     /// 200 with this page in the text format.
     Page(String),
+    /// 200 with this page in OpenMetrics.
+    OpenMetrics(String),
     /// 200 with this JSON.
     Json(String),
     /// A status without a page.
@@ -142,6 +144,14 @@ impl Shared {
                 write!(
                     out,
                     "HTTP/1.1 200 OK\r\n{TEXT}Content-Length: {len}\r\n\r\n{page}"
+                )?;
+                return Ok(true);
+            }
+            Behaviour::OpenMetrics(page) => {
+                let (kind, len) = ("application/openmetrics-text; version=1.0.0", page.len());
+                write!(
+                    out,
+                    "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\n\r\n{page}"
                 )?;
                 return Ok(true);
             }

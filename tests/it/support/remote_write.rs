@@ -24,12 +24,34 @@ fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-pub fn series(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Vec<u8> {
-    let mut inner = Vec::new();
+/// An exemplar: its labels, value and time.
+pub type Exemplar<'a> = (&'a [(&'a str, &'a str)], f64, i64);
+
+/// A series' exemplars without samples, as senders send them.
+pub fn exemplars(labels: &[(&str, &str)], exemplars: &[Exemplar<'_>]) -> Vec<u8> {
+    let mut inner = label_fields(labels);
+    for (labels, v, t) in exemplars {
+        let mut exemplar = label_fields(labels);
+        exemplar.push(0x11);
+        exemplar.extend(v.to_le_bytes());
+        exemplar.push(0x18);
+        exemplar.extend(varint(*t as u64));
+        inner.extend(field(3, &exemplar));
+    }
+    field(1, &inner)
+}
+
+fn label_fields(labels: &[(&str, &str)]) -> Vec<u8> {
+    let mut fields = Vec::new();
     for (name, value) in labels {
         let label = [field(1, name.as_bytes()), field(2, value.as_bytes())].concat();
-        inner.extend(field(1, &label));
+        fields.extend(field(1, &label));
     }
+    fields
+}
+
+pub fn series(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Vec<u8> {
+    let mut inner = label_fields(labels);
     for (t, v) in samples {
         let mut sample = vec![0x09];
         sample.extend(v.to_le_bytes());

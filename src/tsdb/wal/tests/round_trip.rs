@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{MatchOp, Matcher, STALE_NAN_BITS};
+use crate::tsdb::exemplars::Named;
 use crate::tsdb::wal::value::Last;
 use crate::tsdb::wal::varint::Bytes;
 
@@ -64,6 +65,13 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    #[test]
+    fn any_bytes_are_exemplars_or_none(bytes in proptest::collection::vec(0..40_u8, 0..200)) {
+        if let Some(read) = crate::tsdb::wal::exemplar::read(&bytes) {
+            prop_assert!(read.len() * 12 <= bytes.len());
+        }
+    }
+
     #[test]
     fn any_value_of_one_series(bits in proptest::collection::vec(bits(), 0..200)) {
         let (mut write, mut read) = (Last::default(), Last::default());
@@ -180,4 +188,50 @@ fn deletions() {
         wal.log_delete(&long, 0, 0),
         Err(WalError::TooLong(_))
     ));
+}
+
+#[test]
+fn exemplars() {
+    let exemplar = |pairs: &[(&str, &str)], v: f64, t, timed| Exemplar {
+        labels: Labels::from_pairs(pairs.iter().copied()),
+        v,
+        t,
+        timed,
+    };
+    let all = [
+        (3, exemplar(&[("trace_id", "abc")], 0.1, 5, true)),
+        (
+            1,
+            exemplar(&[("trace_id", "abd"), ("z", "é")], -0.0, 4, false),
+        ),
+        (3, exemplar(&[], f64::INFINITY, i64::MIN, true)),
+        (3, exemplar(&[("a", "1")], f64::MAX, i64::MAX, true)),
+    ];
+    let named = |(series, exemplar): &(u64, Exemplar)| Named {
+        series: SeriesRef(*series),
+        labels: labels(SeriesRef(*series)).unwrap(),
+        exemplar: exemplar.clone(),
+    };
+    let double = Double::new();
+    let mut wal = open(&double, 1 << 20);
+    let mut expect = Vec::new();
+    for n in 0..3_000 {
+        log(&mut wal, &scrape(0, n)).unwrap();
+        // NOTE: a batch of several records too, and a segment that begins with exemplars.
+        let times = if n == 7 { 1_000 } else { 1 };
+        let some: Vec<_> = std::iter::repeat_n(&all, times).flatten().collect();
+        let named: Vec<_> = some.iter().map(|e| named(e)).collect();
+        wal.log_exemplars(&named).unwrap();
+        expect.extend(some.into_iter().cloned());
+        if n % 700 == 0 {
+            wal.cut();
+            wal.log_exemplars(&named).unwrap();
+            expect.extend(all.iter().cloned());
+        }
+    }
+    wal.log_exemplars(&[]).unwrap();
+    let (heard, found) = read(&double);
+    assert_eq!((found.skipped_records, found.skipped_bytes), (0, 0));
+    assert_eq!(heard.samples.len(), 3_000 * 8);
+    assert_eq!(heard.exemplars, expect);
 }

@@ -1,0 +1,248 @@
+//! Exemplars: in the log before they are in the ring, and in it again when their segments go.
+
+use super::core::{Core, Store};
+use super::error::WorkError;
+use crate::model::{Matcher, TimestampMs};
+use crate::storage::{
+    Committed, ExemplarQueryable, PendingExemplar, SeriesExemplars, StorageError,
+};
+use crate::tsdb::Db;
+use crate::tsdb::exemplars::Named;
+
+/// When segments of the log go, exemplars that are not older than this are logged once more, so
+/// that a restart keeps them. It is as long as Prometheus keeps them at least. LIMIT: each flush
+/// writes them.
+const LOGGED_MS: i64 = 3600 * 1000;
+
+/// LIMIT: exemplars looked at in one hold of the log's lock: some 50 KiB are written.
+const AT_ONCE: usize = 1024;
+
+impl Core {
+    /// Stores the exemplars of a batch. One that can't be logged is refused and counted: it is no
+    /// reason to refuse the samples.
+    pub fn commit_exemplars(&self, batch: &[PendingExemplar], done: &mut Committed) {
+        if batch.is_empty() || !self.exemplars.is_on() {
+            return;
+        }
+        let sifted = self.exemplars.sift(batch);
+        done.exemplars_out_of_order += sifted.out_of_order;
+        let mut new = sifted.named;
+        let named = |pending: PendingExemplar| {
+            Some(Named {
+                labels: self.head.labels_of_sampled(pending.series)?,
+                series: pending.series,
+                exemplar: pending.exemplar,
+            })
+        };
+        new.extend(sifted.unnamed.into_iter().filter_map(named));
+        if new.is_empty() {
+            return;
+        }
+        let Some(store) = &self.store else {
+            done.exemplars_out_of_order += self.exemplars.add(&new);
+            return;
+        };
+        let Ok(mut log) = store.lock_log() else {
+            return;
+        };
+        // NOTE: a disk that is full has told so; what is scraped comes again.
+        let logged = log.ring.is_empty() && log.wal.log_exemplars(&new).is_ok();
+        if logged {
+            // ORDER: under the log's lock, so that both have the same order.
+            done.exemplars_out_of_order += self.exemplars.add(&new);
+        } else {
+            self.exemplars.count_unlogged(new.len());
+        }
+    }
+
+    /// Logs the newer exemplars once more, behind a cut. After it what is before the cut may go.
+    pub fn log_exemplars_again(&self, store: &Store) -> Result<(), WorkError> {
+        let since = self.newest()?.saturating_sub(LOGGED_MS);
+        let (mut from, mut written) = (0, false);
+        while let Some((some, next)) = self.exemplars.since(since, from, AT_ONCE) {
+            from = next;
+            if some.is_empty() {
+                continue;
+            }
+            let logged = store.lock_log()?.wal.log_exemplars(&some);
+            logged.map_err(|error| StorageError::Other(error.to_string()))?;
+            written = true;
+        }
+        if written {
+            // ORDER: durable before what they replace goes.
+            let synced = store.keeper.sync();
+            synced.map_err(|error| StorageError::Other(error.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Db {
+    /// How many exemplars are kept from now on; zero keeps none.
+    pub fn set_max_exemplars(&self, max: u64) {
+        let before = self.0.core.exemplars.set_room(max);
+        if before != max {
+            log::info!(from = before, to = max; "the storage for exemplars was resized");
+        }
+    }
+}
+
+impl ExemplarQueryable for Db {
+    fn exemplars(
+        &self,
+        sets: &[Vec<Matcher>],
+        start: TimestampMs,
+        end: TimestampMs,
+    ) -> Result<SeriesExemplars, StorageError> {
+        Ok(self.0.core.exemplars.select(sets, start, end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::metrics::Registry;
+    use crate::model::{Labels, SeriesRef};
+    use crate::stdx::clock::ManualClock;
+    use crate::storage::{Appendable, Appender, Exemplar};
+    use crate::tsdb::dir::double::{Choice, Double, Fault};
+    use crate::tsdb::head::tests::{fill, resolve};
+    use crate::tsdb::{Options, Place};
+
+    const NOW: i64 = 1_700_000_000_000;
+    const MINUTE: i64 = 60_000;
+
+    fn start(disk: &Double, exemplars_max: u64) -> Db {
+        let clock = Arc::new(ManualClock::new(NOW));
+        let mut options = Options::new(Place::Dir(disk.dir()), clock, Registry::new());
+        options.exemplars_max = exemplars_max;
+        Db::open(options).unwrap()
+    }
+
+    fn commit(db: &Db, series: SeriesRef, times: impl IntoIterator<Item = i64>) -> Committed {
+        let mut batch = Appender::default();
+        for t in times {
+            let exemplar = Exemplar {
+                labels: Labels::from_pairs([("trace_id", t.to_string())]),
+                v: t as f64,
+                t,
+                timed: true,
+            };
+            batch.append_exemplar(series, exemplar);
+        }
+        db.commit(&batch).unwrap()
+    }
+
+    /// "series: times; ...".
+    fn all(db: &Db) -> String {
+        let found = db.exemplars(&[Vec::new()], i64::MIN, i64::MAX).unwrap();
+        let text = |(labels, exemplars): &(Labels, Vec<Exemplar>)| {
+            let id = |e: &Exemplar| e.labels.get("trace_id") == Some(&e.t.to_string());
+            assert!(exemplars.iter().all(id));
+            let times: Vec<_> = exemplars.iter().map(|e| e.t.to_string()).collect();
+            format!("{}: {}", labels.get("n").unwrap_or("-"), times.join(" "))
+        };
+        found.iter().map(text).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn a_killed_process_loses_none() {
+        let disk = Double::new();
+        let db = start(&disk, 10);
+        let (a, b) = (fill(&db, "n=a", [5]), fill(&db, "n=b", [5]));
+        assert_eq!(commit(&db, a, [5, 6]), Committed::default());
+        commit(&db, b, [5]);
+        assert_eq!(commit(&db, a, [6, 4]).exemplars_out_of_order, 1);
+        commit(&db, SeriesRef(99), [7]);
+        assert_eq!(all(&db), "a: 5 6; b: 5");
+        let again = start(&disk.copy(), 10);
+        assert_eq!(all(&again), all(&db));
+        // The series goes on where it was.
+        let a = resolve(&again, "n=a");
+        assert_eq!(commit(&again, a, [6, 5, 7]).exemplars_out_of_order, 1);
+        assert_eq!(all(&again), "a: 5 6 7; b: 5");
+        assert_eq!(all(&start(&disk.copy(), 2)), "a: 6; b: 5");
+        assert_eq!(all(&start(&disk.copy(), 0)), "");
+    }
+
+    #[test]
+    fn a_flush_keeps_those_of_the_last_hour() {
+        let disk = Double::new();
+        let db = start(&disk, 10_000);
+        let a = fill(&db, "n=a", [NOW - 70 * MINUTE, NOW - 61 * MINUTE]);
+        commit(&db, a, [NOW - 70 * MINUTE, NOW - 60 * MINUTE - 1]);
+        fill(&db, "n=a", [NOW - MINUTE]);
+        let kept: Vec<i64> = (0..3_000).map(|i| NOW - 60 * MINUTE + i).collect();
+        commit(&db, a, kept.iter().copied());
+        let before = all(&db);
+        fill(&db, "n=a", [NOW]);
+        db.flush().unwrap();
+        assert_eq!(all(&db), before);
+        fill(&db, "n=b", [NOW]);
+        db.flush().unwrap();
+        let kept: Vec<_> = kept.iter().map(ToString::to_string).collect();
+        let kept = format!("a: {}", kept.join(" "));
+        assert_eq!(all(&start(&disk.copy(), 10_000)), kept);
+        assert_eq!(all(&start(&disk.crash(Choice::Nothing), 10_000)), kept);
+    }
+
+    /// Exemplars that were durable before it are there after it.
+    #[test]
+    fn a_power_cut_at_each_operation_of_a_flush() {
+        let prepare = || {
+            let disk = Double::new();
+            let db = start(&disk, 10);
+            let a = fill(&db, "n=a", [NOW]);
+            commit(&db, a, [NOW, NOW + 1]);
+            let store = db.0.core.store.as_ref().unwrap();
+            store.keeper.sync().unwrap();
+            (disk, db)
+        };
+        let (disk, db) = prepare();
+        let (expect, before) = (all(&db), disk.operations());
+        db.flush().unwrap();
+        let operations = disk.operations() - before;
+        assert!(operations > 5, "{operations}");
+        for n in 0..=operations {
+            for choice in [Choice::Nothing, Choice::Everything, Choice::Seed(n)] {
+                let (disk, db) = prepare();
+                disk.fault(disk.operations() + n, Fault::PowerCut);
+                let _ = db.flush();
+                let again = start(&disk.crash(choice), 10);
+                assert_eq!(all(&again), expect, "{n} of {operations}, {choice:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_logged_is_not_there() {
+        let disk = Double::new();
+        let db = start(&disk, 10);
+        let a = fill(&db, "n=a", [1]);
+        commit(&db, a, [1]);
+        disk.fault(disk.operations(), Fault::Error);
+        commit(&db, a, [2]);
+        commit(&db, a, [3]);
+        assert_eq!(all(&db), "a: 1 3");
+        assert_eq!(all(&start(&disk.copy(), 10)), "a: 1 3");
+    }
+
+    #[test]
+    fn another_size() {
+        let db = start(&Double::new(), 0);
+        let a = fill(&db, "n=a", [1]);
+        assert!(!db.takes_exemplars());
+        commit(&db, a, [1]);
+        assert_eq!(all(&db), "");
+        db.set_max_exemplars(3);
+        assert!(db.takes_exemplars());
+        commit(&db, a, [1, 2, 3, 4]);
+        assert_eq!(all(&db), "a: 2 3 4");
+        db.set_max_exemplars(2);
+        db.set_max_exemplars(4);
+        commit(&db, a, [5]);
+        assert_eq!(all(&db), "a: 3 4 5");
+    }
+}

@@ -1,0 +1,69 @@
+//! The ring's metrics, under Prometheus's names where it has them.
+
+use std::sync::{Arc, Weak};
+
+use super::store::{Exemplars, Filled};
+use crate::metrics::{Counter, Registry};
+
+#[derive(Debug)]
+pub(super) struct ExemplarMetrics {
+    pub appended: Counter,
+    pub out_of_order: Counter,
+    pub too_long: Counter,
+    pub unlogged: Counter,
+}
+
+impl ExemplarMetrics {
+    pub fn new(registry: &Registry) -> ExemplarMetrics {
+        ExemplarMetrics {
+            appended: registry.counter(
+                "prometheus_tsdb_exemplar_exemplars_appended_total",
+                "Exemplars that were stored.",
+            ),
+            out_of_order: registry.counter(
+                "prometheus_tsdb_exemplar_out_of_order_exemplars_total",
+                "Exemplars refused because they were out of order.",
+            ),
+            too_long: registry.counter(
+                "ferula_tsdb_exemplar_too_long_exemplars_total",
+                "Exemplars refused because their labels have more than 128 characters.",
+            ),
+            unlogged: registry.counter(
+                "ferula_tsdb_exemplar_unlogged_exemplars_total",
+                "Exemplars refused because they could not be written to the log.",
+            ),
+        }
+    }
+}
+
+/// What is computed when it is read.
+pub(super) fn show(registry: &Registry, exemplars: &Arc<Exemplars>) {
+    let gauge = |name, help, read: fn(&Filled) -> f64| {
+        // NOTE: weak, because the registry outlives a database.
+        let exemplars: Weak<Exemplars> = Arc::downgrade(exemplars);
+        registry.gauge_fn(name, help, move || {
+            let exemplars = exemplars.upgrade();
+            exemplars.map_or(0.0, |exemplars| read(&exemplars.filled()))
+        });
+    };
+    gauge(
+        "prometheus_tsdb_exemplar_exemplars_in_storage",
+        "Exemplars in the ring.",
+        |filled| filled.exemplars as f64,
+    );
+    gauge(
+        "prometheus_tsdb_exemplar_series_with_exemplars_in_storage",
+        "Series with exemplars in the ring.",
+        |filled| filled.series as f64,
+    );
+    gauge(
+        "prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds",
+        "The time of the exemplar that has been in the ring for the longest time.",
+        |filled| filled.oldest as f64 / 1000.0,
+    );
+    gauge(
+        "prometheus_tsdb_exemplar_max_exemplars",
+        "How many exemplars the ring has room for.",
+        |filled| f64::from(filled.room),
+    );
+}

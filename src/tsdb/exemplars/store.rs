@@ -1,0 +1,260 @@
+//! The ring behind its lock.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::metrics::{ExemplarMetrics, show};
+use super::ring::{Ring, Verdict};
+use crate::metrics::Registry;
+use crate::model::{Labels, Matcher, SeriesRef, TimestampMs};
+use crate::storage::{Exemplar, PendingExemplar, SeriesExemplars};
+
+/// LIMIT: characters of all names and values of an exemplar's labels (OpenMetrics 1.0.0,
+/// "Exemplars").
+const LABEL_CHARS_MAX: usize = 128;
+
+/// LIMIT: series copied in one hold of the lock: a fraction of a millisecond.
+const SERIES_AT_ONCE: usize = 256;
+
+#[derive(Debug)]
+pub struct Exemplars {
+    ring: Mutex<Ring>,
+    /// Whether the ring has room.
+    on: AtomicBool,
+    metrics: ExemplarMetrics,
+}
+
+/// An exemplar with what its series is called.
+#[derive(Debug, Clone)]
+pub struct Named {
+    pub series: SeriesRef,
+    pub labels: Labels,
+    pub exemplar: Exemplar,
+}
+
+/// What of a batch is new, as far as can be said before it is logged.
+#[derive(Debug, Default)]
+pub struct Sifted {
+    /// Of series that have exemplars already.
+    pub named: Vec<Named>,
+    /// Of others.
+    pub unnamed: Vec<PendingExemplar>,
+    pub out_of_order: u64,
+}
+
+/// How full the ring is.
+#[derive(Debug, Default)]
+pub(super) struct Filled {
+    pub exemplars: usize,
+    pub series: usize,
+    pub oldest: TimestampMs,
+    pub room: u32,
+}
+
+impl Exemplars {
+    pub fn new(registry: &Registry) -> Arc<Exemplars> {
+        let exemplars = Arc::new(Exemplars {
+            ring: Mutex::default(),
+            on: AtomicBool::new(false),
+            metrics: ExemplarMetrics::new(registry),
+        });
+        show(registry, &exemplars);
+        exemplars
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.on.load(Relaxed)
+    }
+
+    /// How many exemplars are kept from now on; the newest of those that are there stay. Returns
+    /// how many were kept before.
+    pub fn set_room(&self, room: u64) -> u64 {
+        let mut ring = self.ring();
+        let before = u64::from(ring.room());
+        if before != room {
+            ring.set_room(room);
+            self.on.store(room > 0, Relaxed);
+        }
+        before
+    }
+
+    /// How much older than the newest of its series an exemplar may be; zero refuses all that are
+    /// older.
+    pub fn set_window(&self, window_ms: i64) {
+        self.ring().set_window(window_ms);
+    }
+
+    /// Sets apart what of a batch is new; what is refused is counted.
+    pub fn sift(&self, batch: &[PendingExemplar]) -> Sifted {
+        let mut sifted = Sifted::default();
+        let mut too_long = 0_u32;
+        let ring = self.ring();
+        for pending in batch {
+            if is_too_long(&pending.exemplar.labels) {
+                too_long += 1;
+                continue;
+            }
+            let Some(place) = ring.series.find(pending.series) else {
+                sifted.unnamed.push(pending.clone());
+                continue;
+            };
+            match ring.judge(place, &pending.exemplar) {
+                Verdict::Same => {}
+                Verdict::OutOfOrder => sifted.out_of_order += 1,
+                Verdict::Taken => sifted.named.extend(ring.series.get(place).map(|s| Named {
+                    series: pending.series,
+                    labels: s.labels.clone(),
+                    exemplar: pending.exemplar.clone(),
+                })),
+            }
+        }
+        drop(ring);
+        self.metrics.too_long.add(f64::from(too_long));
+        self.metrics.out_of_order.add(sifted.out_of_order as f64);
+        sifted
+    }
+
+    /// Stores what was logged. Returns how many were out of order after all.
+    pub fn add(&self, logged: &[Named]) -> u64 {
+        let out_of_order = self.store(logged);
+        self.metrics.out_of_order.add(out_of_order as f64);
+        out_of_order
+    }
+
+    /// Stores one that was stored before: the log has some twice. `labels` names its series where
+    /// it has no exemplar yet.
+    pub fn add_again(
+        &self,
+        series: SeriesRef,
+        exemplar: Exemplar,
+        labels: impl FnOnce() -> Option<Labels>,
+    ) {
+        let known = {
+            let ring = self.ring();
+            let place = ring.series.find(series);
+            place.and_then(|at| Some(ring.series.get(at)?.labels.clone()))
+        };
+        if let Some(labels) = known.or_else(labels) {
+            self.store(&[Named {
+                series,
+                labels,
+                exemplar,
+            }]);
+        }
+    }
+
+    /// Exemplars that the log would not have.
+    pub fn count_unlogged(&self, count: usize) {
+        self.metrics.unlogged.add(count as f64);
+    }
+
+    /// Some of those that are not older than `since`, from the `i`th in the order of coming on; and
+    /// from where on to ask for more. `None` at the end.
+    pub fn since(
+        &self,
+        since: TimestampMs,
+        from: usize,
+        max: usize,
+    ) -> Option<(Vec<Named>, usize)> {
+        let ring = self.ring();
+        if from >= ring.len() {
+            return None;
+        }
+        let to = ring.len().min(from.saturating_add(max));
+        let mut found = Vec::new();
+        for i in from..to {
+            let Some((place, exemplar)) = ring.in_order(i) else {
+                continue;
+            };
+            if exemplar.t >= since
+                && let Some(series) = ring.series.get(place)
+            {
+                found.push(Named {
+                    series: series.reference,
+                    labels: series.labels.clone(),
+                    exemplar: exemplar.clone(),
+                });
+            }
+        }
+        Some((found, to))
+    }
+
+    /// What [`ExemplarQueryable`](crate::storage::ExemplarQueryable) says.
+    pub fn select(
+        &self,
+        sets: &[Vec<Matcher>],
+        start: TimestampMs,
+        end: TimestampMs,
+    ) -> SeriesExemplars {
+        let mut series: Vec<_> = {
+            let ring = self.ring();
+            let all = ring.series.iter();
+            let all = all.filter(|(place, _)| ring.overlaps(*place, start, end));
+            all.map(|(place, s)| (place, s.labels.clone())).collect()
+        };
+        // NOTE: without the lock: patterns may be slow, and scrapes do not wait for them.
+        let matches = |labels: &Labels, set: &Vec<Matcher>| {
+            let mut all = set.iter();
+            all.all(|m| m.matches(labels.get(&m.name).unwrap_or("")))
+        };
+        series.retain(|(_, labels)| sets.iter().any(|set| matches(labels, set)));
+        series.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        let mut found = Vec::with_capacity(series.len());
+        for some in series.chunks(SERIES_AT_ONCE) {
+            let ring = self.ring();
+            for (place, labels) in some {
+                // NOTE: another series may have the place by now.
+                let same = ring.series.get(*place).is_some_and(|s| s.labels == *labels);
+                let exemplars = if same {
+                    ring.of_series(*place, start, end)
+                } else {
+                    Vec::new()
+                };
+                if !exemplars.is_empty() {
+                    found.push((labels.clone(), exemplars));
+                }
+            }
+        }
+        found
+    }
+
+    pub(super) fn filled(&self) -> Filled {
+        let ring = self.ring();
+        Filled {
+            exemplars: ring.len(),
+            series: ring.series.len(),
+            oldest: ring.oldest().map_or(0, |exemplar| exemplar.t),
+            room: ring.room(),
+        }
+    }
+
+    fn store(&self, all: &[Named]) -> u64 {
+        let (mut taken, mut out_of_order) = (0_u64, 0);
+        let mut ring = self.ring();
+        for named in all {
+            let known = ring.series.find_labels(&named.labels, named.series);
+            let verdict = known.map_or(Verdict::Taken, |at| ring.judge(at, &named.exemplar));
+            match verdict {
+                Verdict::Taken => {
+                    ring.insert(&named.labels, named.series, named.exemplar.clone());
+                    taken += 1;
+                }
+                Verdict::Same => {}
+                Verdict::OutOfOrder => out_of_order += 1,
+            }
+        }
+        drop(ring);
+        self.metrics.appended.add(taken as f64);
+        out_of_order
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        // NOTE: a panic may leave links that lead nowhere, which every walk takes for an end.
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_too_long(labels: &Labels) -> bool {
+    let texts = labels.iter().flat_map(|(name, value)| [name, value]);
+    texts.map(|text| text.chars().count()).sum::<usize>() > LABEL_CHARS_MAX
+}
