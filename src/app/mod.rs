@@ -13,6 +13,7 @@ mod signals;
 
 mod logging;
 mod process;
+mod progress;
 mod site;
 mod tools;
 mod tsdb_tools;

@@ -1,7 +1,7 @@
 //! Signals: SIGINT by `ctrlc`, SIGTERM and SIGHUP by `signal-hook`, all of them events for main.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use crossbeam_channel::Sender;
@@ -10,6 +10,7 @@ use signal_hook::iterator::{Handle, Signals};
 
 use super::events::{Event, ReloadRequest};
 use crate::stdx::limits::THREAD_STACK;
+use crate::stdx::stop::StopSender;
 use crate::stdx::thread::{Thread, spawn};
 
 /// Keeps the thread `signals`; dropping it ends it.
@@ -43,6 +44,30 @@ pub fn listen(events: Sender<Event>) -> anyhow::Result<SignalThread> {
                 _ => terminate("SIGTERM", &terminating, &events),
             }
         }
+    })
+    .context("cannot start the thread signals")?;
+    Ok(SignalThread { handle, thread })
+}
+
+/// For a tool: the first SIGINT or SIGTERM stops its work, the second ends the process at once.
+pub fn stop_work(running: StopSender) -> anyhow::Result<SignalThread> {
+    let running = Arc::new(Mutex::new(Some(running)));
+    let stop = move || {
+        // NOTE: an option of nothing but a sender is always whole.
+        let sender = running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if sender.is_none() {
+            end_at_once();
+        }
+    };
+    let interrupt = stop.clone();
+    ctrlc::set_handler(interrupt).context("cannot listen for SIGINT")?;
+    let mut signals = Signals::new([SIGTERM]).context("cannot listen for signals")?;
+    let handle = signals.handle();
+    let thread = spawn("signals", THREAD_STACK, move || {
+        signals.forever().for_each(|_| stop());
     })
     .context("cannot start the thread signals")?;
     Ok(SignalThread { handle, thread })

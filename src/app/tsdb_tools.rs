@@ -7,26 +7,44 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
-use super::logging;
+use super::progress::Meter;
+use super::{logging, signals};
 use crate::cli::{Analyze, CreateBlocks, Dump, Export, Import, List, LogFormat, TsdbTool};
-use crate::model::Matcher;
+use crate::model::{Matcher, TimestampMs, timestamp};
 use crate::promql;
-use crate::stdx::clock::RealClock;
+use crate::stdx::clock::{Clock as _, RealClock};
 use crate::stdx::stop::{Stop, stop};
 use crate::storage::Queryable as _;
 use crate::tsdb::prometheus::{
-    AnalyzeOptions, Analyzed, BlockRow, BlockStats, CreateOptions, DumpFormat, PromDirectory,
-    PromError, PromSink, QuerierStream, Range, analyze, compatible_range_ms, create_blocks, dump,
-    export, import, print_blocks,
+    AnalyzeOptions, Analyzed, BlockRow, BlockStats, CreateOptions, DumpFormat, Progress,
+    PromDirectory, PromError, PromSink, QuerierStream, Range, SeriesSpan, analyze,
+    compatible_range_ms, create_blocks, dump, export, import, print_blocks,
 };
 use crate::tsdb::{Intake, Offline};
 
+/// The retention without flags, and without a word in the configuration: Prometheus's.
+const RETENTION_DAYS: i64 = 15;
+
 pub fn run(tool: &TsdbTool) -> ExitCode {
-    // NOTE: a signal's default ends the process at once; whatever is not finished then is removed
-    // by the next run, so that nobody has to hold the sender back.
-    let (_running, stop) = stop();
+    let (running, stop) = stop();
     // What is damaged is told on standard error.
     logging::init("warn", LogFormat::Logfmt);
+    let writes = matches!(
+        tool,
+        TsdbTool::CreateBlocks(_) | TsdbTool::Import(_) | TsdbTool::Export(_)
+    );
+    // NOTE: one that only reads is ended by a signal's default, and needs no listener.
+    let (_running, _signals) = if writes {
+        match signals::stop_work(running) {
+            Ok(signals) => (None, Some(signals)),
+            Err(e) => {
+                let _ = writeln!(io::stderr(), "{e:#}");
+                return ExitCode::FAILURE;
+            }
+        }
+    } else {
+        (Some(running), None)
+    };
     let mut out = BufWriter::new(io::stdout().lock());
     let result = match tool {
         TsdbTool::List(arguments) => list(arguments, &mut out),
@@ -78,12 +96,27 @@ fn analyze_block(arguments: &Analyze, out: &mut dyn Write) -> Result<()> {
         max_t: block.meta.max_time,
         series: block.meta.stats.num_series,
     };
-    analyze::<anyhow::Error>(
-        &analyzed,
-        &options,
-        |take| Ok(block.spans(arguments.extended, take)?),
-        out,
-    )
+    let spans = |take: &mut dyn FnMut(_)| {
+        watched(take, |take| block.spans(arguments.extended, take))?;
+        Ok(())
+    };
+    analyze::<anyhow::Error>(&analyzed, &options, spans, out)
+}
+
+/// Shows how many series have been looked at.
+fn watched<E>(
+    take: &mut dyn FnMut(SeriesSpan),
+    spans: impl FnOnce(&mut dyn FnMut(SeriesSpan)) -> Result<(), E>,
+) -> Result<(), E> {
+    let clock = RealClock::new();
+    let mut meter = Meter::new(&clock);
+    let mut at = Progress::default();
+    spans(&mut |span| {
+        at.series += 1;
+        at.samples += span.chunks.iter().map(|c| u64::from(c.1)).sum::<u64>();
+        meter.show(&at);
+        take(span);
+    })
 }
 
 fn analyze_ours(arguments: &Analyze, options: &AnalyzeOptions, out: &mut dyn Write) -> Result<()> {
@@ -98,7 +131,10 @@ fn analyze_ours(arguments: &Analyze, options: &AnalyzeOptions, out: &mut dyn Wri
         max_t: block.max_t.saturating_add(1),
         series: block.series,
     };
-    let spans = |take: &mut dyn FnMut(_)| Ok(ours.spans(block.id, take)?);
+    let spans = |take: &mut dyn FnMut(_)| {
+        watched(take, |take| ours.spans(block.id, take))?;
+        Ok(())
+    };
     analyze::<anyhow::Error>(&analyzed, options, spans, out)
 }
 
@@ -147,7 +183,11 @@ fn backfill(arguments: &CreateBlocks, stop: &Stop, out: &mut dyn Write) -> Resul
         }
         Ok(Box::new(file) as Box<dyn io::Read>)
     };
-    let made = create_blocks(&mut open, &mut sink, &options, &mut print, stop);
+    let clock = RealClock::new();
+    let mut meter = Meter::new(&clock);
+    let mut show = |at: &Progress| meter.show(at);
+    let made = create_blocks(&mut open, &mut sink, &options, &mut print, &mut show, stop);
+    drop(meter);
     match made {
         Err(PromError::Sink(e)) => Err(anyhow::anyhow!(e.to_string())),
         made => made.context("block creation"),
@@ -162,8 +202,11 @@ fn take_over(arguments: &Import, stop: &Stop, out: &mut dyn Write) -> Result<()>
     if !from.is_dir() {
         anyhow::bail!("{}: there is no such directory", from.display());
     }
-    let mut intake = Intake::open(to, Arc::new(RealClock::new()))?;
-    let imported = import(from, &mut intake, &mut |_| (), stop)?;
+    let clock = Arc::new(RealClock::new());
+    let mut intake = Intake::open(to, clock.clone())?;
+    let mut meter = Meter::new(&*clock);
+    let imported = import(from, &mut intake, &mut |at| meter.show(at), stop)?;
+    drop(meter);
     for what in imported.damages.told.iter().chain(&imported.lost_blocks) {
         log::warn!("{what}");
     }
@@ -187,8 +230,29 @@ fn take_over(arguments: &Import, stop: &Stop, out: &mut dyn Write) -> Result<()>
         to.display(),
         imported.passed_over
     )?;
+    if let Some(oldest) = imported.oldest {
+        tell_retention(oldest, clock.wall_ms(), out)?;
+    }
     if !imported.lost_blocks.is_empty() {
         anyhow::bail!("{} blocks could not be read", imported.lost_blocks.len());
+    }
+    Ok(())
+}
+
+/// What was imported with effort shall not go at the first start.
+fn tell_retention(oldest: TimestampMs, now: TimestampMs, out: &mut dyn Write) -> Result<()> {
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    let time = timestamp::rfc3339(oldest);
+    writeln!(out, "the oldest sample is of {time}")?;
+    let days = now.saturating_sub(oldest).div_euclid(DAY_MS);
+    if days >= RETENTION_DAYS {
+        // NOTE: which flags the daemon will be started with is not known here.
+        let enough = days + 1 + RETENTION_DAYS;
+        log::warn!(
+            "the daemon removes samples older than --storage.tsdb.retention.time, {RETENTION_DAYS}d \
+             by default: to keep those of {time}, start it with \
+             --storage.tsdb.retention.time={enough}d or more"
+        );
     }
     Ok(())
 }
@@ -204,11 +268,18 @@ fn give(arguments: &Export, stop: &Stop, out: &mut dyn Write) -> Result<()> {
     let block_ms = compatible_range_ms(0);
     let mut rows: Vec<BlockRow> = Vec::new();
     let mut kept = 0;
+    let clock = RealClock::new();
+    let mut meter = Meter::new(&clock);
+    let mut at = Progress {
+        parts: usize::try_from(last.div_euclid(block_ms) - first.div_euclid(block_ms) + 1)?,
+        ..Progress::default()
+    };
     // NOTE: a querier for each, so that blocks of other times are not looked through every time.
     for number in first.div_euclid(block_ms)..=last.div_euclid(block_ms) {
         let begin = number.saturating_mul(block_ms);
         let end = last.min(begin.saturating_add(block_ms - 1));
         let start = first.max(begin);
+        at.part = usize::try_from(number - first.div_euclid(block_ms))?;
         if !ours.may_have(start, end)? {
             continue;
         }
@@ -218,10 +289,22 @@ fn give(arguments: &Export, stop: &Stop, out: &mut dyn Write) -> Result<()> {
             block_ms,
         };
         let querier = ours.querier(start, end)?;
-        let exported = export(&*querier, &arguments.to, range, &mut |_| (), stop)?;
+        let (mut series, mut samples) = (0, 0);
+        let mut show = |of_block: &Progress| {
+            (series, samples) = (of_block.series, of_block.samples);
+            meter.show(&Progress {
+                series: at.series + series,
+                samples: at.samples + samples,
+                ..at
+            });
+        };
+        let exported = export(&*querier, &arguments.to, range, &mut show, stop)?;
+        at.series += series;
+        at.samples += samples;
         rows.extend(exported.blocks.iter().map(BlockRow::from));
         kept += exported.kept;
     }
+    drop(meter);
     print_blocks(&rows, true, false, out)?;
     if kept > 0 {
         writeln!(out, "{kept} blocks were there already")?;

@@ -9,9 +9,12 @@ mod querier;
 mod replay;
 mod ring;
 
+mod brake;
 mod compactor;
 mod flush;
+mod quarantine;
 mod retention;
+mod snapshot;
 mod worker;
 
 mod exemplars;
@@ -207,6 +210,24 @@ impl Db {
     ) -> Result<u64, WorkError> {
         self.flush()?;
         self.0.core.delete(matchers, start, end)
+    }
+
+    /// Rewrites the blocks from which samples are deleted without these, and waits for it. Returns
+    /// how many there were.
+    ///
+    /// # Errors
+    /// The disk's; blocks that were not rewritten yet stay as they were.
+    pub fn clean_tombstones(&self) -> Result<u64, WorkError> {
+        self.0.core.clean_tombstones()
+    }
+
+    /// Makes `snapshots/NAME` in the data directory, which a database can be opened on: all that is
+    /// committed, or with `skip_head` what is in blocks. Returns the name.
+    ///
+    /// # Errors
+    /// The disk's, and then there is none; or the database is in memory.
+    pub fn snapshot(&self, skip_head: bool) -> Result<String, WorkError> {
+        self.0.core.snapshot(skip_head)
     }
 
     /// Makes a block of what is in the head now, and waits for it.

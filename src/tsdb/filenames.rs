@@ -6,6 +6,8 @@ pub const WAL_DIR: &str = "wal";
 pub const BLOCKS_DIR: &str = "blocks";
 /// Damaged files are moved here.
 pub const QUARANTINE_DIR: &str = "quarantine";
+/// Snapshots, a directory each.
+pub const SNAPSHOTS_DIR: &str = "snapshots";
 /// The sources that were imported, a name a line.
 pub const IMPORTED: &str = "imported";
 /// Ends the name of a file that is not complete.

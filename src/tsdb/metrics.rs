@@ -1,5 +1,7 @@
 //! The database's metrics, under Prometheus's names where it has them.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use crate::metrics::{Counter, Gauge, Histogram, Registry, Summary};
 use crate::storage::Committed;
 
@@ -13,6 +15,10 @@ pub struct HeadMetrics {
     pub chunks_removed: Counter,
     pub out_of_order: Counter,
     pub out_of_bound: Counter,
+    pub too_old: Counter,
+    /// Whether there is a window for samples out of order: then what is older than it is "too old",
+    /// else "out of bound", as Prometheus has it.
+    pub takes_late: AtomicBool,
     pub gc_duration: Summary,
     pub retention_seconds: Gauge,
     pub retention_bytes: Gauge,
@@ -31,12 +37,13 @@ impl HeadMetrics {
             }
             family.with(&["float"])
         };
-        by_type(
-            "prometheus_tsdb_too_old_samples_total",
-            "Samples refused because they were older than the out-of-order window.",
-            &[],
-        );
         HeadMetrics {
+            too_old: by_type(
+                "prometheus_tsdb_too_old_samples_total",
+                "Samples refused because they were older than the out-of-order window.",
+                &[],
+            ),
+            takes_late: AtomicBool::new(false),
             samples_appended: by_type(
                 "prometheus_tsdb_head_samples_appended_total",
                 "Samples appended to the head.",
@@ -92,7 +99,11 @@ impl HeadMetrics {
         };
         add(&self.samples_appended, done.appended);
         add(&self.out_of_order, done.out_of_order);
-        add(&self.out_of_bound, done.too_old);
+        if self.takes_late.load(Relaxed) {
+            add(&self.too_old, done.too_old);
+        } else {
+            add(&self.out_of_bound, done.too_old);
+        }
         add(&self.series_not_found, done.gone.len() as u64);
     }
 }
@@ -115,11 +126,16 @@ pub struct StoreMetrics {
     pub skipped_records: Counter,
     pub skipped_bytes: Counter,
     pub unread_samples: Counter,
+    pub torn_bytes: Counter,
+    pub dropped_segments: Counter,
     pub clean_start: Gauge,
     pub replay_duration: Gauge,
     /// That wait for room on the disk, and that found no place even there.
     pub waiting_samples: Gauge,
     pub refused_samples: Counter,
+    pub braked_samples: Counter,
+    pub snapshot_bytes: Gauge,
+    pub compaction_lost_pages: Counter,
     pub compaction_duration: Histogram,
     /// By cause.
     pub flushed_bytes: Counter,
@@ -200,6 +216,14 @@ impl StoreMetrics {
                 "ferula_tsdb_wal_unread_samples_total",
                 "Samples that could not be read because of damage before them.",
             ),
+            torn_bytes: registry.counter(
+                "ferula_tsdb_wal_torn_bytes_total",
+                "Bytes at the log's end that were the beginning of a record at the start.",
+            ),
+            dropped_segments: registry.counter(
+                "ferula_tsdb_wal_dropped_unread_segments_total",
+                "Segments of the log that had to go before their reader had read them.",
+            ),
             clean_start: registry.gauge(
                 "prometheus_tsdb_clean_start",
                 "-1: no lock file. 0: the last process was killed. 1: it ended as it should.",
@@ -215,6 +239,18 @@ impl StoreMetrics {
             refused_samples: registry.counter(
                 "ferula_tsdb_full_disk_refused_samples_total",
                 "Samples refused because the disk is full and too many wait.",
+            ),
+            braked_samples: registry.counter(
+                "ferula_tsdb_head_full_refused_samples_total",
+                "Samples refused because they come faster than the disk takes blocks.",
+            ),
+            snapshot_bytes: registry.gauge(
+                "ferula_tsdb_snapshot_bytes",
+                "Bytes of snapshots that are in no block of the store.",
+            ),
+            compaction_lost_pages: registry.counter(
+                "ferula_tsdb_compaction_lost_pages_total",
+                "Damaged pages of blocks that a compaction had to leave out.",
             ),
             compaction_duration: registry.histogram(
                 "prometheus_tsdb_compaction_duration_seconds",

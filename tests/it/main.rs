@@ -19,3 +19,4 @@ mod remote_write;
 mod staleness;
 mod start;
 mod storage;
+mod tsdb_tools;

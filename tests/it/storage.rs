@@ -1,6 +1,6 @@
 //! What is stored outlives the process, shows its state, and can be deleted.
 
-use crate::support::{Exporter, Ferula, eventually, request};
+use crate::support::{Exporter, Ferula, Reply, eventually, request, run_to_end};
 
 #[test]
 fn status_and_deletion() {
@@ -36,11 +36,68 @@ fn status_and_deletion() {
 }
 
 #[test]
-fn deletion_is_refused_unless_it_is_allowed() {
+fn administration_is_refused_unless_it_is_allowed() {
     let ferula = Ferula::start("global: {}\n");
-    let reply = ferula.post("/api/v1/admin/tsdb/delete_series?match[]=a");
-    assert_eq!(
-        (reply.status, &reply.json()["error"]),
-        (500, &"admin APIs disabled".into())
+    for path in ["delete_series?match[]=a", "clean_tombstones", "snapshot"] {
+        let reply = ferula.post(&format!("/api/v1/admin/tsdb/{path}"));
+        assert_eq!(
+            (reply.status, &reply.json()["error"]),
+            (500, &"admin APIs disabled".into())
+        );
+        assert_eq!(reply.json()["errorType"], "unavailable");
+    }
+    assert!(!ferula.path("data/snapshots").exists());
+}
+
+#[test]
+fn a_snapshot_is_a_data_directory() {
+    let exporter = Exporter::page("gone 1\nkept 2\n");
+    let config = format!(
+        "global: {{scrape_interval: 250ms, scrape_timeout: 250ms}}\nscrape_configs:\n\
+         - job_name: j\n  static_configs: [{{targets: ['{}']}}]\n",
+        exporter.address
     );
+    let mut ferula = Ferula::start_with(&config, &["--web.enable-admin-api"]);
+    eventually("up", || (ferula.values("up") == [1.0]).then_some(()));
+    let admin = |method: &str, path: &str| {
+        let path = format!("/api/v1/admin/tsdb/{path}");
+        request(ferula.address, method, &path, "").unwrap()
+    };
+    assert_eq!(admin("GET", "snapshot").status, 405);
+    assert_eq!(admin("GET", "clean_tombstones").status, 405);
+    let refused = admin("POST", "snapshot?skip_head=maybe");
+    assert_eq!(refused.status, 400);
+    assert_eq!(
+        refused.json()["error"],
+        "invalid parameter \"skip_head\": unable to parse boolean: strconv.ParseBool: parsing \
+         \"maybe\": invalid syntax"
+    );
+    let named = |reply: Reply| {
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let name = reply.json()["data"]["name"].as_str().unwrap().to_owned();
+        ferula.path("data/snapshots").join(name)
+    };
+    let before = ferula.points("kept[1h]");
+    let whole = named(admin("POST", "snapshot"));
+    let empty = named(admin("PUT", "snapshot?skip_head=true"));
+    // Samples go from the store, bytes and all; the snapshot keeps them.
+    assert_eq!(admin("POST", "delete_series?match[]=gone").status, 204);
+    assert_eq!(admin("PUT", "clean_tombstones").status, 204);
+    ferula.kill();
+
+    let path = whole.to_str().unwrap();
+    let listed = run_to_end(&whole, &["tsdb", "list", path]);
+    assert_eq!(listed.code(), 0, "{}", listed.stderr);
+    assert_eq!(listed.stdout.lines().count(), 2, "{}", listed.stdout);
+    let dumped = run_to_end(&whole, &["tsdb", "dump", path]).stdout;
+    assert!(dumped.contains("{__name__=\"gone\", "), "{dumped}");
+    let storage = format!("--storage.tsdb.path={path}");
+    let opened = Ferula::start_with("global: {}\n", &[&storage]);
+    let after = opened.points("kept[1h]");
+    assert_eq!(after.len(), 1);
+    assert!(after[0].starts_with(&before[0]), "{before:?} {after:?}");
+    assert!(!opened.query("gone[1h]").is_empty());
+    drop(opened);
+    let dumped = run_to_end(&empty, &["tsdb", "dump", empty.to_str().unwrap()]);
+    assert_eq!((dumped.code(), dumped.stdout.as_str()), (0, ""));
 }

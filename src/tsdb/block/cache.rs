@@ -1,7 +1,7 @@
 //! Pages that were read lately, of all blocks.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Which file (a number of this process), and where in it.
@@ -13,6 +13,8 @@ type Key = (u64, u64);
 pub struct PageCache {
     budget_bytes: usize,
     state: Mutex<State>,
+    /// Pages found damaged in any of the files, those included that are closed again.
+    damaged: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +40,17 @@ impl PageCache {
         PageCache {
             budget_bytes,
             state: Mutex::default(),
+            damaged: AtomicU64::new(0),
         }
+    }
+
+    /// How many pages were found damaged, in all files that share it.
+    pub fn damaged_pages(&self) -> u64 {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_damaged(&self) {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Bytes held now.

@@ -57,8 +57,8 @@ pub struct Footer {
     pub values: Vec<ValuePage>,
     pub postings: Vec<PageRef>,
     pub names: Vec<Name>,
-    /// Of the pages of `time_table`, `ranks`, `values` and `postings`, in this order; or none.
-    /// Every series needs them: without a copy one damaged page could cost the whole block.
+    /// Of the pages of `time_table`, `ranks`, `values`, `postings` and `times`, in this order, the
+    /// first. Many series need each: without a copy a damaged one could cost the whole block.
     pub copies: Vec<PageRef>,
 }
 
@@ -68,7 +68,8 @@ impl Footer {
         let values = self.values.iter().map(|v| &v.page);
         let copied = { self.time_table.iter().chain(&self.ranks) }
             .chain(values)
-            .chain(&self.postings);
+            .chain(&self.postings)
+            .chain(&self.times);
         let found = copied.zip(&self.copies).find(|(of, _)| **of == page);
         found.map(|(_, copy)| *copy)
     }

@@ -1,6 +1,6 @@
 //! An open block: its footer in memory, everything else read on demand.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +16,9 @@ const SEARCH_BYTES: u64 = 8 << 20;
 /// LIMIT: damaged pages that are remembered, so that each is logged once.
 const DAMAGED_MAX: usize = 1_024;
 
+/// Bytes of a file that are copied at once.
+const COPY_BYTES: usize = 128 << 10;
+
 /// Holds its file open, so that one that was removed can still be read. Damage costs what it held:
 /// a query goes on without it, [`Block::damaged_pages`] counts it, and the log names it once.
 #[derive(Debug)]
@@ -29,7 +32,8 @@ pub struct Block {
     pub(super) deleting: Mutex<()>,
     file: Box<dyn File>,
     cache: Arc<PageCache>,
-    damaged: Mutex<BTreeSet<u64>>,
+    /// By place; whether there was no copy either.
+    damaged: Mutex<BTreeMap<u64, bool>>,
 }
 
 impl Block {
@@ -61,6 +65,44 @@ impl Block {
         self.id
     }
 
+    /// Writes the file, which may have lost its name, to `to`, and what is deleted from it. What
+    /// has a name is linked where that can be. The caller syncs the directory.
+    pub fn put_into(&self, to: &dyn Dir, link: impl FnOnce() -> bool) -> Result<(), BlockError> {
+        let fail = |source| BlockError::Io {
+            id: self.id,
+            source,
+        };
+        if !link() {
+            self.copy_to(to).map_err(fail)?;
+        }
+        let tombstones = self.tombstones();
+        if tombstones.ranges() > 0 {
+            tombstones::write(to, self.id, &tombstones)?;
+        }
+        Ok(())
+    }
+
+    fn copy_to(&self, to: &dyn Dir) -> io::Result<()> {
+        // ORDER: a name of its own first: a link that was made though its making failed would be
+        // the store's file, which must not be written.
+        let tmp = self.id.tmp_path();
+        let mut out = to.create(&tmp)?;
+        let mut buffer = vec![0; COPY_BYTES];
+        let mut at = 0;
+        loop {
+            match self.file.read_at(at, &mut buffer)? {
+                0 => {
+                    out.sync()?;
+                    return to.rename(&tmp, &self.id.path());
+                }
+                n => {
+                    out.append(buffer.get(..n).unwrap_or_default())?;
+                    at += n as u64;
+                }
+            }
+        }
+    }
+
     pub fn meta(&self) -> BlockMeta {
         let mut meta = self.footer.meta.clone();
         meta.tombstones = self.tombstones().ranges();
@@ -75,6 +117,12 @@ impl Block {
     /// Pages found damaged so far.
     pub fn damaged_pages(&self) -> usize {
         self.lock_damaged().len()
+    }
+
+    /// Those of them that could not be read at a second place either: what they held is not
+    /// answered.
+    pub fn lost_pages(&self) -> usize {
+        self.lock_damaged().values().filter(|lost| **lost).count()
     }
 
     pub(super) fn tombstones(&self) -> Arc<Tombstones> {
@@ -96,9 +144,11 @@ impl Block {
                 Ok(Page(bytes))
             }
             Err(error) => {
-                self.note_damage(&error, page.offset);
-                let copy = self.footer.copy_of(page).ok_or(error)?;
-                let bytes: Arc<[u8]> = read_page(self.id, &*self.file, copy, part)?.into();
+                let copy = self.footer.copy_of(page);
+                let copied = copy.map(|copy| read_page(self.id, &*self.file, copy, part));
+                let is_lost = !matches!(copied, Some(Ok(_)));
+                self.note_damage(&error, page.offset, is_lost);
+                let bytes: Arc<[u8]> = copied.unwrap_or(Err(error))?.into();
                 self.cache.put(key, bytes.clone());
                 Ok(Page(bytes))
             }
@@ -112,18 +162,22 @@ impl Block {
             part,
             offset: page.offset,
         };
-        self.note_damage(&error, page.offset);
+        self.note_damage(&error, page.offset, true);
         error
     }
 
-    fn note_damage(&self, error: &BlockError, offset: u64) {
+    fn note_damage(&self, error: &BlockError, offset: u64, is_lost: bool) {
+        if !error.is_damage() {
+            return;
+        }
         let mut damaged = self.lock_damaged();
-        if damaged.len() < DAMAGED_MAX && damaged.insert(offset) {
+        if damaged.len() < DAMAGED_MAX && damaged.insert(offset, is_lost).is_none() {
+            self.cache.count_damaged();
             log::error!("{error}");
         }
     }
 
-    fn lock_damaged(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+    fn lock_damaged(&self) -> MutexGuard<'_, BTreeMap<u64, bool>> {
         // NOTE: a set of numbers is never half changed.
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -24,11 +24,16 @@ fn small() -> Options {
         float_column: 20,
         page_bytes: 256,
         copies_percent: 100,
+        copies_bytes: 0,
     }
 }
 
 fn write(dir: &Arc<dyn Dir>, id: u64, data: &Data) -> Option<BlockMeta> {
-    let mut writer = BlockWriter::create(dir.clone(), BlockId(id), &small()).unwrap();
+    write_as(dir, id, data, &small())
+}
+
+fn write_as(dir: &Arc<dyn Dir>, id: u64, data: &Data, options: &Options) -> Option<BlockMeta> {
+    let mut writer = BlockWriter::create(dir.clone(), BlockId(id), options).unwrap();
     for (labels, samples) in data {
         writer.add(labels, samples).unwrap();
     }

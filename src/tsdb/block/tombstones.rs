@@ -138,7 +138,7 @@ impl Block {
     }
 }
 
-fn write(dir: &dyn Dir, id: BlockId, tombstones: &Tombstones) -> Result<(), BlockError> {
+pub fn write(dir: &dyn Dir, id: BlockId, tombstones: &Tombstones) -> Result<(), BlockError> {
     let bytes = tombstones.encode();
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(BlockError::Limit {

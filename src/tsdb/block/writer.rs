@@ -24,9 +24,10 @@ pub struct Options {
     pub float_column: usize,
     /// A page of columns is closed when it has so many bytes.
     pub page_bytes: usize,
-    /// The index is written twice when that makes a file this much longer at most, in percent. In
-    /// small blocks it weighs more, and they are soon merged into greater ones.
+    /// Of the index is written twice what makes a file this much longer at most, in percent, …
     pub copies_percent: u64,
+    /// … or so many bytes: in small blocks it weighs more, and is as dear.
+    pub copies_bytes: u64,
 }
 
 impl Default for Options {
@@ -36,9 +37,15 @@ impl Default for Options {
             float_column: 480,
             page_bytes: 16 << 10,
             copies_percent: 2,
+            copies_bytes: COPIES_BYTES,
         }
     }
 }
+
+/// LIMIT: a head of 50,000 series, flushed at 16 MiB, has 60 KB of index in 4.2 MB (0.024 bytes a
+/// sample), one of 1,000 series has 4 KB in 1.5 MB. Beyond it the first pages have their copies,
+/// without which one damaged page would cost all series.
+const COPIES_BYTES: u64 = 64 << 10;
 
 /// LIMIT: of a page of series: these, or so many bytes. To find one, those before it are read.
 const SERIES_PER_PAGE: u32 = 64;
@@ -63,6 +70,9 @@ pub struct BlockWriter {
     times: TimeTable,
     time_page: Vec<u8>,
     time_pages: Vec<PageRef>,
+    /// Bytes of the first of them, and how many more may be kept.
+    time_copies: Vec<Vec<u8>>,
+    time_copies_room: u64,
     group: Group,
     series_pages: Vec<SeriesPage>,
     last: Option<Labels>,
@@ -135,6 +145,7 @@ impl BlockWriter {
                 float_column: options.float_column.clamp(1, column_max),
                 page_bytes: options.page_bytes.min(page::PAGE_BYTES_MAX / 2),
                 copies_percent: options.copies_percent,
+                copies_bytes: options.copies_bytes,
             },
             out,
             scratch: Box::new(ScratchOf {
@@ -146,6 +157,8 @@ impl BlockWriter {
             times: TimeTable::default(),
             time_page: Vec::new(),
             time_pages: Vec::new(),
+            time_copies: Vec::new(),
+            time_copies_room: options.copies_bytes,
             group: Group::default(),
             series_pages: Vec::new(),
             last: None,
@@ -198,7 +211,9 @@ impl BlockWriter {
         let (mut footer, copies) = self.write_index()?;
         // Twice, and apart where there are copies: what is lost with a footer is the whole block.
         self.write_footer(&footer)?;
-        for page in copies.pages() {
+        let share = self.out.offset / 100 * self.options.copies_percent;
+        let room = share.max(self.options.copies_bytes);
+        for page in copies.first_of(room) {
             footer.copies.push(self.out.put_page(page)?);
         }
         self.write_footer(&footer)?;
@@ -377,7 +392,12 @@ impl BlockWriter {
         if !self.time_page.is_empty() {
             let page = self.out.put_page(&self.time_page)?;
             self.time_pages.push(page);
-            self.time_page.clear();
+            let left = self.time_copies_room.checked_sub(page.len.into());
+            self.time_copies_room = left.unwrap_or(0);
+            let bytes = std::mem::take(&mut self.time_page);
+            if left.is_some() {
+                self.time_copies.push(bytes);
+            }
         }
         Ok(())
     }
@@ -420,7 +440,10 @@ impl BlockWriter {
             names: Vec::new(),
             copies: Vec::new(),
         };
-        let mut copies = Copies::default();
+        let mut copies = Copies {
+            times: std::mem::take(&mut self.time_copies),
+            ..Copies::default()
+        };
         let mut page = Vec::new();
         for columns in self.times.columns.chunks(TIMES_PER_PAGE) {
             page.clear();
@@ -444,10 +467,6 @@ impl BlockWriter {
             copies.first.push(page.clone());
         }
         self.write_values(&sorted, &mut footer, &mut copies)?;
-        let bytes: u64 = copies.pages().map(|page| page.len() as u64).sum();
-        if bytes * 100 > self.out.offset * self.options.copies_percent {
-            copies = Copies::default();
-        }
         Ok((footer, copies))
     }
 
@@ -513,14 +532,26 @@ struct Copies {
     first: Vec<Vec<u8>>,
     values: Vec<Vec<u8>>,
     postings: Vec<Vec<u8>>,
+    /// The timestamps that series share; the first pages of them.
+    times: Vec<Vec<u8>>,
 }
 
 impl Copies {
+    /// The first of them that have so many bytes together at most.
+    fn first_of(&self, mut room: u64) -> impl Iterator<Item = &Vec<u8>> {
+        self.pages().take_while(move |page| {
+            let left = room.checked_sub((page.len() + page::CRC_BYTES) as u64);
+            room = left.unwrap_or(0);
+            left.is_some()
+        })
+    }
+
     /// In the order of the footer.
     fn pages(&self) -> impl Iterator<Item = &Vec<u8>> {
         { self.first.iter() }
             .chain(&self.values)
             .chain(&self.postings)
+            .chain(&self.times)
     }
 }
 

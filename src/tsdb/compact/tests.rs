@@ -26,6 +26,7 @@ fn options() -> Options {
         float_column: 8,
         page_bytes: 128,
         copies_percent: 2,
+        copies_bytes: 0,
     }
 }
 

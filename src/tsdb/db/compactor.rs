@@ -9,10 +9,11 @@ use crossbeam_channel::{Receiver, select};
 use super::core::{Core, Store, locked};
 use super::error::WorkError;
 use super::flush::SPAN_MS;
+use super::quarantine::quarantine;
 use super::retention::directory_bytes;
 use crate::model::{Matcher, TimestampMs};
 use crate::stdx::stop::Stop;
-use crate::tsdb::block::{Block, Options};
+use crate::tsdb::block::{Block, BlockId, Options};
 use crate::tsdb::compact::{Outcome, PlanOptions, merge, plan};
 
 /// How long after a failure the next attempt waits.
@@ -81,11 +82,22 @@ impl Core {
             .filter(|block| ids.contains(&block.meta().id))
             .cloned()
             .collect();
+        let stopped = || stop.is_stopped() || store.merging_wanted.load(Relaxed);
+        self.merge_into_one(store, &chosen, &stopped)
+    }
+
+    /// Puts one block in the place of others; `false` when it was stopped.
+    fn merge_into_one(
+        &self,
+        store: &Store,
+        chosen: &[Arc<Block>],
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<bool, WorkError> {
         store.metrics.compactions_triggered.inc();
         let began = self.clock.mono();
+        let ids: Vec<BlockId> = chosen.iter().map(|block| block.id()).collect();
         let id = store.next_id(self.clock.wall_ms());
-        let stopped = || stop.is_stopped() || store.merging_wanted.load(Relaxed);
-        let meta = match merge(&store.dir, &chosen, id, &Options::default(), &stopped)? {
+        let meta = match merge(&store.dir, chosen, id, &Options::default(), stopped)? {
             // NOTE: the bell rings again within a minute.
             Outcome::Stopped => return Ok(false),
             Outcome::Empty => None,
@@ -96,6 +108,7 @@ impl Core {
             None => None,
         };
         store.change(&self.head, &ids, block, |list| self.head.set_blocks(list))?;
+        store.set_lost_aside(chosen);
         store.remove_files(&ids);
         let took = self.clock.mono().saturating_sub(began);
         store.metrics.compactions.inc();
@@ -112,6 +125,20 @@ impl Core {
         Ok(true)
     }
 
+    /// Rewrites each block from which samples are deleted.
+    pub fn clean_tombstones(&self) -> Result<u64, WorkError> {
+        let store = self.store.as_ref().ok_or(WorkError::InMemory)?;
+        let _merging = store.urgently_merging();
+        let mut cleaned = 0;
+        for block in self.head.blocks()?.iter() {
+            if block.meta().tombstones > 0 {
+                self.merge_into_one(store, std::slice::from_ref(block), &|| false)?;
+                cleaned += 1;
+            }
+        }
+        Ok(cleaned)
+    }
+
     /// Marks samples in all blocks as deleted.
     pub fn delete(
         &self,
@@ -122,9 +149,7 @@ impl Core {
         let Some(store) = &self.store else {
             return Ok(0);
         };
-        store.merging_wanted.store(true, Relaxed);
-        let _merging = locked(&store.merging);
-        store.merging_wanted.store(false, Relaxed);
+        let _merging = store.urgently_merging();
         let mut series = 0;
         for block in self.head.blocks()?.iter() {
             if block.meta().overlaps(start, end) {
@@ -143,5 +168,20 @@ impl Core {
         }
         let used = directory_bytes(&*store.dir).unwrap_or(0);
         free.min(limit.saturating_sub(used))
+    }
+}
+
+impl Store {
+    /// Blocks of which a merge could not read all: what they hold may still be saved by a person.
+    fn set_lost_aside(&self, merged: &[Arc<Block>]) {
+        for block in merged {
+            let lost = block.lost_pages();
+            if lost > 0 {
+                self.metrics.compaction_lost_pages.add(lost as f64);
+                self.metrics.quarantined.inc();
+                let why = format!("{lost} pages of it could not be read when it was merged");
+                quarantine(&*self.dir, block.id(), &why);
+            }
+        }
     }
 }

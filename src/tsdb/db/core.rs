@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::brake::Brake;
 use super::log::Log;
 use crate::model::TimestampMs;
 use crate::stdx::clock::Clock;
@@ -77,6 +78,7 @@ pub struct Store {
     /// Bytes of the log that are kept for readers that lag.
     pub wal_held_bytes: u64,
     pub metrics: Arc<StoreMetrics>,
+    pub brake: Brake,
     /// Where the newest block's part of the log ends.
     pub flushed: Mutex<Position>,
     // ORDER: let go last.

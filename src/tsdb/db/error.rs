@@ -45,6 +45,8 @@ pub enum WorkError {
     Storage(#[from] StorageError),
     #[error("{0}")]
     Io(#[from] io::Error),
+    #[error("the database is in memory and has no files")]
+    InMemory,
     #[error("the database is stopping")]
     Stopping,
 }

@@ -2,10 +2,11 @@
 
 use super::core::{Core, Store, locked};
 use super::error::WorkError;
-use crate::model::TimestampMs;
+use crate::model::{TimestampMs, timestamp};
 use crate::storage::StorageError;
 use crate::tsdb::block::{Block, BlockWriter, Options};
 use crate::tsdb::head::Release;
+use crate::tsdb::wal::Dropped;
 
 /// The head becomes a block at the latest with so much time in it.
 pub const SPAN_MS: i64 = 2 * 3600 * 1000;
@@ -65,8 +66,9 @@ impl Core {
                 "the head became a block");
         }
         store.metrics.truncations.inc();
-        if let Err(error) = store.keeper.drop_before(cut, store.wal_held_bytes) {
-            log::error!("cannot remove segments of the log: {error}");
+        match store.keeper.drop_before(cut, store.wal_held_bytes) {
+            Ok(dropped) => store.tell_dropped(dropped),
+            Err(error) => log::error!("cannot remove segments of the log: {error}"),
         }
         Ok(release)
     }
@@ -74,5 +76,19 @@ impl Core {
     /// The newest sample or the wall clock, whichever is earlier: what retention counts from.
     pub fn newest(&self) -> Result<TimestampMs, StorageError> {
         Ok(self.head.stats()?.max_t.min(self.clock.wall_ms()))
+    }
+}
+
+impl Store {
+    /// What a reader still wanted is not lost in silence.
+    fn tell_dropped(&self, dropped: Dropped) {
+        if dropped.held == 0 {
+            return;
+        }
+        self.metrics.dropped_segments.add(f64::from(dropped.held));
+        let (from, until) = dropped.held_times.unwrap_or_default();
+        log::error!(segments = dropped.held, from = timestamp::rfc3339(from).as_str(),
+            until = timestamp::rfc3339(until).as_str(), limit_bytes = self.wal_held_bytes;
+            "segments of the log that a reader has not read yet had to go");
     }
 }

@@ -32,7 +32,7 @@ pub struct Intake {
     taken: BTreeSet<String>,
     under_way: Option<(String, BlockWriter)>,
     // ORDER: let go last.
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 impl Intake {
@@ -45,6 +45,15 @@ impl Intake {
         let dir: Arc<dyn Dir> = Arc::new(Disk::open(path).map_err(io)?);
         refuse_foreign(&*dir, &path.display().to_string())?;
         let lock = Lock::take(&path.join(LOCK))?;
+        Intake::within(dir, clock, Some(lock))
+    }
+
+    /// In a directory that nobody else has.
+    fn within(
+        dir: Arc<dyn Dir>,
+        clock: Arc<dyn Clock>,
+        lock: Option<Lock>,
+    ) -> Result<Intake, OpenError> {
         for sub in [WAL_DIR, BLOCKS_DIR] {
             let io = OpenError::io("cannot make a directory");
             dir.create_dir(sub).map_err(io)?;
@@ -59,6 +68,12 @@ impl Intake {
             under_way: None,
             _lock: lock,
         })
+    }
+
+    /// The same for tests that look at what the disk does.
+    #[cfg(test)]
+    pub(super) fn on_double(dir: Arc<dyn Dir>, clock: Arc<dyn Clock>) -> Result<Intake, OpenError> {
+        Intake::within(dir, clock, None)
     }
 
     /// In place of the old list at once, so that there is always a whole one.

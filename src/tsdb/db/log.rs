@@ -101,6 +101,7 @@ impl Core {
     pub fn commit(&self, batch: &[Pending]) -> Result<Committed, StorageError> {
         let done = match &self.store {
             Some(store) => {
+                self.has_room(store, batch)?;
                 let mut log = store.lock_log()?;
                 log.commit(&self.head, batch, &store.metrics)?
             }

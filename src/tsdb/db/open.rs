@@ -3,16 +3,19 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
+use super::brake::Brake;
 use super::core::{Changes, Store, in_order};
 use super::error::OpenError;
 use super::foreign::prometheus_sign;
 use super::log::Log;
 use super::options::{Options, Place};
+use super::quarantine::quarantine;
 use super::replay::replay_into;
+use super::snapshot;
 use crate::tsdb::block::{Block, BlockId, PageCache};
 use crate::tsdb::dir::{Dir, Disk, Lock};
 use crate::tsdb::exemplars::Exemplars;
-use crate::tsdb::filenames::{BLOCKS_DIR, LOCK, QUARANTINE_DIR, TMP_SUFFIX, WAL_DIR};
+use crate::tsdb::filenames::{BLOCKS_DIR, LOCK, TMP_SUFFIX, WAL_DIR};
 use crate::tsdb::head::Head;
 use crate::tsdb::metrics::StoreMetrics;
 use crate::tsdb::wal::{self, Wal};
@@ -48,6 +51,10 @@ pub fn open_store(
     dir.sync_dir("")
         .map_err(OpenError::io("cannot sync the data directory"))?;
     remove_leftovers(&*dir)?;
+    // NOTE: litter that stays costs room, not the start.
+    if let Err(error) = snapshot::remove_unfinished(&*dir) {
+        log::error!("cannot remove a snapshot that was not finished: {error}");
+    }
     let cache = Arc::new(PageCache::new(page_cache_bytes(options.head_budget)));
     let (blocks, last_id) = open_blocks(&dir, &cache, &metrics)?;
     let ends = blocks.iter().filter_map(|b| b.meta().wal).map(|w| w.1);
@@ -84,6 +91,7 @@ pub fn open_store(
         merging_wanted: AtomicBool::new(false),
         wal_held_bytes: options.wal_held_bytes,
         metrics,
+        brake: Brake::default(),
         flushed: Mutex::new(flushed.unwrap_or_default()),
         lock,
     }))
@@ -168,20 +176,4 @@ fn open_blocks(
         }
     }
     Ok((blocks, last_id))
-}
-
-fn quarantine(dir: &dyn Dir, id: BlockId, why: &str) {
-    let from = id.path();
-    let to = format!("{QUARANTINE_DIR}/{id}.blk");
-    let moved = dir
-        .create_dir(QUARANTINE_DIR)
-        .and_then(|()| dir.rename(&from, &to))
-        .and_then(|()| dir.sync_dir(QUARANTINE_DIR))
-        .and_then(|()| dir.sync_dir(BLOCKS_DIR));
-    match moved {
-        Ok(()) => log::error!(moved_to = to.as_str(); "a damaged block: {why}"),
-        Err(error) => {
-            log::error!("a damaged block that can't be moved away ({error}): {why}");
-        }
-    }
 }

@@ -102,6 +102,12 @@ fn tell(replayed: &Replayed, metrics: &StoreMetrics) {
     metrics.unread_samples.add(replayed.unread_samples as f64);
     log::info!(segments = replayed.segments, records = replayed.records,
         samples = replayed.samples; "the write-ahead log was read");
+    metrics.torn_bytes.add(replayed.torn_bytes as f64);
+    if replayed.torn_bytes > 0 {
+        log::info!(bytes = replayed.torn_bytes;
+            "the write-ahead log ends in the middle of a record, as a stop without warning leaves \
+             it");
+    }
     if replayed.skipped_ranges > 0 {
         metrics.wal_corruptions.add(replayed.skipped_ranges as f64);
         log::error!(records = replayed.skipped_records, bytes = replayed.skipped_bytes,

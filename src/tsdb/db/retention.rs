@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::core::{Core, Store};
 use super::error::WorkError;
+use super::quarantine::make_room;
 use crate::tsdb::block::{Block, BlockId};
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::{BLOCKS_DIR, QUARANTINE_DIR, WAL_DIR};
@@ -32,6 +33,7 @@ impl Core {
                 store.metrics.size_retentions.inc();
             }
         }
+        store.show_snapshots();
         Ok(())
     }
 
@@ -50,6 +52,10 @@ impl Core {
 /// The oldest blocks, until the rest of the directory is within the limit.
 fn over_size(store: &Store, blocks: &[Arc<Block>], limit: u64) -> io::Result<Vec<BlockId>> {
     let mut bytes = directory_bytes(&*store.dir)?;
+    // ORDER: damaged files before good ones.
+    if bytes > limit {
+        bytes -= make_room(&*store.dir, bytes - limit)?.min(bytes);
+    }
     let mut metas: Vec<_> = blocks.iter().map(|b| b.meta()).collect();
     metas.sort_by_key(|meta| meta.max_t);
     let mut gone = Vec::new();
@@ -63,7 +69,7 @@ fn over_size(store: &Store, blocks: &[Arc<Block>], limit: u64) -> io::Result<Vec
     Ok(gone)
 }
 
-/// Of everything in the data directory.
+/// Of everything in the data directory but snapshots, which are not the store's.
 pub fn directory_bytes(dir: &dyn Dir) -> io::Result<u64> {
     let mut bytes = 0;
     for path in ["", WAL_DIR, BLOCKS_DIR, QUARANTINE_DIR] {

@@ -15,6 +15,16 @@ pub fn show_store(registry: &Registry, core: &Arc<Core>) {
             core.upgrade().map_or(0.0, |core| read(&core))
         });
     };
+    let weak: Weak<Core> = Arc::downgrade(core);
+    registry.counter_fn(
+        "ferula_tsdb_damaged_pages_total",
+        "Pages of blocks that were found damaged; queries go on without them, or by their copies.",
+        move || {
+            let core = weak.upgrade();
+            let store = core.as_ref().and_then(|core| core.store.as_ref());
+            store.map_or(0.0, |store| store.cache.damaged_pages() as f64)
+        },
+    );
     gauge(
         "prometheus_tsdb_blocks_loaded",
         "Blocks that are open.",
@@ -26,17 +36,6 @@ pub fn show_store(registry: &Registry, core: &Arc<Core>) {
         |core| {
             let blocks = core.head.blocks().unwrap_or_default();
             blocks.iter().map(|block| block.meta().bytes).sum::<u64>() as f64
-        },
-    );
-    gauge(
-        "ferula_tsdb_damaged_pages",
-        "Pages of blocks that were found damaged; queries go on without them.",
-        |core| {
-            let blocks = core.head.blocks().unwrap_or_default();
-            blocks
-                .iter()
-                .map(|block| block.damaged_pages())
-                .sum::<usize>() as f64
         },
     );
     gauge(

@@ -1,5 +1,9 @@
 //! The database with a disk: what survives, what is let go, and that nothing is there twice.
 
+mod admin;
+mod power;
+mod promises;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -396,6 +400,11 @@ fn late_samples_are_merged() {
     assert_eq!(commit(&world.db, &[(a, 1_000_005, 0.0)]).duplicate, 1);
     assert_eq!(late(400_010).appended, 1);
     assert_eq!(late(400_009).too_old, 1);
+    let metrics = &world.db.head().metrics;
+    assert_eq!(
+        (metrics.too_old.get(), metrics.out_of_bound.get()),
+        (1.0, 0.0)
+    );
     fill(&world.db, "n=b", [500_000]);
     let all = expected(&[
         ("a", &[400_010, 1_000_000, 1_000_005, 1_000_010]),
@@ -421,6 +430,12 @@ fn late_samples_are_merged() {
     assert_eq!(open(&disk.copy()).all(), all);
     world.db.set_out_of_order_window(Duration::ZERO);
     assert_eq!(late(1_000_006).out_of_order, 1);
+    assert_eq!(late(1_000_010 - HOUR - 1).too_old, 1);
+    let metrics = &world.db.head().metrics;
+    assert_eq!(
+        (metrics.too_old.get(), metrics.out_of_bound.get()),
+        (1.0, 1.0)
+    );
 }
 
 #[test]
@@ -461,104 +476,4 @@ fn deleted_samples_are_gone_for_good() {
     assert_eq!(world.killed().all(), all);
     commit(&world.db, &[(a, 6, 6.0)]);
     assert_eq!(world.all()[0].1, "1=1 5=5 6=6");
-}
-
-/// Everything that is written is cut off at each operation: what was durable before is there.
-#[test]
-fn a_power_cut_at_any_operation_of_a_flush() {
-    let mut cuts = 0;
-    for number in 0.. {
-        let disk = Double::new();
-        let world = start(&disk, |_| {});
-        let times: Vec<i64> = (0..300).map(|i| i * 15_000).collect();
-        let a = fill(&world.db, "n=a", times.clone());
-        let store = world.db.0.core.store.as_ref().unwrap();
-        store.keeper.sync().unwrap();
-        let next = disk.operations();
-        disk.fault(next + number, Fault::PowerCut);
-        let flushed = world.db.flush();
-        let cut_here = disk.operations() > next + number;
-        let _ = world.db.flush();
-        for choice in [Choice::Nothing, Choice::Everything, Choice::Seed(number)] {
-            let again = start(&disk.crash(choice), |_| {});
-            let found = again.all();
-            assert_eq!(
-                found,
-                expected(&[("a", &times)]),
-                "{number} {choice:?} {flushed:?}"
-            );
-            let a = resolve(&again.db, "n=a");
-            assert_eq!(commit(&again.db, &[(a, 300 * 15_000, 1.0)]).appended, 1);
-        }
-        assert!(world.db.has_series(a).unwrap());
-        if !cut_here {
-            break;
-        }
-        cuts += 1;
-    }
-    println!("cut at {cuts} operations");
-    assert!(cuts > 5);
-}
-
-/// Samples, flushes and compactions, cut off at each operation: a prefix of what was committed is
-/// there, and all of it that was synced.
-#[test]
-fn a_power_cut_at_any_operation() {
-    let (_stopper, stop) = crate::stdx::stop::stop();
-    let times: Vec<i64> = (0..250).map(|i| i * 15_000).collect();
-    let mut number = 0;
-    loop {
-        let disk = Double::new();
-        let world = start(&disk, |_| {});
-        let first = disk.operations();
-        disk.fault(first + number, Fault::PowerCut);
-        let store = world.db.0.core.store.as_ref().unwrap();
-        let mut durable = 0;
-        let a = resolve(&world.db, "n=a");
-        let mut batch = Appender::default();
-        for (done, times) in times.chunks(50).enumerate() {
-            for t in times {
-                batch.clear();
-                batch.append(a, *t, *t as f64);
-                let _ = world.db.commit(&batch);
-            }
-            if store.keeper.sync().is_ok() && disk.operations() <= first + number {
-                durable = (done + 1) * 50;
-            }
-            let _ = world.db.flush();
-            while let Ok(true) = world.db.0.core.compact(store, &stop) {}
-        }
-        for choice in [Choice::Nothing, Choice::Everything, Choice::Seed(number)] {
-            let again = start(&disk.crash(choice), |_| {});
-            let found = again.all();
-            let count = found.first().map_or(0, |f| f.1.split_whitespace().count());
-            assert!(
-                count >= durable,
-                "{number} {choice:?}: {count} of {durable}"
-            );
-            let prefix: Vec<_> = times.iter().map(|t| format!("{t}={t}")).collect();
-            let text = found.first().map_or("", |f| f.1.as_str());
-            assert_eq!(text, prefix[..count].join(" "), "{number} {choice:?}");
-        }
-        if disk.operations() <= first + number {
-            assert_eq!(durable, times.len());
-            assert!(store.metrics.compactions.get() > 0.0, "there was one");
-            break;
-        }
-        // NOTE: batches are many and alike.
-        number += if number < 20 { 1 } else { 3 };
-    }
-    println!("cut within {number} operations");
-}
-
-#[test]
-fn a_disk_that_takes_its_time_delays_no_query() {
-    let world = World::new();
-    fill(&world.db, "n=a", [1]);
-    let store = world.db.0.core.store.as_ref().unwrap();
-    // As a commit has it while its write takes ten seconds.
-    let _writing = store.lock_log().unwrap();
-    assert_eq!(world.all(), expected(&[("a", &[1])]));
-    resolve(&world.db, "n=b");
-    assert_eq!(world.db.stats().unwrap().series, 2);
 }

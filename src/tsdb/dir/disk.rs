@@ -60,8 +60,16 @@ impl Dir for Disk {
         fs::rename(self.root.join(from), self.root.join(to))
     }
 
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::hard_link(self.root.join(from), self.root.join(to))
+    }
+
     fn remove(&self, path: &str) -> io::Result<()> {
         fs::remove_file(self.root.join(path))
+    }
+
+    fn remove_dir(&self, path: &str) -> io::Result<()> {
+        fs::remove_dir(self.root.join(path))
     }
 
     fn truncate(&self, path: &str, len: u64) -> io::Result<()> {

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crossbeam_channel::{Receiver, Sender, bounded};
+
 use super::{Dir, Entry, File};
 
 const PAGE: usize = 4096;
@@ -23,6 +25,13 @@ pub enum Fault {
     PowerCut,
 }
 
+/// What may take its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Append,
+    Sync,
+}
+
 /// What of that which was not durable a power cut leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
@@ -35,7 +44,7 @@ pub enum Choice {
 #[derive(Debug, Clone, Default)]
 pub struct Double(Arc<Mutex<World>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct World {
     files: Vec<Content>,
     names: BTreeMap<String, Node>,
@@ -48,6 +57,30 @@ struct World {
     faults: BTreeMap<u64, Fault>,
     dead: bool,
     free: Option<u64>,
+    /// Whether files may have more than one name.
+    has_links: bool,
+    /// Where appends and syncs wait, and until when; and how many do.
+    held: Option<(Kind, String, Receiver<()>)>,
+    waiting: usize,
+}
+
+impl Default for World {
+    fn default() -> World {
+        World {
+            files: Vec::new(),
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            pending: Vec::new(),
+            operations: 0,
+            sync_points: Vec::new(),
+            faults: BTreeMap::new(),
+            dead: false,
+            free: None,
+            has_links: true,
+            held: None,
+            waiting: 0,
+        }
+    }
 }
 
 #[derive(Debug, Default, Clone)]
@@ -92,6 +125,36 @@ impl Double {
     /// Lets operation `number` fail.
     pub fn fault(&self, number: u64, fault: Fault) {
         self.world().faults.insert(number, fault);
+    }
+
+    /// From now on appends to (or syncs of) files whose path begins like this wait until what is
+    /// returned is dropped: a disk that takes its time.
+    pub fn hold(&self, kind: Kind, prefix: &str) -> Held {
+        let (sender, gate) = bounded(0);
+        self.world().held = Some((kind, prefix.to_owned(), gate));
+        Held {
+            disk: self.clone(),
+            _sender: sender,
+        }
+    }
+
+    /// Waits where the path is held.
+    fn pass(&self, kind: Kind, path: &str) {
+        let mut world = self.world();
+        let held = world.held.clone();
+        let held = held.filter(|(of, prefix, _)| *of == kind && path.starts_with(prefix));
+        let Some((_, _, gate)) = held else {
+            return;
+        };
+        world.waiting += 1;
+        drop(world);
+        let _ = gate.recv();
+        self.world().waiting -= 1;
+    }
+
+    /// A medium whose files have one name each.
+    pub fn without_links(&self) {
+        self.world().has_links = false;
     }
 
     /// Bytes that can still be appended; `None` is no limit.
@@ -143,8 +206,8 @@ impl Double {
         }
         let all = names.clone();
         names.retain(|path, _| {
-            let parent = parent(path);
-            parent.is_empty() || all.contains_key(parent)
+            let mut parents = path.match_indices('/').map(|(at, _)| &path[..at]);
+            parents.all(|parent| all.contains_key(parent))
         });
         let files = world.files.iter();
         let files = files.map(|file| file.after(choice, &mut dice)).collect();
@@ -158,6 +221,26 @@ impl Double {
 
     fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Holds writers back until it is dropped.
+#[derive(Debug)]
+pub struct Held {
+    disk: Double,
+    _sender: Sender<()>,
+}
+
+impl Held {
+    /// How many operations wait.
+    pub fn waiting(&self) -> usize {
+        self.disk.world().waiting
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.disk.world().held = None;
     }
 }
 
@@ -215,6 +298,18 @@ impl NameChange {
                 names.insert(path.clone(), *node);
             }
             NameChange::Renamed(from, to, node) => {
+                // NOTE: what was made in a directory and is not durable stays behind, so that a
+                // directory must be whole before it is renamed.
+                let inside = format!("{from}/");
+                let moved: Vec<String> = { names.keys() }
+                    .filter(|path| path.starts_with(&inside))
+                    .cloned()
+                    .collect();
+                for path in moved {
+                    if let Some(node) = names.remove(&path) {
+                        names.insert(format!("{to}/{}", &path[inside.len()..]), node);
+                    }
+                }
                 names.remove(from);
                 names.insert(to.clone(), *node);
             }
@@ -283,14 +378,14 @@ impl Dir for Double {
         let at = world.files.len();
         world.files.push(Content::default());
         world.change(NameChange::Made(path.to_owned(), Node::File(at)));
-        Ok(Box::new(Opened(self.clone(), at)))
+        Ok(Box::new(Opened(self.clone(), at, path.to_owned())))
     }
 
     fn open(&self, path: &str) -> io::Result<Box<dyn File>> {
         let world = self.world();
         world.is_alive()?;
         let at = world.file(path)?;
-        Ok(Box::new(Opened(self.clone(), at)))
+        Ok(Box::new(Opened(self.clone(), at, path.to_owned())))
     }
 
     fn list(&self, path: &str) -> io::Result<Vec<Entry>> {
@@ -325,6 +420,33 @@ impl Dir for Double {
         let mut world = self.world();
         world.operation()?;
         world.file(path)?;
+        world.change(NameChange::Removed(path.to_owned()));
+        Ok(())
+    }
+
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut world = self.world();
+        world.operation()?;
+        if !world.has_links {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        let node = Node::File(world.file(from)?);
+        world.has_dir(parent(to))?;
+        if world.names.contains_key(to) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        world.change(NameChange::Made(to.to_owned(), node));
+        Ok(())
+    }
+
+    fn remove_dir(&self, path: &str) -> io::Result<()> {
+        let mut world = self.world();
+        world.operation()?;
+        world.has_dir(path)?;
+        let inside = format!("{path}/");
+        if world.names.keys().any(|name| name.starts_with(&inside)) {
+            return Err(ErrorKind::DirectoryNotEmpty.into());
+        }
         world.change(NameChange::Removed(path.to_owned()));
         Ok(())
     }
@@ -368,7 +490,7 @@ impl Dir for Double {
 }
 
 #[derive(Debug)]
-struct Opened(Double, usize);
+struct Opened(Double, usize, String);
 
 impl File for Opened {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -382,6 +504,7 @@ impl File for Opened {
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.pass(Kind::Append, &self.2);
         let mut world = self.0.world();
         let was_dead = world.dead;
         let mut done = world.operation();
@@ -404,6 +527,7 @@ impl File for Opened {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        self.0.pass(Kind::Sync, &self.2);
         let mut world = self.0.world();
         world.operation()?;
         let number = world.operations - 1;

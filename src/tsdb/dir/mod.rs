@@ -9,6 +9,7 @@ mod disk;
 pub(super) mod double;
 mod lockfile;
 mod memory;
+mod sub;
 
 use std::fmt::Debug;
 use std::io;
@@ -16,6 +17,7 @@ use std::io;
 pub use disk::Disk;
 pub use lockfile::{Lock, LockError};
 pub use memory::memory_bytes;
+pub use sub::{Sub, remove_tree};
 
 /// A data directory. Nothing is durable before its file's [`File::sync`], and no name (created,
 /// renamed, removed) before [`Dir::sync_dir`] of the directory that holds it.
@@ -29,10 +31,17 @@ pub trait Dir: Debug + Send + Sync {
     /// Names and sizes of what stands in a directory ("" is the data directory), sorted.
     fn list(&self, path: &str) -> io::Result<Vec<Entry>>;
 
-    /// In place of a file of the new name, at once.
+    /// In place of a file of the new name, at once. A directory takes along what is in it.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
+    /// A second name of a file that is not changed any more. Fails where the medium has no such
+    /// names, or the new one is taken.
+    fn link(&self, from: &str, to: &str) -> io::Result<()>;
+
     fn remove(&self, path: &str) -> io::Result<()>;
+
+    /// Removes a directory that is empty.
+    fn remove_dir(&self, path: &str) -> io::Result<()>;
 
     /// Cuts a file.
     fn truncate(&self, path: &str, len: u64) -> io::Result<()>;

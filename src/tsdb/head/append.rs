@@ -1,6 +1,7 @@
 //! Appending: from labels to series, and batches into chunks.
 
 use std::hash::BuildHasher;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::late::Taken;
 use super::lock::{Head, State};
@@ -117,6 +118,7 @@ impl Head {
     /// How far behind the newest sample those may be that are not in order; 0 refuses them.
     pub fn set_late_window(&self, window_ms: i64) -> Result<(), StorageError> {
         self.lock()?.late.window_ms = window_ms.max(0);
+        self.metrics.takes_late.store(window_ms > 0, Relaxed);
         Ok(())
     }
 

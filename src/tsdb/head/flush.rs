@@ -65,6 +65,11 @@ impl Head {
 }
 
 impl Flush {
+    /// Those that have what the head has no more.
+    pub fn blocks(&self) -> Blocks {
+        self.view.blocks.clone()
+    }
+
     /// Gives each series' labels and samples, in order of labels, until `each` fails.
     pub fn read<E: From<StorageError>>(
         &mut self,

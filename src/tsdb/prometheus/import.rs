@@ -51,6 +51,8 @@ pub struct Imported {
     pub passed_over: usize,
     pub series: u64,
     pub samples: u64,
+    /// Of all sources, those too that were taken before.
+    pub oldest: Option<TimestampMs>,
     pub damages: Damages,
     /// Blocks that could not be opened, with the reason.
     pub lost_blocks: Vec<String>,
@@ -196,6 +198,8 @@ impl Import<'_> {
         }
         (self.progress)(&self.at);
         let taken = self.sink.begin(source)?;
+        let oldest = self.imported.oldest.unwrap_or(source.min_t);
+        self.imported.oldest = Some(oldest.min(source.min_t));
         self.imported.sources += usize::from(taken);
         self.imported.passed_over += usize::from(!taken);
         Ok(taken)

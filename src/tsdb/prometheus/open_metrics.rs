@@ -8,7 +8,7 @@ use std::io::{self, Read};
 
 use super::block::sort_by_time;
 use super::error::PromError;
-use super::import::{Sink, Source};
+use super::import::{Progress, Sink, Source};
 use super::writer::BlockStats;
 use crate::exposition::{Entry, Format, Parser, Point};
 use crate::model::{Labels, LabelsBuilder, Sample, TimestampMs};
@@ -20,6 +20,8 @@ const PIECE_BYTES: usize = 1 << 20;
 const LINE_BYTES_MAX: usize = 16 << 20;
 /// LIMIT: 16 MiB of samples at a time, unless a single block has more.
 const GROUP_SAMPLES: u64 = 1 << 20;
+/// LIMIT: of samples between two signs of life.
+const SAMPLES_PER_PROGRESS: u64 = 64 << 10;
 const EOF: &[u8] = b"# EOF\n";
 
 #[derive(Debug, Clone)]
@@ -37,8 +39,11 @@ pub fn create_blocks(
     sink: &mut dyn Sink,
     options: &CreateOptions,
     finished: &mut dyn FnMut(&BlockStats),
+    progress: &mut dyn FnMut(&Progress),
     stop: &Stop,
 ) -> Result<(), PromError> {
+    // NOTE: how many parts there are is known after the first, which counts.
+    let mut at = Progress::default();
     let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
     let mut hash = xxhash_rust::xxh64::Xxh64::new(0);
     for (name, value) in &options.labels {
@@ -50,6 +55,10 @@ pub fn create_blocks(
             .t
             .ok_or_else(|| failed("expected timestamp for series got none"))?;
         *counts.entry(range_of(t)).or_default() += 1;
+        at.samples += 1;
+        if at.samples.is_multiple_of(SAMPLES_PER_PROGRESS) {
+            progress(&at);
+        }
         Ok(())
     });
     survey.map_err(|e| match e {
@@ -57,7 +66,13 @@ pub fn create_blocks(
         e => e,
     })?;
     let text = hash.digest();
-    for group in groups(&counts) {
+    let groups = groups(&counts);
+    at = Progress {
+        parts: groups.len() + 1,
+        ..Progress::default()
+    };
+    for group in groups {
+        at.part += 1;
         let (Some(first), Some(last)) = (group.first(), group.last()) else {
             continue;
         };
@@ -73,10 +88,15 @@ pub fn create_blocks(
                 }
                 let samples = series.entry(builder.labels()).or_default();
                 samples.push(Sample { t, v: point.v });
+                at.samples += 1;
+                if at.samples.is_multiple_of(SAMPLES_PER_PROGRESS) {
+                    progress(&at);
+                }
             }
             Ok(())
         })?;
         series.values_mut().for_each(sort_by_time);
+        at.series += series.len() as u64;
         for range in group {
             let min_t = range * options.block_ms;
             let max_t = min_t + (options.block_ms - 1);

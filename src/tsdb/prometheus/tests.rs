@@ -188,7 +188,15 @@ fn blocks_of_open_metrics_are_cut_at_two_hours_and_made_once() {
         let mut open = || Ok(Box::new(text.as_bytes()) as Box<dyn std::io::Read>);
         let mut finished =
             |stats: &BlockStats| made.push((stats.min_t, stats.max_t, stats.samples));
-        create_blocks(&mut open, &mut sink, &options, &mut finished, &stop).unwrap();
+        create_blocks(
+            &mut open,
+            &mut sink,
+            &options,
+            &mut finished,
+            &mut |_| {},
+            &stop,
+        )
+        .unwrap();
         made
     };
     assert_eq!(run(), [(1_000, 7_100_501, 2), (7_200_000, 7_300_001, 2)]);

@@ -5,7 +5,9 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::entry::Position;
+use super::format::{Begins, HEADER_BYTES, Header};
 use super::metrics::WalMetrics;
+use crate::model::TimestampMs;
 use crate::stdx::clock::Clock;
 use crate::tsdb::dir::{Dir, File};
 use crate::tsdb::filenames::{WAL_DIR, segment as segment_path, segment_number};
@@ -123,6 +125,8 @@ impl Keeper {
         }
         let mut dropped = Dropped::default();
         for (number, bytes, held) in victims {
+            // ORDER: the next one's beginning is this one's end.
+            let times = held.then(|| self.0.times_of(number));
             match self.0.dir.remove(&segment_path(number)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     self.0.metrics.truncations_failed.inc();
@@ -136,6 +140,10 @@ impl Keeper {
             dropped.segments += 1;
             dropped.bytes += bytes;
             dropped.held += u32::from(held);
+            dropped.held_times = match (dropped.held_times, times) {
+                (Some(before), Some(times)) => Some((before.0, times.1)),
+                (before, times) => before.or(times),
+            };
         }
         self.0.show();
         Ok(dropped)
@@ -165,6 +173,8 @@ pub struct Dropped {
     pub bytes: u64,
     /// Of these segments those that somebody held.
     pub held: u32,
+    /// Between which times what was held was written.
+    pub held_times: Option<(TimestampMs, TimestampMs)>,
 }
 
 /// Dropped, it holds nothing any more.
@@ -213,6 +223,24 @@ impl Shared {
 
     pub fn newest(&self) -> Option<u32> {
         self.files().segments.last_key_value().map(|(n, _)| *n)
+    }
+
+    /// When a segment was begun, and when the next.
+    fn times_of(&self, segment: u32) -> (TimestampMs, TimestampMs) {
+        let next = self.next(segment.saturating_add(1));
+        let begun = self.begun_ms(segment).unwrap_or_default();
+        let until = next.and_then(|(number, _)| self.begun_ms(number));
+        (begun, until.unwrap_or_else(|| self.clock.wall_ms()))
+    }
+
+    fn begun_ms(&self, segment: u32) -> Option<TimestampMs> {
+        let mut header = [0; HEADER_BYTES];
+        let file = self.dir.open(&segment_path(segment)).ok()?;
+        file.read_at(0, &mut header).ok()?;
+        match Header::read(&header) {
+            Begins::Known(header) => Some(header.created_ms),
+            _ => None,
+        }
     }
 
     /// The first segment from `from` on.

@@ -137,6 +137,18 @@ const ROUTES: &[Route] = &[
         PostPut,
         |c, r, _| tsdb::delete_series(c, r),
     ),
+    route(
+        "/admin/tsdb/clean_tombstones",
+        "/api/v1/admin/tsdb/clean_tombstones",
+        PostPut,
+        |c, _, _| tsdb::clean_tombstones(c),
+    ),
+    route(
+        "/admin/tsdb/snapshot",
+        "/api/v1/admin/tsdb/snapshot",
+        PostPut,
+        |c, r, _| tsdb::snapshot(c, r),
+    ),
 ];
 
 const fn route(
@@ -172,6 +184,7 @@ pub fn is_heavy(path: &str) -> bool {
     ]
     .contains(&path)
         || path.starts_with("/label/")
+        || path.starts_with("/admin/tsdb/")
 }
 
 /// Answers a request below `/api/v1`; `path` is what follows. `None` when there is no such route.

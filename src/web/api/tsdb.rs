@@ -3,6 +3,7 @@
 use super::parameters::{matchers, time_or};
 use super::{Answer, ApiError, ErrorKind};
 use crate::model::timestamp;
+use crate::stdx::gofmt;
 use crate::tsdb::Counted;
 use crate::web::context::Context;
 use crate::web::json::{self, Object};
@@ -86,9 +87,7 @@ pub fn wal_replay() -> Answer {
 /// Deletes samples of series; what is deleted is gone from answers at once, from the disk with the
 /// next compaction.
 pub fn delete_series(context: &Context, request: &Request) -> Result<Answer, ApiError> {
-    if !context.admin {
-        return Err(ApiError::new(ErrorKind::Unavailable, "admin APIs disabled"));
-    }
+    is_allowed(context)?;
     let form = request.form();
     if form.get("match[]").is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
@@ -100,4 +99,46 @@ pub fn delete_series(context: &Context, request: &Request) -> Result<Answer, Api
         deleted.map_err(|why| ApiError::new(ErrorKind::Internal, why))?;
     }
     Ok(Answer::nothing())
+}
+
+/// Rewrites what samples were deleted from, so that their bytes are free.
+pub fn clean_tombstones(context: &Context) -> Result<Answer, ApiError> {
+    is_allowed(context)?;
+    let cleaned = context.db.clean_tombstones();
+    cleaned.map_err(|why| ApiError::new(ErrorKind::Internal, why))?;
+    Ok(Answer::nothing())
+}
+
+/// Makes a directory of all that is stored, below `snapshots` of the data directory.
+pub fn snapshot(context: &Context, request: &Request) -> Result<Answer, ApiError> {
+    is_allowed(context)?;
+    let skip_head = match request.form().get("skip_head") {
+        None | Some("") => false,
+        Some(text) => parse_bool(text).map_err(|why| ApiError::parameter("skip_head", why))?,
+    };
+    let name = context.db.snapshot(skip_head);
+    let name =
+        name.map_err(|why| ApiError::new(ErrorKind::Internal, format!("create snapshot: {why}")))?;
+    Ok(Answer::of(Object::new().text("name", &name).end()))
+}
+
+fn is_allowed(context: &Context) -> Result<(), ApiError> {
+    if context.admin {
+        return Ok(());
+    }
+    Err(ApiError::new(ErrorKind::Unavailable, "admin APIs disabled"))
+}
+
+/// As Go reads it.
+fn parse_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        _ => {
+            let text = gofmt::quote(text);
+            Err(format!(
+                "unable to parse boolean: strconv.ParseBool: parsing {text}: invalid syntax"
+            ))
+        }
+    }
 }

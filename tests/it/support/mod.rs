@@ -6,7 +6,7 @@ mod process;
 pub mod remote_write;
 
 pub use exporter::{Behaviour, Exporter};
-pub use http::{request, send_raw};
+pub use http::{Reply, request, send_raw};
 pub use process::{Ferula, run_to_end};
 
 use std::time::{Duration, Instant};

@@ -92,6 +92,66 @@ fn every_region_flipped_zeroed_and_cut() {
     assert!(noticed > opens / 2);
 }
 
+/// As the store writes them: of a small block the index weighs much, and still stands twice.
+#[test]
+fn no_flipped_byte_costs_a_small_block() {
+    for (series, samples) in [(1, 1), (3, 2), (200, 3), (150, 60)] {
+        let double = Double::new();
+        let truth = Truth::new(sample_data(series, samples));
+        let options = Options::default();
+        let meta = write_as(&double.dir(), 1, &truth.data, &options).unwrap();
+        let good = double.bytes(&BlockId(1).path()).unwrap();
+        let (mut most, mut costly) = (0, 0);
+        for at in (0..good.len()).step_by((good.len() / 150).max(1)) {
+            let mut flipped = good.clone();
+            flipped[at] ^= 1 << (at % 8);
+            let block = opened(&double, &flipped).unwrap();
+            let lost = meta.samples - truth.check(&block, &[]);
+            assert!(lost == 0 || block.damaged_pages() > 0, "at {at}");
+            most = most.max(lost);
+            costly += u64::from(lost > 0);
+        }
+        println!(
+            "{series} series: {} bytes, {costly} flips cost samples, {most} of {} at most",
+            good.len(),
+            meta.samples
+        );
+        // What stands once: a page of columns, which one of series has to itself.
+        let page: usize = { truth.data.chunks(64) }
+            .map(|page| page.iter().map(|(_, samples)| samples.len()).sum())
+            .max()
+            .unwrap_or(0);
+        assert!(most <= page as u64, "{most} of {}", meta.samples);
+    }
+}
+
+/// Where there is no room for all copies, the first pages have theirs.
+#[test]
+fn the_first_pages_of_an_index_have_copies_in_any_block() {
+    let double = Double::new();
+    let truth = Truth::new(sample_data(6_000, 1));
+    let options = Options {
+        copies_percent: 0,
+        copies_bytes: 8 << 10,
+        ..Options::default()
+    };
+    let meta = write_as(&double.dir(), 1, &truth.data, &options).unwrap();
+    let block = open(&double.dir(), 1);
+    let footer = &block.footer;
+    let index = footer.time_table.len() + footer.ranks.len() + footer.values.len();
+    assert!((1..index).contains(&footer.copies.len()), "some");
+    let good = double.bytes(&BlockId(1).path()).unwrap();
+    let pages = footer.time_table.iter().chain(&footer.ranks);
+    for page in pages.chain(footer.values.iter().map(|v| &v.page)) {
+        let mut flipped = good.clone();
+        flipped[page.offset as usize + 5] ^= 1;
+        let block = opened(&double, &flipped).unwrap();
+        let count = truth.check(&block, &[]);
+        let has_copy = footer.copy_of(*page).is_some();
+        assert!(count == meta.samples || !has_copy, "{page:?}");
+    }
+}
+
 #[test]
 fn footers_stand_twice() {
     let double = Double::new();

@@ -64,6 +64,7 @@ fn what_is_held_stays() {
             "{holds:?} {drop} {held_max}"
         );
         assert_eq!(before - done.bytes, keeper.bytes());
+        assert_eq!(done.held_times.is_some(), expect.1 > 0);
         assert_eq!(double.bytes(&segment(expect.0)), None);
         assert!(expect.0 == 5 || double.bytes(&segment(expect.0 + 1)).is_some());
     };

@@ -1,0 +1,54 @@
+//! The end of the head's growth: when the disk takes blocks more slowly than samples come.
+//!
+//! At `--storage.head-budget` the head becomes a block, while it goes on growing. Where that takes
+//! too long (a slow or failing disk, or queries that need what the block has), batches are refused
+//! from [`limit_bytes`] on: a scrape fails, a remote writer sends again.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use super::core::{Core, Store};
+use crate::storage::{Pending, StorageError};
+
+/// LIMIT: budgets that samples in the head may take. By default a budget is an eighth of the
+/// memory, so that all of them leave more than a half for everything else; and two more flushes'
+/// time is what a disk gets to finish one.
+const BUDGETS_MAX: u64 = 3;
+
+/// LIMIT: what may be in the head whatever the budget: the samples of a second, after which it is
+/// asked again whether a flush is due.
+const BYTES_MIN: u64 = 1 << 20;
+
+/// Bytes of samples from which on batches are refused.
+pub fn limit_bytes(head_budget: u64) -> u64 {
+    head_budget.saturating_mul(BUDGETS_MAX).max(BYTES_MIN)
+}
+
+/// Whether batches are being refused, so that it is told once.
+#[derive(Debug, Default)]
+pub struct Brake(AtomicBool);
+
+impl Core {
+    /// # Errors
+    /// The head has no room for the batch.
+    pub fn has_room(&self, store: &Store, batch: &[Pending]) -> Result<(), StorageError> {
+        let limit = limit_bytes(self.settings.head_budget);
+        let used = self.head.used_bytes()?.0 as u64;
+        let is_full = used >= limit;
+        if store.brake.0.swap(is_full, Relaxed) != is_full {
+            if is_full {
+                log::error!(used_bytes = used, limit_bytes = limit;
+                    "samples are refused: they come faster than the disk takes blocks");
+            } else {
+                log::info!(used_bytes = used; "samples are taken again");
+            }
+        }
+        if is_full {
+            store.metrics.braked_samples.add(batch.len() as f64);
+            return Err(StorageError::Other(format!(
+                "samples in the head take {used} bytes, {limit} at most (from \
+                 --storage.head-budget): they come faster than the disk takes blocks"
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,315 @@
+//! Power cuts at every operation of every writer of the store.
+
+use super::*;
+use crate::model::{Labels, Sample};
+use crate::stdx::stop::stop;
+use crate::tsdb::Intake;
+use crate::tsdb::dir::{Dir, Sub};
+use crate::tsdb::filenames::TMP_SUFFIX;
+use crate::tsdb::prometheus::{PromBlockWriter, Ulid, import};
+
+/// Everything that is written is cut off at each operation: what was durable before is there.
+#[test]
+fn a_power_cut_at_any_operation_of_a_flush() {
+    let mut cuts = 0;
+    for number in 0.. {
+        let disk = Double::new();
+        let world = start(&disk, |_| {});
+        let times: Vec<i64> = (0..300).map(|i| i * 15_000).collect();
+        let a = fill(&world.db, "n=a", times.clone());
+        let store = world.db.0.core.store.as_ref().unwrap();
+        store.keeper.sync().unwrap();
+        let next = disk.operations();
+        disk.fault(next + number, Fault::PowerCut);
+        let flushed = world.db.flush();
+        let cut_here = disk.operations() > next + number;
+        let _ = world.db.flush();
+        for choice in [Choice::Nothing, Choice::Everything, Choice::Seed(number)] {
+            let again = start(&disk.crash(choice), |_| {});
+            let found = again.all();
+            assert_eq!(
+                found,
+                expected(&[("a", &times)]),
+                "{number} {choice:?} {flushed:?}"
+            );
+            let a = resolve(&again.db, "n=a");
+            assert_eq!(commit(&again.db, &[(a, 300 * 15_000, 1.0)]).appended, 1);
+        }
+        assert!(world.db.has_series(a).unwrap());
+        if !cut_here {
+            break;
+        }
+        cuts += 1;
+    }
+    println!("cut at {cuts} operations");
+    assert!(cuts > 5);
+}
+
+/// Samples, flushes and compactions, cut off at each operation: a prefix of what was committed is
+/// there, and all of it that was synced.
+#[test]
+fn a_power_cut_at_any_operation() {
+    let (_stopper, stop) = stop();
+    let times: Vec<i64> = (0..250).map(|i| i * 15_000).collect();
+    let mut number = 0;
+    loop {
+        let disk = Double::new();
+        let world = start(&disk, |_| {});
+        let first = disk.operations();
+        disk.fault(first + number, Fault::PowerCut);
+        let store = world.db.0.core.store.as_ref().unwrap();
+        let mut durable = 0;
+        let a = resolve(&world.db, "n=a");
+        let mut batch = Appender::default();
+        for (done, times) in times.chunks(50).enumerate() {
+            for t in times {
+                batch.clear();
+                batch.append(a, *t, *t as f64);
+                let _ = world.db.commit(&batch);
+            }
+            if store.keeper.sync().is_ok() && disk.operations() <= first + number {
+                durable = (done + 1) * 50;
+            }
+            let _ = world.db.flush();
+            while let Ok(true) = world.db.0.core.compact(store, &stop) {}
+        }
+        for choice in [Choice::Nothing, Choice::Everything, Choice::Seed(number)] {
+            let again = start(&disk.crash(choice), |_| {});
+            let found = again.all();
+            let count = found.first().map_or(0, |f| f.1.split_whitespace().count());
+            assert!(
+                count >= durable,
+                "{number} {choice:?}: {count} of {durable}"
+            );
+            let prefix: Vec<_> = times.iter().map(|t| format!("{t}={t}")).collect();
+            let text = found.first().map_or("", |f| f.1.as_str());
+            assert_eq!(text, prefix[..count].join(" "), "{number} {choice:?}");
+        }
+        if disk.operations() <= first + number {
+            assert_eq!(durable, times.len());
+            assert!(store.metrics.compactions.get() > 0.0, "there was one");
+            break;
+        }
+        // NOTE: batches are many and alike.
+        number += if number < 20 { 1 } else { 3 };
+    }
+    println!("cut within {number} operations");
+}
+
+/// Lets `act` be cut off at each of its operations, and `check` look at what is there after the
+/// next start; it hears whether `act` said that it was done.
+fn cut_everywhere<T>(
+    what: &str,
+    setup: impl Fn(&Double) -> World,
+    act: impl Fn(&World) -> Option<T>,
+    check: impl Fn(&World, Option<&T>),
+) {
+    for number in 0.. {
+        let disk = Double::new();
+        let world = setup(&disk);
+        let next = disk.operations();
+        disk.fault(next + number, Fault::PowerCut);
+        let done = act(&world);
+        let cut_here = disk.operations() > next + number;
+        for choice in [
+            Choice::Nothing,
+            Choice::Everything,
+            Choice::Seed(number),
+            Choice::Seed(number + 1_000),
+        ] {
+            let again = start(&disk.crash(choice), |_| {});
+            check(&again, done.as_ref());
+            // And it goes on.
+            fill(&again.db, "n=later", [10 * HOUR]);
+            let last = again.all().pop().unwrap_or_default();
+            assert_eq!(last.0, "{n=\"later\"}", "{what} {number} {choice:?}");
+        }
+        if !cut_here {
+            assert!(done.is_some(), "{what} works when nothing is cut");
+            let points = disk.sync_points();
+            let points = points.iter().filter(|point| **point >= next).count();
+            println!("{what}: cut at {number} operations, {points} of them sync points");
+            assert!(points > 0 && number > 3);
+            return;
+        }
+    }
+}
+
+/// Two blocks, and in the head what was not yet flushed; all of it durable.
+fn two_blocks_and_a_head(disk: &Double) -> World {
+    let world = start(disk, |_| {});
+    let a = fill(&world.db, "n=a", [1, 2, 3]);
+    let b = fill(&world.db, "n=b", [1, 2, 3]);
+    world.db.flush().unwrap();
+    commit(&world.db, &[(a, 4, 4.0), (b, 4, 4.0)]);
+    world.db.flush().unwrap();
+    commit(&world.db, &[(a, 5, 5.0), (b, 5, 5.0)]);
+    let store = world.db.0.core.store.as_ref().unwrap();
+    store.keeper.sync().unwrap();
+    world
+}
+
+fn of_a() -> [Matcher; 1] {
+    [Matcher::equal("n", "a")]
+}
+
+#[test]
+fn power_cuts_while_samples_are_deleted() {
+    let act = |world: &World| world.db.delete(&of_a(), 2, 4).ok();
+    cut_everywhere("deletion", two_blocks_and_a_head, act, |again, done| {
+        let all = again.all();
+        let b = expected(&[("b", &[1, 2, 3, 4, 5])]);
+        assert_eq!(all[1..], b[..]);
+        let a: Vec<&str> = all[0].1.split(' ').collect();
+        // A block is deleted from wholly or not at all.
+        let halves = [
+            &["1=1", "2=2", "3=3", "4=4", "5=5"][..],
+            &["1=1", "4=4", "5=5"],
+            &["1=1", "2=2", "3=3", "5=5"],
+            &["1=1", "5=5"],
+        ];
+        assert!(halves.contains(&&a[..]), "{a:?}");
+        assert!(done.is_none() || a == ["1=1", "5=5"], "{a:?}");
+    });
+}
+
+#[test]
+fn power_cuts_while_tombstones_are_cleaned() {
+    let setup = |disk: &Double| {
+        let world = two_blocks_and_a_head(disk);
+        world.db.delete(&of_a(), 2, 4).unwrap();
+        world
+    };
+    let act = |world: &World| {
+        let cleaned = world.db.clean_tombstones().ok()?;
+        assert_eq!(cleaned, 2);
+        Some(cleaned)
+    };
+    cut_everywhere("cleaning of tombstones", setup, act, |again, done| {
+        let all = expected(&[("a", &[1, 5]), ("b", &[1, 2, 3, 4, 5])]);
+        assert_eq!(again.all(), all);
+        if done.is_some() {
+            let blocks = again.db.head().blocks().unwrap();
+            assert!(blocks.iter().all(|block| block.meta().tombstones == 0));
+        }
+    });
+}
+
+#[test]
+fn power_cuts_while_a_snapshot_is_made() {
+    for links in [true, false] {
+        let setup = |disk: &Double| {
+            let world = two_blocks_and_a_head(disk);
+            world.db.delete(&of_a(), 2, 2).unwrap();
+            fill(&world.db, "n=b", [6]);
+            let store = world.db.0.core.store.as_ref().unwrap();
+            store.keeper.sync().unwrap();
+            if !links {
+                disk.without_links();
+            }
+            world
+        };
+        let act = |world: &World| world.db.snapshot(false).ok();
+        let what = if links {
+            "snapshot by links"
+        } else {
+            "snapshot by copies"
+        };
+        cut_everywhere(what, setup, act, |again, done| {
+            let all = expected(&[("a", &[1, 3, 4, 5]), ("b", &[1, 2, 3, 4, 5, 6])]);
+            assert_eq!(again.all(), all);
+            let dir = again.disk.dir();
+            let names = dir.list("snapshots").unwrap_or_default();
+            assert!(names.len() <= 1, "{names:?}");
+            if let Some(name) = done {
+                assert_eq!(&names[0].name, name);
+            }
+            for entry in names {
+                assert!(!entry.name.ends_with(TMP_SUFFIX));
+                let path = format!("snapshots/{}", entry.name);
+                assert_eq!(opened_within(&again.disk, &path).all(), all);
+            }
+        });
+    }
+}
+
+/// The database whose directory is one within another.
+pub fn opened_within(disk: &Double, path: &str) -> World {
+    let path = path.to_owned();
+    let dir: Arc<dyn Dir> = Arc::new(Sub {
+        dir: disk.dir(),
+        path,
+    });
+    start(disk, |options| options.place = Place::Dir(dir))
+}
+
+/// Three blocks of a Prometheus, whose samples are those of `expected` with these times.
+fn prometheus_blocks(path: &std::path::Path) -> [Vec<i64>; 3] {
+    let blocks = [0, 1, 2].map(|n| (1..=40).map(|i| n * 100 + i).collect::<Vec<i64>>());
+    for times in &blocks {
+        let id = Ulid::of(times[0], "power");
+        let mut writer = PromBlockWriter::create(path, id).unwrap();
+        let sample = |t: &i64| Sample {
+            t: *t,
+            v: *t as f64,
+        };
+        let samples: Vec<Sample> = times.iter().map(sample).collect();
+        for name in ["a", "b"] {
+            let labels = Labels::from_pairs([("n", name)]);
+            writer.add(&labels, &samples).unwrap();
+        }
+        writer.finish().unwrap().unwrap();
+    }
+    blocks
+}
+
+#[test]
+fn power_cuts_while_a_prometheus_is_imported() {
+    let (_running, stop) = stop();
+    let source = tempfile::tempdir().unwrap();
+    let blocks = prometheus_blocks(source.path());
+    let run = |disk: &Double| -> Option<usize> {
+        let clock = Arc::new(ManualClock::new(NOW));
+        let mut intake = Intake::on_double(disk.dir(), clock).ok()?;
+        let imported = import(source.path(), &mut intake, &mut |_| (), &stop).ok()?;
+        Some(imported.sources)
+    };
+    let all = expected(&[("a", &blocks.concat()), ("b", &blocks.concat())]);
+    for number in 0.. {
+        let disk = Double::new();
+        disk.fault(number, Fault::PowerCut);
+        let done = run(&disk);
+        let is_cut = disk.operations() > number;
+        for choice in [
+            Choice::Nothing,
+            Choice::Everything,
+            Choice::Seed(number),
+            Choice::Seed(number + 1_000),
+        ] {
+            let disk = disk.crash(choice);
+            // What is there now are whole sources, of which those in the list are some.
+            let there = start(&disk.copy(), |_| {}).all();
+            let whole = (0..=3).map(|n| blocks[..n].concat());
+            let whole = whole.map(|times| expected(&[("a", &times), ("b", &times)]));
+            let whole = whole.map(|rows| rows.into_iter().filter(|row| !row.1.is_empty()));
+            let mut whole = whole.map(Iterator::collect::<Vec<_>>);
+            assert!(whole.any(|rows| rows == there), "{number} {choice:?}");
+            assert!(done.is_none() || there == all, "{number} {choice:?}");
+            let listed = disk.bytes("imported").unwrap_or_default();
+            let listed = String::from_utf8(listed).unwrap().lines().count();
+            // It is run again, and takes what is missing; nothing is there twice.
+            assert_eq!(run(&disk), Some(3 - listed), "{number} {choice:?}");
+            let again = start(&disk, |_| {});
+            assert_eq!(again.all(), all, "{number} {choice:?}");
+            let count = |w: &World| w.db.head().blocks().unwrap().len();
+            assert!(count(&again) <= 4, "at most one was imported twice");
+        }
+        if !is_cut {
+            let points = disk.sync_points().len();
+            println!("import: cut at {number} operations, {points} of them sync points");
+            assert_eq!(done, Some(3));
+            assert!(points > 6);
+            return;
+        }
+    }
+}
