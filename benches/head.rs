@@ -10,11 +10,13 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
 use ferula::metrics::Registry;
 use ferula::model::{Labels, LabelsBuilder, Matcher, Sample, SeriesRef};
 use ferula::stdx::clock::{Clock, RealClock};
 use ferula::storage::{Appendable, Appender, Queryable, SelectHints};
-use ferula::tsdb::{Db, Options};
+use ferula::tsdb::{Db, Options, Place};
 
 const TARGETS: u64 = 50;
 const SERIES: u64 = 1_000;
@@ -57,6 +59,71 @@ fn main() {
     query(&db, &*clock, "all series", &[]);
     let one = Matcher::equal("__name__", "node_subsystem_4_metric_total");
     query(&db, &*clock, "one metric", &[one]);
+    drop(db);
+    replay(&clock);
+}
+
+/// 4 million samples in the log, from nothing to ready.
+fn replay(clock: &Arc<dyn Clock>) {
+    let Ok(root) = tempfile::tempdir() else {
+        return println!("there is no place for a log");
+    };
+    let options = || {
+        let path = root.path().to_owned();
+        let place = Place::Path { path, lock: false };
+        let options = Options::new(place, clock.clone(), Registry::new());
+        Options {
+            head_budget: 1 << 30,
+            ..options
+        }
+    };
+    let Ok(db) = Db::open(options()) else {
+        return println!("there is no thread for the database");
+    };
+    let before = resident_bytes();
+    let targets = resolve_all(&db, &**clock);
+    let mut batch = Appender::default();
+    let rounds = 4_000_000 / SERIES / TARGETS;
+    let mut spent = Duration::ZERO;
+    for round in 0..rounds {
+        for (target, series) in targets.iter().enumerate() {
+            batch.clear();
+            for (k, series) in series.iter().enumerate() {
+                let t = START_MS + round as i64 * INTERVAL_MS;
+                batch.append(*series, t, value(target as u64, k as u64, round * 15));
+            }
+            let began = clock.mono();
+            assert!(db.commit(&batch).is_ok());
+            spent += since(&**clock, began);
+        }
+    }
+    report_memory("with its log, 80 samples a series", &db, before);
+    let samples = rounds * TARGETS * SERIES;
+    println!(
+        "commit with a log: {:.1} ns a sample",
+        nanos_each(spent, samples)
+    );
+    drop(db);
+    for _ in 0..3 {
+        let (began, own, all) = (
+            clock.mono(),
+            cpu(ClockId::ThreadCPUTime),
+            cpu(ClockId::ProcessCPUTime),
+        );
+        let db = Db::open(options());
+        let took = since(&**clock, began);
+        let own = cpu(ClockId::ThreadCPUTime).saturating_sub(own);
+        let all = cpu(ClockId::ProcessCPUTime).saturating_sub(all);
+        assert!(db.is_ok_and(|db| {
+            db.stats()
+                .is_ok_and(|stats| stats.series == SERIES * TARGETS)
+        }));
+        println!(
+            "replay: {samples} samples in {took:.1?}; {:.1} ns of CPU each to store, {:.1} in all",
+            nanos_each(own, samples),
+            nanos_each(all, samples),
+        );
+    }
 }
 
 /// Each series twice: when it is new and when it is known.
@@ -117,6 +184,11 @@ fn report_memory(when: &str, db: &Db, before: usize) {
         each(resident_bytes().saturating_sub(before)),
         stats.chunks,
     );
+}
+
+fn cpu(clock: ClockId) -> Duration {
+    let now = clock_gettime(clock);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 fn since(clock: &dyn Clock, began: Duration) -> Duration {

@@ -33,7 +33,8 @@ impl Labels {
 
     /// From pairs that are known to be sorted by name, without repetition or empty values.
     pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
-        let mut text = String::new();
+        // NOTE: most series have no more, and growing would be half of the work.
+        let mut text = String::with_capacity(256);
         for (name, value) in pairs {
             push_part(&mut text, name);
             push_part(&mut text, value);

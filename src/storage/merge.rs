@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::{Series, SeriesSet, StorageError};
+use super::{Series, SeriesSet, StorageError, Times};
 use crate::model::{Labels, Sample, TimestampMs};
 
 /// Merges sets that are sorted by labels. Of samples at the same time, that of the first set
@@ -99,7 +99,8 @@ impl Series for Merged {
     ) -> Result<(), StorageError> {
         let before = out.len();
         let mut sorted = true;
-        for part in &self.parts {
+        // NOTE: the oldest source first: mostly it ends before the next begins.
+        for part in self.parts.iter().rev() {
             let at = out.len();
             part.read(start, end, out)?;
             let (old, new) = out.split_at(at);
@@ -107,12 +108,41 @@ impl Series for Merged {
             sorted &= old.last().zip(new.first()).is_none_or(|(a, b)| a.t < b.t);
         }
         if !sorted {
-            // NOTE: stable, so that of samples at one time the first source's stays first; and
+            // NOTE: stable, so that of samples at one time the first source's is the last; and
             // quick, as what it sorts are a few sorted runs.
             let mut new = out.split_off(before);
             new.sort_by_key(|s| s.t);
-            new.dedup_by_key(|s| s.t);
+            new.dedup_by(|next, kept| {
+                let same = next.t == kept.t;
+                if same {
+                    *kept = *next;
+                }
+                same
+            });
             out.append(&mut new);
+        }
+        Ok(())
+    }
+
+    fn read_times(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Times,
+    ) -> Result<(), StorageError> {
+        let before = out.times.len();
+        for part in self.parts.iter().rev() {
+            let at = out.times.len();
+            part.read_times(start, end, out)?;
+            let (old, new) = out.times.split_at(at);
+            let old = old.get(before..).unwrap_or_default();
+            if old.last().zip(new.first()).is_some_and(|(a, b)| a >= b) {
+                out.truncate(before);
+                let mut samples = Vec::new();
+                self.read(start, end, &mut samples)?;
+                out.extend(&samples);
+                return Ok(());
+            }
         }
         Ok(())
     }

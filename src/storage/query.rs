@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::model::{Labels, Matcher, Sample, TimestampMs};
+use crate::model::{Labels, Matcher, Sample, TimestampMs, is_stale_nan};
 
 #[derive(Debug, Error)]
 pub enum StorageError {
@@ -74,4 +74,50 @@ pub trait Series: Send {
         end: TimestampMs,
         out: &mut Vec<Sample>,
     ) -> Result<(), StorageError>;
+
+    /// Appends when the samples of [`Series::read`] are, all of them, and which of these are stale
+    /// markers. For those who count samples: a storage may answer without reading values.
+    fn read_times(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Times,
+    ) -> Result<(), StorageError> {
+        let mut samples = Vec::new();
+        self.read(start, end, &mut samples)?;
+        out.extend(&samples);
+        Ok(())
+    }
+}
+
+/// What [`Series::read_times`] answers. One that is cleared and used again allocates nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Times {
+    /// Ascending.
+    pub times: Vec<TimestampMs>,
+    /// Places in `times`, ascending. Mostly there are none.
+    pub stale: Vec<u32>,
+}
+
+impl Times {
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    pub fn extend(&mut self, samples: &[Sample]) {
+        let first = self.times.len();
+        self.times.extend(samples.iter().map(|s| s.t));
+        let stale = samples
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| is_stale_nan(s.v));
+        self.stale.extend(stale.map(|(i, _)| (first + i) as u32));
+    }
+
+    /// Keeps the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        self.times.truncate(len);
+        let kept = self.stale.partition_point(|at| (*at as usize) < len);
+        self.stale.truncate(kept);
+    }
 }

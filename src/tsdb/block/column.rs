@@ -4,9 +4,12 @@
 //! finite, stale markers above all: they would spoil what `pco` finds in the others).
 
 use pco::wrapped::{FileCompressor, FileDecompressor};
-use pco::{ChunkConfig, DecompressorScratch};
+use pco::{ChunkConfig, DecompressorScratch, DeltaSpec, ModeSpec};
 
 use super::bytes::{Cursor, put_signed, put_varint};
+use super::decimal::{self, Scale};
+use super::packed::{self, Packer, Plan};
+use crate::model::STALE_NAN_BITS;
 
 /// All are one value: its eight bytes.
 const SAME: u8 = 0;
@@ -18,11 +21,23 @@ const INTS: u8 = 2;
 const FLOATS: u8 = 3;
 /// `pco` of the bits as `u64`: what is hardly a number.
 const BITS: u8 = 4;
+/// Integral values, packed.
+const PACKED: u8 = 5;
+/// Numbers of a unit: digits, base, last places beside it, then as [`PACKED`] or [`INTS`].
+const DECIMALS: u8 = 6;
+/// The bits as `i64`, packed.
+const PACKED_BITS: u8 = 7;
 /// Exceptions follow.
 const EXCEPTIONS: u8 = 0x80;
 
 /// Levels above buy nothing (measured), and cost twice the time.
 const LEVEL: usize = 4;
+
+/// Shorter columns are not worth what `pco` takes to learn them; they are soon merged into longer.
+const PCO_MIN: usize = 256;
+
+/// In the byte of digits: last places follow.
+const BESIDE: u8 = 0x80;
 
 /// Values of a column, at most. LIMIT: what a reader allocates for one, 64 KiB a million values.
 pub const VALUES_MAX: usize = 8_192;
@@ -48,7 +63,20 @@ pub struct Scratch {
     pub floats: Vec<f64>,
     pub ints: Vec<i64>,
     bits: Vec<u64>,
+    beside: Vec<i64>,
+    packer: Packer,
     pco: DecompressorScratch,
+}
+
+/// What is known of a column without reading its values.
+pub enum Staleness {
+    /// No value is stale.
+    None,
+    /// All are.
+    All,
+    /// Those at these places, in `bits`.
+    At,
+    Unknown,
 }
 
 impl Scratch {
@@ -65,7 +93,7 @@ impl Scratch {
             out.push(BITS);
             self.bits.clear();
             self.bits.extend(values.iter().map(|v| v.to_bits()));
-            return compress(&self.bits, out);
+            return compress(&self.bits, &config(None), out);
         }
         self.floats.clear();
         self.floats.extend_from_slice(values);
@@ -108,14 +136,52 @@ impl Scratch {
             out.extend_from_slice(&first.to_bits().to_le_bytes());
             return Some(SAME);
         }
+        self.ints.clear();
         if self.floats.iter().all(|v| is_integral(*v)) {
-            self.ints.clear();
             self.ints.extend(self.floats.iter().map(|v| *v as i64));
-            compress(&self.ints, out)?;
-            return Some(INTS);
+            return self.encode_ints(out);
         }
-        compress(&self.floats, out)?;
-        Some(FLOATS)
+        if let Some(scale) = decimal::find(&self.floats, &mut self.ints, &mut self.beside) {
+            return self.encode_decimals(scale, out);
+        }
+        self.ints.clear();
+        self.ints
+            .extend(self.floats.iter().map(|v| v.to_bits() as i64));
+        match self.packer.plan(&self.ints, PCO_MIN) {
+            Some(plan) if plan.pco_order.is_none() => {
+                self.packer.write(&plan, out)?;
+                Some(PACKED_BITS)
+            }
+            plan => {
+                compress(&self.floats, &config(plan), out)?;
+                Some(FLOATS)
+            }
+        }
+    }
+
+    /// `self.ints`; says as which kind.
+    fn encode_ints(&mut self, out: &mut Vec<u8>) -> Option<u8> {
+        let plan = self.packer.plan(&self.ints, PCO_MIN);
+        if let Some(plan) = plan.filter(|plan| plan.pco_order.is_none()) {
+            self.packer.write(&plan, out)?;
+            return Some(PACKED);
+        }
+        compress(&self.ints, &config(plan), out)?;
+        Some(INTS)
+    }
+
+    fn encode_decimals(&mut self, scale: Scale, out: &mut Vec<u8>) -> Option<u8> {
+        let has_beside = !self.beside.is_empty();
+        out.push(scale.digits | if has_beside { BESIDE } else { 0 });
+        out.extend_from_slice(&scale.base.to_bits().to_le_bytes());
+        if has_beside {
+            let plan = self.packer.plan(&self.beside, usize::MAX)?;
+            self.packer.write(&plan, out)?;
+        }
+        let kind_at = out.len();
+        out.push(0);
+        *out.get_mut(kind_at)? = self.encode_ints(out)?;
+        Some(DECIMALS)
     }
 
     /// Reads a column of `count` values into `self.floats`.
@@ -133,28 +199,106 @@ impl Scratch {
                 from.u64()?;
             }
         }
-        self.floats.clear();
+        let floats = &mut self.floats;
+        floats.clear();
         match kind & !EXCEPTIONS {
-            SAME => self.floats.resize(count, f64::from_bits(from.u64()?)),
-            SAME_INT => self.floats.resize(count, from.signed()? as f64),
-            INTS => {
-                self.ints.resize(count, 0);
-                decompress(from.rest(), &mut self.ints, version, &mut self.pco)?;
-                self.floats.extend(self.ints.iter().map(|v| *v as f64));
-            }
+            SAME => floats.resize(count, f64::from_bits(from.u64()?)),
+            SAME_INT => floats.resize(count, from.signed()? as f64),
             FLOATS => {
-                self.floats.resize(count, 0.0);
-                decompress(from.rest(), &mut self.floats, version, &mut self.pco)?;
+                floats.resize(count, 0.0);
+                decompress(from.rest(), floats, version, &mut self.pco)?;
             }
             BITS => {
                 self.bits.resize(count, 0);
                 decompress(from.rest(), &mut self.bits, version, &mut self.pco)?;
-                let floats = self.bits.iter().map(|bits| f64::from_bits(*bits));
-                self.floats.extend(floats);
+                floats.extend(self.bits.iter().map(|bits| f64::from_bits(*bits)));
             }
-            _ => return None,
+            PACKED_BITS => {
+                let of = |bits: &i64| f64::from_bits(*bits as u64);
+                packed::read(&mut from, count, |some| floats.extend(some.iter().map(of)))?;
+            }
+            DECIMALS => self.decode_decimals(from, count, version)?,
+            kind => self.decode_ints_by(kind, from, count, version, |v| v as f64)?,
         }
         exceptions.map_or(Some(()), |from| self.put_exceptions(from))
+    }
+
+    #[inline]
+    fn decode_ints_by(
+        &mut self,
+        kind: u8,
+        mut from: Cursor<'_>,
+        count: usize,
+        version: PcoVersion,
+        of: impl Fn(i64) -> f64,
+    ) -> Option<()> {
+        let floats = &mut self.floats;
+        match kind {
+            PACKED => packed::read(&mut from, count, |some| {
+                floats.extend(some.iter().map(|v| of(*v)));
+            }),
+            INTS => {
+                self.ints.resize(count, 0);
+                decompress(from.rest(), &mut self.ints, version, &mut self.pco)?;
+                floats.extend(self.ints.iter().map(|v| of(*v)));
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn decode_decimals(
+        &mut self,
+        mut from: Cursor<'_>,
+        count: usize,
+        version: PcoVersion,
+    ) -> Option<()> {
+        let digits = from.byte()?;
+        let base = f64::from_bits(from.u64()?);
+        let scale = Scale {
+            digits: digits & !BESIDE,
+            base,
+        };
+        let unit = scale.unit()?;
+        let beside = &mut self.beside;
+        beside.clear();
+        if digits & BESIDE != 0 {
+            packed::read(&mut from, count, |some| beside.extend_from_slice(some))?;
+        }
+        let kind = from.byte()?;
+        self.decode_ints_by(kind, from, count, version, |v| base + v as f64 / unit)?;
+        for (v, beside) in self.floats.iter_mut().zip(&self.beside) {
+            *v = f64::from_bits(v.to_bits().wrapping_add(*beside as u64));
+        }
+        Some(())
+    }
+
+    /// Which values of a column are stale markers, as far as that is seen without reading them.
+    pub fn staleness(&mut self, column: &[u8]) -> Option<Staleness> {
+        let mut from = Cursor::new(column);
+        let kind = from.byte()?;
+        if kind & EXCEPTIONS == 0 {
+            return Some(match kind {
+                SAME if from.u64()? == STALE_NAN_BITS => Staleness::All,
+                BITS => Staleness::Unknown,
+                _ => Staleness::None,
+            });
+        }
+        self.bits.clear();
+        let mut at = 0u64;
+        for _ in 0..from.size()? {
+            at = at.checked_add(from.varint()?)?;
+            if from.u64()? == STALE_NAN_BITS {
+                self.bits.push(at);
+            }
+            at += 1;
+        }
+        Some(Staleness::At)
+    }
+
+    /// Of the last [`Scratch::staleness`].
+    pub fn stale_places(&self) -> &[u64] {
+        &self.bits
     }
 
     fn put_exceptions(&mut self, mut from: Cursor<'_>) -> Option<()> {
@@ -167,21 +311,61 @@ impl Scratch {
         Some(())
     }
 
-    /// As [`compress`] wrote them, into `self.ints`.
-    pub fn decode_ints(&mut self, bytes: &[u8], count: usize, version: PcoVersion) -> Option<()> {
+    /// Appends whole numbers, packed or not.
+    pub fn encode_whole(&mut self, values: &[i64], out: &mut Vec<u8>) -> Option<()> {
+        self.ints.clear();
+        self.ints.extend_from_slice(values);
+        let kind_at = out.len();
+        out.push(0);
+        *out.get_mut(kind_at)? = self.encode_ints(out)?;
+        Some(())
+    }
+
+    /// As [`Scratch::encode_whole`] wrote them; appended to `out`.
+    pub fn decode_whole(
+        &mut self,
+        bytes: &[u8],
+        count: usize,
+        version: PcoVersion,
+        out: &mut Vec<i64>,
+    ) -> Option<()> {
         if count == 0 || count > VALUES_MAX {
             return None;
         }
-        self.ints.resize(count, 0);
-        decompress(bytes, &mut self.ints, version, &mut self.pco)
+        let mut from = Cursor::new(bytes);
+        match from.byte()? {
+            PACKED => packed::read(&mut from, count, |some| out.extend_from_slice(some)),
+            INTS => {
+                self.ints.resize(count, 0);
+                decompress(from.rest(), &mut self.ints, version, &mut self.pco)?;
+                out.extend_from_slice(&self.ints);
+                Some(())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What is known of numbers need not be searched, which is most of the work.
+fn config(plan: Option<Plan>) -> ChunkConfig {
+    let mut config = ChunkConfig::default().with_compression_level(LEVEL);
+    if plan.is_none_or(|plan| plan.multiple == 1) {
+        config = config.with_mode_spec(ModeSpec::Classic);
+    }
+    match plan.and_then(|plan| plan.pco_order) {
+        Some(order) => config.with_delta_spec(DeltaSpec::TryConsecutive(order)),
+        None => config,
     }
 }
 
 /// Without the header, which stands once in the footer.
-pub fn compress<T: pco::data_types::Number>(values: &[T], out: &mut Vec<u8>) -> Option<()> {
-    let config = ChunkConfig::default().with_compression_level(LEVEL);
+fn compress<T: pco::data_types::Number>(
+    values: &[T],
+    config: &ChunkConfig,
+    out: &mut Vec<u8>,
+) -> Option<()> {
     let mut chunk = { FileCompressor::default() }
-        .chunk_compressor(values, &config)
+        .chunk_compressor(values, config)
         .ok()?;
     chunk.write_meta(&mut *out).ok()?;
     chunk.write_page(0, &mut *out).ok()?;
@@ -201,4 +385,79 @@ fn decompress<T: pco::data_types::Number>(
         .ok()?;
     let progress = page.read(values).ok()?;
     (progress.n_processed == values.len()).then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A column of `count` values as `of` gives them: its kind, and how large it may be.
+    fn check(count: u64, of: impl Fn(u64) -> f64, kind: u8, bytes_max: usize) {
+        let values: Vec<f64> = (0..count).map(of).collect();
+        let (mut scratch, mut column) = (Scratch::default(), Vec::new());
+        scratch.encode(&values, &mut column).unwrap();
+        let len = column.len();
+        assert_eq!((column[0], len <= bytes_max), (kind, true), "{len} bytes");
+        { scratch.decode(&column, values.len(), pco_version()) }.unwrap();
+        let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&scratch.floats), bits(&values));
+        let expect = (0..count).filter(|i| values[*i as usize].to_bits() == STALE_NAN_BITS);
+        let found = match scratch.staleness(&column).unwrap() {
+            Staleness::None => Vec::new(),
+            Staleness::All => (0..count).collect(),
+            Staleness::At => scratch.stale_places().to_vec(),
+            Staleness::Unknown => return,
+        };
+        assert_eq!(found, expect.collect::<Vec<_>>());
+    }
+
+    fn noise(i: u64) -> u64 {
+        let x = (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (x ^ x >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32
+    }
+
+    fn stale() -> f64 {
+        f64::from_bits(STALE_NAN_BITS)
+    }
+
+    #[test]
+    fn kinds() {
+        let rare = |i: u64| {
+            if noise(i).is_multiple_of(50) {
+                noise(i)
+            } else {
+                0
+            }
+        };
+        let root = |i: u64| (noise(i) as f64).sqrt() / 1e3;
+        check(5, |_| 0.5, SAME, 9);
+        check(5, |_| stale(), SAME, 9);
+        check(5, |_| 77.0, SAME_INT, 3);
+        check(900, |i| (noise(i) % 64) as f64, PACKED, 750);
+        check(900, |i| (i * 90 + noise(i) % 64) as f64, PACKED, 900);
+        check(900, |i| rare(i) as f64, INTS, 400);
+        check(900, |i| (rare(i) % 4_000 * 65_536) as f64, INTS, 400);
+        check(900, |i| (noise(i) % 1_000) as f64 / 100.0, DECIMALS, 1_250);
+        check(
+            900,
+            |i| 1.0 / 7.0 + (noise(i) % 1_000) as f64 / 100.0,
+            DECIMALS,
+            2_500,
+        );
+        check(900, |i| (rare(i) % 1_000) as f64 / 100.0, DECIMALS, 400);
+        check(900, root, PACKED_BITS, 7_000);
+        check(900, |i| f64::from(root(i) as f32), PACKED_BITS, 4_200);
+        check(900, |i| (rare(i) as f64).sqrt() / 1e3, FLOATS, 600);
+        check(900, |i| if i % 3 == 0 { stale() } else { 1.5 }, BITS, 600);
+        let gaps = |i: u64| {
+            if i % 90 == 7 {
+                stale()
+            } else {
+                (noise(i) % 64) as f64
+            }
+        };
+        check(900, gaps, PACKED | EXCEPTIONS, 900);
+        check(2, |i| i as f64 - 0.5, DECIMALS, 24);
+        check(3, |i| [-0.0, 0.0, 1e300][i as usize], FLOATS, 64);
+    }
 }

@@ -6,7 +6,7 @@ use super::page::{self, PageRef, get_page, get_pages, put_page, put_pages};
 use super::{BlockError, BlockId, BlockMeta};
 use crate::tsdb::wal::Position;
 
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The file's first bytes; then the version and four zeroes.
 pub const HEADER_MAGIC: &[u8; 8] = b"FRLBLOCK";

@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 
 use super::bytes::Cursor;
 use super::pairs::read_postings;
-use super::writer::RANKS_PER_PAGE;
 use super::{Block, BlockError};
 use crate::model::{MatchOp, Matcher};
 
@@ -24,6 +23,15 @@ pub struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
+    pub fn skip(from: &mut Cursor<'a>) -> Option<()> {
+        let len = from.size()?;
+        from.take(len)?;
+        for _ in 0..4 {
+            from.varint()?;
+        }
+        Some(())
+    }
+
     pub fn read(from: &mut Cursor<'a>) -> Option<Value<'a>> {
         let value = from.text()?;
         let _count = from.varint()?;
@@ -123,46 +131,6 @@ impl Block {
             }
         }
         Ok(found.into_iter().collect())
-    }
-
-    /// Name and value of a pair by its number.
-    pub(super) fn pair(&self, id: u32) -> Result<(&str, Box<str>), BlockError> {
-        let footer = &self.footer;
-        let (page, at) = (id as usize / RANKS_PER_PAGE, id as usize % RANKS_PER_PAGE);
-        let missing = BlockError::Damaged {
-            id: self.id,
-            part: "number of a pair",
-            offset: u64::from(id),
-        };
-        let Some(page) = footer.ranks.get(page) else {
-            return Err(missing);
-        };
-        let bytes = self.page(*page, "ranks")?;
-        let rank = { bytes.bytes() }
-            .get(at * 4..)
-            .and_then(|rest| Cursor::new(rest).u32());
-        let rank = rank.ok_or_else(|| self.nonsense("ranks", *page))?;
-        let value = footer
-            .values
-            .partition_point(|v| v.rank <= rank)
-            .checked_sub(1);
-        let name = footer
-            .names
-            .partition_point(|n| n.rank <= rank)
-            .checked_sub(1);
-        let value = value.and_then(|i| footer.values.get(i));
-        let name = name.and_then(|i| footer.names.get(i));
-        let (Some(values), Some(name)) = (value, name) else {
-            return Err(missing);
-        };
-        let page = self.page(values.page, "values")?;
-        let mut from = Cursor::new(page.bytes());
-        for _ in values.rank..rank {
-            Value::read(&mut from).ok_or_else(|| self.nonsense("values", values.page))?;
-        }
-        let value = Value::read(&mut from);
-        let value = value.ok_or_else(|| self.nonsense("values", values.page))?;
-        Ok((&name.name, value.value.into()))
     }
 
     /// Calls `each` with the name's values from `start` on, in order, until it breaks. Whether all

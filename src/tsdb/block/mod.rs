@@ -11,6 +11,10 @@ mod meta;
 mod bytes;
 mod page;
 
+mod packed;
+
+mod decimal;
+
 mod column;
 mod footer;
 mod pairs;
@@ -18,9 +22,11 @@ mod times;
 mod writer;
 
 mod cache;
+mod columns;
 mod matching;
 mod reader;
 mod select;
+mod texts;
 mod tombstones;
 
 #[cfg(test)]

@@ -1,21 +1,21 @@
 //! A selection: series one after another, their samples read when asked for.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::bytes::Cursor;
-use super::column::Scratch;
+use super::columns::{read_column, read_column_times};
 use super::page::{PageRef, get_page};
 use super::reader::Page;
-use super::times::{self, ENTRY_BYTES, TimeColumn, TimeData};
+use super::texts::PairTexts;
+use super::times::{ENTRY_BYTES, TimeColumn, TimeData};
 use super::tombstones::Ranges;
 use super::writer::TIMES_PER_PAGE;
 use super::{Block, BlockError};
 use crate::model::{Labels, Matcher, Sample, TimestampMs};
-use crate::storage::{Series, SeriesSet, StorageError};
+use crate::storage::{Series, SeriesSet, StorageError, Times};
 
-/// LIMIT: pairs and shared columns of timestamps that a selection remembers.
+/// LIMIT: shared columns of timestamps that a selection remembers.
 const MEMO_MAX: usize = 4_096;
 
 impl Block {
@@ -135,7 +135,7 @@ struct Walk {
     open: Option<OpenPage>,
     /// Numbers of the current series' pairs.
     pairs: Vec<u32>,
-    known_pairs: HashMap<u32, (Arc<str>, Arc<str>), foldhash::fast::RandomState>,
+    texts: PairTexts,
     known_times: HashMap<u32, TimeColumn, foldhash::fast::RandomState>,
 }
 
@@ -177,7 +177,7 @@ impl Walk {
             places: places.into_iter(),
             open: None,
             pairs: Vec::new(),
-            known_pairs: HashMap::default(),
+            texts: PairTexts::default(),
             known_times: HashMap::default(),
         }
     }
@@ -247,17 +247,15 @@ impl Walk {
     }
 
     fn labels(&mut self, block: &Block) -> Result<Labels, BlockError> {
-        if self.known_pairs.len() > MEMO_MAX {
-            self.known_pairs.clear();
-        }
+        self.texts.make_room(self.pairs.len());
         for id in &self.pairs {
-            if !self.known_pairs.contains_key(id) {
-                let (name, value) = block.pair(*id)?;
-                self.known_pairs.insert(*id, (name.into(), value.into()));
-            }
+            self.texts.learn(block, *id)?;
         }
-        let texts = self.pairs.iter().filter_map(|id| self.known_pairs.get(id));
-        Ok(Labels::from_sorted(texts.map(|(n, v)| (&**n, &**v))))
+        let texts = self
+            .pairs
+            .iter()
+            .filter_map(|id| self.texts.get(block, *id));
+        Ok(Labels::from_sorted(texts))
     }
 }
 
@@ -396,11 +394,11 @@ impl Place {
 
 /// A column of a selected series.
 #[derive(Debug, Clone, Copy)]
-struct Column {
-    page: PageRef,
-    offset: u32,
-    len: u32,
-    time: TimeColumn,
+pub(super) struct Column {
+    pub page: PageRef,
+    pub offset: u32,
+    pub len: u32,
+    pub time: TimeColumn,
 }
 
 /// One series of a block, whose samples are read when asked for.
@@ -421,18 +419,6 @@ pub struct StoredColumn {
     pub last: TimestampMs,
     pub samples: u32,
     pub bytes: u32,
-}
-
-/// What a thread that reads uses again: a buffer for a column, and the page it last read.
-#[derive(Default)]
-struct Buffers {
-    column: Scratch,
-    times: Vec<TimestampMs>,
-    page: Option<(u64, u64, Page)>,
-}
-
-thread_local! {
-    static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
 
 impl SeriesView {
@@ -473,9 +459,7 @@ impl SeriesView {
             if column.time.first > end || column.time.last < start {
                 continue;
             }
-            let read = BUFFERS
-                .with_borrow_mut(|buffers| buffers.read(&self.block, column, start, end, out));
-            match read {
+            match read_column(&self.block, column, start, end, out) {
                 Ok(()) | Err(BlockError::Damaged { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -486,101 +470,29 @@ impl SeriesView {
         }
         Ok(())
     }
-}
 
-impl Buffers {
-    fn read(
-        &mut self,
-        block: &Block,
-        column: &Column,
+    fn read_sample_times(
+        &self,
         start: TimestampMs,
         end: TimestampMs,
-        out: &mut Vec<Sample>,
+        out: &mut Times,
     ) -> Result<(), BlockError> {
-        let page = self.page(block, column.page)?;
-        let from = column.offset as usize;
-        let bytes = { page.bytes().get(from..) }.and_then(|b| b.get(..column.len as usize));
-        let bad = || block.nonsense("columns", column.page);
-        let bytes = bytes.ok_or_else(bad)?;
-        let time = &column.time;
-        let (stored, values) = match time.data {
-            TimeData::Beside { len } => bytes.split_at_checked(len as usize).ok_or_else(bad)?,
-            _ => (&[][..], bytes),
-        };
-        let pco = block.footer.pco;
-        let count = time.count as usize;
-        let regular = match time.data {
-            TimeData::Shared { page, offset, len } => {
-                self.shared_times(block, time, (page, offset, len))?;
-                None
+        if !self.deleted.is_empty() {
+            let mut samples = Vec::new();
+            self.read_samples(start, end, &mut samples)?;
+            out.extend(&samples);
+            return Ok(());
+        }
+        for column in &self.columns {
+            if column.time.first > end || column.time.last < start {
+                continue;
             }
-            _ if stored.is_empty() => Some(if count > 1 { time.step() } else { Some(0) }),
-            _ => {
-                times::decode(time, stored, pco, &mut self.column, &mut self.times)
-                    .ok_or_else(bad)?;
-                None
+            match read_column_times(&self.block, column, start, end, out) {
+                Ok(()) | Err(BlockError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
             }
-        };
-        let decoded = self.column.decode(values, count, pco);
-        decoded.ok_or_else(bad)?;
-        let values = &self.column.floats;
-        let whole = start <= time.first && time.last <= end;
-        if let Some(step) = regular {
-            let step = step.ok_or_else(bad)?;
-            let steps = (0i64..).zip(values);
-            let samples = steps.map(|(i, v)| Sample {
-                t: time.first + i * step,
-                v: *v,
-            });
-            if whole {
-                out.extend(samples);
-            } else {
-                out.extend(samples.filter(|s| start <= s.t && s.t <= end));
-            }
-        } else {
-            let samples = self
-                .times
-                .iter()
-                .zip(values)
-                .map(|(t, v)| Sample { t: *t, v: *v });
-            out.extend(samples.filter(|s| start <= s.t && s.t <= end));
         }
         Ok(())
-    }
-
-    /// Into `self.times`.
-    fn shared_times(
-        &mut self,
-        block: &Block,
-        time: &TimeColumn,
-        (page, offset, len): (u32, u32, u32),
-    ) -> Result<(), BlockError> {
-        let missing = BlockError::Damaged {
-            id: block.id(),
-            part: "page of timestamps",
-            offset: u64::from(page),
-        };
-        let at = *block.footer.times.get(page as usize).ok_or(missing)?;
-        let page = block.page(at, "timestamps")?;
-        let stored = { page.bytes().get(offset as usize..) }.and_then(|b| b.get(..len as usize));
-        let pco = block.footer.pco;
-        stored
-            .and_then(|b| times::decode(time, b, pco, &mut self.column, &mut self.times))
-            .ok_or_else(|| block.nonsense("timestamps", at))
-    }
-
-    /// The page that was read last is at hand without the cache, however small that is.
-    fn page(&mut self, block: &Block, at: PageRef) -> Result<Page, BlockError> {
-        match &self.page {
-            Some((file, offset, page)) if (*file, *offset) == (block.file_no, at.offset) => {
-                Ok(page.clone())
-            }
-            _ => {
-                let page = block.page(at, "columns")?;
-                self.page = Some((block.file_no, at.offset, page.clone()));
-                Ok(page)
-            }
-        }
     }
 }
 
@@ -596,5 +508,14 @@ impl Series for SeriesView {
         out: &mut Vec<Sample>,
     ) -> Result<(), StorageError> {
         self.read_samples(start, end, out).map_err(Into::into)
+    }
+
+    fn read_times(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Times,
+    ) -> Result<(), StorageError> {
+        self.read_sample_times(start, end, out).map_err(Into::into)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 
 use super::bytes::{Cursor, put_varint};
-use super::column::{self, PcoVersion, Scratch, VALUES_MAX};
+use super::column::{PcoVersion, Scratch, VALUES_MAX};
 use crate::model::TimestampMs;
 
 /// LIMIT: columns of timestamps that a block shares (1 MiB while it is written). One more is
@@ -16,8 +16,8 @@ pub const ENTRY_BYTES: usize = 32;
 
 /// Runs of equal steps.
 const RUNS: u8 = 0;
-/// `pco` of `i64`.
-const PCO: u8 = 1;
+/// Whole numbers, as columns of values have them.
+const WHOLE: u8 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeColumn {
@@ -84,7 +84,7 @@ impl TimeColumn {
 }
 
 /// Appends the data of an irregular column; nothing when the steps are equal.
-pub fn encode(times: &[TimestampMs], out: &mut Vec<u8>) -> Option<()> {
+pub fn encode(times: &[TimestampMs], scratch: &mut Scratch, out: &mut Vec<u8>) -> Option<()> {
     let runs = runs(times, times.len() / 4 + 1);
     match runs {
         Some(runs) if runs.len() <= 1 => {}
@@ -96,8 +96,8 @@ pub fn encode(times: &[TimestampMs], out: &mut Vec<u8>) -> Option<()> {
             }
         }
         None => {
-            out.push(PCO);
-            column::compress(times, out)?;
+            out.push(WHOLE);
+            scratch.encode_whole(times, out)?;
         }
     }
     Some(())
@@ -149,10 +149,7 @@ pub fn decode(
                 }
             }
         }
-        PCO => {
-            scratch.decode_ints(from.rest(), count, version)?;
-            out.extend_from_slice(&scratch.ints);
-        }
+        WHOLE => scratch.decode_whole(from.rest(), count, version, out)?,
         _ => return None,
     }
     (out.len() == count).then_some(())

@@ -34,7 +34,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             int_column: 1_920,
-            float_column: 480,
+            float_column: 960,
             page_bytes: 16 << 10,
             copies_percent: 2,
             copies_bytes: COPIES_BYTES,
@@ -347,7 +347,11 @@ impl BlockWriter {
 
     /// The number of a shared column, or the one that stands beside the values.
     fn add_times(&mut self) -> Option<Result<u32, TimeColumn>> {
-        let times = &self.scratch.times;
+        let ScratchOf {
+            column: scratch,
+            times,
+            ..
+        } = &mut *self.scratch;
         let mut column = TimeColumn {
             first: *times.first()?,
             last: *times.last()?,
@@ -358,7 +362,7 @@ impl BlockWriter {
             Place::Known(id) => Some(Ok(id)),
             Place::New(key) => {
                 let offset = self.time_page.len();
-                times::encode(times, &mut self.time_page)?;
+                times::encode(times, scratch, &mut self.time_page)?;
                 let len = self.time_page.len() - offset;
                 if len > 0 {
                     column.data = TimeData::Shared {
@@ -371,7 +375,7 @@ impl BlockWriter {
             }
             Place::Full => {
                 let offset = self.group.columns.len();
-                times::encode(times, &mut self.group.columns)?;
+                times::encode(times, scratch, &mut self.group.columns)?;
                 let len = (self.group.columns.len() - offset) as u32;
                 column.data = TimeData::Beside { len };
                 Some(Err(column))

@@ -1,5 +1,10 @@
 //! Reading bits from bytes that may be anything.
 
+#![expect(
+    clippy::inline_always,
+    reason = "built for size, each of them would be a call for each value"
+)]
+
 /// From the highest bit of each byte down. Every read past the end is `None`.
 #[derive(Debug)]
 pub struct BitReader<'a> {
@@ -19,12 +24,11 @@ impl<'a> BitReader<'a> {
     }
 
     /// The next `n` bits, 1 to 64 of them.
-    #[inline]
+    #[inline(always)]
     pub fn bits(&mut self, n: u32) -> Option<u64> {
         if n > self.left {
             if n > 56 {
-                // NOTE: a refill guarantees 57 bits at most.
-                return Some(self.bits(n - 32)? << 32 | self.bits(32)?);
+                return self.many_bits(n);
             }
             self.refill();
             if n > self.left {
@@ -37,7 +41,7 @@ impl<'a> BitReader<'a> {
         Some(value)
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn bit(&mut self) -> Option<bool> {
         if self.left == 0 {
             self.refill();
@@ -51,6 +55,13 @@ impl<'a> BitReader<'a> {
         Some(set)
     }
 
+    /// More than a refill guarantees, which is 57.
+    #[inline(never)]
+    fn many_bits(&mut self, n: u32) -> Option<u64> {
+        Some(self.bits(n - 32)? << 32 | self.bits(32)?)
+    }
+
+    #[inline(never)]
     fn refill(&mut self) {
         if let Some(word) = self.rest.first_chunk::<8>() {
             let bytes = (64 - self.left) / 8;

@@ -1,5 +1,12 @@
 //! The decoder, of bytes that may be anything.
 
+#![expect(
+    clippy::inline_always,
+    reason = "built for size, each of them would be a call for each value"
+)]
+
+use std::ops::RangeInclusive;
+
 use thiserror::Error;
 
 use super::bits::{BitReader, unzigzag};
@@ -24,124 +31,84 @@ pub fn decode(
     end: TimestampMs,
     out: &mut Vec<Sample>,
 ) -> Result<(), Corrupt> {
-    let Some(mut decoder) = Decoder::new(bytes) else {
-        return Err(Corrupt {
-            bytes: bytes.len(),
-            sample: 0,
-        });
+    let corrupt = |sample| Corrupt {
+        bytes: bytes.len(),
+        sample,
     };
-    let count = decoder.count;
-    for sample in 0..count {
-        let Some(next) = decoder.next() else {
-            return Err(Corrupt {
-                bytes: bytes.len(),
-                sample,
-            });
+    let header = bytes.split_first_chunk::<HEADER_BYTES>();
+    let Some((&[mode, count], rest)) = header else {
+        return Err(corrupt(0));
+    };
+    let mut bits = BitReader::new(rest);
+    let range = start..=end;
+    // NOTE: a loop for each mode, so that what it remembers is at hand.
+    let read = match Mode::from_byte(mode) {
+        None => return Err(corrupt(0)),
+        Some(Mode::Integer) => {
+            let (mut last, mut delta, mut width, mut escaped) = (0, 0, 0, None);
+            each(&mut bits, count, &range, out, |bits, first| {
+                next_integer(bits, first, &mut last, &mut delta, &mut width, &mut escaped)
+            })
+        }
+        Some(Mode::Xor) => {
+            let (mut last, mut leading, mut length) = (0, 0, 0);
+            each(&mut bits, count, &range, out, |bits, first| {
+                next_xor(bits, first, &mut last, &mut leading, &mut length)
+            })
+        }
+    };
+    read.map_err(corrupt)
+}
+
+/// The error is the number of the sample that is damaged.
+#[inline(always)]
+fn each(
+    bits: &mut BitReader<'_>,
+    count: u8,
+    range: &RangeInclusive<TimestampMs>,
+    out: &mut Vec<Sample>,
+    mut value: impl FnMut(&mut BitReader<'_>, bool) -> Option<f64>,
+) -> Result<(), usize> {
+    let (mut t, mut delta) = (0i64, 0i64);
+    out.reserve(count.into());
+    for sample in 0..usize::from(count) {
+        let first = sample == 0;
+        let next = if first {
+            bits.bits(64).map(|bits| bits as i64)
+        } else {
+            next_delta(bits, &mut delta).and_then(|delta| t.checked_add(delta))
         };
-        if next.t > end {
+        t = next.ok_or(sample)?;
+        let v = value(bits, first).ok_or(sample)?;
+        if t > *range.end() {
             break;
         }
-        if next.t >= start {
-            out.push(next);
+        if t >= *range.start() {
+            out.push(Sample { t, v });
         }
     }
     Ok(())
 }
 
-struct Decoder<'a> {
-    bits: BitReader<'a>,
-    count: usize,
-    first: bool,
-    t: i64,
-    delta: i64,
-    value: Value,
+#[inline(always)]
+fn next_delta(bits: &mut BitReader<'_>, delta: &mut i64) -> Option<i64> {
+    if bits.bit()? {
+        *delta += delta_of_delta(bits)?;
+    }
+    (*delta > 0).then_some(*delta)
 }
 
-/// What the value coder remembers, by mode.
-enum Value {
-    Integer {
-        last: i64,
-        delta: i64,
-        width: u32,
-        /// The raw bits of the last value, if it was escaped.
-        escaped: Option<u64>,
-    },
-    Xor {
-        last: u64,
-        leading: u32,
-        length: u32,
-    },
+/// After its first bit, which is set.
+#[inline(never)]
+fn delta_of_delta(bits: &mut BitReader<'_>) -> Option<i64> {
+    let mut width = 7;
+    if bits.bit()? {
+        width = if bits.bit()? { 24 } else { 14 };
+    }
+    bits.bits(width).map(unzigzag)
 }
 
-impl<'a> Decoder<'a> {
-    fn new(bytes: &'a [u8]) -> Option<Self> {
-        let (&[mode, count], rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
-        let value = match Mode::from_byte(mode)? {
-            Mode::Integer => Value::Integer {
-                last: 0,
-                delta: 0,
-                width: 0,
-                escaped: None,
-            },
-            Mode::Xor => Value::Xor {
-                last: 0,
-                leading: 0,
-                length: 0,
-            },
-        };
-        Some(Decoder {
-            bits: BitReader::new(rest),
-            count: count.into(),
-            first: true,
-            t: 0,
-            delta: 0,
-            value,
-        })
-    }
-
-    #[inline]
-    fn next(&mut self) -> Option<Sample> {
-        let first = std::mem::replace(&mut self.first, false);
-        if first {
-            self.t = self.bits.bits(64)? as i64;
-        } else {
-            self.delta += self.delta_of_delta()?;
-            if self.delta <= 0 {
-                return None;
-            }
-            self.t = self.t.checked_add(self.delta)?;
-        }
-        let v = match &mut self.value {
-            Value::Integer {
-                last,
-                delta,
-                width,
-                escaped,
-            } => next_integer(&mut self.bits, first, last, delta, width, escaped)?,
-            Value::Xor {
-                last,
-                leading,
-                length,
-            } => next_xor(&mut self.bits, first, last, leading, length)?,
-        };
-        Some(Sample { t: self.t, v })
-    }
-
-    #[inline]
-    fn delta_of_delta(&mut self) -> Option<i64> {
-        for width in [0, 7, 14] {
-            if !self.bits.bit()? {
-                return match width {
-                    0 => Some(0),
-                    width => self.bits.bits(width).map(unzigzag),
-                };
-            }
-        }
-        self.bits.bits(24).map(unzigzag)
-    }
-}
-
-#[inline]
+#[inline(always)]
 fn next_integer(
     bits: &mut BitReader<'_>,
     first: bool,
@@ -175,7 +142,7 @@ fn next_integer(
     Some(*last as f64)
 }
 
-#[inline]
+#[inline(always)]
 fn next_xor(
     bits: &mut BitReader<'_>,
     first: bool,

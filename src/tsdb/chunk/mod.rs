@@ -34,5 +34,5 @@ mod tests;
 pub(super) use bits::BitReader;
 pub(super) use closed::Chunk;
 pub(super) use decode::{Corrupt, decode};
-pub(super) use open::Open;
+pub(super) use open::{Open, window_start};
 pub(super) use pool::Pool;

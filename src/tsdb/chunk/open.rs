@@ -1,5 +1,10 @@
 //! The chunk that a series is being appended to.
 
+#![expect(
+    clippy::inline_always,
+    reason = "built for size, each of them would be a call for each value"
+)]
+
 use super::bits::{width, zigzag};
 use super::closed::{Chunk, HEADER_BYTES, Mode};
 use super::decode::decode;
@@ -13,6 +18,11 @@ pub const SAMPLES_MAX: u8 = 240;
 /// A chunk lies within one window of this length, so that a timestamp's difference always has its
 /// place in 24 bits, and what is in a chunk becomes old together.
 pub const WINDOW_MS: i64 = 2 * 3600 * 1000;
+
+/// Where the window begins that `t` lies in.
+pub fn window_start(t: TimestampMs) -> TimestampMs {
+    t.saturating_sub(t.rem_euclid(WINDOW_MS))
+}
 
 /// Widths that a narrower difference still uses, before it is worth saying a new one.
 const INTEGER_SLACK: u32 = 6;
@@ -78,24 +88,32 @@ impl Open {
 
     /// Appends a sample, if it has its place here: newer than the last, in the same window, and the
     /// chunk not full. Otherwise nothing happens: close this one and append to the next.
-    #[inline]
     pub fn append(&mut self, pool: &mut Pool, t: TimestampMs, v: f64) -> bool {
+        self.append_in(pool, window_start(t), t, v)
+    }
+
+    /// As [`Open::append`], where `t` is in the window that begins at `since`.
+    #[inline]
+    pub fn append_in(
+        &mut self,
+        pool: &mut Pool,
+        since: TimestampMs,
+        t: TimestampMs,
+        v: f64,
+    ) -> bool {
         if self.count == 0 {
             self.append_first(pool, t, v);
             return true;
         }
-        if !self.has_place(t) {
+        if t <= self.last_t || self.count >= SAMPLES_MAX || self.last_t < since {
             return false;
         }
-        if self.flags & XOR == 0 && !suits_integers(v) {
-            self.recode(pool);
-        }
         let delta = (t - self.last_t) as u32;
-        self.put_delta_of_delta(pool, i64::from(delta) - i64::from(self.delta));
-        if self.flags & XOR == 0 {
-            self.put_integer(pool, v);
-        } else {
-            self.put_xor(pool, v.to_bits());
+        let code = delta_of_delta(i64::from(delta) - i64::from(self.delta));
+        match integer(v) {
+            Some(value) if self.flags == 0 => self.put_integer(pool, code, value),
+            _ if self.flags & XOR != 0 => self.put_xor(pool, code, v.to_bits()),
+            _ => self.put_rare(pool, code, v),
         }
         self.delta = delta;
         self.last_t = t;
@@ -104,11 +122,17 @@ impl Open {
         true
     }
 
-    #[inline]
-    fn has_place(&self, t: TimestampMs) -> bool {
-        t > self.last_t
-            && self.count < SAMPLES_MAX
-            && t.div_euclid(WINDOW_MS) == self.last_t.div_euclid(WINDOW_MS)
+    /// Into a chunk of integers, with something escaped now or before, or the first that does not
+    /// suit it.
+    #[cold]
+    fn put_rare(&mut self, pool: &mut Pool, code: Code, v: f64) {
+        if suits_integers(v) {
+            self.put(pool, code.bits, code.len);
+            self.put_beside_escaped(pool, v);
+        } else {
+            self.recode(pool);
+            self.put_xor(pool, code, v.to_bits());
+        }
     }
 
     fn append_first(&mut self, pool: &mut Pool, t: TimestampMs, v: f64) {
@@ -124,7 +148,7 @@ impl Open {
         self.put(pool, t as u64, 64);
         match mode {
             Mode::Integer => {
-                self.put_integer(pool, v);
+                self.put_integer(pool, Code::default(), integer(v).unwrap_or(0));
                 self.memory &= WIDTH_MASK;
             }
             Mode::Xor => {
@@ -137,50 +161,42 @@ impl Open {
         self.count = 1;
     }
 
-    #[inline]
-    fn put_delta_of_delta(&mut self, pool: &mut Pool, difference: i64) {
-        let coded = zigzag(difference);
-        match width(coded) {
-            0 => self.put(pool, 0, 1),
-            1..=7 => self.put(pool, 0b10 << 7 | coded, 9),
-            8..=14 => self.put(pool, 0b110 << 14 | coded, 17),
-            _ => self.put(pool, 0b111 << 24 | coded, 27),
+    /// Where nothing is escaped. `code` comes before it.
+    #[inline(always)]
+    fn put_integer(&mut self, pool: &mut Pool, code: Code, value: i64) {
+        let delta = value - self.last_v as i64;
+        let coded = zigzag(delta - (self.memory >> WIDTH_BITS));
+        let mut needed = width(coded);
+        if needed == 0 {
+            return self.put(pool, code.bits << 1, code.len + 1);
         }
+        let last_width = (self.memory & WIDTH_MASK) as u32;
+        let code = if needed <= last_width && last_width - needed <= INTEGER_SLACK {
+            needed = last_width;
+            code.then(0b10, 2)
+        } else {
+            code.then(0b11 << 6 | u64::from(needed), 8)
+        };
+        self.put_after(pool, code, coded, needed);
+        self.memory = delta << WIDTH_BITS | i64::from(needed);
     }
 
-    #[inline]
-    fn put_integer(&mut self, pool: &mut Pool, v: f64) {
+    /// As [`Open::put_integer`], where the value before may be escaped, or this one must be.
+    #[inline(never)]
+    fn put_beside_escaped(&mut self, pool: &mut Pool, v: f64) {
         let Some(value) = integer(v) else {
             return self.put_escaped(pool, v);
         };
+        if self.flags & ESCAPED == 0 {
+            return self.put_integer(pool, Code::default(), value);
+        }
         // NOTE: after an escaped value differences start from zero, and `0` is taken.
-        let after_escape = self.flags & ESCAPED != 0;
-        let (last, last_delta) = if after_escape {
-            (0, 0)
-        } else {
-            (integer(self.last_v).unwrap_or(0), self.memory >> WIDTH_BITS)
-        };
-        let last_width = (self.memory & WIDTH_MASK) as u32;
-        let mut delta = value - last;
-        let coded = zigzag(delta - last_delta);
-        let mut needed = width(coded);
-        if needed == 0 && !after_escape {
-            self.put(pool, 0, 1);
-            return;
-        }
-        needed = needed.max(1);
-        if needed <= last_width && last_width - needed <= INTEGER_SLACK {
-            self.put(pool, 0b10, 2);
-            needed = last_width;
-        } else {
-            self.put(pool, 0b11 << 6 | u64::from(needed), 8);
-        }
-        self.put(pool, coded, needed);
-        if after_escape {
-            delta = 0;
-            self.flags &= !ESCAPED;
-        }
-        self.memory = delta << WIDTH_BITS | i64::from(needed);
+        let coded = zigzag(value);
+        let needed = width(coded).max(1);
+        let code = Code::default().then(0b11 << 6 | u64::from(needed), 8);
+        self.put_after(pool, code, coded, needed);
+        self.flags &= !ESCAPED;
+        self.memory = i64::from(needed);
     }
 
     #[cold]
@@ -194,11 +210,12 @@ impl Open {
         self.memory = 0;
     }
 
-    #[inline]
-    fn put_xor(&mut self, pool: &mut Pool, v: u64) {
+    /// `code` comes before it.
+    #[inline(always)]
+    fn put_xor(&mut self, pool: &mut Pool, code: Code, v: u64) {
         let xor = v ^ self.last_v.to_bits();
         if xor == 0 {
-            return self.put(pool, 0, 1);
+            return self.put(pool, code.bits << 1, code.len + 1);
         }
         let leading = xor.leading_zeros().min(31);
         let trailing = xor.trailing_zeros();
@@ -210,27 +227,53 @@ impl Open {
             && trailing >= last_trailing
             && last_length - length <= XOR_SLACK
         {
-            self.put(pool, 0b10, 2);
-            return self.put(pool, xor >> last_trailing, last_length);
+            return self.put_after(pool, code.then(0b10, 2), xor >> last_trailing, last_length);
         }
         let window = u64::from(leading) << 6 | u64::from(length - 1);
-        self.put(pool, 0b11 << 11 | window, 13);
-        self.put(pool, xor >> trailing, length);
+        self.put_after(
+            pool,
+            code.then(0b11 << 11 | window, 13),
+            xor >> trailing,
+            length,
+        );
         self.memory = i64::from(leading << 8 | length);
     }
 
+    /// Writes a code and `n` bits after it, at once where they fit.
+    #[inline(always)]
+    fn put_after(&mut self, pool: &mut Pool, code: Code, value: u64, n: u32) {
+        if code.len + n <= 64 {
+            self.put(pool, code.bits << n | value, code.len + n);
+        } else {
+            self.put_apart(pool, code, value, n);
+        }
+    }
+
+    #[inline(never)]
+    fn put_apart(&mut self, pool: &mut Pool, code: Code, value: u64, n: u32) {
+        self.put(pool, code.bits, code.len);
+        self.put(pool, value, n);
+    }
+
     /// Writes the lowest `n` bits of `value`, above which there must be none.
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, pool: &mut Pool, value: u64, n: u32) {
         let free = 64 - (u32::from(self.bits) & 63);
         if n < free {
             self.acc |= value << (free - n);
+            self.bits += n as u16;
         } else {
-            let over = n - free;
-            let full = usize::from(self.bits) / 64;
-            pool.push(&mut self.words, full, self.acc | value >> over);
-            self.acc = value.checked_shl(64 - over).unwrap_or(0);
+            self.put_over(pool, value, n);
         }
+    }
+
+    /// As [`Open::put`], where a word becomes full.
+    #[inline(never)]
+    fn put_over(&mut self, pool: &mut Pool, value: u64, n: u32) {
+        let over = n - (64 - (u32::from(self.bits) & 63));
+        let full = usize::from(self.bits) / 64;
+        pool.push(&mut self.words, full, self.acc | value >> over);
+        self.acc = value.checked_shl(64 - over).unwrap_or(0);
         self.bits += n as u16;
     }
 
@@ -313,6 +356,35 @@ impl Open {
     }
 }
 
+/// Bits that say what follows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Code {
+    bits: u64,
+    len: u32,
+}
+
+impl Code {
+    #[inline]
+    fn then(self, bits: u64, len: u32) -> Code {
+        Code {
+            bits: self.bits << len | bits,
+            len: self.len + len,
+        }
+    }
+}
+
+#[inline(always)]
+fn delta_of_delta(difference: i64) -> Code {
+    let coded = zigzag(difference);
+    let (bits, len) = match width(coded) {
+        0 => (0, 1),
+        1..=7 => (0b10 << 7 | coded, 9),
+        8..=14 => (0b110 << 14 | coded, 17),
+        _ => (0b111 << 24 | coded, 27),
+    };
+    Code { bits, len }
+}
+
 /// The samples of a chunk that are newer than `through`.
 pub(super) fn after(bytes: &[u8], through: TimestampMs) -> Vec<Sample> {
     let mut kept = Vec::new();
@@ -326,7 +398,7 @@ const WIDTH_BITS: u32 = 6;
 const WIDTH_MASK: i64 = (1 << WIDTH_BITS) - 1;
 
 /// The integer that `v` is, if nothing is lost by it (`-0` loses its sign).
-#[inline]
+#[inline(always)]
 fn integer(v: f64) -> Option<i64> {
     let i = v as i64;
     let same = (i as f64).to_bits() == v.to_bits();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::{Matcher, TimestampMs};
-use crate::storage::{Querier, SelectHints, Series, SeriesSet, StorageError, merge_sets};
+use crate::storage::{Querier, SelectHints, Series, SeriesSet, StorageError, Times, merge_sets};
 use crate::tsdb::block::{Block, BlockError};
 use crate::tsdb::head::HeadQuerier;
 use crate::tsdb::metrics::StoreMetrics;
@@ -154,5 +154,18 @@ impl Series for ClippedSeries {
             return Ok(());
         }
         self.series.read(start, end, out)
+    }
+
+    fn read_times(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Times,
+    ) -> Result<(), StorageError> {
+        let (start, end) = (start.max(self.start), end.min(self.end));
+        if start > end {
+            return Ok(());
+        }
+        self.series.read_times(start, end, out)
     }
 }

@@ -9,7 +9,7 @@ use crate::tsdb::dir::Dir;
 use crate::tsdb::exemplars::Exemplars;
 use crate::tsdb::head::Head;
 use crate::tsdb::metrics::StoreMetrics;
-use crate::tsdb::wal::{Entry, Logged, Position, Replayed, replay};
+use crate::tsdb::wal::{Entry, Logged, Position, Replayed, replay_ahead};
 
 /// Reads the log into the head, a record at a time.
 pub fn replay_into(
@@ -23,10 +23,9 @@ pub fn replay_into(
         head,
         exemplars: exemplars.filter(|exemplars| exemplars.is_on()),
         series: Vec::new(),
-        batch: Vec::new(),
         failed: None,
     };
-    let replayed = replay(dir, from, &mut |entry| sink.take(entry))
+    let replayed = replay_ahead(dir, from, &mut |entry| sink.take(entry))
         .map_err(OpenError::io("cannot read the log"))?;
     if let Some(error) = sink.failed {
         return Err(error.into());
@@ -40,7 +39,6 @@ struct Sink<'a> {
     exemplars: Option<&'a Exemplars>,
     /// By the log's number.
     series: Vec<Option<SeriesRef>>,
-    batch: Vec<Pending>,
     /// The first; nothing is taken after it.
     failed: Option<crate::storage::StorageError>,
 }
@@ -84,13 +82,11 @@ impl Sink<'_> {
     }
 
     fn samples(&mut self, samples: &[Logged], late: bool) {
-        self.batch.clear();
-        for &Logged { id, t, v } in samples {
-            if let Some(Some(series)) = self.series.get(id as usize).copied() {
-                self.batch.push(Pending { series, t, v });
-            }
-        }
-        if let Err(error) = self.head.take_again(&self.batch, late) {
+        let of = |&Logged { id, t, v }: &Logged| {
+            let series = self.series.get(id as usize).copied()??;
+            Some(Pending { series, t, v })
+        };
+        if let Err(error) = self.head.take_again(samples.iter().filter_map(of), late) {
             self.failed = Some(error);
         }
     }

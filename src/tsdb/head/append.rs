@@ -3,6 +3,7 @@
 use std::hash::BuildHasher;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::index::PairId;
 use super::late::Taken;
 use super::lock::{Head, State};
 use super::series::Series;
@@ -11,6 +12,7 @@ use crate::model::{Labels, SeriesRef, TimestampMs};
 #[cfg(test)]
 use crate::storage::Appender;
 use crate::storage::{Committed, Pending, StorageError};
+use crate::tsdb::chunk::window_start;
 
 /// LIMIT: samples are taken up to so much behind the newest of the head, as Prometheus takes them
 /// (half of its smallest block; reference section 8.7).
@@ -105,14 +107,22 @@ impl Head {
 
     /// Stores a batch that was taken before. The window is not asked again: it may have been
     /// elsewhere.
-    pub fn take_again(&self, batch: &[Pending], late: bool) -> Result<Committed, StorageError> {
+    pub fn take_again(
+        &self,
+        batch: impl Iterator<Item = Pending>,
+        late: bool,
+    ) -> Result<Committed, StorageError> {
         let mut state = self.lock()?;
         let mut window = state.window();
         window.ordered = TimestampMs::MIN + 1;
         if late {
             window.late = Some(TimestampMs::MIN + 1);
         }
-        Ok(state.commit(&[batch], window))
+        let mut done = Committed::default();
+        state.commit += 1;
+        state.commit_one(batch, 0, window, &mut done);
+        state.samples_appended += done.appended;
+        Ok(done)
     }
 
     /// How far behind the newest sample those may be that are not in order; 0 refuses them.
@@ -155,10 +165,7 @@ impl State {
             self.slab.at_mut(at).idle = false;
             return Ok((self.slab.reference(at), false));
         }
-        let pairs: Vec<_> = labels
-            .iter()
-            .map(|(name, value)| self.index.intern(name, value))
-            .collect();
+        let pairs = self.intern(labels);
         let Some(at) = self.slab.insert(hash, &pairs) else {
             // NOTE: no series is gone, but pairs that are new have none, and are released.
             self.index.sweep(&pairs, |_| false);
@@ -174,6 +181,19 @@ impl State {
         let rehash = |at: &u32| spread(slab.at(*at).hash);
         self.table.insert_unique(spread(hash), at, rehash);
         Ok((self.slab.reference(at), true))
+    }
+
+    /// The numbers of pairs. Most are those of the series that was new before this one.
+    fn intern(&mut self, labels: &Labels) -> Vec<PairId> {
+        let mut pairs = Vec::with_capacity(self.interned.len());
+        for (i, (name, value)) in labels.iter().enumerate() {
+            let before = self.interned.get(i).copied();
+            let same = before.filter(|pair| self.index.text(*pair) == (name, value));
+            pairs.push(same.unwrap_or_else(|| self.index.intern(name, value)));
+        }
+        self.interned.clear();
+        self.interned.extend_from_slice(&pairs);
+        pairs
     }
 
     fn sift(&mut self, batch: &[Pending], into: &mut Sifted) -> Committed {
@@ -197,39 +217,62 @@ impl State {
     fn commit(&mut self, batches: &[&[Pending]], window: Window) -> Committed {
         let mut done = Committed::default();
         self.commit += 1;
-        let all = batches.iter().flat_map(|batch| batch.iter());
-        for (position, pending) in all.enumerate() {
-            let (t, v) = (pending.t, pending.v);
-            let Some((at, series)) = self.slab.get_mut(pending.series) else {
-                done.gone.push(position as u32);
-                continue;
-            };
-            match judge(series, t, v, window, self.commit) {
-                Verdict::Append => {
-                    if self.views.needs_mark(series.commit) {
-                        self.views.mark(self.commit, at, newest(series));
-                    }
-                    series.commit = self.commit;
-                    self.chunks += series.append(&mut self.pool, t, v);
-                    self.min_t = self.min_t.min(t);
-                    self.min_t_since = self.min_t_since.min(t);
-                    self.max_t = self.max_t.max(t);
-                    done.appended += 1;
-                }
-                Verdict::Late => match self.late.insert(at, t, v, self.commit) {
-                    Taken::Duplicate => done.duplicate += 1,
-                    Taken::Same => done.appended += 1,
-                    Taken::New => {
-                        self.min_t = self.min_t.min(t);
-                        self.min_t_since = self.min_t_since.min(t);
-                        done.appended += 1;
-                    }
-                },
-                fault => fault.count(&mut done),
-            }
+        let mut position = 0;
+        for batch in batches {
+            self.commit_one(batch.iter().copied(), position, window, &mut done);
+            position += batch.len() as u32;
         }
         self.samples_appended += done.appended;
         done
+    }
+
+    fn commit_one(
+        &mut self,
+        batch: impl Iterator<Item = Pending>,
+        position: u32,
+        window: Window,
+        done: &mut Committed,
+    ) {
+        let commit = self.commit;
+        let (mut min_t, mut max_t) = (TimestampMs::MAX, TimestampMs::MIN);
+        let (mut chunks, mut appended) = (0, 0);
+        // NOTE: most batches have one time. The smallest is that of no sample.
+        let (mut last_t, mut since) = (TimestampMs::MIN, TimestampMs::MIN);
+        for (position, pending) in (position..).zip(batch) {
+            let (t, v) = (pending.t, pending.v);
+            let Some((at, series)) = self.slab.get_mut(pending.series) else {
+                done.gone.push(position);
+                continue;
+            };
+            match judge(series, t, v, window, commit) {
+                Verdict::Append => {
+                    if self.views.needs_mark(series.commit) {
+                        self.views.mark(commit, at, newest(series));
+                    }
+                    series.commit = commit;
+                    if t != last_t {
+                        (last_t, since) = (t, window_start(t));
+                        (min_t, max_t) = (min_t.min(t), max_t.max(t));
+                    }
+                    chunks += series.append(&mut self.pool, since, t, v);
+                    appended += 1;
+                }
+                Verdict::Late => match self.late.insert(at, t, v, commit) {
+                    Taken::Duplicate => done.duplicate += 1,
+                    Taken::Same => done.appended += 1,
+                    Taken::New => {
+                        min_t = min_t.min(t);
+                        done.appended += 1;
+                    }
+                },
+                fault => fault.count(done),
+            }
+        }
+        done.appended += appended;
+        self.chunks += chunks;
+        self.min_t = self.min_t.min(min_t);
+        self.min_t_since = self.min_t_since.min(min_t);
+        self.max_t = self.max_t.max(max_t);
     }
 
     fn window(&self) -> Window {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use hashbrown::HashTable;
 
-use super::index::Index;
+use super::index::{Index, PairId};
 use super::late::LateSamples;
 use super::slab::Slab;
 use super::views::Views;
@@ -28,6 +28,8 @@ pub struct Head {
 pub(super) struct State {
     pub slab: Slab,
     pub index: Index,
+    /// Pairs of the series that was new last; they may be gone since, and then have no text.
+    pub interned: Vec<PairId>,
     /// Of the bits of all open chunks.
     pub pool: Pool,
     /// Indices of the slab, by the hash of the series' labels.
@@ -80,6 +82,7 @@ impl State {
         State {
             slab: Slab::default(),
             index: Index::default(),
+            interned: Vec::new(),
             pool: Pool::default(),
             table: HashTable::new(),
             hasher: foldhash::fast::RandomState::default(),

@@ -63,15 +63,16 @@ impl Series {
         self.open.is_empty()
     }
 
-    /// Appends what is newer than all it has; returns how many chunks it has more.
+    /// Appends what is newer than all it has, in the window that begins at `since`; returns how
+    /// many chunks it has more.
     #[inline]
-    pub fn append(&mut self, pool: &mut Pool, t: TimestampMs, v: f64) -> u64 {
+    pub fn append(&mut self, pool: &mut Pool, since: TimestampMs, t: TimestampMs, v: f64) -> u64 {
         let first = self.open.is_empty();
-        if self.open.append(pool, t, v) {
+        if self.open.append_in(pool, since, t, v) {
             return first.into();
         }
         self.cut(pool);
-        if !self.open.append(pool, t, v) {
+        if !self.open.append_in(pool, since, t, v) {
             crate::bug!("an empty chunk refuses a sample");
         }
         1

@@ -1,5 +1,10 @@
 //! A batch of samples as columns: which series, when, how each value differs, the values.
 
+#![expect(
+    clippy::inline_always,
+    reason = "built for size, each of them would be a call for each value"
+)]
+
 use super::entry::Logged;
 use super::value::Last;
 use super::varint::{Bytes, put, zigzag};
@@ -127,7 +132,7 @@ impl<'a> BatchReader<'a> {
     }
 
     /// The `i`th value; to be asked in order.
-    #[inline]
+    #[inline(always)]
     pub fn value(&mut self, i: usize, last: &mut Last) -> Option<f64> {
         let tag = self.tags.get(i / 4)? >> (i % 4 * 2) & 3;
         last.decode(tag, &mut self.values)

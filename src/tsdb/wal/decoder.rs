@@ -116,24 +116,32 @@ impl Decoder {
             back => known_since(&self.gaps, seq.checked_sub(back)?),
         };
         let (full, mut kept) = (batch.head.full, 0);
-        for i in 0..self.samples.len() {
-            let sample = self.samples[i];
-            let last = self.series.get_mut(sample.id as usize);
-            let Some(last) = last.and_then(Option::as_mut) else {
-                batch.value(i, &mut Last::default())?;
-                continue;
-            };
-            if full && last.seq != seq {
-                *last = Last::default();
-            } else if last.seq < known_since {
+        let (series, samples) = (self.series.as_mut_slice(), self.samples.as_mut_slice());
+        for i in 0..samples.len() {
+            let sample = samples[i];
+            let last = series.get_mut(sample.id as usize).and_then(Option::as_mut);
+            let stays = last
+                .as_ref()
+                .is_none_or(|l| l.seq < known_since && !(full && l.seq != seq));
+            let mut lost = Last::default();
+            let last = match last {
                 // NOTE: it stays as it is, so that no later record builds on this one.
-                batch.value(i, &mut { *last })?;
-                continue;
-            }
+                Some(last) if stays => {
+                    lost = *last;
+                    &mut lost
+                }
+                Some(last) => {
+                    if full && last.seq != seq {
+                        *last = Last::default();
+                    }
+                    last
+                }
+                None => &mut lost,
+            };
             let v = batch.value(i, last)?;
             last.seq = seq;
-            self.samples[kept] = Logged { v, ..sample };
-            kept += 1;
+            samples[kept] = Logged { v, ..sample };
+            kept += usize::from(!stays);
         }
         self.emit(kept, tell, sink, Entry::Samples);
         Some(())

@@ -2,10 +2,12 @@
 //!
 //! Segments are self-contained: each names every series before its first use in it, so that one can
 //! be dropped or lost alone and reading can begin at any. [`Wal`] writes, [`Keeper`] makes durable
-//! and drops, [`replay`] and [`Reader`] read. Owns the files in `wal/`, which `docs/FORMAT.md`
+//! and drops, [`replay`] and [`Reader`] read;
+//! [`replay_ahead`] on a thread of its own. Owns the files in `wal/`, which `docs/FORMAT.md`
 //! draws.
 //! **Invariant:** knows no head, no block and no query.
 
+mod ahead;
 mod entry;
 mod keeper;
 mod reader;
@@ -27,6 +29,7 @@ mod varint;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::replay_ahead;
 pub use entry::{Entry, Logged, Position};
 pub use keeper::{Dropped, Hold, Keeper};
 pub use reader::{Lost, Reader};

@@ -4,6 +4,11 @@
 //! digits as this series had before; anything else. The writer and the reader keep the same
 //! [`Last`] of each series and compute the same forecast, bit for bit.
 
+#![expect(
+    clippy::inline_always,
+    reason = "built for size, each of them would be a call for each value"
+)]
+
 use super::varint::{Bytes, put, unzigzag, zigzag};
 use crate::model::STALE_NAN_BITS;
 
@@ -28,6 +33,10 @@ const MISSES_MAX: u8 = 3;
 /// LIMIT: a larger difference is shorter as an XOR.
 const STEPS_MAX: f64 = (1u64 << 38) as f64;
 
+/// Added and taken away, leaves a whole number: where it lies floats have no digits after the
+/// point. Rounding by a call costs more than all the rest.
+const ROUNDER: f64 = 6_755_399_441_055_744.0;
+
 /// Last places by which a value may be beside its decimal, in three bits.
 const BESIDE_BITS: u32 = 3;
 const BESIDE: i64 = 1 << (BESIDE_BITS - 1);
@@ -49,7 +58,7 @@ pub(super) struct Last {
 }
 
 impl Last {
-    #[inline]
+    #[inline(always)]
     fn forecast(&self) -> f64 {
         let last = f64::from_bits(self.bits);
         if self.line > 0 {
@@ -59,7 +68,7 @@ impl Last {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn learn(&mut self, v: f64) {
         let slope = v - f64::from_bits(self.bits);
         self.bits = v.to_bits();
@@ -74,11 +83,22 @@ impl Last {
         self.slope = slope;
     }
 
+    /// [`Last::learn`] of the same value again.
+    #[inline(always)]
+    fn learn_same(&mut self) {
+        if self.age == 0 || !f64::from_bits(self.bits).is_finite() {
+            return self.learn(f64::from_bits(self.bits));
+        }
+        self.age = self.age.saturating_add(1);
+        self.line = (self.line - 1).max(-2);
+        self.slope = 0.0;
+    }
+
     /// Appends the value's bytes; its tag is the answer.
     #[inline]
     pub fn encode(&mut self, v: f64, out: &mut Vec<u8>) -> u8 {
         if v.to_bits() == self.bits {
-            self.learn(v);
+            self.learn_same();
             return EQUAL;
         }
         let forecast = self.forecast();
@@ -133,10 +153,13 @@ impl Last {
     }
 
     /// The value of a tag and the bytes after it.
-    #[inline]
+    #[inline(always)]
     pub fn decode(&mut self, tag: u8, bytes: &mut Bytes<'_>) -> Option<f64> {
         let v = match tag {
-            EQUAL => f64::from_bits(self.bits),
+            EQUAL => {
+                self.learn_same();
+                return Some(f64::from_bits(self.bits));
+            }
             INTEGRAL => {
                 let forecast = integral(self.forecast()).unwrap_or(0);
                 forecast.wrapping_add(bytes.signed()?) as f64
@@ -148,6 +171,7 @@ impl Last {
         Some(v)
     }
 
+    #[inline(never)]
     fn decode_other(&mut self, bytes: &mut Bytes<'_>) -> Option<f64> {
         let control = bytes.byte()?;
         if control == STALE {
@@ -167,7 +191,7 @@ impl Last {
 }
 
 /// The whole numbers that `f64` holds exactly; not -0.
-#[inline]
+#[inline(always)]
 fn integral(v: f64) -> Option<i64> {
     let whole = v as i64;
     let same = (whole as f64).to_bits() == v.to_bits();
@@ -178,10 +202,11 @@ fn integral(v: f64) -> Option<i64> {
 /// it is no such number.
 #[inline]
 fn steps(v: f64, forecast: f64, digits: u8) -> Option<u64> {
-    let steps = ((v - forecast) * UNITS[usize::from(digits)]).round_ties_even();
-    if steps.is_nan() || steps.abs() >= STEPS_MAX {
+    let exact = (v - forecast) * UNITS[usize::from(digits)];
+    if exact.is_nan() || exact.abs() >= STEPS_MAX {
         return None;
     }
+    let steps = (exact + ROUNDER) - ROUNDER;
     let beside =
         (v.to_bits() as i64).wrapping_sub(decimal(forecast, digits, steps).to_bits() as i64);
     (-BESIDE..BESIDE)

@@ -1,5 +1,10 @@
 //! Numbers and texts in a record's bytes: seven bits a byte, the lowest first.
 
+#![expect(
+    clippy::inline_always,
+    reason = "built for size, each of them would be a call for each value"
+)]
+
 /// Small numbers of either sign as small numbers.
 #[inline]
 pub(super) fn zigzag(v: i64) -> u64 {
@@ -30,14 +35,14 @@ pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
 pub(super) struct Bytes<'a>(pub &'a [u8]);
 
 impl<'a> Bytes<'a> {
-    #[inline]
+    #[inline(always)]
     pub fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn number(&mut self) -> Option<u64> {
         let first = self.byte()?;
         if first < 0x80 {
@@ -46,6 +51,7 @@ impl<'a> Bytes<'a> {
         self.long_number(u64::from(first & 0x7f))
     }
 
+    #[inline(never)]
     fn long_number(&mut self, mut v: u64) -> Option<u64> {
         for shift in (7..64).step_by(7) {
             let byte = self.byte()?;
@@ -57,7 +63,7 @@ impl<'a> Bytes<'a> {
         None
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn signed(&mut self) -> Option<i64> {
         self.number().map(unzigzag)
     }

@@ -1,0 +1,259 @@
+//! Reading columns: from pages to samples, or to their times alone.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use super::column::{Scratch, Staleness};
+use super::page::PageRef;
+use super::reader::Page;
+use super::select::Column;
+use super::times::{self, TimeColumn, TimeData};
+use super::{Block, BlockError};
+use crate::model::{Sample, TimestampMs, is_stale_nan};
+use crate::storage::Times;
+
+/// LIMIT: decoded columns of timestamps that a thread keeps; the series of a target share theirs,
+/// and come in turn with those of other targets. 120 KiB where columns have 1,920 values.
+const TIMES_KEPT: usize = 8;
+
+/// File, page and offset.
+type TimesKey = (u64, u32, u32);
+
+/// What a thread that reads uses again: buffers, and the page it last read.
+#[derive(Default)]
+struct Buffers {
+    values: Scratch,
+    page: Option<(u64, u64, Page)>,
+    /// Of shared columns, and the file and place of each.
+    times: [(Option<TimesKey>, Vec<TimestampMs>); TIMES_KEPT],
+    /// The one to be used next.
+    hand: usize,
+    /// Of a column of its own.
+    beside: Vec<TimestampMs>,
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> = RefCell::default();
+}
+
+/// Where a column's times are.
+#[derive(Clone, Copy)]
+enum When {
+    Regular { first: TimestampMs, step: i64 },
+    Kept(usize),
+    Beside,
+}
+
+/// Appends the samples in `start..=end`.
+pub fn read_column(
+    block: &Block,
+    column: &Column,
+    start: TimestampMs,
+    end: TimestampMs,
+    out: &mut Vec<Sample>,
+) -> Result<(), BlockError> {
+    BUFFERS.with_borrow_mut(|buffers| {
+        let page = buffers.page(block, column.page)?;
+        let (when, values) = buffers.parts(block, column, page.bytes())?;
+        let count = column.time.count as usize;
+        let decoded = buffers.values.decode(values, count, block.footer.pco);
+        decoded.ok_or_else(|| block.nonsense("columns", column.page))?;
+        buffers.append(&column.time, when, start, end, out);
+        Ok(())
+    })
+}
+
+/// Appends the times of the samples in `start..=end`.
+pub fn read_column_times(
+    block: &Block,
+    column: &Column,
+    start: TimestampMs,
+    end: TimestampMs,
+    out: &mut Times,
+) -> Result<(), BlockError> {
+    BUFFERS.with_borrow_mut(|buffers| {
+        let page = buffers.page(block, column.page)?;
+        let (when, values) = buffers.parts(block, column, page.bytes())?;
+        let bad = || block.nonsense("columns", column.page);
+        let count = column.time.count as usize;
+        let stale = buffers.values.staleness(values).ok_or_else(bad)?;
+        if matches!(stale, Staleness::Unknown) {
+            let decoded = buffers.values.decode(values, count, block.footer.pco);
+            decoded.ok_or_else(bad)?;
+        }
+        let range = buffers.range(&column.time, when, start, end);
+        let first = out.times.len();
+        if let When::Regular { first, step } = when {
+            let mut t = first + range.start as i64 * step;
+            out.times.extend(range.clone().map(|_| {
+                let now = t;
+                t = t.wrapping_add(step);
+                now
+            }));
+        } else {
+            let times = buffers.times(when).get(range.clone());
+            out.times.extend_from_slice(times.unwrap_or_default());
+        }
+        let place = |at: usize| (first + at - range.start) as u32;
+        match stale {
+            Staleness::None => {}
+            Staleness::All => out.stale.extend(range.clone().map(place)),
+            Staleness::At => {
+                let all = buffers.values.stale_places().iter().map(|at| *at as usize);
+                out.stale
+                    .extend(all.filter(|at| range.contains(at)).map(place));
+            }
+            Staleness::Unknown => {
+                let all = buffers.values.floats.iter().enumerate();
+                let stale = all.filter(|(at, v)| range.contains(at) && is_stale_nan(**v));
+                out.stale.extend(stale.map(|(at, _)| place(at)));
+            }
+        }
+        Ok(())
+    })
+}
+
+impl Buffers {
+    /// Finds the column in its page, and reads its times.
+    fn parts<'a>(
+        &mut self,
+        block: &Block,
+        column: &Column,
+        page: &'a [u8],
+    ) -> Result<(When, &'a [u8]), BlockError> {
+        let bad = || block.nonsense("columns", column.page);
+        let bytes =
+            { page.get(column.offset as usize..) }.and_then(|b| b.get(..column.len as usize));
+        let bytes = bytes.ok_or_else(bad)?;
+        let time = &column.time;
+        let (stored, values) = match time.data {
+            TimeData::Beside { len } => bytes.split_at_checked(len as usize).ok_or_else(bad)?,
+            _ => (&[][..], bytes),
+        };
+        let when = match time.data {
+            TimeData::Shared { page, offset, len } => {
+                When::Kept(self.shared_times(block, time, (page, offset, len))?)
+            }
+            _ if stored.is_empty() => {
+                let step = if time.count > 1 { time.step() } else { Some(0) };
+                When::Regular {
+                    first: time.first,
+                    step: step.ok_or_else(bad)?,
+                }
+            }
+            _ => {
+                let Buffers { values, beside, .. } = self;
+                times::decode(time, stored, block.footer.pco, values, beside).ok_or_else(bad)?;
+                When::Beside
+            }
+        };
+        Ok((when, values))
+    }
+
+    fn times(&self, when: When) -> &[TimestampMs] {
+        match when {
+            When::Regular { .. } => &[],
+            When::Kept(at) => self.times.get(at).map_or(&[], |(_, times)| times),
+            When::Beside => &self.beside,
+        }
+    }
+
+    /// Which samples of a column are in `start..=end`.
+    fn range(
+        &self,
+        time: &TimeColumn,
+        when: When,
+        start: TimestampMs,
+        end: TimestampMs,
+    ) -> Range<usize> {
+        let count = time.count as usize;
+        if start <= time.first && time.last <= end {
+            return 0..count;
+        }
+        match when {
+            When::Regular { first, step } if step > 0 => {
+                let from = start.saturating_sub(first).max(0) as u64;
+                let from = from.div_ceil(step as u64).min(count as u64);
+                let to = end.saturating_sub(first).max(-1);
+                let to = to.div_euclid(step).saturating_add(1).min(count as i64);
+                from as usize..(to as usize).max(from as usize)
+            }
+            When::Regular { .. } => 0..count,
+            _ => {
+                let times = self.times(when);
+                let from = times.partition_point(|t| *t < start);
+                from..times.partition_point(|t| *t <= end).max(from)
+            }
+        }
+    }
+
+    fn append(
+        &self,
+        time: &TimeColumn,
+        when: When,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Vec<Sample>,
+    ) {
+        let range = self.range(time, when, start, end);
+        let from = range.start;
+        let values = self.values.floats.get(range.clone()).unwrap_or_default();
+        if let When::Regular { first, step } = when {
+            let mut t = first + from as i64 * step;
+            out.extend(values.iter().map(|v| {
+                let sample = Sample { t, v: *v };
+                t = t.wrapping_add(step);
+                sample
+            }));
+        } else {
+            let times = self.times(when).get(range).unwrap_or_default();
+            let pairs = times.iter().zip(values);
+            out.extend(pairs.map(|(t, v)| Sample { t: *t, v: *v }));
+        }
+    }
+
+    /// The place of the decoded column.
+    fn shared_times(
+        &mut self,
+        block: &Block,
+        time: &TimeColumn,
+        (page, offset, len): (u32, u32, u32),
+    ) -> Result<usize, BlockError> {
+        let key = Some((block.file_no, page, offset));
+        if let Some(at) = self.times.iter().position(|(of, _)| *of == key) {
+            return Ok(at);
+        }
+        let missing = BlockError::Damaged {
+            id: block.id(),
+            part: "page of timestamps",
+            offset: u64::from(page),
+        };
+        let at = *block.footer.times.get(page as usize).ok_or(missing)?;
+        let page = block.page(at, "timestamps")?;
+        let stored = { page.bytes().get(offset as usize..) }.and_then(|b| b.get(..len as usize));
+        let hand = self.hand;
+        self.hand = (hand + 1) % TIMES_KEPT;
+        let bad = || block.nonsense("timestamps", at);
+        let (of, times) = self.times.get_mut(hand).ok_or_else(bad)?;
+        *of = None;
+        let pco = block.footer.pco;
+        let decoded = stored.and_then(|b| times::decode(time, b, pco, &mut self.values, times));
+        decoded.ok_or_else(bad)?;
+        *of = key;
+        Ok(hand)
+    }
+
+    /// The page that was read last is at hand without the cache, however small that is.
+    fn page(&mut self, block: &Block, at: PageRef) -> Result<Page, BlockError> {
+        match &self.page {
+            Some((file, offset, page)) if (*file, *offset) == (block.file_no, at.offset) => {
+                Ok(page.clone())
+            }
+            _ => {
+                let page = block.page(at, "columns")?;
+                self.page = Some((block.file_no, at.offset, page.clone()));
+                Ok(page)
+            }
+        }
+    }
+}
