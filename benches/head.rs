@@ -13,9 +13,9 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 use ferula::metrics::Registry;
-use ferula::model::{Labels, LabelsBuilder, Matcher, Sample, SeriesRef};
+use ferula::model::{Labels, LabelsBuilder, MatchOp, Matcher, Sample, SeriesRef};
 use ferula::stdx::clock::{Clock, RealClock};
-use ferula::storage::{Appendable, Appender, Queryable, SelectHints};
+use ferula::storage::{Appendable, Appender, Queryable, SelectHints, Times};
 use ferula::tsdb::{Db, Options, Place};
 
 const TARGETS: u64 = 50;
@@ -56,9 +56,19 @@ fn main() {
     report_memory(&format!("{rounds} samples a series"), &db, before);
     let samples = rounds * TARGETS * SERIES;
     println!("commit: {:.1} ns a sample", nanos_each(spent, samples));
-    query(&db, &*clock, "all series", &[]);
+    for reads in [Reads::Samples, Reads::Times, Reads::OneLabel, Reads::Labels] {
+        query(&db, "all series", &[], false, reads);
+        query(&db, "all series", &[], true, reads);
+    }
+    let all = Matcher::new(MatchOp::Regex, "__name__", "node_subsystem_.+");
+    if let Ok(all) = all {
+        query(&db, "prefix", &[all], true, Reads::Times);
+    }
     let one = Matcher::equal("__name__", "node_subsystem_4_metric_total");
-    query(&db, &*clock, "one metric", &[one]);
+    query(&db, "one metric", &[one], true, Reads::Samples);
+    if std::env::args().any(|a| a == "queries") {
+        return;
+    }
     drop(db);
     replay(&clock);
 }
@@ -147,28 +157,69 @@ fn resolve_all(db: &Db, clock: &dyn Clock) -> Vec<Vec<SeriesRef>> {
     targets
 }
 
-fn query(db: &Db, clock: &dyn Clock, what: &str, matchers: &[Matcher]) {
-    let began = clock.mono();
-    let Ok(querier) = db.querier(i64::MIN, i64::MAX) else {
-        return;
-    };
-    let Ok(mut set) = querier.select(&SelectHints::default(), matchers) else {
-        return;
-    };
-    let selected = since(clock, began);
+/// What a query makes of the series that it selects.
+#[derive(Debug, Clone, Copy)]
+enum Reads {
+    Samples,
+    Times,
+    /// As an aggregation by one label does.
+    OneLabel,
+    Labels,
+}
+
+/// Time of this thread: others on the machine do not disturb it.
+fn query(db: &Db, what: &str, matchers: &[Matcher], any_order: bool, reads: Reads) {
+    let mut best: Option<(Duration, Duration)> = None;
     let (mut series, mut samples) = (0, 0);
-    let mut out: Vec<Sample> = Vec::new();
-    while let Some(Ok(found)) = set.next() {
-        out.clear();
-        black_box(found.labels());
-        assert!(found.read(i64::MIN, i64::MAX, &mut out).is_ok());
-        series += 1;
-        samples += out.len() as u64;
+    for _ in 0..5 {
+        (series, samples) = (0, 0);
+        let began = cpu(ClockId::ThreadCPUTime);
+        let Ok(querier) = db.querier(i64::MIN, i64::MAX) else {
+            return;
+        };
+        let hints = SelectHints {
+            any_order,
+            ..SelectHints::default()
+        };
+        let Ok(mut set) = querier.select(&hints, matchers) else {
+            return;
+        };
+        let selected = cpu(ClockId::ThreadCPUTime);
+        let mut out: Vec<Sample> = Vec::new();
+        let mut times = Times::default();
+        while let Some(Ok(found)) = set.next() {
+            out.clear();
+            times.clear();
+            let done = match reads {
+                Reads::Samples => found.read(i64::MIN, i64::MAX, &mut out),
+                Reads::Times => found.read_times(i64::MIN, i64::MAX, &mut times),
+                Reads::OneLabel => {
+                    found.each_label(&mut |name, value| {
+                        black_box(name == "instance" && value.is_empty());
+                    });
+                    Ok(())
+                }
+                Reads::Labels => {
+                    black_box(found.labels());
+                    Ok(())
+                }
+            };
+            assert!(done.is_ok());
+            series += 1;
+            samples += (out.len() + times.times.len()) as u64;
+        }
+        let read = cpu(ClockId::ThreadCPUTime).saturating_sub(selected);
+        let took = (selected.saturating_sub(began), read);
+        best = Some(best.map_or(took, |best| (best.0.min(took.0), best.1.min(took.1))));
     }
-    let read = since(clock, began + selected);
+    let Some((selected, read)) = best else {
+        return;
+    };
+    let order = if any_order { "as they come" } else { "sorted" };
     println!(
-        "{what}: {series} series selected in {selected:.1?}, {samples} samples read in {read:.1?}, \
-         {:.1} ns a sample",
+        "{what}, {order}, {reads:?}: {series} series selected in {selected:.1?}, {samples} samples \
+         read in {read:.1?}, {:.0} ns a series, {:.1} ns a sample",
+        nanos_each(read, series),
         nanos_each(read, samples)
     );
 }

@@ -17,9 +17,9 @@ use super::{logging, process, signals, tools};
 use crate::cli::{self, Flags, Invocation};
 use crate::config::{self, Config, LoadOptions, Severity};
 use crate::metrics::Registry;
-use crate::model::duration;
+use crate::model::{duration, timestamp};
 use crate::plan::{Plan, Strictness, Surroundings};
-use crate::promql::{self, Engine};
+use crate::promql::{self, ActiveQueries, Engine, UnfinishedQuery};
 use crate::regex::Regex;
 use crate::remote::{self, AcceptedMessages};
 use crate::stdx::clock::{Clock, RealClock};
@@ -225,7 +225,10 @@ fn start(
     let scrape = scrape::Handle::start(scrape_options(flags, clock, registry, &db, targets))
         .context("cannot start the scrape manager")?;
     let state = Arc::new(State::new());
-    let web = start_web(flags, clock, registry, &db, &scrape, &state, events_tx)?;
+    let engine = Arc::new(query_engine(flags, clock, registry));
+    let web = start_web(
+        flags, clock, registry, &db, &engine, &scrape, &state, events_tx,
+    )?;
 
     let (scrape, discovery) = (Arc::new(scrape), Arc::new(discovery));
     group.started("web", move |deadline| {
@@ -252,6 +255,7 @@ fn start(
         clock: clock.clone(),
         state,
         db,
+        engine,
         scrape,
         discovery,
         watcher,
@@ -284,6 +288,7 @@ fn storage_options(
     if let Some(bytes) = flags.size("storage.wal-size-limit") {
         options.wal_held_bytes = bytes;
     }
+    options.give_back = process::give_memory_back;
     options
 }
 
@@ -308,11 +313,60 @@ fn scrape_options(
     }
 }
 
+/// With the queries named that did not end with the process before.
+fn query_engine(flags: &Flags, clock: &Arc<dyn Clock>, registry: &Registry) -> Engine {
+    let settings = promql::Settings {
+        lookback: flags.duration("query.lookback-delta"),
+        timeout: flags.duration("query.timeout"),
+        samples_max: flags.number("query.max-samples") as usize,
+        bytes_max: flags
+            .size("query.memory-budget")
+            .map_or_else(promql::default_memory_budget, |bytes| bytes as usize),
+        concurrency_max: flags.number("query.max-concurrency") as usize,
+        features: promql::Features {
+            experimental_functions: flags.has_feature("promql-experimental-functions"),
+            extended_ranges: flags.has_feature("promql-extended-range-selectors"),
+            fill_modifiers: flags.has_feature("promql-binop-fill-modifiers"),
+            start_timestamps: flags.has_feature("use-start-timestamps"),
+        },
+        delays_names: flags.has_feature("promql-delayed-name-removal"),
+    };
+    let places = settings.concurrency_max;
+    let engine = Engine::new(settings, clock.clone(), registry);
+    let path = Path::new(flags.text("storage.tsdb.path")).join("queries.active");
+    match ActiveQueries::open(&path, places) {
+        Ok((active, unfinished)) => {
+            for UnfinishedQuery {
+                query,
+                timestamp_sec,
+            } in unfinished
+            {
+                let since = timestamp::rfc3339(timestamp_sec.saturating_mul(1000));
+                log::warn!(query = query.as_str(), since = since.as_str();
+                    "This query was running when the process before ended without warning");
+            }
+            engine.with_active_queries(active)
+        }
+        Err(why) => {
+            log::error!(
+                "{}: {why}; queries that run are not kept there",
+                path.display()
+            );
+            engine
+        }
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a part of the daemon, used once"
+)]
 fn start_web(
     flags: &Flags,
     clock: &Arc<dyn Clock>,
     registry: &Registry,
     db: &Db,
+    engine: &Arc<Engine>,
     scrape: &scrape::Handle,
     state: &Arc<State>,
     events_tx: Sender<Event>,
@@ -326,19 +380,12 @@ fn start_web(
         &hostname,
         first,
     )?;
-    let settings = promql::Settings {
-        lookback: flags.duration("query.lookback-delta"),
-        timeout: flags.duration("query.timeout"),
-        samples_max: flags.number("query.max-samples") as usize,
-        concurrency_max: flags.number("query.max-concurrency") as usize,
-    };
-    let engine = Engine::new(settings, clock.clone(), registry);
     let retention = db.clone();
     let context = Arc::new(Context {
         storage: Arc::new(db.clone()) as Arc<dyn Queryable>,
         db: db.clone(),
         admin: flags.is_on("web.enable-admin-api"),
-        engine: Arc::new(engine),
+        engine: engine.clone(),
         scrape: scrape.view().clone(),
         receiver: receiver(flags, clock, registry, db)?,
         state: state.clone(),

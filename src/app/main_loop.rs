@@ -13,6 +13,7 @@ use crate::cli::Flags;
 use crate::config::{self, Config, Diagnostic, Severity};
 use crate::metrics::{Gauge, Registry};
 use crate::plan::{Components, Plan, Strictness, Surroundings, difference};
+use crate::promql::Engine;
 use crate::stdx::clock::Clock;
 use crate::tsdb::Db;
 use crate::watch::{self, Fingerprint, Subscription, Watched, fingerprint};
@@ -25,6 +26,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub state: Arc<State>,
     pub db: Db,
+    pub engine: Arc<Engine>,
     pub scrape: Arc<scrape::Handle>,
     pub discovery: Arc<discovery::Handle>,
     pub watcher: watch::Handle,
@@ -201,6 +203,7 @@ impl MainLoop {
         let config = plan.config.clone();
         plan.apply(&Components {
             db: &self.parts.db,
+            engine: &self.parts.engine,
             scrape: &self.parts.scrape,
             discovery: &self.parts.discovery,
         });

@@ -15,6 +15,8 @@ mod logging;
 mod process;
 mod progress;
 mod site;
+
+mod query_tools;
 mod tools;
 mod tsdb_tools;
 

@@ -3,14 +3,17 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use super::tsdb_tools;
+use super::{query_tools, tsdb_tools};
 use crate::cli::{CheckConfig, Tool};
 use crate::config::check;
+use crate::promql;
 
 pub fn run(tool: &Tool) -> ExitCode {
     match tool {
         Tool::CheckConfig(arguments) => run_check_config(arguments),
         Tool::Tsdb(tool) => tsdb_tools::run(tool),
+        Tool::Query(tool) => print_result(query_tools::run(tool)),
+        Tool::FormatQuery(query) => print_result(format_query(query)),
     }
 }
 
@@ -35,6 +38,28 @@ fn run_check_config(arguments: &CheckConfig) -> ExitCode {
         environment: &|name| std::env::var(name).ok(),
     };
     print(&check::config(&arguments.files, &options))
+}
+
+/// Prometheus's layout of a query.
+fn format_query(query: &str) -> anyhow::Result<String> {
+    // NOTE: what may be switched on in a server may be laid out anywhere.
+    let all = promql::Features::all();
+    let expr = promql::parse(query, &all)?;
+    Ok(format!("{}\n", promql::pretty(&expr)))
+}
+
+fn print_result(result: anyhow::Result<String>) -> ExitCode {
+    print(&match result {
+        Ok(stdout) => check::CheckOutcome {
+            stdout,
+            ..Default::default()
+        },
+        Err(error) => check::CheckOutcome {
+            stderr: format!("{error:#}\n"),
+            code: 1,
+            ..Default::default()
+        },
+    })
 }
 
 fn print(outcome: &check::CheckOutcome) -> ExitCode {

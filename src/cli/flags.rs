@@ -370,6 +370,11 @@ impl Flags {
         all
     }
 
+    /// Whether `--enable-feature` names it.
+    pub fn has_feature(&self, name: &str) -> bool {
+        self.list("enable-feature").iter().any(|f| f == name)
+    }
+
     /// One line for each flag and feature that was given and does not do here what it does in
     /// Prometheus.
     pub fn remarks(&self) -> Vec<String> {
@@ -384,7 +389,7 @@ impl Flags {
         for name in self.list("enable-feature") {
             remarks.extend(
                 match FEATURES.iter().find(|f| f.name == name).map(|f| f.state) {
-                    Some(FeatureState::NoOp) => None,
+                    Some(FeatureState::NoOp | FeatureState::Works) => None,
                     Some(FeatureState::Without) => Some(format!(
                         "--enable-feature={name} has no effect in this version"
                     )),

@@ -4,10 +4,12 @@
 //! component is `app`'s business.
 
 mod flags;
+mod query_tools;
 mod table;
 mod tools;
 mod tsdb_tools;
 
 pub use flags::{Flags, Invocation, LogFormat, Usage, parse};
+pub use query_tools::{Ask, QueryTool};
 pub use tools::{CheckConfig, Tool};
 pub use tsdb_tools::{Analyze, CreateBlocks, Dump, Export, Import, List, TsdbTool};

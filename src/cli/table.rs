@@ -172,6 +172,8 @@ pub const FLAGS: &[Flag] = &[
     flag("query.max-concurrency", Int, "20", Serves, "Queries that are evaluated at once."),
     flag("query.max-samples", Int, "50000000", Serves,
         "Samples that one query may hold in memory."),
+    flag("query.memory-budget", OptionalSize, "", Serves,
+        "Bytes that the intermediate results of one query may take; an eighth of the memory, between 16MiB and 256MiB, unless given."),
     flag("enable-feature", List, "", Serves,
         "Names of features, separated by commas; may be repeated."),
     flag("agent", Bool, "false", Serves,
@@ -221,6 +223,8 @@ pub struct Feature {
 /// What becomes of a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeatureState {
+    /// It does what its name says.
+    Works,
     /// It is what Ferula does without being asked, or it graduated long ago.
     NoOp,
     /// Its component is not built yet, or it has no meaning here.
@@ -231,7 +235,7 @@ const fn feature(name: &'static str, state: FeatureState) -> Feature {
     Feature { name, state }
 }
 
-use FeatureState::{NoOp, Without};
+use FeatureState::{NoOp, Without, Works};
 
 pub const FEATURES: &[Feature] = &[
     feature("agent", NoOp),
@@ -249,15 +253,15 @@ pub const FEATURES: &[Feature] = &[
     feature("otlp-write-receiver", NoOp),
     feature("utf8-names", NoOp),
     feature("memory-snapshot-on-shutdown", Without),
-    feature("promql-experimental-functions", Without),
+    feature("promql-experimental-functions", Works),
     feature("promql-per-step-stats", Without),
-    feature("promql-delayed-name-removal", Without),
-    feature("promql-extended-range-selectors", Without),
-    feature("promql-binop-fill-modifiers", Without),
+    feature("promql-delayed-name-removal", Works),
+    feature("promql-extended-range-selectors", Works),
+    feature("promql-binop-fill-modifiers", Works),
     feature("created-timestamp-zero-ingestion", Without),
     feature("st-storage", Without),
     feature("st-synthesis", Without),
-    feature("use-start-timestamps", Without),
+    feature("use-start-timestamps", Works),
     feature("histograms-st-encoding", Without),
     feature("concurrent-rule-eval", Without),
     feature("old-ui", Without),

@@ -1,4 +1,4 @@
-//! The tools: `ferula check config` and `ferula tsdb`.
+//! The tools: `ferula check config`, `ferula query`, `ferula promql` and `ferula tsdb`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::flags::Flags;
+use super::query_tools::{self, QueryTool};
 use super::tsdb_tools::{self, TsdbTool};
 
 /// A tool with its arguments.
@@ -13,6 +14,9 @@ use super::tsdb_tools::{self, TsdbTool};
 pub enum Tool {
     CheckConfig(CheckConfig),
     Tsdb(TsdbTool),
+    Query(QueryTool),
+    /// `ferula promql format`, with the query.
+    FormatQuery(String),
 }
 
 /// `ferula check config`, as promtool has it.
@@ -67,6 +71,8 @@ pub(super) fn commands() -> Vec<Command> {
             .subcommand_required(true)
             .arg_required_else_help(true)
             .subcommand(config),
+        query_tools::command(),
+        query_tools::promql_command(),
         tsdb_tools::command(),
     ]
 }
@@ -93,6 +99,13 @@ impl Tool {
             }
             ("tsdb", Some((name, matches))) => {
                 TsdbTool::from_matches(name, matches).map(Tool::Tsdb)
+            }
+            ("query", Some((name, matches))) => {
+                QueryTool::from_matches(name, matches).map(Tool::Query)
+            }
+            ("promql", Some(("format", matches))) => {
+                let query = matches.get_one::<String>("query");
+                Ok(Tool::FormatQuery(query.cloned().unwrap_or_default()))
             }
             _ => Err(format!("unknown tool {name:?}\n")),
         }

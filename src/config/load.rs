@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::alerting::alerting;
 use super::diagnostic::{Diagnostic, Severity};
 use super::global::{self, GlobalSection};
+use super::http::http;
 use super::later;
 use super::reader::Reader;
 use super::remote;
@@ -18,6 +19,7 @@ use super::section::{Item, Section};
 use super::storage_section::storage;
 use super::types::{Config, ScrapeConfig};
 use super::yaml::{self, Node, Out};
+use crate::net::ClientSettings;
 use crate::stdx::gofmt;
 use crate::stdx::limits::CONFIG_FILE_BYTES_MAX;
 
@@ -69,6 +71,30 @@ pub fn load_text(
     match config {
         Some(config) if !failed => Ok((config, all)),
         _ => Err(all),
+    }
+}
+
+/// Reads a file that holds an `<http_config>` alone, as tools take it.
+///
+/// # Errors
+/// The first syntax error, or everything that is wrong.
+pub fn load_http_client(
+    path: &Path,
+    options: &LoadOptions<'_>,
+) -> Result<ClientSettings, Vec<Diagnostic>> {
+    let text = read(path).map_err(|e| vec![whole_file(path, e)])?;
+    let node = yaml::parse(&text).map_err(|e| vec![syntax(path, e)])?;
+    let reader = Reader::new(path, options);
+    let section = Item::root(&reader, &node).section("config.HTTPClientConfig");
+    let settings = section.map(|mut section| {
+        let settings = http(&mut section, true).settings;
+        section.finish();
+        settings
+    });
+    let diagnostics = reader.diagnostics(&text);
+    match settings {
+        Some(settings) if diagnostics.is_empty() => Ok(settings),
+        _ => Err(diagnostics),
     }
 }
 

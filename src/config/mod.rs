@@ -33,7 +33,7 @@ mod check_tests;
 mod tests;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use load::{LoadOptions, load, load_text, summary};
+pub use load::{LoadOptions, load, load_http_client, load_text, summary};
 pub use target_file::{TargetFileKind, parse_target_groups};
 pub use types::{
     AlertmanagerConfig, Config, FileSdConfig, Global, HttpSdConfig, ScrapeConfig, SdConfig,

@@ -67,8 +67,8 @@ pub fn format(duration: Duration) -> String {
     let mut out = String::new();
     for (i, (unit, size)) in UNITS.iter().enumerate() {
         let n = ms / size;
-        // Years, weeks and days only where nothing is left over, as Prometheus does.
-        if n > 0 && (i > 2 || ms.is_multiple_of(*size)) {
+        // Years and weeks only where nothing is left over, as Prometheus does.
+        if n > 0 && (i > 1 || ms.is_multiple_of(*size)) {
             let _ = write!(out, "{n}{unit}");
             ms %= size;
         }
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn printed_durations_are_prometheus_s() {
         for text in [
-            "0s", "15s", "1m30s", "1h", "5m", "2d", "1w", "1y", "324ms", "3h30m", "36h",
+            "0s", "15s", "1m30s", "1h", "5m", "2d", "1w", "1y", "324ms", "3h30m", "1d12h", "8d1h",
         ] {
             assert_eq!(format(parse(text).unwrap()), text, "{text}");
         }

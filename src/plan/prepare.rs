@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::{Config, SdConfig};
 use crate::discovery::{self, Strictness};
 use crate::net;
+use crate::promql::{Engine, QueryLog};
 use crate::scrape;
 use crate::tsdb::Db;
 
@@ -30,6 +31,8 @@ pub struct Plan {
     retention: Duration,
     /// Zero is no limit.
     retention_bytes: u64,
+    /// Absent when the configuration names none.
+    query_log: Option<QueryLog>,
     exemplars_max: u64,
     scrape: scrape::Prepared,
     discovery: discovery::Prepared,
@@ -38,6 +41,7 @@ pub struct Plan {
 /// Whom a plan is applied to.
 pub struct Components<'a> {
     pub db: &'a Db,
+    pub engine: &'a Engine,
     pub scrape: &'a scrape::Handle,
     pub discovery: &'a discovery::Handle,
 }
@@ -97,21 +101,22 @@ impl Plan {
         } else {
             0
         };
-        match (scrape, discovery) {
-            (Ok(scrape), Ok(discovery)) => Ok(Plan {
+        let query_log = query_log(&config);
+        match (scrape, discovery, query_log) {
+            (Ok(scrape), Ok(discovery), Ok(query_log)) => Ok(Plan {
                 config: Arc::new(config),
                 retention,
                 retention_bytes,
                 exemplars_max,
+                query_log,
                 scrape,
                 discovery,
             }),
-            (scrape, discovery) => {
+            (scrape, discovery, query_log) => {
                 let errors = scrape.err().into_iter().flatten();
                 let errors = errors.chain(discovery.err().into_iter().flatten());
-                Err(errors
-                    .map(|(job, why)| format!("scrape job {job:?}: {why}"))
-                    .collect())
+                let errors = errors.map(|(job, why)| format!("scrape job {job:?}: {why}"));
+                Err(errors.chain(query_log.err()).collect())
             }
         }
     }
@@ -138,9 +143,24 @@ impl Plan {
         to.db.set_retention(self.retention);
         to.db.set_retention_bytes(self.retention_bytes);
         to.db.set_out_of_order_window(self.out_of_order_window());
+        to.engine
+            .set_default_step(self.config.global.evaluation_interval);
+        to.engine.set_log(self.query_log);
         to.db.set_max_exemplars(self.exemplars_max);
         let scrape = to.scrape.apply(self.scrape);
         let discovery = to.discovery.apply(self.discovery);
         Applied { scrape, discovery }
     }
+}
+
+/// Opens the log of queries that the configuration names.
+fn query_log(config: &Config) -> Result<Option<QueryLog>, String> {
+    let Some(path) = &config.global.query_log_file else {
+        return Ok(None);
+    };
+    let log = QueryLog::open(path).map_err(|why| {
+        let path = path.display();
+        format!("global: query_log_file {path}: {why}")
+    })?;
+    Ok(Some(log))
 }

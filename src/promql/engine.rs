@@ -1,16 +1,21 @@
 //! The engine: its settings and limits, around one evaluation.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::active::ActiveQueries;
 use super::error::QueryError;
-use super::eval::{Context, Evaluation};
+use super::eval::{Evaluation, Helpers, Run};
 use super::gate::Gate;
-use super::parser::Expr;
-use super::value::Value;
+use super::parser::{Expr, Features, resolve};
+use super::query_log::{HttpOrigin, QueryLog};
+use super::value::{Answer, Statistics, Value};
 use crate::metrics::{Counter, Gauge, Registry, SummaryVec};
 use crate::model::TimestampMs;
 use crate::stdx::clock::Clock;
+use crate::stdx::memory;
 use crate::stdx::stop::Stop;
 use crate::storage::Queryable;
 
@@ -22,7 +27,67 @@ pub struct Settings {
     pub timeout: Duration,
     /// Samples that a query may hold at once.
     pub samples_max: usize,
+    /// Bytes that the intermediate results of a query may take at once.
+    pub bytes_max: usize,
     pub concurrency_max: usize,
+    /// What the language has beyond the stable.
+    pub features: Features,
+    /// `promql-delayed-name-removal`.
+    pub delays_names: bool,
+}
+
+/// A query to answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'q> {
+    /// That `expr` was parsed from.
+    pub text: &'q str,
+    pub expr: &'q Expr,
+    pub times: Times,
+    /// The engine's, or stricter ones that the request asks for.
+    pub settings: &'q Settings,
+    pub cancel: &'q Stop,
+    /// For the query log.
+    pub origin: Option<&'q HttpOrigin>,
+}
+
+/// When a query looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    At(TimestampMs),
+    /// At `start`, `start + step_ms`, … up to `end`. The caller bounds the number of steps.
+    Range {
+        start: TimestampMs,
+        end: TimestampMs,
+        step_ms: i64,
+    },
+}
+
+impl Times {
+    /// The expression with those lengths fixed that the query's span decides.
+    fn resolve(self, expr: &Expr) -> Result<Expr, QueryError> {
+        let (step_ms, range_ms) = match self {
+            Times::At(_) => (0, 0),
+            Times::Range {
+                start,
+                end,
+                step_ms,
+            } => (step_ms, end.saturating_sub(start)),
+        };
+        resolve(expr, step_ms, range_ms).map_err(QueryError::Invalid)
+    }
+}
+
+/// LIMIT: bytes for the intermediate results of one query at most, unless it is told. A query over
+/// all series of a full small host (50,000 series, 1,441 steps) does not fit; its aggregation, by
+/// streaming, does.
+const BYTES_MAX: usize = 256 << 20;
+/// LIMIT: what a query may take on the smallest machine: 10,000 points of 100 series.
+const BYTES_MIN: usize = 16 << 20;
+
+/// An eighth of the memory that the process may use, between 16 and 256 MiB.
+pub fn default_memory_budget() -> usize {
+    let bytes = memory::usable_bytes().unwrap_or(0) / 8;
+    usize::try_from(bytes).map_or(BYTES_MAX, |bytes| bytes.clamp(BYTES_MIN, BYTES_MAX))
 }
 
 impl Default for Settings {
@@ -31,7 +96,10 @@ impl Default for Settings {
             lookback: Duration::from_secs(300),
             timeout: Duration::from_secs(120),
             samples_max: 50_000_000,
+            bytes_max: BYTES_MAX,
             concurrency_max: 20,
+            features: Features::default(),
+            delays_names: false,
         }
     }
 }
@@ -40,9 +108,13 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
+    default_step_ms: AtomicI64,
     clock: Arc<dyn Clock>,
     gate: Gate,
+    helpers: Arc<Helpers>,
     metrics: Metrics,
+    active: Option<ActiveQueries>,
+    log: RwLock<Option<QueryLog>>,
 }
 
 #[derive(Debug)]
@@ -50,6 +122,8 @@ struct Metrics {
     queries: Gauge,
     duration: SummaryVec,
     samples: Counter,
+    log_enabled: Gauge,
+    log_failures: Counter,
 }
 
 impl Metrics {
@@ -60,16 +134,6 @@ impl Metrics {
                 "The max number of concurrent queries.",
             )
             .set(settings.concurrency_max as f64);
-        registry
-            .gauge(
-                "prometheus_engine_query_log_enabled",
-                "State of the query log.",
-            )
-            .set(0.0);
-        let _ = registry.counter(
-            "prometheus_engine_query_log_failures_total",
-            "The number of query log failures.",
-        );
         let duration = registry.summary_vec(
             "prometheus_engine_query_duration_seconds",
             "Query timings",
@@ -90,7 +154,24 @@ impl Metrics {
                  range-vector).",
             ),
             duration,
+            log_enabled: registry.gauge(
+                "prometheus_engine_query_log_enabled",
+                "State of the query log.",
+            ),
+            log_failures: registry.counter(
+                "prometheus_engine_query_log_failures_total",
+                "The number of query log failures.",
+            ),
         }
+    }
+}
+
+/// A query in the file of those that run, while it runs.
+struct Active<'e>(&'e ActiveQueries, usize);
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.end(self.1);
     }
 }
 
@@ -107,84 +188,126 @@ impl Engine {
     pub fn new(settings: Settings, clock: Arc<dyn Clock>, registry: &Registry) -> Engine {
         Engine {
             gate: Gate::new(settings.concurrency_max),
+            helpers: Helpers::new(clock.clone()),
             metrics: Metrics::new(registry, &settings),
             settings,
+            default_step_ms: AtomicI64::new(60_000),
             clock,
+            active: None,
+            log: RwLock::new(None),
         }
+    }
+
+    /// Keeps the queries that run in a file, for the start after a crash.
+    #[must_use]
+    pub fn with_active_queries(mut self, active: ActiveQueries) -> Engine {
+        self.active = Some(active);
+        self
+    }
+
+    /// Where queries are logged from now on; `None`: nowhere.
+    pub fn set_log(&self, log: Option<QueryLog>) {
+        self.metrics
+            .log_enabled
+            .set(f64::from(u8::from(log.is_some())));
+        *self.log.write().unwrap_or_else(PoisonError::into_inner) = log;
     }
 
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Evaluates at one time. `lookback` and `timeout` come from `settings` or from the request.
-    ///
-    /// # Errors
-    /// A limit, `cancel`, or the storage.
-    pub fn instant(
-        &self,
-        storage: &dyn Queryable,
-        expr: &Expr,
-        t: TimestampMs,
-        settings: &Settings,
-        cancel: &Stop,
-    ) -> Result<Value, QueryError> {
-        self.run(settings, cancel, |context| {
-            Evaluation::at(storage, settings, t).instant(expr, context)
-        })
+    /// The step of subqueries that name none, as the configuration says it now.
+    pub fn set_default_step(&self, step: Duration) {
+        let ms = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
+        self.default_step_ms.store(ms.max(1), Ordering::Relaxed);
     }
 
-    /// Evaluates at `start`, `start + step`, … up to `end`. The caller bounds the number of steps.
+    /// Answers a query. Waits for its turn; that counts against its time.
     ///
     /// # Errors
-    /// As [`Engine::instant`], and an expression that makes no instant vector.
-    pub fn range(
-        &self,
-        storage: &dyn Queryable,
-        expr: &Expr,
-        (start, end, step_ms): (TimestampMs, TimestampMs, i64),
-        settings: &Settings,
-        cancel: &Stop,
-    ) -> Result<Value, QueryError> {
-        if expr.type_name() == "range vector" {
-            return Err(QueryError::RangeQueryType(expr.type_name()));
-        }
-        self.run(settings, cancel, |context| {
-            let evaluation = Evaluation {
-                storage,
-                lookback_ms: settings.lookback.as_millis() as i64,
-                start,
-                end,
-                step_ms: step_ms.max(1),
-            };
-            evaluation.range(expr, context)
-        })
-    }
-
-    fn run(
-        &self,
-        settings: &Settings,
-        cancel: &Stop,
-        evaluate: impl FnOnce(&mut Context<'_>) -> Result<Value, QueryError>,
-    ) -> Result<Value, QueryError> {
+    /// A limit, `cancel`, the storage; of a range, an expression that makes no instant vector.
+    pub fn answer(&self, storage: &dyn Queryable, query: &Query<'_>) -> Result<Answer, QueryError> {
         self.metrics.queries.add(1.0);
         let _counted = Counted(&self.metrics.queries);
         let start = self.clock.mono();
+        let settings = query.settings;
         let deadline = start.saturating_add(settings.timeout.min(self.settings.timeout));
-        let _place = self.gate.enter(&*self.clock, deadline, cancel)?;
-        let entered = self.observe("queue_time", start);
+        let place = self.gate.enter(&*self.clock, deadline, query.cancel)?;
+        let _active = self.active.as_ref().map(|active| {
+            let now_sec = self.clock.wall_ms().div_euclid(1000);
+            active.begin(place.number, query.text, now_sec);
+            Active(active, place.number)
+        });
+        let (entered, queue_time) = self.observe("queue_time", start);
         let samples_max = settings.samples_max.min(self.settings.samples_max);
-        let mut context = Context::new(&*self.clock, deadline, cancel, samples_max);
-        let value = evaluate(&mut context);
-        self.observe("inner_eval", entered);
-        self.metrics.samples.add(context.samples_read as f64);
-        value
+        let mut run = Run::new(
+            &*self.clock,
+            deadline,
+            query.cancel,
+            samples_max,
+            settings.delays_names,
+        )
+        .with_bytes_max(settings.bytes_max.min(self.settings.bytes_max))
+        .with_helpers(&self.helpers);
+        let default_step_ms = self.default_step_ms.load(Ordering::Relaxed);
+        let expr = query.times.resolve(query.expr)?;
+        let evaluation = Evaluation::new(storage, query, default_step_ms);
+        let value = evaluate(&evaluation, &expr, &mut run);
+        let (_, eval_time) = self.observe("inner_eval", entered);
+        let sort_time = run.statistics.sort_time;
+        self.metrics
+            .duration
+            .with(&["result_sort"])
+            .observe(sort_time);
+        let queryable = run.statistics.queryable_samples;
+        self.metrics.samples.add(queryable as f64);
+        run.statistics.queue_time = queue_time;
+        run.statistics.eval_time = eval_time;
+        self.log(query, &run.statistics, value.as_ref().err());
+        Ok(Answer {
+            value: value?,
+            annotations: run.annotations,
+            statistics: run.statistics,
+        })
     }
 
-    fn observe(&self, slice: &str, since: Duration) -> Duration {
+    /// A log that can't be written costs no query.
+    fn log(&self, query: &Query<'_>, statistics: &Statistics, error: Option<&QueryError>) {
+        let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(log) = &*log else {
+            return;
+        };
+        let error = error.map(ToString::to_string);
+        let now = self.clock.wall_ms();
+        if let Err(why) = log.write(now, query, statistics, error.as_deref()) {
+            self.metrics.log_failures.inc();
+            log::error!("the query log can't be written: {why}");
+        }
+    }
+
+    /// What the time is now, and the seconds since `since`.
+    fn observe(&self, slice: &str, since: Duration) -> (Duration, f64) {
         let now = self.clock.mono();
         let took = now.saturating_sub(since).as_secs_f64();
         self.metrics.duration.with(&[slice]).observe(took);
-        now
+        (now, took)
     }
+}
+
+/// A panic costs its query, and nothing else.
+fn evaluate(
+    evaluation: &Evaluation<'_>,
+    expr: &Expr,
+    run: &mut Run<'_>,
+) -> Result<Value, QueryError> {
+    // NOTE: of what the closure touches nothing outlives the query but its annotations and
+    // statistics, which are whole at all times.
+    let value = catch_unwind(AssertUnwindSafe(|| evaluation.value(expr, run)));
+    value.unwrap_or_else(|panic| {
+        let text = { panic.downcast_ref::<&str>().copied() }
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("panic");
+        Err(QueryError::Execution(format!("unexpected error: {text}")))
+    })
 }

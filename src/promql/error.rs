@@ -13,9 +13,20 @@ pub enum QueryError {
     Canceled(&'static str),
     #[error("query processing would load too many samples into memory in query execution")]
     TooManySamples,
+    #[error(
+        "query processing would take more than {0} bytes of memory in query execution \
+         (--query.memory-budget)"
+    )]
+    TooManyBytes(usize),
     #[error("expanding series: {0}")]
     Storage(#[from] StorageError),
     /// The query was wrong, rather than its evaluation.
     #[error("invalid expression type \"{0}\" for range query, must be Scalar or instant Vector")]
     RangeQueryType(&'static str),
+    /// The query was wrong, which only its times showed: `5:9: duration must be greater than 0`.
+    #[error("{0}")]
+    Invalid(String),
+    /// What the values made impossible: `vector cannot contain metrics with the same labelset`.
+    #[error("{0}")]
+    Execution(String),
 }

@@ -14,18 +14,24 @@ const QUEUE: &str = "query queue";
 /// a place is given back.
 #[derive(Debug)]
 pub(super) struct Gate {
-    places_tx: Sender<()>,
-    places: Receiver<()>,
+    places_tx: Sender<usize>,
+    places: Receiver<usize>,
 }
 
 /// Given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place<'g>(&'g Sender<()>);
+pub(super) struct Place<'g> {
+    /// From 0.
+    pub number: usize,
+    places_tx: &'g Sender<usize>,
+}
 
 impl Gate {
     pub fn new(places_max: usize) -> Gate {
         let (places_tx, places) = bounded(places_max.max(1));
-        while places_tx.try_send(()).is_ok() {}
+        for number in 0..places_max.max(1) {
+            let _ = places_tx.try_send(number);
+        }
         Gate { places_tx, places }
     }
 
@@ -36,19 +42,23 @@ impl Gate {
         deadline: Duration,
         cancel: &Stop,
     ) -> Result<Place<'_>, QueryError> {
-        if self.places.try_recv().is_err() {
+        let number = self.places.try_recv().or_else(|_| {
             select! {
-                recv(self.places) -> _ => {}
-                recv(cancel.channel()) -> _ => return Err(QueryError::Canceled(QUEUE)),
-                recv(clock.at(deadline)) -> _ => return Err(QueryError::Timeout(QUEUE)),
+                // The gate holds a sender itself.
+                recv(self.places) -> number => number.map_err(|_| QueryError::Canceled(QUEUE)),
+                recv(cancel.channel()) -> _ => Err(QueryError::Canceled(QUEUE)),
+                recv(clock.at(deadline)) -> _ => Err(QueryError::Timeout(QUEUE)),
             }
-        }
-        Ok(Place(&self.places_tx))
+        })?;
+        Ok(Place {
+            number,
+            places_tx: &self.places_tx,
+        })
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let _ = self.0.try_send(());
+        let _ = self.places_tx.try_send(self.number);
     }
 }

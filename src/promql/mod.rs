@@ -1,21 +1,33 @@
 //! PromQL: reading queries and evaluating them.
 //!
-//! Today instant and range selectors; the language grows in `parser` and `eval`. Owns nothing but
+//! A query is read in `parser` and evaluated in `eval`, with what `functions` has. Owns nothing but
 //! the gate that bounds the queries which run at once. **Invariant:** reads samples through
 //! `storage::Querier` alone, and knows no HTTP and no configuration.
 
 mod parser;
 
+mod active;
+mod annotations;
 mod engine;
 mod error;
 mod eval;
+mod functions;
 mod gate;
+mod query_log;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub use engine::{Engine, Settings};
+pub use active::{ActiveQueries, UnfinishedQuery};
+pub use annotations::{Annotations, Severity};
+pub use engine::{Engine, Query, Settings, Times, default_memory_budget};
 pub use error::QueryError;
-pub use parser::{At, Expr, MatrixSelector, ParseError, VectorSelector, parse, parse_selector};
-pub use value::{Series, Value};
+pub use parser::{
+    Aggregate, Aggregator, Arity, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, Expr,
+    Extent, Features, Function, Length, Matching, MatrixSelector, NumberLiteral, Paren, ParseError,
+    Span, StringLiteral, Subquery, Type, Unary, VectorSelector, parse, parse_selector, pretty,
+    resolve, selectors,
+};
+pub use query_log::{HttpOrigin, QueryLog};
+pub use value::{Answer, Series, Statistics, Value};

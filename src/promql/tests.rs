@@ -1,5 +1,7 @@
 //! Evaluation over a storage in memory.
 
+mod evaluation;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,9 +113,33 @@ fn fixture() -> Fixture {
     }
 }
 
+impl Fixture {
+    fn ask(
+        &self,
+        storage: &dyn Queryable,
+        text: &str,
+        times: Times,
+        settings: &Settings,
+        cancel: &Stop,
+    ) -> Result<Value, QueryError> {
+        let expr = parse(text, &settings.features).unwrap();
+        let query = Query {
+            text,
+            expr: &expr,
+            times,
+            settings,
+            cancel,
+            origin: None,
+        };
+        Ok(self.engine.answer(storage, &query)?.value)
+    }
+}
+
 /// Each series as `n: value@time ...`, times in seconds.
 fn show(value: Value) -> String {
     let series = match value {
+        Value::Scalar(sample) => vec![(Labels::empty(), vec![sample])],
+        Value::Text(_, text) => return text,
         Value::Matrix(matrix) => matrix,
         Value::Vector(vector) => vector.into_iter().map(|(l, s)| (l, vec![s])).collect(),
     };
@@ -136,10 +162,7 @@ fn never() -> Stop {
 #[test]
 fn instant_queries() {
     fn check(query: &str, t: TimestampMs, expect: &str) {
-        let expr = parse(query).unwrap();
-        let value = fixture()
-            .engine
-            .instant(&memory(), &expr, t, &settings(), &never());
+        let value = fixture().ask(&memory(), query, Times::At(t), &settings(), &never());
         assert_eq!(show(value.unwrap()), expect, "{query} at {t}");
     }
     check("foo", 10_000, "0: 7@10; 1: 1@10");
@@ -168,10 +191,13 @@ fn instant_queries() {
 #[test]
 fn range_queries() {
     fn check(query: &str, span: (TimestampMs, TimestampMs, i64), expect: &str) {
-        let expr = parse(query).unwrap();
-        let value = fixture()
-            .engine
-            .range(&memory(), &expr, span, &settings(), &never());
+        let (start, end, step_ms) = span;
+        let times = Times::Range {
+            start,
+            end,
+            step_ms,
+        };
+        let value = fixture().ask(&memory(), query, times, &settings(), &never());
         let text = value.map_or_else(|error| error.to_string(), show);
         assert_eq!(text, expect, "{query} over {span:?}");
     }
@@ -198,11 +224,8 @@ fn range_queries() {
 #[test]
 fn limits() {
     let fixture = fixture();
-    let expr = parse("foo").unwrap();
     let ask = |settings: &Settings, cancel: &Stop, t| {
-        let answer = fixture
-            .engine
-            .instant(&memory(), &expr, t, settings, cancel);
+        let answer = fixture.ask(&memory(), "foo", Times::At(t), settings, cancel);
         answer.map_or_else(|error| error.to_string(), show)
     };
     let none = Settings {
@@ -238,11 +261,8 @@ struct Nested<'e>(&'e Fixture, Settings, Stop);
 
 impl Queryable for Nested<'_> {
     fn querier(&self, _: TimestampMs, _: TimestampMs) -> Result<Box<dyn Querier>, StorageError> {
-        let expr = parse("foo").unwrap();
         let Nested(fixture, settings, cancel) = self;
-        let answer = fixture
-            .engine
-            .instant(&memory(), &expr, 0, settings, cancel);
+        let answer = fixture.ask(&memory(), "foo", Times::At(0), settings, cancel);
         Err(StorageError::Other(answer.unwrap_err().to_string()))
     }
 }
@@ -250,12 +270,9 @@ impl Queryable for Nested<'_> {
 #[test]
 fn waiting_counts_against_the_timeout() {
     let fixture = fixture();
-    let expr = parse("foo").unwrap();
     let ask = |nested: Settings, cancel: Stop| {
         let storage = Nested(&fixture, nested, cancel);
-        let answer = fixture
-            .engine
-            .instant(&storage, &expr, 0, &settings(), &never());
+        let answer = fixture.ask(&storage, "foo", Times::At(0), &settings(), &never());
         answer.unwrap_err().to_string()
     };
     let none = Settings {
@@ -270,8 +287,6 @@ fn waiting_counts_against_the_timeout() {
     assert_eq!(ask(settings(), stopped), canceled);
     // The place was given back each time.
     fixture.clock.advance(Duration::from_secs(1));
-    let answer = fixture
-        .engine
-        .instant(&memory(), &expr, 0, &settings(), &never());
+    let answer = fixture.ask(&memory(), "foo", Times::At(0), &settings(), &never());
     assert_eq!(show(answer.unwrap()), "1: 0@0");
 }

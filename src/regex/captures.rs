@@ -90,6 +90,18 @@ impl Template {
 
     /// Appends the template to `out`, with what `captures` of `regex` found in `text`.
     pub fn expand(&self, regex: &Regex, captures: &Captures, text: &str, out: &mut String) {
+        self.expand_within(usize::MAX, regex, captures, text, out);
+    }
+
+    /// As [`Template::expand`], as long as `out` has at most `bytes_max`; whether it has.
+    pub fn expand_within(
+        &self,
+        bytes_max: usize,
+        regex: &Regex,
+        captures: &Captures,
+        text: &str,
+        out: &mut String,
+    ) -> bool {
         for part in &self.parts {
             let group = match part {
                 Part::Text(text) => {
@@ -102,7 +114,11 @@ impl Template {
             if let Some(range) = group.and_then(|group| captures.get(group)) {
                 out.push_str(text.get(range).unwrap_or(""));
             }
+            if out.len() > bytes_max {
+                return false;
+            }
         }
+        out.len() <= bytes_max
     }
 }
 

@@ -4,7 +4,8 @@ use thiserror::Error;
 
 use super::media_type::MessageError;
 use super::wire::WireError;
-use crate::storage::StorageError;
+use crate::stdx::gofmt;
+use crate::storage::{Fault, StorageError};
 
 /// The texts are Prometheus's, as far as it has the case.
 #[derive(Debug, Error)]
@@ -19,15 +20,9 @@ pub enum WriteError {
     TooLarge(usize),
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// Samples that are older than their series' newest. The others were stored.
-    #[error("out of order sample")]
-    OutOfOrder,
-    /// The same. A sample of the same time with another value is there.
-    #[error("duplicate sample for timestamp")]
-    Duplicate,
-    /// The same.
-    #[error("out of bounds")]
-    TooOld,
+    /// The first sample that was. The others were stored.
+    #[error("{}", refusal(.0))]
+    Refused(Fault),
     /// The same.
     #[error("out of bounds: timestamp is too far in the future")]
     TooNew,
@@ -47,12 +42,29 @@ impl WriteError {
             WriteError::Snappy
             | WriteError::TooLarge(_)
             | WriteError::Wire(_)
-            | WriteError::OutOfOrder
-            | WriteError::Duplicate
-            | WriteError::TooOld
+            | WriteError::Refused(_)
             | WriteError::TooNew => 400,
             WriteError::Busy(..) => 503,
             WriteError::Gone | WriteError::Storage(_) => 500,
+        }
+    }
+}
+
+fn refusal(fault: &Fault) -> String {
+    match fault {
+        Fault::OutOfOrder => "out of order sample".to_owned(),
+        Fault::OutOfBounds => "out of bounds".to_owned(),
+        Fault::TooOld => "too old sample".to_owned(),
+        Fault::Duplicate { t, existing, new } => {
+            let mut text = format!("duplicate sample for timestamp {t}");
+            for (before, v) in [
+                ("; overrides not allowed: existing ", existing),
+                (", new value ", new),
+            ] {
+                text.push_str(before);
+                gofmt::push_text_float(&mut text, *v);
+            }
+            text
         }
     }
 }

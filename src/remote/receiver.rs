@@ -15,7 +15,7 @@ use super::wire::WireError;
 use crate::metrics::Registry;
 use crate::model::{Labels, SeriesRef, TimestampMs};
 use crate::stdx::clock::Clock;
-use crate::storage::{Appendable, Appender, Committed, Exemplar};
+use crate::storage::{Appendable, Appender, Committed, Exemplar, Fault};
 
 /// Samples that are dated further ahead are refused, as in Prometheus.
 const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
@@ -68,9 +68,7 @@ struct Tally {
     histograms: u64,
     metadata: u64,
     resolved: u64,
-    out_of_order: u64,
-    duplicate: u64,
-    too_old: u64,
+    refused: Option<Fault>,
 }
 
 /// One request's constants.
@@ -416,20 +414,12 @@ impl Run {
 impl Tally {
     fn add(&mut self, done: &Committed) {
         self.exemplars_out_of_order += done.exemplars_out_of_order;
-        self.out_of_order += done.out_of_order;
-        self.duplicate += done.duplicate;
-        self.too_old += done.too_old;
+        self.refused = self.refused.or(done.first_fault);
     }
 
     /// What the sender is told of samples that were not stored.
     fn fault(&self) -> Option<WriteError> {
-        let faults = [
-            (self.out_of_order, WriteError::OutOfOrder),
-            (self.duplicate, WriteError::Duplicate),
-            (self.too_old, WriteError::TooOld),
-            (self.too_new, WriteError::TooNew),
-        ];
-        let mut found = faults.into_iter().filter(|(count, _)| *count > 0);
-        found.next().map(|(_, fault)| fault)
+        let too_new = (self.too_new > 0).then_some(WriteError::TooNew);
+        self.refused.map(WriteError::Refused).or(too_new)
     }
 }

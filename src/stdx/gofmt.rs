@@ -13,10 +13,21 @@ pub fn push_api_float(out: &mut String, v: f64) {
     } else if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
         let digits = Digits::of(v);
         digits.push_exponent(out);
+    } else if v.trunc() == v && magnitude < WHOLE_MAX && v != 0.0 {
+        out.push_str(itoa::Buffer::new().format(v as i64));
     } else {
-        Digits::of(v).push_plain(out);
+        let mut buffer = zmij::Buffer::new();
+        let text = buffer.format_finite(v);
+        if text.contains('e') {
+            Digits::of(v).push_plain(out);
+        } else {
+            out.push_str(text.strip_suffix(".0").unwrap_or(text));
+        }
     }
 }
+
+/// All whole numbers below have their own float.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Go's `'g'` with the shortest digits: an exponent where it is < -4 or ≥ `threshold`, which is 21
 /// for `%v` and 6 for `strconv.FormatFloat(v, 'g', -1, 64)`.
@@ -46,7 +57,18 @@ pub fn api_float(v: f64) -> String {
 /// `%v` of a float.
 pub fn v(v: f64) -> String {
     let mut out = String::new();
-    push_g(&mut out, v, 21);
+    push_g(&mut out, v, 6);
+    out
+}
+
+/// `FormatFloat(v, 'f', -1, 64)`: the shortest digits, never an exponent.
+pub fn plain(v: f64) -> String {
+    let mut out = String::new();
+    if v.is_finite() {
+        Digits::of(v).push_plain(&mut out);
+    } else {
+        push_special(&mut out, v);
+    }
     out
 }
 

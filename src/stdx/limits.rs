@@ -9,6 +9,15 @@ pub const LOOP_STACK: usize = if cfg!(target_pointer_width = "32") {
     256 << 10
 };
 
+/// LIMIT: of a thread that runs queries, which recurse by an expression's depth (at most 256; a
+/// level of calls takes some 17 KiB unoptimized, far less optimized). What is not touched is not
+/// resident.
+pub const QUERY_STACK: usize = if cfg!(target_pointer_width = "32") {
+    4 << 20
+} else {
+    8 << 20
+};
+
 /// Stack of every other thread, whose depth parsers and TLS decide.
 pub const THREAD_STACK: usize = 1 << 20;
 

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod gofmt;
 pub mod limits;
 pub mod mailbox;
+pub mod memory;
 pub mod stop;
 pub mod thread;
 

@@ -40,7 +40,7 @@ impl Appender {
 /// What became of a batch. What is not counted as a fault was stored.
 ///
 /// The order of the checks and the meaning of the faults are Prometheus's (reference section 5.4).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Committed {
     /// Stored, an equal sample at the same time included.
     pub appended: u64,
@@ -56,6 +56,44 @@ pub struct Committed {
     /// Positions among the samples whose series is gone: resolve their labels anew and commit
     /// those.
     pub gone: Vec<u32>,
+    /// Of those that are counted above, the first that was met.
+    pub first_fault: Option<Fault>,
+}
+
+/// Why a sample was not stored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fault {
+    OutOfOrder,
+    Duplicate {
+        t: TimestampMs,
+        existing: f64,
+        new: f64,
+    },
+    /// Before the appendable window.
+    OutOfBounds,
+    /// Before the window of samples that are out of order, where these are taken.
+    TooOld,
+}
+
+impl Committed {
+    pub fn refuse(&mut self, fault: Fault) {
+        match fault {
+            Fault::OutOfOrder => self.out_of_order += 1,
+            Fault::Duplicate { .. } => self.duplicate += 1,
+            Fault::OutOfBounds | Fault::TooOld => self.too_old += 1,
+        }
+        self.first_fault.get_or_insert(fault);
+    }
+
+    /// Adds the counts of another part of the batch. What is gone has positions, and is left out.
+    pub fn add(&mut self, other: &Committed) {
+        self.appended += other.appended;
+        self.out_of_order += other.out_of_order;
+        self.duplicate += other.duplicate;
+        self.too_old += other.too_old;
+        self.exemplars_out_of_order += other.exemplars_out_of_order;
+        self.first_fault = self.first_fault.or(other.first_fault);
+    }
 }
 
 /// Storage that takes samples.

@@ -1,7 +1,6 @@
 //! Several selections as one.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::cmp::Ordering;
 
 use super::{Series, SeriesSet, StorageError, Times};
 use crate::model::{Labels, Sample, TimestampMs};
@@ -18,64 +17,90 @@ pub fn merge_sets(mut sets: Vec<Box<dyn SeriesSet>>) -> Box<dyn SeriesSet> {
 }
 
 struct Merge {
-    sets: Vec<Box<dyn SeriesSet>>,
-    /// The series that each set is at.
-    heads: Vec<Option<Box<dyn Series>>>,
-    /// Sets by the labels they are at, then by precedence.
-    order: BinaryHeap<Reverse<(Labels, usize)>>,
+    sets: Vec<Source>,
     failed: Option<StorageError>,
+    /// The sets whose series are the next; kept for its room.
+    next: Vec<usize>,
+}
+
+struct Source {
+    set: Box<dyn SeriesSet>,
+    /// The series that it is at.
+    head: Option<(Labels, Box<dyn Series>)>,
 }
 
 impl Merge {
     fn new(sets: Vec<Box<dyn SeriesSet>>) -> Merge {
+        let source = |set| Source { set, head: None };
         let mut merge = Merge {
-            heads: sets.iter().map(|_| None).collect(),
-            order: BinaryHeap::with_capacity(sets.len()),
-            sets,
+            sets: sets.into_iter().map(source).collect(),
             failed: None,
+            next: Vec::new(),
         };
-        for i in 0..merge.sets.len() {
-            merge.advance(i);
+        for source in &mut merge.sets {
+            source.advance(&mut merge.failed);
         }
         merge
     }
 
-    fn advance(&mut self, i: usize) {
-        match self.sets.get_mut(i).and_then(|set| set.next()) {
-            Some(Ok(series)) => {
-                self.order.push(Reverse((series.labels(), i)));
-                if let Some(head) = self.heads.get_mut(i) {
-                    *head = Some(series);
-                }
+    /// Finds the sets that are at the first series of all, in their order. NOTE: goes through all
+    /// of them: they are few, and mostly at the same series, which is quicker to tell than which of
+    /// two is first.
+    fn find_next(&mut self) {
+        self.next.clear();
+        let mut first: Option<&Labels> = None;
+        for (i, source) in self.sets.iter().enumerate() {
+            let Some((labels, _)) = &source.head else {
+                continue;
+            };
+            let order = match first {
+                Some(first) if first == labels => Ordering::Equal,
+                Some(first) => labels.cmp(first),
+                None => Ordering::Less,
+            };
+            if order == Ordering::Less {
+                self.next.clear();
+                first = Some(labels);
             }
-            Some(Err(error)) => self.failed = Some(error),
-            None => {}
+            if order != Ordering::Greater {
+                self.next.push(i);
+            }
         }
     }
+}
 
-    fn pop(&mut self) -> Option<(Labels, Box<dyn Series>)> {
-        let Reverse((labels, i)) = self.order.pop()?;
-        let series = self.heads.get_mut(i)?.take()?;
-        self.advance(i);
-        Some((labels, series))
+impl Source {
+    fn advance(&mut self, failed: &mut Option<StorageError>) -> Option<(Labels, Box<dyn Series>)> {
+        let next = match self.set.next() {
+            Some(Ok(series)) => Some((series.labels(), series)),
+            Some(Err(error)) => {
+                *failed = Some(error);
+                None
+            }
+            None => None,
+        };
+        std::mem::replace(&mut self.head, next)
     }
 }
 
 impl SeriesSet for Merge {
     fn next(&mut self) -> Option<Result<Box<dyn Series>, StorageError>> {
         if let Some(error) = self.failed.take() {
-            self.order.clear();
+            self.sets.clear();
             return Some(Err(error));
         }
-        let (labels, first) = self.pop()?;
-        let mut parts = Vec::new();
-        while { self.order.peek() }.is_some_and(|Reverse((next, _))| *next == labels) {
-            parts.extend(self.pop().map(|(_, series)| series));
-        }
-        if parts.is_empty() {
+        self.find_next();
+        let mut taken = self.next.iter().filter_map(|i| {
+            let source = self.sets.get_mut(*i)?;
+            source.advance(&mut self.failed)
+        });
+        let (labels, first) = taken.next()?;
+        let Some((_, second)) = taken.next() else {
             return Some(Ok(first));
-        }
-        parts.insert(0, first);
+        };
+        let mut parts = Vec::with_capacity(self.next.len());
+        parts.extend([first, second]);
+        parts.extend(taken.map(|(_, series)| series));
         Some(Ok(Box::new(Merged { labels, parts })))
     }
 }
@@ -89,6 +114,12 @@ struct Merged {
 impl Series for Merged {
     fn labels(&self) -> Labels {
         self.labels.clone()
+    }
+
+    fn each_label(&self, each: &mut dyn FnMut(&str, &str)) {
+        for (name, value) in &self.labels {
+            each(name, value);
+        }
     }
 
     fn read(
@@ -150,6 +181,10 @@ impl Series for Merged {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     struct Set(std::vec::IntoIter<(&'static str, Vec<(i64, f64)>)>);
@@ -222,5 +257,45 @@ mod tests {
         check(&["x 2=3", "y 1=1", "x 1=2 2=2"], "x 1=2 2=3;y 1=1");
         check(&["x 101=1", "x 1=1"], "x 1=1");
         check(&["x 1=1;fails", "y 1=1"], "x 1=1;fails");
+    }
+
+    /// Sets of samples by series and time; what the first set says of one counts.
+    type Model = Vec<BTreeMap<&'static str, BTreeMap<i64, i32>>>;
+
+    fn any_sets() -> impl Strategy<Value = Model> {
+        let name = prop::sample::select(vec!["a", "b", "ba", "c", "ca", "d"]);
+        let samples = prop::collection::btree_map(0i64..20, any::<i32>(), 1..8);
+        prop::collection::vec(prop::collection::btree_map(name, samples, 0..6), 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_or_twice(sets in any_sets()) {
+            let mut expected: BTreeMap<&str, BTreeMap<i64, f64>> = BTreeMap::new();
+            for (name, samples) in sets.iter().rev().flatten() {
+                let all = expected.entry(name).or_default();
+                all.extend(samples.iter().map(|(t, v)| (*t, f64::from(*v))));
+            }
+            let set = |set: &BTreeMap<&'static str, BTreeMap<i64, i32>>| -> Box<dyn SeriesSet> {
+                let of = |samples: &BTreeMap<i64, i32>| {
+                    samples.iter().map(|(t, v)| (*t, f64::from(*v))).collect()
+                };
+                let all: Vec<_> = set.iter().map(|(name, samples)| (*name, of(samples))).collect();
+                Box::new(Set(all.into_iter()))
+            };
+            let mut merged = merge_sets(sets.iter().map(set).collect());
+            let mut found = Vec::new();
+            while let Some(series) = merged.next() {
+                let series = series.unwrap();
+                let (mut samples, mut times) = (Vec::new(), Times::default());
+                series.read(0, 100, &mut samples).unwrap();
+                series.read_times(0, 100, &mut times).unwrap();
+                prop_assert!(times.times.iter().eq(samples.iter().map(|s| &s.t)));
+                let samples: BTreeMap<_, _> = samples.iter().map(|s| (s.t, s.v)).collect();
+                found.push((series.labels().get("a").unwrap().to_owned(), samples));
+            }
+            let expected: Vec<_> = expected.into_iter().map(|(n, s)| (n.to_owned(), s)).collect();
+            prop_assert_eq!(found, expected);
+        }
     }
 }

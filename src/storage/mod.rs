@@ -8,7 +8,7 @@ mod exemplar;
 mod merge;
 mod query;
 
-pub use append::{Appendable, Appender, Committed, Pending};
+pub use append::{Appendable, Appender, Committed, Fault, Pending};
 pub use exemplar::{Exemplar, ExemplarQueryable, PendingExemplar, SeriesExemplars};
 pub use merge::merge_sets;
 pub use query::{Querier, Queryable, SelectHints, Series, SeriesSet, StorageError, Times};

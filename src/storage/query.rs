@@ -23,6 +23,8 @@ pub struct SelectHints {
     pub limit: usize,
     /// Only labels will be asked for, no samples.
     pub labels_only: bool,
+    /// The series may come in any order: nothing is sorted that need not be.
+    pub any_order: bool,
 }
 
 /// Storage that answers queries.
@@ -38,7 +40,8 @@ pub trait Queryable: Send + Sync {
 
 /// A view for one query.
 pub trait Querier: Send {
-    /// The series that match all of `matchers`, sorted by labels.
+    /// The series that match all of `matchers`, sorted by labels unless the hints say that this
+    /// does not matter.
     fn select(
         &self,
         hints: &SelectHints,
@@ -57,14 +60,23 @@ pub trait Querier: Send {
     ) -> Result<Vec<String>, StorageError>;
 }
 
-/// Series one after another, sorted by labels.
+/// Series one after another.
 pub trait SeriesSet: Send {
     fn next(&mut self) -> Option<Result<Box<dyn Series>, StorageError>>;
 }
 
 /// One series of a selection.
 pub trait Series: Send {
+    /// Made when asked for: ask once.
     fn labels(&self) -> Labels;
+
+    /// Calls `each` with every name and value, in order of names; builds nothing for it. For those
+    /// who need but some of the labels, or none of a series that they skip.
+    fn each_label(&self, each: &mut dyn FnMut(&str, &str)) {
+        for (name, value) in &self.labels() {
+            each(name, value);
+        }
+    }
 
     /// Appends the samples with `start <= t <= end` to `out`, in order of time. Stale markers are
     /// samples like others.

@@ -83,6 +83,7 @@ impl Db {
             exemplars,
             clock: options.clock,
             settings: Settings::new(options.head_budget, options.wal_sync_interval),
+            give_back: options.give_back,
             store,
         });
         show::show_store(&options.registry, &core);

@@ -62,8 +62,12 @@ pub fn push_timestamp(out: &mut String, t: TimestampMs) {
     let magnitude = t.unsigned_abs();
     let mut digits = itoa::Buffer::new();
     out.push_str(digits.format(magnitude / 1000));
-    if !magnitude.is_multiple_of(1000) {
-        let _ = write!(out, ".{:03}", magnitude % 1000);
+    let ms = magnitude % 1000;
+    if ms > 0 {
+        // NOTE: the 1 in front keeps the zeros behind it, and becomes the point.
+        let decimals = digits.format(1000 + ms);
+        out.push('.');
+        out.push_str(&decimals[1..]);
     }
 }
 
@@ -76,22 +80,41 @@ pub fn push_point(out: &mut String, sample: &Sample) {
     out.push_str("\"]");
 }
 
+/// `[seconds,"text"]`.
+pub fn push_text_point(out: &mut String, t: TimestampMs, text: &str) {
+    out.push('[');
+    push_timestamp(out, t);
+    out.push(',');
+    push_text(out, text);
+    out.push(']');
+}
+
 /// A list of texts.
 pub fn texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
     list(texts, |out, text| push_text(out, text.as_ref()))
 }
 
 /// A list, each of its items written by `push`.
-pub fn list<T>(items: impl IntoIterator<Item = T>, mut push: impl FnMut(&mut String, T)) -> String {
-    let mut out = String::from("[");
+pub fn list<T>(items: impl IntoIterator<Item = T>, push: impl FnMut(&mut String, T)) -> String {
+    let mut out = String::new();
+    push_list(&mut out, items, push);
+    out
+}
+
+/// As [`list`], behind what is written already.
+pub fn push_list<T>(
+    out: &mut String,
+    items: impl IntoIterator<Item = T>,
+    mut push: impl FnMut(&mut String, T),
+) {
+    out.push('[');
     for (i, item) in items.into_iter().enumerate() {
         if i > 0 {
             out.push(',');
         }
-        push(&mut out, item);
+        push(out, item);
     }
     out.push(']');
-    out
 }
 
 /// An object, written member by member in the order of the calls.
@@ -104,13 +127,18 @@ impl Object {
     }
 
     /// A member whose value is JSON already.
-    pub fn raw(mut self, name: &str, json: &str) -> Object {
+    pub fn raw(self, name: &str, json: &str) -> Object {
+        self.with(name, |out| out.push_str(json))
+    }
+
+    /// A member whose value `push` writes: one that is long is not copied.
+    pub fn with(mut self, name: &str, push: impl FnOnce(&mut String)) -> Object {
         if self.0.len() > 1 {
             self.0.push(',');
         }
         push_text(&mut self.0, name);
         self.0.push(':');
-        self.0.push_str(json);
+        push(&mut self.0);
         self
     }
 

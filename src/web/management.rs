@@ -15,9 +15,10 @@ pub const RESERVED: &[&str] = &["/-/healthy", "/-/ready", "/-/quit", "/metrics"]
 pub fn handle(context: &Context, request: &Request, path: &str) -> Option<Response> {
     let get = matches!(request.method, Method::Get | Method::Head);
     let response = match path {
-        "/-/healthy" if get => Response::text(200, "Prometheus Server is Healthy.\n"),
-        "/-/ready" if get => not_ready(context)
-            .unwrap_or_else(|| Response::text(200, "Prometheus Server is Ready.\n")),
+        "/-/healthy" if get => told(request, "Prometheus Server is Healthy.\n"),
+        "/-/ready" if get => {
+            not_ready(context).unwrap_or_else(|| told(request, "Prometheus Server is Ready.\n"))
+        }
         "/-/reload" | "/-/quit" => lifecycle(context, request, path),
         "/metrics" if get => metrics(context, request),
         "/version" if get => Response::json(200, api::build_info()),
@@ -48,6 +49,14 @@ fn handler_label(path: &str) -> &'static str {
     HANDLERS.iter().find(|h| **h == path).copied().unwrap_or("")
 }
 
+/// As in Prometheus, what has no body has no type.
+fn told(request: &Request, text: &'static str) -> Response {
+    match request.method {
+        Method::Head => Response::new(200),
+        _ => Response::text(200, text),
+    }
+}
+
 /// The answer of everything that needs the components, before they run and after.
 pub fn not_ready(context: &Context) -> Option<Response> {
     let stopping = match context.state.phase() {
@@ -72,7 +81,7 @@ fn lifecycle(context: &Context, request: &Request, path: &str) -> Response {
         return Response::text(200, "Requesting termination... Goodbye!");
     }
     match (context.control.reload)() {
-        Ok(()) => Response::text(200, ""),
+        Ok(()) => Response::new(200),
         Err(errors) => Response::text(500, format!("failed to reload config: {errors}\n")),
     }
 }

@@ -14,6 +14,8 @@ mod discovery;
 mod exemplars;
 mod hostile_clients;
 mod hostile_targets;
+mod promql;
+mod query;
 mod reload;
 mod remote_write;
 mod staleness;

@@ -56,11 +56,10 @@ fn faults_of_samples() {
     let send = |raw: &[u8], status, text: &str| check(&ferula, HEADERS, &snappy(raw), status, text);
     send(&named("m", &[(T, 1.0)]), 204, "");
     send(&named("m", &[(T, 1.0)]), 204, "");
-    send(
-        &named("m", &[(T, 2.0)]),
-        400,
-        "duplicate sample for timestamp",
+    let text = format!(
+        "duplicate sample for timestamp {T}; overrides not allowed: existing 1, new value 2"
     );
+    send(&named("m", &[(T, 2.0)]), 400, &text);
     send(&named("m", &[(T - 1, 1.0)]), 400, "out of order sample");
     send(&named("m", &[(T + 5, 1.0), (T + 4, 1.0)]), 204, "");
     let ahead = 1i64 << 50;

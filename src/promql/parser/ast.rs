@@ -2,13 +2,56 @@
 
 use std::ops::Range;
 
+use super::functions::Function;
 use crate::model::{Matcher, TimestampMs};
+
+/// In bytes of the query.
+pub type Span = Range<usize>;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expr {
+    Number(NumberLiteral),
+    Text(StringLiteral),
     Vector(VectorSelector),
     Matrix(MatrixSelector),
-    Paren(Box<Expr>, Range<usize>),
+    Subquery(Subquery),
+    Unary(Unary),
+    Binary(Binary),
+    Call(Call),
+    Aggregate(Aggregate),
+    Paren(Paren),
+}
+
+/// What comes out of an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    Scalar,
+    Text,
+    Vector,
+    Matrix,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct NumberLiteral {
+    pub value: f64,
+    /// Written as `5m`, and printed so.
+    pub is_duration: bool,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct StringLiteral {
+    pub value: String,
+    /// The bytes where they are no UTF-8; then the value has replacement characters.
+    pub bytes: Option<Vec<u8>>,
+    pub span: Span,
+}
+
+impl StringLiteral {
+    /// Whether a label can have it for a name: of UTF-8, all but nothing.
+    pub fn is_label_name(&self) -> bool {
+        self.bytes.is_none() && !self.value.is_empty()
+    }
 }
 
 /// `name{label="value"} offset 5m @ 1700000000`.
@@ -16,19 +59,42 @@ pub enum Expr {
 pub struct VectorSelector {
     /// That of a name before the braces is the last.
     pub matchers: Vec<Matcher>,
+    /// There is a name before the braces.
+    pub is_named: bool,
     /// Positive looks back.
-    pub offset_ms: i64,
+    pub offset: Length,
     pub at: Option<At>,
-    /// In bytes of the query.
-    pub span: Range<usize>,
+    pub extent: Extent,
+    pub span: Span,
 }
 
-/// `selector[5m]`.
+/// `selector[5m]`. Offset and `@` stand in the selector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatrixSelector {
     pub selector: VectorSelector,
-    pub range_ms: i64,
-    pub span: Range<usize>,
+    pub range: Length,
+    pub span: Span,
+}
+
+/// `expr[1h:5m]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subquery {
+    pub expr: Box<Expr>,
+    pub range: Length,
+    /// None: the configuration's evaluation interval.
+    pub step: Option<Length>,
+    pub offset: Length,
+    pub at: Option<At>,
+    pub span: Span,
+}
+
+/// How a range treats its borders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Extent {
+    #[default]
+    Plain,
+    Anchored,
+    Smoothed,
 }
 
 /// The time that a selector is evaluated at, whatever the step.
@@ -39,21 +105,312 @@ pub enum At {
     End,
 }
 
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unary {
+    pub is_minus: bool,
+    pub expr: Box<Expr>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Binary {
+    pub op: BinaryOp,
+    /// With `bool`.
+    pub returns_bool: bool,
+    pub lhs: Box<Expr>,
+    pub rhs: Box<Expr>,
+    /// None unless both sides are vectors.
+    pub matching: Option<Matching>,
+    pub span: Span,
+    /// That of the operator itself.
+    pub op_span: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BinaryOp {
+    Pow,
+    Mul,
+    Div,
+    Mod,
+    Atan2,
+    Add,
+    Sub,
+    Equal,
+    NotEqual,
+    LessEqual,
+    Less,
+    GreaterEqual,
+    Greater,
+    /// `</`, for native histograms.
+    TrimUpper,
+    /// `>/`, for native histograms.
+    TrimLower,
+    And,
+    Unless,
+    Or,
+}
+
+/// Which series of the two sides belong together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matching {
+    pub cardinality: Cardinality,
+    /// `on(labels)`, else `ignoring(labels)`.
+    pub on: bool,
+    pub labels: Vec<String>,
+    /// Those that `group_left` or `group_right` takes from the one side.
+    pub include: Vec<String>,
+    /// In place of a series that the left side lacks.
+    pub fill_left: Option<f64>,
+    pub fill_right: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cardinality {
+    OneToOne,
+    /// `group_left`.
+    ManyToOne,
+    /// `group_right`.
+    OneToMany,
+    /// Set operations.
+    ManyToMany,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    pub function: &'static Function,
+    pub args: Vec<Expr>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregate {
+    pub op: Aggregator,
+    pub expr: Box<Expr>,
+    /// The first argument of `topk`, `quantile`, `count_values` and their like.
+    pub param: Option<Box<Expr>>,
+    pub grouping: Vec<String>,
+    /// `without (grouping)`, else `by`.
+    pub without: bool,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aggregator {
+    Sum,
+    Avg,
+    Count,
+    Min,
+    Max,
+    Group,
+    Stddev,
+    Stdvar,
+    Topk,
+    Bottomk,
+    CountValues,
+    Quantile,
+    Limitk,
+    LimitRatio,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Paren {
+    pub expr: Box<Expr>,
+    pub span: Span,
+}
+
+/// A length of time, or an expression for one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Length {
+    /// Milliseconds.
+    Fixed(i64),
+    Computed(Box<DurationExpr>),
+}
+
+/// `5m * 2`, `step() + 1h`. Values are seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DurationExpr {
+    Number(NumberLiteral),
+    /// Of the query; 0 of one at a single time.
+    Step(Span),
+    /// From the query's start to its end.
+    Range(Span),
+    Unary(bool, Box<DurationExpr>, Span),
+    Binary(BinaryOp, Box<DurationExpr>, Box<DurationExpr>, Span),
+    MinOf(Box<DurationExpr>, Box<DurationExpr>, Span),
+    MaxOf(Box<DurationExpr>, Box<DurationExpr>, Span),
+    Paren(Box<DurationExpr>, Span),
+}
+
 impl Expr {
-    pub fn span(&self) -> Range<usize> {
+    pub fn span(&self) -> Span {
         match self {
+            Expr::Number(number) => number.span.clone(),
+            Expr::Text(text) => text.span.clone(),
             Expr::Vector(selector) => selector.span.clone(),
             Expr::Matrix(matrix) => matrix.span.clone(),
-            Expr::Paren(_, span) => span.clone(),
+            Expr::Subquery(subquery) => subquery.span.clone(),
+            Expr::Unary(unary) => unary.span.clone(),
+            Expr::Binary(binary) => binary.span.clone(),
+            Expr::Call(call) => call.span.clone(),
+            Expr::Aggregate(aggregate) => aggregate.span.clone(),
+            Expr::Paren(paren) => paren.span.clone(),
         }
     }
 
-    /// As Prometheus's error texts name what comes out.
-    pub fn type_name(&self) -> &'static str {
+    pub fn value_type(&self) -> Type {
         match self {
-            Expr::Vector(_) => "instant vector",
-            Expr::Matrix(_) => "range vector",
-            Expr::Paren(inner, _) => inner.type_name(),
+            Expr::Number(_) => Type::Scalar,
+            Expr::Text(_) => Type::Text,
+            Expr::Vector(_) | Expr::Aggregate(_) => Type::Vector,
+            Expr::Matrix(_) | Expr::Subquery(_) => Type::Matrix,
+            Expr::Unary(unary) => unary.expr.value_type(),
+            Expr::Binary(binary) => match (binary.lhs.value_type(), binary.rhs.value_type()) {
+                (Type::Scalar, Type::Scalar) => Type::Scalar,
+                _ => Type::Vector,
+            },
+            Expr::Call(call) => call.function.returns,
+            Expr::Paren(paren) => paren.expr.value_type(),
         }
+    }
+
+    /// Without the parentheses around it.
+    pub fn inner(&self) -> &Expr {
+        match self {
+            Expr::Paren(paren) => paren.expr.inner(),
+            expr => expr,
+        }
+    }
+}
+
+impl Type {
+    /// As Prometheus's error texts name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Type::Scalar => "scalar",
+            Type::Text => "string",
+            Type::Vector => "instant vector",
+            Type::Matrix => "range vector",
+        }
+    }
+
+    /// As Prometheus's API names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::Scalar => "scalar",
+            Type::Text => "string",
+            Type::Vector => "vector",
+            Type::Matrix => "matrix",
+        }
+    }
+}
+
+impl Extent {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Extent::Plain => "",
+            Extent::Anchored => "anchored",
+            Extent::Smoothed => "smoothed",
+        }
+    }
+}
+
+impl DurationExpr {
+    pub fn span(&self) -> Span {
+        match self {
+            DurationExpr::Number(number) => number.span.clone(),
+            DurationExpr::Step(span)
+            | DurationExpr::Range(span)
+            | DurationExpr::Unary(_, _, span)
+            | DurationExpr::Binary(_, _, _, span)
+            | DurationExpr::MinOf(_, _, span)
+            | DurationExpr::MaxOf(_, _, span)
+            | DurationExpr::Paren(_, span) => span.clone(),
+        }
+    }
+}
+
+impl Length {
+    pub(super) fn is_zero(&self) -> bool {
+        *self == Length::Fixed(0)
+    }
+
+    /// Milliseconds; what is computed has been replaced before evaluation, and counts as 0.
+    pub fn ms(&self) -> i64 {
+        match self {
+            Length::Fixed(ms) => *ms,
+            Length::Computed(_) => 0,
+        }
+    }
+}
+
+impl BinaryOp {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BinaryOp::Pow => "^",
+            BinaryOp::Mul => "*",
+            BinaryOp::Div => "/",
+            BinaryOp::Mod => "%",
+            BinaryOp::Atan2 => "atan2",
+            BinaryOp::Add => "+",
+            BinaryOp::Sub => "-",
+            BinaryOp::Equal => "==",
+            BinaryOp::NotEqual => "!=",
+            BinaryOp::LessEqual => "<=",
+            BinaryOp::Less => "<",
+            BinaryOp::GreaterEqual => ">=",
+            BinaryOp::Greater => ">",
+            BinaryOp::TrimUpper => "</",
+            BinaryOp::TrimLower => ">/",
+            BinaryOp::And => "and",
+            BinaryOp::Unless => "unless",
+            BinaryOp::Or => "or",
+        }
+    }
+
+    pub fn is_comparison(self) -> bool {
+        use BinaryOp::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
+        matches!(
+            self,
+            Equal | NotEqual | LessEqual | Less | GreaterEqual | Greater
+        )
+    }
+
+    pub fn is_set(self) -> bool {
+        matches!(self, BinaryOp::And | BinaryOp::Unless | BinaryOp::Or)
+    }
+}
+
+impl Aggregator {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Aggregator::Sum => "sum",
+            Aggregator::Avg => "avg",
+            Aggregator::Count => "count",
+            Aggregator::Min => "min",
+            Aggregator::Max => "max",
+            Aggregator::Group => "group",
+            Aggregator::Stddev => "stddev",
+            Aggregator::Stdvar => "stdvar",
+            Aggregator::Topk => "topk",
+            Aggregator::Bottomk => "bottomk",
+            Aggregator::CountValues => "count_values",
+            Aggregator::Quantile => "quantile",
+            Aggregator::Limitk => "limitk",
+            Aggregator::LimitRatio => "limit_ratio",
+        }
+    }
+
+    /// Whether a parameter comes first.
+    pub fn has_param(self) -> bool {
+        use Aggregator::{Bottomk, CountValues, LimitRatio, Limitk, Quantile, Topk};
+        matches!(
+            self,
+            Topk | Bottomk | CountValues | Quantile | Limitk | LimitRatio
+        )
+    }
+
+    /// Behind `promql-experimental-functions`.
+    pub fn is_experimental(self) -> bool {
+        matches!(self, Aggregator::Limitk | Aggregator::LimitRatio)
     }
 }

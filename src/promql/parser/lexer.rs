@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::ast::BinaryOp;
 use super::error::ParseError;
-use super::token::{Keyword, Kind, Token, keyword};
+use super::token::{Kind, Token, keyword};
 use crate::stdx::gofmt;
 
 pub(super) struct Lexer<'q> {
@@ -12,6 +13,10 @@ pub(super) struct Lexer<'q> {
     paren_depth: usize,
     in_braces: bool,
     brackets: Brackets,
+    /// A colon came since the bracket opened.
+    had_colon: bool,
+    /// A number came after an opening bracket, be it an earlier one.
+    had_duration: bool,
 }
 
 #[derive(PartialEq, Clone, Copy)]
@@ -31,6 +36,8 @@ impl<'q> Lexer<'q> {
             paren_depth: 0,
             in_braces: false,
             brackets: Brackets::Closed,
+            had_colon: false,
+            had_duration: false,
         }
     }
 
@@ -43,8 +50,7 @@ impl<'q> Lexer<'q> {
             self.statement(start)?
         };
         let text = self.query.get(start..self.pos).unwrap_or("");
-        let span = start..self.pos;
-        Ok(Token { kind, text, span })
+        Ok(Token { kind, text, start })
     }
 
     fn skip_blanks(&mut self) {
@@ -85,14 +91,15 @@ impl<'q> Lexer<'q> {
         let Some(c) = self.peek() else {
             return self.end(start);
         };
-        if self.brackets == Brackets::Opened && !is_duration_char(c) {
+        let begins_number = c.is_ascii_digit() || (c == '.' && self.digit_follows());
+        if self.brackets == Brackets::Opened && !begins_number && !is_duration_char(c) {
             let message = format!("unexpected character in duration expression: {}", quote(c));
             return Err(self.error(start, message));
         }
         if is_letter(c) || (c == ':' && self.brackets == Brackets::Closed) {
             return self.word(start, c);
         }
-        if c.is_ascii_digit() || (c == '.' && self.digit_follows()) {
+        if begins_number {
             return self.number(start);
         }
         if matches!(c, '"' | '\'' | '`') {
@@ -120,6 +127,7 @@ impl<'q> Lexer<'q> {
                     return Err(self.error(start, "unexpected left bracket '['"));
                 }
                 self.brackets = Brackets::Opened;
+                self.had_colon = false;
                 Kind::LeftBracket
             }
             ']' => {
@@ -130,15 +138,31 @@ impl<'q> Lexer<'q> {
                 Kind::RightBracket
             }
             ',' => Kind::Comma,
-            ':' if self.brackets == Brackets::Opened => {
-                let message = "unexpected colon before duration in duration expression";
-                return Err(self.error(start + 1, message));
-            }
-            ':' => Kind::Colon,
+            ':' => self.colon(start)?,
             '@' => Kind::At,
             _ => return self.operator(start, c),
         };
         Ok(kind)
+    }
+
+    fn colon(&mut self, start: usize) -> Result<Kind, ParseError> {
+        let message = match self.brackets {
+            Brackets::Opened if !self.had_duration => {
+                "unexpected colon before duration in duration expression"
+            }
+            Brackets::Opened if self.had_colon => {
+                "unexpected repeated colon in duration expression"
+            }
+            Brackets::Filled if self.had_colon => {
+                return Err(self.error(start, "unexpected colon ':'"));
+            }
+            _ => {
+                self.had_colon = true;
+                return Ok(Kind::Colon);
+            }
+        };
+        // Prometheus gives the place after it.
+        Err(self.error(start + 1, message))
     }
 
     fn end(&self, start: usize) -> Result<Kind, ParseError> {
@@ -156,12 +180,20 @@ impl<'q> Lexer<'q> {
 
     /// After the first character of an operator.
     fn operator(&mut self, start: usize, c: char) -> Result<Kind, ParseError> {
-        match c {
-            '*' | '/' | '%' | '+' | '-' | '^' => {}
-            '<' | '>' => {
-                let _ = self.eat("=") || self.eat("/");
-            }
-            '=' if self.eat("=") => {}
+        let op = match c {
+            '*' => BinaryOp::Mul,
+            '/' => BinaryOp::Div,
+            '%' => BinaryOp::Mod,
+            '+' => BinaryOp::Add,
+            '-' => BinaryOp::Sub,
+            '^' => BinaryOp::Pow,
+            '<' if self.eat("=") => BinaryOp::LessEqual,
+            '<' if self.eat("/") => BinaryOp::TrimUpper,
+            '<' => BinaryOp::Less,
+            '>' if self.eat("=") => BinaryOp::GreaterEqual,
+            '>' if self.eat("/") => BinaryOp::TrimLower,
+            '>' => BinaryOp::Greater,
+            '=' if self.eat("=") => BinaryOp::Equal,
             '=' if self.peek() == Some('~') => {
                 return Err(self.error(start, "unexpected character after '=': '~'"));
             }
@@ -176,8 +208,8 @@ impl<'q> Lexer<'q> {
                 let message = format!("unexpected character: {}", quote(c));
                 return Err(self.error(start, message));
             }
-        }
-        Ok(Kind::Operator)
+        };
+        Ok(Kind::Operator(op))
     }
 
     fn inside_braces(&mut self, start: usize) -> Result<Kind, ParseError> {
@@ -224,9 +256,8 @@ impl<'q> Lexer<'q> {
         if self.brackets != Brackets::Closed {
             self.take_word(is_letter);
             let word = self.query.get(start..self.pos).unwrap_or("");
-            let known = ["step", "range", "max_of", "min_of"];
-            if known.iter().any(|k| k.eq_ignore_ascii_case(word)) {
-                return Ok(Kind::Keyword(Keyword::Other));
+            if let Some(keyword) = keyword(word).filter(|keyword| keyword.is_duration()) {
+                return Ok(Kind::Keyword(keyword));
             }
             let message = match self.brackets {
                 Brackets::Filled => {
@@ -245,10 +276,8 @@ impl<'q> Lexer<'q> {
             return Ok(Kind::Number);
         }
         if let Some(keyword) = keyword(word) {
-            let is_fill = word
-                .get(..4)
-                .is_some_and(|w| w.eq_ignore_ascii_case("fill"));
-            if !is_fill || self.rest().trim_start().starts_with('(') {
+            let blank = [' ', '\t', '\n', '\r'];
+            if !keyword.is_fill() || self.rest().trim_start_matches(blank).starts_with('(') {
                 return Ok(Kind::Keyword(keyword));
             }
         }
@@ -270,10 +299,10 @@ impl<'q> Lexer<'q> {
     fn number(&mut self, start: usize) -> Result<Kind, ParseError> {
         if self.brackets == Brackets::Opened {
             self.brackets = Brackets::Filled;
+            self.had_duration = true;
         }
-        let well_formed = self.take_number();
         let alnum = |c: Option<char>| c.is_some_and(|c| is_letter(c) || c.is_ascii_digit());
-        if well_formed && !alnum(self.peek()) {
+        if self.take_number() && !alnum(self.peek()) {
             return Ok(Kind::Number);
         }
         if self.take_units() {
@@ -290,55 +319,72 @@ impl<'q> Lexer<'q> {
     /// Digits with at most one point and one exponent, and single underscores. Whether it is worth
     /// anything is found out later, as in Prometheus, whose errors differ for it.
     fn take_number(&mut self) -> bool {
-        let hex = self.eat("0x") || self.eat("0X");
-        let is_digit = |c: char| {
-            if hex {
-                c.is_ascii_hexdigit()
-            } else {
-                c.is_ascii_digit()
-            }
-        };
+        // NOTE: a point after a first zero counts as little as one before all digits: Prometheus's.
+        let hex = self.eat("0") && (self.eat("x") || self.eat("X"));
+        if hex {
+            self.eat("_");
+        }
+        let is_digit = |c: char| c.is_ascii_digit() || (hex && c.is_ascii_hexdigit());
+        // NOTE: only one digit, so that the `e` of `0x1e` counts as an exponent: Prometheus's.
+        self.eat(".");
+        self.eat_one_of(is_digit);
         let (mut point, mut exponent) = (false, false);
         loop {
-            self.take_word(is_digit);
-            let Some(c) = self.peek().filter(|c| "._eE".contains(*c)) else {
-                return true;
-            };
-            self.pos += 1;
-            let not_after = match c {
-                '.' if hex || std::mem::replace(&mut point, true) => return false,
-                '.' => "_.",
-                '_' => "._eE",
-                _ if std::mem::replace(&mut exponent, true) => return false,
-                _ => {
-                    let _ = self.eat("+") || self.eat("-");
-                    "._eE"
-                }
-            };
-            match self.peek() {
-                Some(next) if not_after.contains(next) => {
+            let bad = match self.peek() {
+                Some('.') => {
                     self.pos += 1;
-                    return false;
+                    std::mem::replace(&mut point, true)
+                        || self.eat_one_of(|c| "_.".contains(c))
+                        || hex
                 }
-                None if c != '.' => return false,
-                _ => {}
+                Some('e' | 'E') => {
+                    self.pos += 1;
+                    std::mem::replace(&mut exponent, true) || {
+                        self.eat_one_of(|c| "+-".contains(c));
+                        self.ends_badly()
+                    }
+                }
+                Some('_') => {
+                    self.pos += 1;
+                    self.ends_badly()
+                }
+                Some(c) if is_digit(c) => {
+                    self.take_word(is_digit);
+                    false
+                }
+                _ => return true,
+            };
+            if bad {
+                return false;
             }
         }
     }
 
+    /// Whether what may not follow an underscore or an exponent does.
+    fn ends_badly(&mut self) -> bool {
+        self.eat_one_of(|c| "._eE".contains(c)) || self.peek().is_none()
+    }
+
+    fn eat_one_of(&mut self, is_one: impl Fn(char) -> bool) -> bool {
+        let one = self.peek().filter(|c| is_one(*c));
+        self.pos += one.map_or(0, char::len_utf8);
+        one.is_some()
+    }
+
     /// The rest of a duration after its first number: `h30m`.
     fn take_units(&mut self) -> bool {
+        let mut units = "smhdwy";
         loop {
-            let Some(unit) = self.peek().filter(|c| "smhdwy".contains(*c)) else {
+            if !self.eat_one_of(|c| units.contains(c)) {
                 return false;
-            };
-            self.pos += unit.len_utf8();
+            }
             // Units that are none, such as `hs`, are told when the duration is read.
             self.eat("s");
             if !self.peek().is_some_and(|c| c.is_ascii_digit()) {
                 return true;
             }
             self.take_word(|c| c.is_ascii_digit());
+            units = "smhdw";
         }
     }
 
@@ -382,7 +428,7 @@ fn is_letter(c: char) -> bool {
 
 /// What may begin a word between brackets, before the first number.
 fn is_duration_char(c: char) -> bool {
-    c.is_ascii_digit() || "]:().+-*/%^,".contains(c) || "srmSRM".contains(c)
+    "]:()+-*/%^,srmSRM".contains(c)
 }
 
 /// Go's `%q` of a character.

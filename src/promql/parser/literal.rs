@@ -1,6 +1,7 @@
 //! What strings, numbers and durations are worth.
 
 use crate::model::duration;
+use crate::stdx::gofmt;
 
 /// Moves `pos`, which is after a backslash, past the escape.
 ///
@@ -36,19 +37,15 @@ fn escape(rest: &mut std::str::Chars<'_>, quote: char) -> Result<Escaped, String
         'x' => (2, 16, None),
         'u' => (4, 16, None),
         'U' => (8, 16, None),
-        c => {
-            let code = u32::from(c);
-            return Err(format!("unknown escape sequence U+{code:04X} '{c}'"));
-        }
+        c => return Err(format!("unknown escape sequence {}", code_point(c))),
     };
     let mut code = 0u32;
     let mut next = first;
     for _ in 0..digits {
         let c = next.take().or_else(|| rest.next()).ok_or(ENDS)?;
-        let digit = c.to_digit(radix).ok_or_else(|| {
-            let code = u32::from(c);
-            format!("illegal character U+{code:04X} '{c}' in escape sequence")
-        })?;
+        let digit = c
+            .to_digit(radix)
+            .ok_or_else(|| format!("illegal character {} in escape sequence", code_point(c)))?;
         code = code.wrapping_mul(radix).wrapping_add(digit);
     }
     let bad = "escape sequence is an invalid Unicode code point";
@@ -58,17 +55,29 @@ fn escape(rest: &mut std::str::Chars<'_>, quote: char) -> Result<Escaped, String
     Ok(Escaped::Char(char::from_u32(code).ok_or(bad)?))
 }
 
+/// Go's `%#U`.
+fn code_point(c: char) -> String {
+    let code = u32::from(c);
+    let is_plain =
+        matches!(c, '"' | '\\') || !gofmt::quote(c.encode_utf8(&mut [0; 4])).contains('\\');
+    if is_plain {
+        format!("U+{code:04X} '{c}'")
+    } else {
+        format!("U+{code:04X}")
+    }
+}
+
 /// The value of a string literal, quotes included.
 ///
 /// # Errors
-/// An escape is wrong, or bytes given by escapes are not UTF-8, which no label of ours holds.
-pub(super) fn unquote(literal: &str) -> Result<String, String> {
+/// An escape is wrong.
+pub(super) fn unquote(literal: &str) -> Result<Vec<u8>, String> {
     let mut chars = literal.chars();
     let (Some(quote), Some(_)) = (chars.next(), chars.next_back()) else {
         return Err("invalid syntax".to_owned());
     };
     if quote == '`' {
-        return Ok(chars.as_str().to_owned());
+        return Ok(chars.as_str().as_bytes().to_vec());
     }
     let mut bytes = Vec::with_capacity(literal.len());
     while let Some(c) = chars.next() {
@@ -81,11 +90,26 @@ pub(super) fn unquote(literal: &str) -> Result<String, String> {
             Escaped::Char(c) => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
         }
     }
-    String::from_utf8(bytes).map_err(|_| "invalid UTF-8".to_owned())
+    Ok(bytes)
 }
 
 /// The value of a number: Go's integer literals, else decimal.
-pub(super) fn number(text: &str) -> Option<f64> {
+///
+/// # Errors
+/// Prometheus's text.
+pub(super) fn number(text: &str) -> Result<f64, String> {
+    let error = |what: &str| {
+        let text = gofmt::quote(text);
+        format!("error parsing number: strconv.ParseFloat: parsing {text}: {what}")
+    };
+    let value = value(text).ok_or_else(|| error("invalid syntax"))?;
+    if value.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) {
+        return Err(error("value out of range"));
+    }
+    Ok(value)
+}
+
+fn value(text: &str) -> Option<f64> {
     if text.eq_ignore_ascii_case("inf") {
         return Some(f64::INFINITY);
     }

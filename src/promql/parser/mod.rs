@@ -4,14 +4,40 @@
 
 mod ast;
 mod error;
+mod features;
+mod functions;
+
+mod calls;
+mod check;
+
+mod cursor;
+mod expression;
+mod lengths;
+mod matching;
+mod modifiers;
+mod pretty;
+mod printer;
+mod resolve;
+mod selector;
+mod walk;
+
 mod lexer;
 mod literal;
-mod selector;
 mod token;
 
 #[cfg(test)]
 mod tests;
 
-pub use ast::{At, Expr, MatrixSelector, VectorSelector};
+pub use ast::{
+    Aggregate, Aggregator, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, Expr, Extent,
+    Length, Matching, MatrixSelector, NumberLiteral, Paren, Span, StringLiteral, Subquery, Type,
+    Unary, VectorSelector,
+};
 pub use error::ParseError;
-pub use selector::{parse, parse_selector};
+pub use expression::parse;
+pub use features::Features;
+pub use functions::{Arity, Function};
+pub use pretty::pretty;
+pub use resolve::resolve;
+pub use selector::parse_selector;
+pub use walk::selectors;

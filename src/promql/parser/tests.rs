@@ -4,9 +4,19 @@ use std::path::PathBuf;
 
 use super::*;
 
-/// What Prometheus 3.14 answers to a query: `ok` or the error, both as JSON strings. What we do not
-/// read yet is marked `later`.
-fn check(table: &str, read: impl Fn(&str) -> Result<(), ParseError>) {
+mod printing;
+mod random;
+mod resolving;
+
+const ALL: Features = Features {
+    experimental_functions: true,
+    extended_ranges: true,
+    fill_modifiers: true,
+    start_timestamps: true,
+};
+
+/// What Prometheus 3.14 answers to a query, as JSON strings: the error, or what is read from it.
+fn check(table: &str, read: impl Fn(&str) -> Result<String, ParseError>) {
     let mut wrong = 0;
     for line in table.lines() {
         let cells: Vec<String> = line
@@ -14,12 +24,8 @@ fn check(table: &str, read: impl Fn(&str) -> Result<(), ParseError>) {
             .map(|cell| serde_json::from_str(cell).unwrap())
             .collect();
         let (query, expect) = (&cells[0], &cells[1]);
-        let got = match read(query) {
-            Ok(()) => "ok".to_owned(),
-            Err(error) if error.message.starts_with("not supported yet") => "later".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        if got != *cells.get(2).unwrap_or(expect) {
+        let got = read(query).unwrap_or_else(|error| error.to_string());
+        if got != *expect {
             wrong += 1;
             println!("{query:?}:\n  got      {got}\n  expected {expect}");
         }
@@ -30,22 +36,55 @@ fn check(table: &str, read: impl Fn(&str) -> Result<(), ParseError>) {
 #[test]
 fn queries() {
     check(include_str!("testdata/queries.tsv"), |query| {
-        parse(query).map(|_| ())
+        parse(query, &Features::default()).map(|_| "ok".to_owned())
+    });
+}
+
+/// With everything switched on: the text over several lines, or the error.
+#[test]
+fn the_whole_language() {
+    check(include_str!("testdata/language.tsv"), |query| {
+        parse(query, &ALL).map(|expr| pretty(&expr))
     });
 }
 
 #[test]
-fn selectors() {
+fn what_is_not_switched_on() {
+    let refused = |query: &str, expect: &str| {
+        let error = parse(query, &Features::default()).unwrap_err();
+        assert_eq!(error.to_string(), expect);
+    };
+    refused(
+        "a + fill(0) b",
+        "1:1: parse error: binop fill modifiers are experimental and not enabled",
+    );
+    refused(
+        " rate(a[5m] smoothed)",
+        "1:7: parse error: smoothed modifier is experimental and not enabled",
+    );
+    refused(
+        "1 + step()",
+        "1:5: parse error: function \"step\" is not enabled",
+    );
+    refused(
+        "limitk(1, a)",
+        "1:1: parse error: limitk() is experimental and must be enabled with \
+         --enable-feature=promql-experimental-functions",
+    );
+}
+
+#[test]
+fn selectors_alone() {
     check(include_str!("testdata/selectors.tsv"), |text| {
-        parse_selector(text).map(|_| ())
+        parse_selector(text).map(|_| "ok".to_owned())
     });
 }
 
 #[test]
 fn what_is_read() {
-    let read = |query: &str| match parse(query) {
+    let read = |query: &str| match parse(query, &Features::default()) {
         Ok(Expr::Vector(selector)) => (selector, 0),
-        Ok(Expr::Matrix(matrix)) => (matrix.selector, matrix.range_ms),
+        Ok(Expr::Matrix(matrix)) => (matrix.selector, matrix.range.ms()),
         other => panic!("{query}: {other:?}"),
     };
     let (selector, range_ms) =
@@ -59,34 +98,35 @@ fn what_is_read() {
     ];
     assert_eq!(matchers, expect);
     assert_eq!(range_ms, 5_400_000);
-    assert_eq!(selector.offset_ms, -1_500);
+    assert_eq!(selector.offset.ms(), -1_500);
     assert_eq!(selector.at, Some(At::Time(12_346)));
     assert_eq!(read("foo @ start()").0.at, Some(At::Start));
-    assert_eq!(read("foo @ end() offset 1w").0.offset_ms, 7 * 86_400_000);
+    assert_eq!(read("foo @ end() offset 1w").0.offset.ms(), 7 * 86_400_000);
     assert_eq!(read("foo[0x10]").1, 16_000);
     assert_eq!(read("foo[010]").1, 8_000);
     assert_eq!(read("foo[1_0.5]").1, 10_500);
     assert_eq!(read("foo[5m] offset 1m").0.span, 0..3);
     let deep = format!("{}foo{}", "(".repeat(100_000), ")".repeat(100_000));
-    assert!(
-        parse(&deep)
-            .unwrap_err()
-            .message
-            .contains("nest deeper than 100")
-    );
+    for deep in [
+        deep,
+        "-".repeat(100_000) + "foo",
+        "1+".repeat(100_000) + "1",
+    ] {
+        let error = parse(&deep, &Features::default()).unwrap_err();
+        assert_eq!(error.message, "expression nests deeper than 256");
+    }
 }
 
-/// Upstream's cases: what they take is read or not supported yet, and their errors are ours.
-#[test]
-fn the_shared_cases_agree() {
+/// A file that the project's conformance data has, if it is there.
+fn shared(name: &str) -> Option<serde_json::Value> {
     let shared = std::env::var("FERULA_SHARED").map_or_else(
         |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
         PathBuf::from,
     );
-    let path = shared.join("conformance/data/promql/parser_cases.json");
+    let path = shared.join("conformance/data/promql").join(name);
     let Ok(text) = std::fs::read_to_string(&path) else {
         println!("skipped: no {}", path.display());
-        return;
+        return None;
     };
     // Bytes that are not UTF-8 are written as lone surrogates there.
     let mut parts = text.split("\\udc");
@@ -95,25 +135,26 @@ fn the_shared_cases_agree() {
         text.push_str("\\ufffd");
         text.push_str(&part[2..]);
     }
-    let cases: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let (mut read, mut later, mut wrong) = (0, 0, 0);
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+/// Upstream's cases: what they take is read, and their errors are ours.
+#[test]
+fn the_shared_cases_agree() {
+    let Some(cases) = shared("parser_cases.json") else {
+        return;
+    };
+    let features = Features {
+        fill_modifiers: false,
+        ..ALL
+    };
     for case in cases["expressions"].as_array().unwrap() {
         let query = case["input"].as_str().unwrap();
-        let first = &case["errors"][0]["error"];
-        let expect = first.as_str().unwrap_or("ok");
-        let got = match parse(query) {
+        let expect = case["errors"][0]["error"].as_str().unwrap_or("ok");
+        let got = match parse(query, &features) {
             Ok(_) => "ok".to_owned(),
             Err(error) => error.message,
         };
-        if got.starts_with("not supported yet") {
-            later += 1;
-        } else if got == expect {
-            read += 1;
-        } else {
-            wrong += 1;
-            println!("{query:?}: got {got}, expected {expect}");
-        }
+        assert_eq!(got, expect, "{query:?}");
     }
-    println!("{read} agree, {later} are not supported yet");
-    assert_eq!(wrong, 0);
 }

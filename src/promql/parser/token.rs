@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::ast::{Aggregator, BinaryOp};
 use crate::stdx::gofmt;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,67 +25,77 @@ pub(super) enum Kind {
     Colon,
     At,
     Equal,
+    /// Between braces and between vectors alike.
     NotEqual,
     EqualRegex,
     NotEqualRegex,
     /// Arithmetic and comparison.
-    Operator,
+    Operator(BinaryOp),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keyword {
+    Operator(BinaryOp),
+    Aggregator(Aggregator),
     Offset,
+    Smoothed,
+    Anchored,
+    By,
+    Without,
+    On,
+    Ignoring,
+    GroupLeft,
+    GroupRight,
+    Bool,
+    Fill,
+    FillLeft,
+    FillRight,
     Start,
     End,
-    Anchored,
-    Smoothed,
-    /// `and`, `or`, `unless`, `atan2`.
-    Operator,
-    Aggregator,
-    /// Those that can't be the name of a metric.
-    Reserved,
-    /// Others, which are names unless something follows that makes them more.
-    Other,
+    Step,
+    Range,
+    MaxOf,
+    MinOf,
 }
 
 const KEYWORDS: [(&str, Keyword); 37] = [
-    ("and", Keyword::Operator),
-    ("or", Keyword::Operator),
-    ("unless", Keyword::Operator),
-    ("atan2", Keyword::Operator),
-    ("sum", Keyword::Aggregator),
-    ("avg", Keyword::Aggregator),
-    ("count", Keyword::Aggregator),
-    ("min", Keyword::Aggregator),
-    ("max", Keyword::Aggregator),
-    ("group", Keyword::Aggregator),
-    ("stddev", Keyword::Aggregator),
-    ("stdvar", Keyword::Aggregator),
-    ("topk", Keyword::Aggregator),
-    ("bottomk", Keyword::Aggregator),
-    ("count_values", Keyword::Aggregator),
-    ("quantile", Keyword::Aggregator),
-    ("limitk", Keyword::Aggregator),
-    ("limit_ratio", Keyword::Aggregator),
+    ("and", Keyword::Operator(BinaryOp::And)),
+    ("or", Keyword::Operator(BinaryOp::Or)),
+    ("unless", Keyword::Operator(BinaryOp::Unless)),
+    ("atan2", Keyword::Operator(BinaryOp::Atan2)),
+    ("sum", Keyword::Aggregator(Aggregator::Sum)),
+    ("avg", Keyword::Aggregator(Aggregator::Avg)),
+    ("count", Keyword::Aggregator(Aggregator::Count)),
+    ("min", Keyword::Aggregator(Aggregator::Min)),
+    ("max", Keyword::Aggregator(Aggregator::Max)),
+    ("group", Keyword::Aggregator(Aggregator::Group)),
+    ("stddev", Keyword::Aggregator(Aggregator::Stddev)),
+    ("stdvar", Keyword::Aggregator(Aggregator::Stdvar)),
+    ("topk", Keyword::Aggregator(Aggregator::Topk)),
+    ("bottomk", Keyword::Aggregator(Aggregator::Bottomk)),
+    ("count_values", Keyword::Aggregator(Aggregator::CountValues)),
+    ("quantile", Keyword::Aggregator(Aggregator::Quantile)),
+    ("limitk", Keyword::Aggregator(Aggregator::Limitk)),
+    ("limit_ratio", Keyword::Aggregator(Aggregator::LimitRatio)),
     ("offset", Keyword::Offset),
     ("smoothed", Keyword::Smoothed),
     ("anchored", Keyword::Anchored),
-    ("by", Keyword::Other),
-    ("without", Keyword::Other),
-    ("on", Keyword::Reserved),
-    ("ignoring", Keyword::Reserved),
-    ("group_left", Keyword::Reserved),
-    ("group_right", Keyword::Reserved),
-    ("bool", Keyword::Reserved),
-    ("fill", Keyword::Other),
-    ("fill_left", Keyword::Other),
-    ("fill_right", Keyword::Other),
+    ("by", Keyword::By),
+    ("without", Keyword::Without),
+    ("on", Keyword::On),
+    ("ignoring", Keyword::Ignoring),
+    ("group_left", Keyword::GroupLeft),
+    ("group_right", Keyword::GroupRight),
+    ("bool", Keyword::Bool),
+    ("fill", Keyword::Fill),
+    ("fill_left", Keyword::FillLeft),
+    ("fill_right", Keyword::FillRight),
     ("start", Keyword::Start),
     ("end", Keyword::End),
-    ("step", Keyword::Other),
-    ("range", Keyword::Other),
-    ("max_of", Keyword::Other),
-    ("min_of", Keyword::Other),
+    ("step", Keyword::Step),
+    ("range", Keyword::Range),
+    ("max_of", Keyword::MaxOf),
+    ("min_of", Keyword::MinOf),
 ];
 
 /// Case does not matter.
@@ -93,22 +104,77 @@ pub(super) fn keyword(word: &str) -> Option<Keyword> {
     KEYWORDS.iter().find(is).map(|(_, keyword)| *keyword)
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl Keyword {
+    pub fn is_fill(self) -> bool {
+        matches!(self, Keyword::Fill | Keyword::FillLeft | Keyword::FillRight)
+    }
+
+    /// Stands for a length of time between brackets and after `offset`.
+    pub fn is_duration(self) -> bool {
+        use Keyword::{MaxOf, MinOf, Range, Step};
+        matches!(self, Step | Range | MaxOf | MinOf)
+    }
+
+    /// Also the name of a function.
+    pub fn is_function(self) -> bool {
+        self.is_duration() || matches!(self, Keyword::Start | Keyword::End)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token<'q> {
     pub kind: Kind,
     /// As it is written.
     pub text: &'q str,
-    pub span: Range<usize>,
+    /// In bytes of the query.
+    pub start: usize,
 }
 
 impl Token<'_> {
+    pub fn end(&self) -> usize {
+        self.start + self.text.len()
+    }
+
+    pub fn span(&self) -> Range<usize> {
+        self.start..self.end()
+    }
+
     /// Whether it may be the name of a metric.
     pub fn is_metric_name(&self) -> bool {
+        use Keyword::{Bool, GroupLeft, GroupRight, Ignoring, On};
         match self.kind {
             Kind::Identifier | Kind::MetricIdentifier => true,
-            Kind::Keyword(Keyword::Reserved) => false,
-            Kind::Keyword(_) => !self.text.eq_ignore_ascii_case("atan2"),
+            Kind::Keyword(Bool | GroupLeft | GroupRight | Ignoring | On) => false,
+            Kind::Keyword(keyword) => keyword != Keyword::Operator(BinaryOp::Atan2),
             _ => false,
+        }
+    }
+
+    /// Whether it may be the name of a label where labels are listed.
+    pub fn is_label_name(&self) -> bool {
+        match self.kind {
+            Kind::Identifier | Kind::MetricIdentifier => true,
+            // NOTE: that `without` is missing is Prometheus's grammar.
+            Kind::Keyword(keyword) => keyword != Keyword::Without,
+            _ => false,
+        }
+    }
+
+    /// The operator between two expressions that it stands for.
+    pub fn binary_op(&self) -> Option<BinaryOp> {
+        match self.kind {
+            Kind::Operator(op) | Kind::Keyword(Keyword::Operator(op)) => Some(op),
+            Kind::NotEqual => Some(BinaryOp::NotEqual),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a minus; none if it is no sign.
+    pub fn sign(&self) -> Option<bool> {
+        match self.kind {
+            Kind::Operator(BinaryOp::Add) => Some(false),
+            Kind::Operator(BinaryOp::Sub) => Some(true),
+            _ => None,
         }
     }
 
@@ -121,12 +187,14 @@ impl Token<'_> {
             Kind::String => format!("string {}", shortened(self.text)),
             Kind::Number => format!("number {}", shortened(self.text)),
             Kind::Duration => format!("duration {}", shortened(self.text)),
-            Kind::Keyword(Keyword::Operator) | Kind::Operator => format!("<op:{}>", self.text),
-            Kind::NotEqual | Kind::EqualRegex | Kind::NotEqualRegex | Kind::At => {
-                format!("<op:{}>", self.text)
-            }
-            Kind::Keyword(Keyword::Aggregator) => format!("<aggr:{}>", self.text),
-            Kind::Keyword(_) => format!("<{}>", self.text),
+            Kind::Keyword(Keyword::Operator(_))
+            | Kind::Operator(_)
+            | Kind::NotEqual
+            | Kind::EqualRegex
+            | Kind::NotEqualRegex
+            | Kind::At => format!("<op:{}>", self.text),
+            Kind::Keyword(Keyword::Aggregator(_)) => format!("<aggr:{}>", self.text),
+            Kind::Keyword(keyword) if !keyword.is_function() => format!("<{}>", self.text),
             _ => shortened(self.text),
         }
     }

@@ -9,7 +9,7 @@ use crate::metrics::{Format, Registry};
 use crate::model::{Labels, SeriesRef, TimestampMs};
 use crate::remote::{AcceptedMessages, Options, Receiver};
 use crate::stdx::clock::ManualClock;
-use crate::storage::{Appendable, Appender, Committed, PendingExemplar, StorageError};
+use crate::storage::{Appendable, Appender, Committed, Fault, PendingExemplar, StorageError};
 
 const NOW: i64 = 1_700_000_000_000;
 
@@ -87,9 +87,13 @@ impl Appendable for Double {
             let samples = &mut state.series[pending.series.0 as usize].1;
             let bits = pending.v.to_bits();
             match samples.last() {
-                _ if pending.t < 0 => done.too_old += 1,
-                Some((t, _)) if pending.t < *t => done.out_of_order += 1,
-                Some((t, v)) if pending.t == *t && bits != *v => done.duplicate += 1,
+                _ if pending.t < 0 => done.refuse(Fault::OutOfBounds),
+                Some((t, _)) if pending.t < *t => done.refuse(Fault::OutOfOrder),
+                Some((t, v)) if pending.t == *t && bits != *v => {
+                    let (existing, new) = (f64::from_bits(*v), pending.v);
+                    let t = *t;
+                    done.refuse(Fault::Duplicate { t, existing, new });
+                }
                 Some((t, _)) if pending.t == *t => done.appended += 1,
                 _ => {
                     samples.push((pending.t, bits));
@@ -187,7 +191,8 @@ fn faults_of_samples_leave_the_others() {
         bed.send(&body(&[m(&[(99, 1.0)]), other(1)])),
         "400 out of order sample"
     );
-    let text = "400 duplicate sample for timestamp";
+    let text =
+        "400 duplicate sample for timestamp 100; overrides not allowed: existing 1, new value 2";
     assert_eq!(bed.send(&body(&[m(&[(100, 2.0)]), other(2)])), text);
     assert_eq!(
         bed.send(&body(&[m(&[(-1, 2.0)]), other(3)])),

@@ -19,7 +19,8 @@ use crate::storage::{Series, SeriesSet, StorageError, Times};
 const MEMO_MAX: usize = 4_096;
 
 impl Block {
-    /// The series that match and may have samples in the range, sorted by labels.
+    /// The series that match and may have samples in the range, sorted by labels; nothing outside
+    /// the range is read of them.
     pub fn select(
         self: &Arc<Self>,
         matchers: &[Matcher],
@@ -90,6 +91,8 @@ impl BlockSeries {
             labels,
             columns,
             deleted: self.block.tombstones().of(number),
+            start,
+            end,
         }))
     }
 }
@@ -409,6 +412,9 @@ pub struct SeriesView {
     labels: Labels,
     columns: Vec<Column>,
     deleted: Ranges,
+    /// Of the selection: nothing else is read.
+    start: TimestampMs,
+    end: TimestampMs,
 }
 
 /// A column as it stands in the file.
@@ -454,7 +460,7 @@ impl SeriesView {
         end: TimestampMs,
         out: &mut Vec<Sample>,
     ) -> Result<(), BlockError> {
-        let before = out.len();
+        let (before, start, end) = (out.len(), start.max(self.start), end.min(self.end));
         for column in &self.columns {
             if column.time.first > end || column.time.last < start {
                 continue;
@@ -483,6 +489,7 @@ impl SeriesView {
             out.extend(&samples);
             return Ok(());
         }
+        let (start, end) = (start.max(self.start), end.min(self.end));
         for column in &self.columns {
             if column.time.first > end || column.time.last < start {
                 continue;
@@ -499,6 +506,12 @@ impl SeriesView {
 impl Series for SeriesView {
     fn labels(&self) -> Labels {
         self.labels.clone()
+    }
+
+    fn each_label(&self, each: &mut dyn FnMut(&str, &str)) {
+        for (name, value) in &self.labels {
+            each(name, value);
+        }
     }
 
     fn read(

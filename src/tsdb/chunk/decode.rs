@@ -5,13 +5,13 @@
     reason = "built for size, each of them would be a call for each value"
 )]
 
-use std::ops::RangeInclusive;
-
 use thiserror::Error;
 
-use super::bits::{BitReader, unzigzag};
+use super::bits::unzigzag;
 use super::closed::{HEADER_BYTES, Mode};
-use crate::model::{Sample, TimestampMs};
+use super::window::{Bits, WINDOW_BITS};
+use crate::model::{STALE_NAN_BITS, Sample, TimestampMs};
+use crate::storage::Times;
 
 /// Bytes that no encoder wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -31,6 +31,109 @@ pub fn decode(
     end: TimestampMs,
     out: &mut Vec<Sample>,
 ) -> Result<(), Corrupt> {
+    let before = out.len();
+    // NOTE: places are made first, so that none has to be asked for sample by sample.
+    out.resize(before + count_of(bytes), Sample { t: 0, v: 0.0 });
+    let mut samples = Samples {
+        places: out.get_mut(before..).unwrap_or_default(),
+        read: 0,
+    };
+    let result = each(bytes, end, &mut samples);
+    let read = samples.read;
+    out.truncate(before + read);
+    let early = { out.get(before..) }.map_or(0, |new| new.partition_point(|s| s.t < start));
+    if early > 0 {
+        out.drain(before..before + early);
+    }
+    result
+}
+
+/// As [`decode`], without the values: when the samples are, and which are stale markers.
+///
+/// # Errors
+/// As those of [`decode`].
+pub fn decode_times(
+    bytes: &[u8],
+    start: TimestampMs,
+    end: TimestampMs,
+    out: &mut Times,
+) -> Result<(), Corrupt> {
+    let (before, stale_before) = (out.times.len(), out.stale.len());
+    let Times { times, stale } = out;
+    times.resize(before + count_of(bytes), 0);
+    let mut only = OnlyTimes {
+        places: times.get_mut(before..).unwrap_or_default(),
+        stale,
+        before,
+        read: 0,
+    };
+    let result = each(bytes, end, &mut only);
+    let read = only.read;
+    times.truncate(before + read);
+    let early = { times.get(before..) }.map_or(0, |new| new.partition_point(|t| *t < start));
+    if early > 0 {
+        times.drain(before..before + early);
+        let mut new = stale.split_off(stale_before);
+        new.retain(|at| *at as usize >= before + early);
+        stale.extend(new.iter().map(|at| at - early as u32));
+    }
+    result
+}
+
+fn count_of(bytes: &[u8]) -> usize {
+    bytes.get(1).map_or(0, |count| usize::from(*count))
+}
+
+/// What samples are put into.
+trait Sink {
+    fn put(&mut self, t: TimestampMs, v: &impl Value);
+}
+
+/// A value that need not be made.
+trait Value {
+    fn float(&self) -> f64;
+    fn is_stale(&self) -> bool;
+}
+
+struct Samples<'a> {
+    places: &'a mut [Sample],
+    read: usize,
+}
+
+impl Sink for Samples<'_> {
+    #[inline(always)]
+    fn put(&mut self, t: TimestampMs, v: &impl Value) {
+        if let Some(place) = self.places.get_mut(self.read) {
+            *place = Sample { t, v: v.float() };
+            self.read += 1;
+        }
+    }
+}
+
+struct OnlyTimes<'a> {
+    places: &'a mut [TimestampMs],
+    stale: &'a mut Vec<u32>,
+    /// Times that were there.
+    before: usize,
+    read: usize,
+}
+
+impl Sink for OnlyTimes<'_> {
+    #[inline(always)]
+    fn put(&mut self, t: TimestampMs, v: &impl Value) {
+        if let Some(place) = self.places.get_mut(self.read) {
+            *place = t;
+            if v.is_stale() {
+                self.stale.push((self.before + self.read) as u32);
+            }
+            self.read += 1;
+        }
+    }
+}
+
+/// Puts every sample up to `end`.
+#[inline(always)]
+fn each(bytes: &[u8], end: TimestampMs, sink: &mut impl Sink) -> Result<(), Corrupt> {
     let corrupt = |sample| Corrupt {
         bytes: bytes.len(),
         sample,
@@ -39,129 +142,245 @@ pub fn decode(
     let Some((&[mode, count], rest)) = header else {
         return Err(corrupt(0));
     };
-    let mut bits = BitReader::new(rest);
-    let range = start..=end;
+    let (bits, count) = (Bits::new(rest), usize::from(count));
     // NOTE: a loop for each mode, so that what it remembers is at hand.
     let read = match Mode::from_byte(mode) {
         None => return Err(corrupt(0)),
-        Some(Mode::Integer) => {
-            let (mut last, mut delta, mut width, mut escaped) = (0, 0, 0, None);
-            each(&mut bits, count, &range, out, |bits, first| {
-                next_integer(bits, first, &mut last, &mut delta, &mut width, &mut escaped)
-            })
-        }
-        Some(Mode::Xor) => {
-            let (mut last, mut leading, mut length) = (0, 0, 0);
-            each(&mut bits, count, &range, out, |bits, first| {
-                next_xor(bits, first, &mut last, &mut leading, &mut length)
-            })
-        }
+        Some(Mode::Integer) => integers(bits, count, end, sink),
+        Some(Mode::Xor) => xors(bits, count, end, sink),
     };
     read.map_err(corrupt)
 }
 
+/// Times, and the difference of the last two.
+struct Clock {
+    t: TimestampMs,
+    step: i64,
+}
+
+impl Clock {
+    fn first(bits: &mut Bits<'_>) -> Clock {
+        let t = bits.take(64) as i64;
+        Clock { t, step: 0 }
+    }
+
+    /// From the next bits, of which it answers how many are used.
+    #[inline(always)]
+    fn next(&mut self, window: u64) -> Option<u32> {
+        let mut used = 1;
+        if window >> 63 == 1 {
+            let (prefix, width) = match window >> 61 & 3 {
+                0 | 1 => (2, 7),
+                2 => (3, 14),
+                _ => (3, 24),
+            };
+            self.step += unzigzag((window << prefix) >> (64 - width));
+            used = prefix + width;
+        }
+        if self.step <= 0 {
+            return None;
+        }
+        self.t = self.t.checked_add(self.step)?;
+        Some(used)
+    }
+}
+
 /// The error is the number of the sample that is damaged.
 #[inline(always)]
-fn each(
-    bits: &mut BitReader<'_>,
-    count: u8,
-    range: &RangeInclusive<TimestampMs>,
-    out: &mut Vec<Sample>,
-    mut value: impl FnMut(&mut BitReader<'_>, bool) -> Option<f64>,
+fn integers(
+    mut bits: Bits<'_>,
+    count: usize,
+    end: TimestampMs,
+    sink: &mut impl Sink,
 ) -> Result<(), usize> {
-    let (mut t, mut delta) = (0i64, 0i64);
-    out.reserve(count.into());
-    for sample in 0..usize::from(count) {
-        let first = sample == 0;
-        let next = if first {
-            bits.bits(64).map(|bits| bits as i64)
-        } else {
-            next_delta(bits, &mut delta).and_then(|delta| t.checked_add(delta))
-        };
-        t = next.ok_or(sample)?;
-        let v = value(bits, first).ok_or(sample)?;
-        if t > *range.end() {
-            break;
+    if count == 0 {
+        return Ok(());
+    }
+    let mut clock = Clock::first(&mut bits);
+    let mut value = Integer::default();
+    let window = bits.window();
+    value.next(&mut bits, window, 0).ok_or(0usize)?;
+    // NOTE: the first difference is from nothing.
+    value.delta = 0;
+    let mut sample = 0;
+    loop {
+        if bits.is_over() {
+            return Err(sample);
         }
-        if t >= *range.start() {
-            out.push(Sample { t, v });
+        if clock.t > end {
+            return Ok(());
         }
-    }
-    Ok(())
-}
-
-#[inline(always)]
-fn next_delta(bits: &mut BitReader<'_>, delta: &mut i64) -> Option<i64> {
-    if bits.bit()? {
-        *delta += delta_of_delta(bits)?;
-    }
-    (*delta > 0).then_some(*delta)
-}
-
-/// After its first bit, which is set.
-#[inline(never)]
-fn delta_of_delta(bits: &mut BitReader<'_>) -> Option<i64> {
-    let mut width = 7;
-    if bits.bit()? {
-        width = if bits.bit()? { 24 } else { 14 };
-    }
-    bits.bits(width).map(unzigzag)
-}
-
-#[inline(always)]
-fn next_integer(
-    bits: &mut BitReader<'_>,
-    first: bool,
-    last: &mut i64,
-    delta: &mut i64,
-    width: &mut u32,
-    escaped: &mut Option<u64>,
-) -> Option<f64> {
-    let mut difference = 0;
-    if bits.bit()? {
-        if bits.bit()? {
-            *width = bits.bits(6)? as u32;
-            if *width == 0 {
-                let raw = bits.bits(64)?;
-                (*last, *delta, *escaped) = (0, 0, Some(raw));
-                return Some(f64::from_bits(raw));
+        sink.put(clock.t, &value);
+        sample += 1;
+        if sample == count {
+            return Ok(());
+        }
+        let window = bits.window();
+        // Two bits that are not set: both go on as they did.
+        let same = (window.leading_zeros().min(WINDOW_BITS) / 2) as usize;
+        if same > 1 && clock.step > 0 {
+            let same = same.min(count - sample).min(bits.left() / 2);
+            bits.skip(same as u32 * 2);
+            for _ in 1..same {
+                clock.t = clock.t.checked_add(clock.step).ok_or(sample)?;
+                value.last = value.last.wrapping_add(value.delta);
+                if clock.t > end {
+                    return Ok(());
+                }
+                sink.put(clock.t, &value);
+                sample += 1;
             }
-        } else if *width == 0 {
-            return None;
+            // The last of them is put above.
+            if same > 0 {
+                clock.t = clock.t.checked_add(clock.step).ok_or(sample)?;
+                value.last = value.last.wrapping_add(value.delta);
+                continue;
+            }
         }
-        difference = unzigzag(bits.bits(*width)?);
-    } else if let Some(raw) = *escaped {
-        return Some(f64::from_bits(raw));
+        let used = clock.next(window).ok_or(sample)?;
+        value.next(&mut bits, window, used).ok_or(sample)?;
     }
-    // NOTE: wrapping, because damaged bytes may say anything.
-    *delta = delta.wrapping_add(difference);
-    *last = last.wrapping_add(*delta);
-    if first || escaped.take().is_some() {
-        *delta = 0;
-    }
-    Some(*last as f64)
 }
 
-#[inline(always)]
-fn next_xor(
-    bits: &mut BitReader<'_>,
-    first: bool,
-    last: &mut u64,
-    leading: &mut u32,
-    length: &mut u32,
-) -> Option<f64> {
-    if first {
-        *last = bits.bits(64)?;
-    } else if bits.bit()? {
-        if bits.bit()? {
-            *leading = bits.bits(5)? as u32;
-            *length = bits.bits(6)? as u32 + 1;
+#[derive(Default)]
+struct Integer {
+    last: i64,
+    delta: i64,
+    width: u32,
+    /// What is no integer, as it is; the others are then 0.
+    escaped: Option<u64>,
+}
+
+impl Value for Integer {
+    #[inline(always)]
+    fn float(&self) -> f64 {
+        match self.escaped {
+            None => self.last as f64,
+            Some(raw) => f64::from_bits(raw),
         }
-        let trailing = 64u32.checked_sub(*leading + *length)?;
-        if *length == 0 {
+    }
+
+    #[inline(always)]
+    fn is_stale(&self) -> bool {
+        self.escaped == Some(STALE_NAN_BITS)
+    }
+}
+
+impl Value for u64 {
+    #[inline(always)]
+    fn float(&self) -> f64 {
+        f64::from_bits(*self)
+    }
+
+    #[inline(always)]
+    fn is_stale(&self) -> bool {
+        *self == STALE_NAN_BITS
+    }
+}
+
+impl Integer {
+    /// From the window behind its first `used` bits.
+    #[inline(always)]
+    fn next(&mut self, bits: &mut Bits<'_>, window: u64, used: u32) -> Option<()> {
+        let rest = window << used;
+        if rest >> 63 == 0 {
+            bits.skip(used + 1);
+            // NOTE: both are 0 while a value is escaped.
+            self.last = self.last.wrapping_add(self.delta);
+            return Some(());
+        }
+        if rest >> 62 == 2 && self.escaped.is_none() && used + 2 + self.width <= WINDOW_BITS {
+            if self.width == 0 {
+                return None;
+            }
+            bits.skip(used + 2 + self.width);
+            self.add(unzigzag((rest << 2) >> (64 - self.width)));
+            return Some(());
+        }
+        bits.skip(used + 1);
+        self.rare(bits)
+    }
+
+    /// After its first bit, which is set.
+    #[inline(never)]
+    fn rare(&mut self, bits: &mut Bits<'_>) -> Option<()> {
+        if bits.take(1) == 1 {
+            self.width = bits.take(6) as u32;
+            if self.width == 0 {
+                *self = Integer {
+                    escaped: Some(bits.take(64)),
+                    ..Integer::default()
+                };
+                return Some(());
+            }
+        } else if self.width == 0 {
             return None;
         }
-        *last ^= bits.bits(*length)? << trailing;
+        let was_escaped = self.escaped.take().is_some();
+        self.add(unzigzag(bits.take(self.width)));
+        if was_escaped {
+            self.delta = 0;
+        }
+        Some(())
     }
-    Some(f64::from_bits(*last))
+
+    /// NOTE: wrapping, because damaged bytes may say anything.
+    #[inline(always)]
+    fn add(&mut self, difference: i64) {
+        self.delta = self.delta.wrapping_add(difference);
+        self.last = self.last.wrapping_add(self.delta);
+    }
+}
+
+/// The error is the number of the sample that is damaged.
+#[inline(always)]
+fn xors(
+    mut bits: Bits<'_>,
+    count: usize,
+    end: TimestampMs,
+    sink: &mut impl Sink,
+) -> Result<(), usize> {
+    if count == 0 {
+        return Ok(());
+    }
+    let mut clock = Clock::first(&mut bits);
+    let mut last = bits.take(64);
+    let (mut trailing, mut length) = (0u32, 0u32);
+    let mut sample = 0;
+    loop {
+        if bits.is_over() {
+            return Err(sample);
+        }
+        if clock.t > end {
+            return Ok(());
+        }
+        sink.put(clock.t, &last);
+        sample += 1;
+        if sample == count {
+            return Ok(());
+        }
+        let window = bits.window();
+        let used = clock.next(window).ok_or(sample)?;
+        let rest = window << used;
+        if rest >> 63 == 0 {
+            bits.skip(used + 1);
+            continue;
+        }
+        let mut used = used + 2;
+        if rest >> 62 & 1 == 1 {
+            let leading = (rest << 2 >> 59) as u32;
+            length = (rest << 7 >> 58) as u32 + 1;
+            trailing = 64u32.checked_sub(leading + length).ok_or(sample)?;
+            used += 11;
+        } else if length == 0 {
+            return Err(sample);
+        }
+        last ^= if used + length <= WINDOW_BITS {
+            bits.skip(used + length);
+            (window << used) >> (64 - length)
+        } else {
+            bits.skip(used);
+            bits.take(length)
+        } << trailing;
+    }
 }

@@ -27,12 +27,13 @@ mod open;
 mod pool;
 
 mod bits;
+mod window;
 
 #[cfg(test)]
 mod tests;
 
 pub(super) use bits::BitReader;
 pub(super) use closed::Chunk;
-pub(super) use decode::{Corrupt, decode};
+pub(super) use decode::{Corrupt, decode, decode_times};
 pub(super) use open::{Open, window_start};
 pub(super) use pool::Pool;

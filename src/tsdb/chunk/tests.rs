@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 
-use super::decode::decode;
+use super::decode::{decode, decode_times};
 use super::open::{Open, SAMPLES_MAX};
 use super::{Corrupt, Pool};
 use crate::model::{STALE_NAN_BITS, Sample};
+use crate::storage::Times;
 
 /// All samples in as many chunks as it takes; the last one as an open chunk's copy.
 fn encode(samples: &[(i64, u64)]) -> Vec<Vec<u8>> {
@@ -45,7 +46,42 @@ fn decoded(bytes: &[u8]) -> Result<Vec<(i64, u64)>, Corrupt> {
     let mut out: Vec<Sample> = Vec::new();
     decode(bytes, i64::MIN, i64::MAX, &mut out)?;
     assert_eq!(out.len(), usize::from(bytes[1]));
+    check_range(bytes, i64::MIN, i64::MAX);
+    // The range begins and ends at, before and after samples.
+    for i in [0, out.len() / 3, out.len() / 2, out.len() - 1] {
+        for near in -1..=1 {
+            let t = out[i].t.saturating_add(near);
+            check_range(bytes, i64::MIN, t);
+            check_range(bytes, t, i64::MAX);
+            check_range(bytes, t, t);
+            check_range(bytes, t, out[out.len() / 2].t);
+        }
+    }
     Ok(out.iter().map(|s| (s.t, s.v.to_bits())).collect())
+}
+
+/// What is in the range comes out, behind what was there, with values and without.
+fn check_range(bytes: &[u8], start: i64, end: i64) {
+    let mut all: Vec<Sample> = Vec::new();
+    decode(bytes, i64::MIN, i64::MAX, &mut all).unwrap();
+    let within = all.iter().filter(|s| start <= s.t && s.t <= end);
+    let marker = |t| Sample {
+        t,
+        v: f64::from_bits(STALE_NAN_BITS),
+    };
+    let expected: Vec<_> = std::iter::once(marker(7)).chain(within.copied()).collect();
+    let mut found = vec![marker(7)];
+    decode(bytes, start, end, &mut found).unwrap();
+    assert_eq!(bits(&found), bits(&expected), "{start} to {end}");
+    let (mut times, mut expected_times) = (Times::default(), Times::default());
+    times.extend(&[marker(7)]);
+    expected_times.extend(&expected);
+    decode_times(bytes, start, end, &mut times).unwrap();
+    assert_eq!(times, expected_times, "{start} to {end}");
+}
+
+fn bits(samples: &[Sample]) -> Vec<(i64, u64)> {
+    samples.iter().map(|s| (s.t, s.v.to_bits())).collect()
 }
 
 fn check_round_trip(samples: &[(i64, u64)]) {
@@ -179,9 +215,13 @@ proptest! {
         if let Some(first) = bytes.first_mut() {
             *first = mode;
         }
-        let mut out = Vec::new();
-        let _ = decode(&bytes, i64::MIN, i64::MAX, &mut out);
+        let (mut out, mut times) = (Vec::new(), Times::default());
+        let result = decode(&bytes, i64::MIN, i64::MAX, &mut out);
         prop_assert!(out.is_sorted_by(|a, b| a.t < b.t));
+        prop_assert_eq!(decode_times(&bytes, i64::MIN, i64::MAX, &mut times), result);
+        let mut expected = Times::default();
+        expected.extend(&out);
+        prop_assert_eq!(times, expected);
     }
 
     #[test]

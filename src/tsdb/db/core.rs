@@ -23,6 +23,8 @@ pub struct Core {
     pub exemplars: Arc<Exemplars>,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
+    /// Of [`Options::give_back`](super::Options::give_back).
+    pub give_back: fn(),
     /// `None` in memory.
     pub store: Option<Store>,
 }

@@ -70,10 +70,7 @@ impl Log {
         if !taken.gone.is_empty() {
             crate::bug!("series went while a batch was logged");
         }
-        done.appended += taken.appended;
-        done.duplicate += taken.duplicate;
-        done.out_of_order += taken.out_of_order;
-        done.too_old += taken.too_old;
+        done.add(&taken);
         Ok(done)
     }
 

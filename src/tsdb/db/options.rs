@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::metrics::Registry;
 use crate::stdx::clock::Clock;
+use crate::stdx::memory;
 use crate::tsdb::dir::Dir;
 
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct Options {
     pub out_of_order_window: Duration,
     /// How many exemplars are kept, of all series together; zero keeps none.
     pub exemplars_max: u64,
+    /// Called after much was let go: gives the allocator's free pages back, where it can.
+    pub give_back: fn(),
 }
 
 /// Where a database keeps what it has.
@@ -55,6 +58,7 @@ impl Options {
             wal_held_bytes: WAL_HELD_BYTES,
             out_of_order_window: Duration::ZERO,
             exemplars_max: 0,
+            give_back: || {},
         }
     }
 
@@ -73,6 +77,6 @@ const HEAD_BUDGET_MAX: u64 = 512 << 20;
 
 /// An eighth of the memory that the process may use, between 16 and 512 MiB.
 pub fn default_head_budget() -> u64 {
-    let memory = crate::tsdb::dir::memory_bytes().unwrap_or(0);
+    let memory = memory::usable_bytes().unwrap_or(0);
     (memory / 8).clamp(HEAD_BUDGET_MIN, HEAD_BUDGET_MAX)
 }

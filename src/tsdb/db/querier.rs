@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::{Matcher, TimestampMs};
-use crate::storage::{Querier, SelectHints, Series, SeriesSet, StorageError, Times, merge_sets};
+use crate::storage::{Querier, SelectHints, Series, SeriesSet, StorageError, merge_sets};
 use crate::tsdb::block::{Block, BlockError};
 use crate::tsdb::head::HeadQuerier;
 use crate::tsdb::metrics::StoreMetrics;
@@ -76,27 +76,27 @@ impl Querier for DbQuerier {
         hints: &SelectHints,
         matchers: &[Matcher],
     ) -> Result<Box<dyn SeriesSet>, StorageError> {
-        let head = self.head.select(hints, matchers)?;
         if self.blocks.is_empty() {
-            return Ok(head);
+            return self.head.select(hints, matchers);
         }
-        let mut sets = vec![head];
+        // ORDER: by labels, or what is in several places would not meet; cut at the limit only
+        // after that.
+        let sorted = SelectHints {
+            any_order: false,
+            ..*hints
+        };
+        let mut sets = vec![self.head.select(&sorted, matchers)?];
         for block in &self.blocks {
             let set = block.select(matchers, self.start, self.end);
             if let Some(set) = self.answer(set)? {
                 sets.push(Box::new(set));
             }
         }
-        Ok(Box::new(Clipped {
-            set: merge_sets(sets),
-            left: if hints.limit == 0 {
-                usize::MAX
-            } else {
-                hints.limit
-            },
-            start: self.start,
-            end: self.end,
-        }))
+        let set = merge_sets(sets);
+        Ok(match hints.limit {
+            0 => set,
+            left => Box::new(Limited { set, left }),
+        })
     }
 
     fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, StorageError> {
@@ -115,57 +115,15 @@ impl Querier for DbQuerier {
     }
 }
 
-/// Of a merged set what the query's view and limit allow.
-struct Clipped {
+/// Of a merged set what the limit allows.
+struct Limited {
     set: Box<dyn SeriesSet>,
     left: usize,
-    start: TimestampMs,
-    end: TimestampMs,
 }
 
-impl SeriesSet for Clipped {
+impl SeriesSet for Limited {
     fn next(&mut self) -> Option<Result<Box<dyn Series>, StorageError>> {
         self.left = self.left.checked_sub(1)?;
-        let (start, end) = (self.start, self.end);
-        let clip = |series| -> Box<dyn Series> { Box::new(ClippedSeries { series, start, end }) };
-        Some(self.set.next()?.map(clip))
-    }
-}
-
-struct ClippedSeries {
-    series: Box<dyn Series>,
-    start: TimestampMs,
-    end: TimestampMs,
-}
-
-impl Series for ClippedSeries {
-    fn labels(&self) -> crate::model::Labels {
-        self.series.labels()
-    }
-
-    fn read(
-        &self,
-        start: TimestampMs,
-        end: TimestampMs,
-        out: &mut Vec<crate::model::Sample>,
-    ) -> Result<(), StorageError> {
-        let (start, end) = (start.max(self.start), end.min(self.end));
-        if start > end {
-            return Ok(());
-        }
-        self.series.read(start, end, out)
-    }
-
-    fn read_times(
-        &self,
-        start: TimestampMs,
-        end: TimestampMs,
-        out: &mut Times,
-    ) -> Result<(), StorageError> {
-        let (start, end) = (start.max(self.start), end.min(self.end));
-        if start > end {
-            return Ok(());
-        }
-        self.series.read_times(start, end, out)
+        self.set.next()
     }
 }

@@ -129,6 +129,8 @@ impl Worker {
             Ok(release) => {
                 self.pending.push(release);
                 self.let_go()?;
+                // ORDER: before a merge begins, whose memory would stand beside what a flush left.
+                (core.give_back)();
                 self.retain();
                 Ok(())
             }

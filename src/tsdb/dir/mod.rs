@@ -8,7 +8,6 @@ mod disk;
 #[cfg(test)]
 pub(super) mod double;
 mod lockfile;
-mod memory;
 mod sub;
 
 use std::fmt::Debug;
@@ -16,7 +15,6 @@ use std::io;
 
 pub use disk::Disk;
 pub use lockfile::{Lock, LockError};
-pub use memory::memory_bytes;
 pub use sub::{Sub, remove_tree};
 
 /// A data directory. Nothing is durable before its file's [`File::sync`], and no name (created,

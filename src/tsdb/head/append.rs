@@ -11,7 +11,7 @@ use super::views::NEVER;
 use crate::model::{Labels, SeriesRef, TimestampMs};
 #[cfg(test)]
 use crate::storage::Appender;
-use crate::storage::{Committed, Pending, StorageError};
+use crate::storage::{Committed, Fault, Pending, StorageError};
 use crate::tsdb::chunk::window_start;
 
 /// LIMIT: samples are taken up to so much behind the newest of the head, as Prometheus takes them
@@ -40,9 +40,7 @@ enum Verdict {
     Late,
     /// It is there already.
     Same,
-    Duplicate,
-    OutOfOrder,
-    TooOld,
+    Refuse(Fault),
 }
 
 impl Verdict {
@@ -50,9 +48,7 @@ impl Verdict {
     fn count(self, done: &mut Committed) {
         match self {
             Verdict::Append | Verdict::Late | Verdict::Same => done.appended += 1,
-            Verdict::Duplicate => done.duplicate += 1,
-            Verdict::OutOfOrder => done.out_of_order += 1,
-            Verdict::TooOld => done.too_old += 1,
+            Verdict::Refuse(fault) => done.refuse(fault),
         }
     }
 }
@@ -258,7 +254,13 @@ impl State {
                     appended += 1;
                 }
                 Verdict::Late => match self.late.insert(at, t, v, commit) {
-                    Taken::Duplicate => done.duplicate += 1,
+                    Taken::Duplicate(existing) => {
+                        done.refuse(Fault::Duplicate {
+                            t,
+                            existing,
+                            new: v,
+                        });
+                    }
                     Taken::Same => done.appended += 1,
                     Taken::New => {
                         min_t = min_t.min(t);
@@ -320,15 +322,19 @@ fn judge(series: &Series, t: TimestampMs, v: f64, window: Window, commit: u64) -
             return if same && series.commit != commit {
                 Verdict::Same
             } else {
-                Verdict::Duplicate
+                Verdict::Refuse(Fault::Duplicate {
+                    t,
+                    existing: series.open.last_v(),
+                    new: v,
+                })
             };
         }
     }
     match window.late {
         Some(oldest) if t >= oldest => Verdict::Late,
-        Some(_) => Verdict::TooOld,
-        None if t < window.ordered => Verdict::TooOld,
-        None => Verdict::OutOfOrder,
+        Some(_) => Verdict::Refuse(Fault::TooOld),
+        None if t < window.ordered => Verdict::Refuse(Fault::OutOfBounds),
+        None => Verdict::Refuse(Fault::OutOfOrder),
     }
 }
 

@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
+use super::floors::{Published, Taken};
 use super::lock::{Blocks, Head};
 use super::query::HeadQuerier;
-use crate::model::{Labels, Sample, SeriesRef, TimestampMs};
+use crate::model::{Labels, Sample, TimestampMs};
 use crate::storage::{Series as _, StorageError};
 
 /// LIMIT: series in one hold of the lock, of which each may decode and encode a chunk: half a
@@ -24,13 +25,6 @@ const SERIES_BYTES: usize = 160;
 pub struct Flush {
     view: HeadQuerier,
     taken: Vec<Taken>,
-}
-
-/// Samples of a series up to a time.
-#[derive(Debug, Clone, Copy)]
-struct Taken {
-    series: SeriesRef,
-    through: TimestampMs,
 }
 
 impl Head {
@@ -77,6 +71,7 @@ impl Flush {
     ) -> Result<(), E> {
         let mut samples = Vec::new();
         let mut set = self.view.select_all()?;
+        self.taken.reserve_exact(set.len());
         while let Some(series) = set.next_series() {
             samples.clear();
             series.read(TimestampMs::MIN, TimestampMs::MAX, &mut samples)?;
@@ -88,19 +83,20 @@ impl Flush {
     }
 
     /// Changes the list of blocks; what was read is now in one of them.
-    pub fn publish(self, blocks: Blocks) -> Result<Release, StorageError> {
+    pub fn publish(mut self, blocks: Blocks) -> Result<Release, StorageError> {
+        self.taken.sort_unstable_by_key(|taken| taken.series);
         let head = self.view.head().clone();
         let mut state = head.lock()?;
         let old = std::mem::replace(&mut state.blocks, blocks);
-        let views_until = state.views.last_id();
-        drop(state);
-        drop(old);
-        Ok(Release {
-            head,
-            views_until,
+        let published = Arc::new(Published {
+            views_until: state.views.last_id(),
             commit: self.view.commit(),
             taken: self.taken,
-        })
+        });
+        state.floors.add(published.clone());
+        drop(state);
+        drop(old);
+        Ok(Release { head, published })
     }
 }
 
@@ -108,11 +104,7 @@ impl Flush {
 #[derive(Debug)]
 pub struct Release {
     head: Arc<Head>,
-    /// Views up to this one do not see the block.
-    views_until: u64,
-    /// The last one that the block has.
-    commit: u64,
-    taken: Vec<Taken>,
+    published: Arc<Published>,
 }
 
 impl Release {
@@ -120,17 +112,18 @@ impl Release {
     pub fn run(&self) -> Result<bool, StorageError> {
         let mut done = true;
         let mut dropped = 0;
-        for taken in self.taken.chunks(SERIES_AT_ONCE) {
+        let published = &*self.published;
+        for taken in published.taken.chunks(SERIES_AT_ONCE) {
             let mut state = self.head.lock()?;
             let state = &mut *state;
-            let needed = state.views.start_until(self.views_until);
+            let needed = state.views.start_until(published.views_until);
             done &= needed.is_none();
             let unneeded = needed.map_or(TimestampMs::MAX, |t| t.saturating_sub(1));
             let mut gone = 0;
             for taken in taken {
                 if let Some((at, series)) = state.slab.get_mut(taken.series) {
                     if needed.is_none() {
-                        state.late.drop_through(at, self.commit);
+                        state.late.drop_through(at, published.commit);
                     }
                     gone += series.drop_through(&mut state.pool, taken.through.min(unneeded));
                 }
@@ -139,6 +132,9 @@ impl Release {
             dropped += gone;
         }
         self.head.metrics.chunks_removed.add(dropped as f64);
+        if done {
+            self.head.lock()?.floors.remove(&self.published);
+        }
         Ok(done)
     }
 }

@@ -28,7 +28,8 @@ struct Late {
 pub enum Taken {
     New,
     Same,
-    Duplicate,
+    /// With this value.
+    Duplicate(f64),
 }
 
 impl LateSamples {
@@ -36,7 +37,7 @@ impl LateSamples {
         let list = self.series.entry(at).or_default();
         match list.binary_search_by_key(&t, |late| late.t) {
             Ok(found) if list[found].v.to_bits() == v.to_bits() => Taken::Same,
-            Ok(_) => Taken::Duplicate,
+            Ok(found) => Taken::Duplicate(list[found].v),
             Err(place) => {
                 list.insert(place, Late { t, v, commit });
                 self.count += 1;
@@ -46,27 +47,28 @@ impl LateSamples {
     }
 
     pub fn has_series(&self, at: u32) -> bool {
-        self.series.contains_key(&at)
+        self.count > 0 && self.series.contains_key(&at)
     }
 
     pub fn used_bytes(&self) -> usize {
         self.count * size_of::<Late>()
     }
 
-    fn seen(&self, at: u32, scope: Scope) -> impl Iterator<Item = Sample> {
+    /// Of commits after `after`.
+    fn seen(&self, at: u32, scope: Scope, after: u64) -> impl Iterator<Item = Sample> {
         let list = self.series.get(&at).map_or(&[][..], Vec::as_slice);
         let from = list.partition_point(|late| late.t < scope.start);
         { list.iter().skip(from) }
             .take_while(move |late| late.t <= scope.end)
-            .filter(move |late| late.commit <= scope.commit)
+            .filter(move |late| late.commit <= scope.commit && late.commit > after)
             .map(|late| Sample {
                 t: late.t,
                 v: late.v,
             })
     }
 
-    pub fn copy(&self, at: u32, scope: Scope) -> Vec<Sample> {
-        self.seen(at, scope).collect()
+    pub fn copy(&self, at: u32, scope: Scope, after: u64) -> Vec<Sample> {
+        self.seen(at, scope, after).collect()
     }
 
     /// Drops what was taken up to a commit.
@@ -85,7 +87,11 @@ impl LateSamples {
 
 impl State {
     pub fn has_late(&self, at: u32, scope: Scope) -> bool {
-        self.late.count > 0 && self.late.seen(at, scope).next().is_some()
+        if !self.late.has_series(at) {
+            return false;
+        }
+        let floor = self.floors.of(self.slab.reference(at), scope.view);
+        self.late.seen(at, scope, floor.commit).next().is_some()
     }
 }
 

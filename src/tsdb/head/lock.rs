@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use hashbrown::HashTable;
 
+use super::floors::Floors;
 use super::index::{Index, PairId};
 use super::late::LateSamples;
 use super::slab::Slab;
@@ -38,6 +39,8 @@ pub(super) struct State {
     pub hasher: foldhash::fast::RandomState,
     pub views: Views,
     pub late: LateSamples,
+    /// What blocks have already.
+    pub floors: Floors,
     /// The number of the last commit; from 1 on, so that 0 means never.
     pub commit: u64,
     /// Of the samples that are held; `MAX` and `MIN` while there is none.
@@ -88,6 +91,7 @@ impl State {
             hasher: foldhash::fast::RandomState::default(),
             views: Views::default(),
             late: LateSamples::default(),
+            floors: Floors::default(),
             commit: 0,
             min_t: TimestampMs::MAX,
             max_t: TimestampMs::MIN,

@@ -16,6 +16,7 @@ mod lock;
 mod append;
 mod query;
 
+mod floors;
 mod flush;
 mod gc;
 mod late;

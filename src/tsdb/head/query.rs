@@ -1,14 +1,22 @@
 //! Querying: views, selections, and reading one series.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::late;
 use super::lock::{Blocks, Head, State};
-use super::snapshot::{Dictionary, Row, Scope, select};
+use super::snapshot::{Dictionary, Order, Row, Scope, select};
 use crate::model::{Labels, Matcher, Sample, SeriesRef, TimestampMs};
-use crate::storage::{Querier, SelectHints, Series, SeriesSet, StorageError};
-use crate::tsdb::chunk::{Corrupt, decode};
+use crate::storage::{Querier, SelectHints, Series, SeriesSet, StorageError, Times};
+use crate::tsdb::chunk::{Corrupt, decode, decode_times};
+
+/// LIMIT: bytes of chunks that a thread keeps room for between two reads: some thousand samples.
+const COPIED_KEPT: usize = 16 << 10;
+
+thread_local! {
+    static COPIED: RefCell<Copied> = RefCell::default();
+}
 
 impl Head {
     /// A view of everything that is committed.
@@ -19,15 +27,21 @@ impl Head {
     ) -> Result<HeadQuerier, StorageError> {
         let mut state = self.lock()?;
         let commit = state.commit;
+        let view = state.views.add(commit, start);
         let pin = Pin {
-            id: state.views.add(commit, start),
+            id: view,
             head: self.clone(),
         };
         let blocks = state.blocks.clone();
         drop(state);
         Ok(HeadQuerier {
             pin: Arc::new(pin),
-            scope: Scope { commit, start, end },
+            scope: Scope {
+                view,
+                commit,
+                start,
+                end,
+            },
             blocks,
         })
     }
@@ -67,17 +81,24 @@ impl HeadQuerier {
     }
 
     pub(super) fn select_all(&self) -> Result<HeadSet, StorageError> {
-        self.select_rows(0, &[])
+        self.select_rows(0, &[], Order::Labels)
     }
 
-    fn select_rows(&self, limit: usize, matchers: &[Matcher]) -> Result<HeadSet, StorageError> {
-        let (mut rows, dictionary) = select(&self.pin.head, matchers, self.scope)?;
+    fn select_rows(
+        &self,
+        limit: usize,
+        matchers: &[Matcher],
+        order: Order,
+    ) -> Result<HeadSet, StorageError> {
+        let (mut rows, dictionary) = select(&self.pin.head, matchers, self.scope, order)?;
         limited(&mut rows, limit);
         Ok(HeadSet {
-            pin: self.pin.clone(),
-            scope: self.scope,
-            dictionary: Arc::new(dictionary),
             rows: rows.into_iter(),
+            of: Arc::new(Selection {
+                pin: self.pin.clone(),
+                scope: self.scope,
+                dictionary,
+            }),
         })
     }
 }
@@ -88,7 +109,12 @@ impl Querier for HeadQuerier {
         hints: &SelectHints,
         matchers: &[Matcher],
     ) -> Result<Box<dyn SeriesSet>, StorageError> {
-        Ok(Box::new(self.select_rows(hints.limit, matchers)?))
+        let order = if hints.any_order {
+            Order::Places
+        } else {
+            Order::Labels
+        };
+        Ok(Box::new(self.select_rows(hints.limit, matchers, order)?))
     }
 
     fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, StorageError> {
@@ -147,10 +173,7 @@ impl State {
     /// Whether a series with this pair has samples in the scope. The first one mostly has.
     fn in_use(&self, pair: u32, scope: Scope) -> bool {
         let mut series = self.index.postings_unsorted(pair).iter();
-        series.any(|at| {
-            let series = self.slab.at(*at);
-            series.overlaps(&self.pool, scope.start, scope.end) || self.has_late(*at, scope)
-        })
+        series.any(|at| self.has_samples(*at, scope))
     }
 }
 
@@ -166,20 +189,28 @@ fn limited<T>(list: &mut Vec<T>, limit: usize) {
     }
 }
 
-pub(super) struct HeadSet {
+/// What the series of a selection share.
+struct Selection {
     pin: Arc<Pin>,
     scope: Scope,
-    dictionary: Arc<Dictionary>,
+    dictionary: Dictionary,
+}
+
+pub(super) struct HeadSet {
+    of: Arc<Selection>,
     rows: std::vec::IntoIter<Row>,
 }
 
 impl HeadSet {
+    /// How many series are left.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     pub fn next_series(&mut self) -> Option<HeadSeries> {
         let row = self.rows.next()?;
         Some(HeadSeries {
-            pin: self.pin.clone(),
-            scope: self.scope,
-            dictionary: self.dictionary.clone(),
+            of: self.of.clone(),
             row,
         })
     }
@@ -192,15 +223,19 @@ impl SeriesSet for HeadSet {
 }
 
 pub(super) struct HeadSeries {
-    pin: Arc<Pin>,
-    scope: Scope,
-    dictionary: Arc<Dictionary>,
+    of: Arc<Selection>,
     row: Row,
 }
 
 impl Series for HeadSeries {
     fn labels(&self) -> Labels {
-        self.dictionary.labels(&self.row)
+        Labels::from_sorted(self.of.dictionary.pairs(&self.row))
+    }
+
+    fn each_label(&self, each: &mut dyn FnMut(&str, &str)) {
+        for (name, value) in self.of.dictionary.pairs(&self.row) {
+            each(name, value);
+        }
     }
 
     fn read(
@@ -209,23 +244,34 @@ impl Series for HeadSeries {
         end: TimestampMs,
         out: &mut Vec<Sample>,
     ) -> Result<(), StorageError> {
-        let scope = Scope {
-            start: start.max(self.scope.start),
-            end: end.min(self.scope.end),
-            ..self.scope
-        };
-        if scope.start > scope.end {
-            return Ok(());
-        }
-        let copied = self.copy(scope)?;
-        let (mut from, before) = (0, out.len());
-        let end = scope.end.min(self.row.seen_t);
-        for to in copied.ends {
-            decode(&copied.bytes[from..to], scope.start, end, out).map_err(damaged)?;
-            from = to;
-        }
-        late::merge(out, before, copied.late);
-        Ok(())
+        self.copied(start, end, |copied, start, end| {
+            let before = out.len();
+            let decoded = { copied.chunks() }.try_for_each(|c| decode(c, start, end, out));
+            decoded.map_err(damaged)?;
+            late::merge(out, before, std::mem::take(&mut copied.late));
+            Ok(())
+        })
+    }
+
+    fn read_times(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Times,
+    ) -> Result<(), StorageError> {
+        self.copied(start, end, |copied, start, end| {
+            if copied.late.is_empty() {
+                let mut chunks = copied.chunks();
+                let decoded = chunks.try_for_each(|c| decode_times(c, start, end, out));
+                return decoded.map_err(damaged);
+            }
+            let mut samples = Vec::new();
+            let decoded = { copied.chunks() }.try_for_each(|c| decode(c, start, end, &mut samples));
+            decoded.map_err(damaged)?;
+            late::merge(&mut samples, 0, std::mem::take(&mut copied.late));
+            out.extend(&samples);
+            Ok(())
+        })
     }
 }
 
@@ -235,20 +281,48 @@ impl HeadSeries {
         (self.row.series, self.row.seen_t)
     }
 
+    /// Calls `read` with what is stored in the range, and the range that is seen of the chunks.
+    fn copied(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        read: impl FnOnce(&mut Copied, TimestampMs, TimestampMs) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let scope = Scope {
+            start: start.max(self.of.scope.start),
+            end: end.min(self.of.scope.end),
+            ..self.of.scope
+        };
+        if scope.start > scope.end {
+            return Ok(());
+        }
+        COPIED.with_borrow_mut(|copied| {
+            copied.clear();
+            self.copy(scope, copied)?;
+            // NOTE: from where the copy begins: what is before it a block of the view has.
+            let start = copied.start;
+            read(copied, start, scope.end.min(self.row.seen_t))
+        })
+    }
+
     /// The chunks that reach into the scope, and what came late.
-    fn copy(&self, scope: Scope) -> Result<Copied, StorageError> {
-        let (start, end) = (scope.start, scope.end.min(self.row.seen_t));
-        let mut copied = Copied::default();
+    fn copy(&self, scope: Scope, copied: &mut Copied) -> Result<(), StorageError> {
         let (bytes, ends) = (&mut copied.bytes, &mut copied.ends);
-        let state = self.pin.head.lock()?;
+        let state = self.of.pin.head.lock()?;
+        let floor = state.floors.of(self.row.series, scope.view);
+        let end = scope.end.min(self.row.seen_t);
+        let start = scope.start.max(floor.after());
+        copied.start = start;
         let Some(series) = state.slab.get(self.row.series) else {
             // NOTE: the view keeps every series that has samples in its range.
             crate::bug!("a series of a live view is gone");
-            return Ok(copied);
+            return Ok(());
         };
-        copied.late = state.late.copy(self.row.series.0 as u32, scope);
+        copied.late = state
+            .late
+            .copy(self.row.series.0 as u32, scope, floor.commit);
         if start > end {
-            return Ok(copied);
+            return Ok(());
         }
         let pool = &state.pool;
         let first = series.closed().partition_point(|c| c.last_t < start);
@@ -264,18 +338,38 @@ impl HeadSeries {
             series.open.copy_to(pool, bytes);
             ends.push(bytes.len());
         }
-        Ok(copied)
+        Ok(())
     }
 }
 
 /// Of one series.
 #[derive(Debug, Default)]
 struct Copied {
+    /// The first time that is seen.
+    start: TimestampMs,
     /// Of chunks, one after the other.
     bytes: Vec<u8>,
     /// Where each one's end.
     ends: Vec<usize>,
     late: Vec<Sample>,
+}
+
+impl Copied {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(COPIED_KEPT);
+        self.ends.clear();
+        self.late.clear();
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        let mut from = 0;
+        self.ends.iter().map(move |to| {
+            let chunk = &self.bytes[from..*to];
+            from = *to;
+            chunk
+        })
+    }
 }
 
 fn damaged(corrupt: Corrupt) -> StorageError {

@@ -10,7 +10,7 @@ use super::append::newest;
 use super::index::PairId;
 use super::lock::{Head, State};
 use super::views::NEVER;
-use crate::model::{Labels, Matcher, SeriesRef, TimestampMs};
+use crate::model::{Matcher, SeriesRef, TimestampMs};
 use crate::storage::StorageError;
 
 /// LIMIT: texts copied in one hold of the lock, some 100 µs of it.
@@ -19,6 +19,8 @@ const TEXTS_AT_ONCE: usize = 4096;
 /// The range and the last commit that a selection sees.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope {
+    /// Its number, which tells the blocks that it sees.
+    pub view: u64,
     pub commit: u64,
     pub start: TimestampMs,
     pub end: TimestampMs,
@@ -34,7 +36,15 @@ pub struct Row {
     labels_len: u16,
 }
 
-/// The labels of a selection: its distinct pairs in order, and each series' as numbers of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Labels,
+    /// As the series stand in the head, which costs nothing.
+    Places,
+}
+
+/// The labels of a selection: its distinct pairs, and each series' as numbers of these. The pairs
+/// are in order where the series are.
 #[derive(Debug, Default)]
 pub struct Dictionary {
     text: String,
@@ -56,11 +66,10 @@ impl State {
         let mut visible = Vec::with_capacity(places.len());
         let mut changed = Vec::new();
         for at in places {
-            let series = self.slab.at(at);
-            let has_late = self.has_late(at, scope);
-            if !series.overlaps(&self.pool, scope.start, scope.end) && !has_late {
+            if !self.has_samples(at, scope) {
                 continue;
             }
+            let series = self.slab.at(at);
             if series.commit > scope.commit {
                 changed.push((at, None));
             }
@@ -75,18 +84,20 @@ impl State {
                 }
             }
             visible.retain(|(at, seen_t)| {
-                *seen_t != NEVER && *seen_t >= scope.start || self.has_late(*at, scope)
+                let seen = *seen_t != NEVER && *seen_t >= scope.start;
+                seen && !self.is_in_block(*at, *seen_t, scope) || self.has_late(*at, scope)
             });
         }
         visible
     }
 }
 
-/// The series that match, sorted by labels.
+/// The series that match.
 pub fn select(
     head: &Head,
     matchers: &[Matcher],
     scope: Scope,
+    order: Order,
 ) -> Result<(Vec<Row>, Dictionary), StorageError> {
     let mut rows = Vec::new();
     let mut labels: Vec<PairId> = Vec::new();
@@ -94,6 +105,8 @@ pub fn select(
         let mut state = head.lock()?;
         let visible = state.visible(matchers, scope);
         rows.reserve_exact(visible.len());
+        let of = |(at, _): &(u32, TimestampMs)| state.slab.pairs(*at).len();
+        labels.reserve_exact(visible.iter().map(of).sum());
         for (at, seen_t) in visible {
             let pairs = state.slab.pairs(at);
             rows.push(Row {
@@ -105,7 +118,11 @@ pub fn select(
             labels.extend_from_slice(pairs);
         }
     }
-    let dictionary = Dictionary::copy(head, labels)?;
+    let mut dictionary = Dictionary::copy(head, labels)?;
+    if order == Order::Places {
+        return Ok((rows, dictionary));
+    }
+    dictionary.sort();
     rows.sort_unstable_by(|a, b| dictionary.numbers(a).cmp(dictionary.numbers(b)));
     Ok((rows, dictionary))
 }
@@ -113,15 +130,7 @@ pub fn select(
 impl Dictionary {
     /// `labels` are numbers of pairs in the head, and become numbers of pairs here.
     fn copy(head: &Head, mut labels: Vec<PairId>) -> Result<Dictionary, StorageError> {
-        let mut numbers: HashMap<PairId, u32, foldhash::fast::RandomState> = HashMap::default();
-        let mut distinct = Vec::new();
-        for label in &mut labels {
-            let id = *label;
-            *label = *numbers.entry(id).or_insert_with(|| {
-                distinct.push(id);
-                distinct.len() as u32 - 1
-            });
-        }
+        let distinct = number(&mut labels);
         let mut text = String::new();
         let mut pairs = Vec::with_capacity(distinct.len());
         for ids in distinct.chunks(TEXTS_AT_ONCE) {
@@ -137,16 +146,6 @@ impl Dictionary {
                 text.push_str(value);
             }
         }
-        let mut order: Vec<u32> = (0..pairs.len() as u32).collect();
-        order.sort_unstable_by_key(|number| pairs[*number as usize].of(&text));
-        let mut ranks = vec![0; order.len()];
-        for (rank, number) in order.iter().enumerate() {
-            ranks[*number as usize] = rank as u32;
-        }
-        for label in &mut labels {
-            *label = ranks[*label as usize];
-        }
-        let pairs = order.iter().map(|number| pairs[*number as usize]).collect();
         Ok(Dictionary {
             text,
             pairs,
@@ -154,16 +153,59 @@ impl Dictionary {
         })
     }
 
-    /// In order of labels, as the labels themselves are.
+    /// Numbers the pairs in their order.
+    fn sort(&mut self) {
+        let (pairs, text) = (&self.pairs, &self.text);
+        let mut order: Vec<u32> = (0..pairs.len() as u32).collect();
+        order.sort_unstable_by_key(|number| pairs[*number as usize].of(text));
+        let mut ranks = vec![0; order.len()];
+        for (rank, number) in order.iter().enumerate() {
+            ranks[*number as usize] = rank as u32;
+        }
+        for label in &mut self.labels {
+            *label = ranks[*label as usize];
+        }
+        self.pairs = order.iter().map(|number| pairs[*number as usize]).collect();
+    }
+
+    /// Once sorted, in order of labels, as the labels themselves are.
     fn numbers(&self, row: &Row) -> &[u32] {
         let start = row.labels_at as usize;
         &self.labels[start..start + usize::from(row.labels_len)]
     }
 
-    pub fn labels(&self, row: &Row) -> Labels {
+    /// Of a series, in order of names.
+    pub fn pairs(&self, row: &Row) -> impl Iterator<Item = (&str, &str)> {
         let numbers = self.numbers(row).iter();
-        Labels::from_sorted(numbers.map(|number| self.pairs[*number as usize].of(&self.text)))
+        numbers.map(|number| self.pairs[*number as usize].of(&self.text))
     }
+}
+
+/// Replaces each pair by the number of its first sight; tells the pairs by number.
+fn number(labels: &mut [PairId]) -> Vec<PairId> {
+    let places = labels.iter().max().map_or(0, |last| *last as usize + 1);
+    let mut distinct = Vec::new();
+    let mut new = |id| {
+        distinct.push(id);
+        distinct.len() as u32 - 1
+    };
+    // NOTE: a place for every pair is quicker than a table, and for many series not larger.
+    if places <= labels.len() {
+        let mut numbers = vec![u32::MAX; places];
+        for label in labels {
+            let known = &mut numbers[*label as usize];
+            if *known == u32::MAX {
+                *known = new(*label);
+            }
+            *label = *known;
+        }
+    } else {
+        let mut numbers: HashMap<PairId, u32, foldhash::fast::RandomState> = HashMap::default();
+        for label in labels {
+            *label = *numbers.entry(*label).or_insert_with(|| new(*label));
+        }
+    }
+    distinct
 }
 
 impl TextPair {

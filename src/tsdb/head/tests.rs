@@ -1,5 +1,6 @@
 //! The head through its database's face: what is taken, what is seen, what is let go.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use crate::model::{Labels, MatchOp, Matcher, Sample, SeriesRef};
 use crate::stdx::clock::ManualClock;
 use crate::stdx::thread;
 use crate::storage::{
-    Appendable, Appender, Committed, Querier, Queryable, SelectHints, StorageError,
+    Appendable, Appender, Committed, Fault, Querier, Queryable, SelectHints, StorageError, Times,
 };
 use crate::tsdb::metrics::HeadMetrics;
 use crate::tsdb::{Db, Options};
@@ -70,6 +71,36 @@ pub fn read(querier: &dyn Querier, matchers: &[Matcher]) -> Vec<(String, String)
         found.push((series.labels().to_string(), texts.join(" ")));
     }
     found
+}
+
+/// What is read is the same in any order, without values, and label by label.
+pub fn check_ways(querier: &dyn Querier, matchers: &[Matcher]) {
+    let plain = read(querier, matchers);
+    let hints = SelectHints {
+        any_order: true,
+        ..SelectHints::default()
+    };
+    let mut set = querier.select(&hints, matchers).unwrap();
+    let mut found = BTreeMap::new();
+    while let Some(series) = set.next() {
+        let series = series.unwrap();
+        let (mut times, mut expected) = (Times::default(), Times::default());
+        let mut samples: Vec<Sample> = Vec::new();
+        series.read(ALL.0, ALL.1, &mut samples).unwrap();
+        series.read_times(ALL.0, ALL.1, &mut times).unwrap();
+        expected.extend(&samples);
+        assert_eq!(times, expected);
+        let mut pairs = Vec::new();
+        series.each_label(&mut |n, v| pairs.push((n.to_owned(), v.to_owned())));
+        let labels = series.labels();
+        assert!(labels.iter().eq(pairs.iter().map(|(n, v)| (&**n, &**v))));
+        let texts: Vec<_> = samples.iter().map(|s| format!("{}={}", s.t, s.v)).collect();
+        let again = found.insert(labels, texts.join(" "));
+        assert!(again.is_none());
+    }
+    let found = found.into_iter();
+    let found: Vec<_> = found.map(|(l, texts)| (l.to_string(), texts)).collect();
+    assert_eq!(found, plain);
 }
 
 pub fn names(querier: &dyn Querier, matchers: &[Matcher]) -> Vec<String> {
@@ -193,6 +224,11 @@ fn within_a_batch_the_first_wins_and_the_window_stays() {
         appended: 3,
         duplicate: 2,
         gone: vec![2],
+        first_fault: Some(Fault::Duplicate {
+            t: 9 * HOUR,
+            existing: 1.0,
+            new: 1.0,
+        }),
         ..Committed::default()
     };
     assert_eq!(done, expected);
@@ -271,6 +307,31 @@ fn names_and_values_of_labels() {
     };
     let mut set = querier.select(&hints, &x).unwrap();
     assert!(set.next().is_some() && set.next().is_none());
+}
+
+#[test]
+fn all_ways_of_reading_agree() {
+    let db = db();
+    // Later series sort first.
+    for i in (0..40i64).rev() {
+        let series = resolve(&db, &format!("n=x{},i={i}", i % 3));
+        for t in 0..300 {
+            let v = match (t * 31 + i * 17) % 50 {
+                0 => crate::model::stale_nan(),
+                1 => 0.5,
+                _ => (t * i) as f64,
+            };
+            commit(&db, &[(series, t * 15_000 + t % 7, v)]);
+        }
+    }
+    let prefix = Matcher::new(MatchOp::Regex, "n", "x.+").unwrap();
+    for (start, end) in [ALL, (0, 0), (500_000, 2_000_000), (4_000_000, i64::MAX)] {
+        let querier = db.querier(start, end).unwrap();
+        assert!(!read(&*querier, &[]).is_empty());
+        check_ways(&*querier, &[]);
+        check_ways(&*querier, &[Matcher::equal("n", "x1")]);
+        check_ways(&*querier, std::slice::from_ref(&prefix));
+    }
 }
 
 #[test]

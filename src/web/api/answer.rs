@@ -4,7 +4,7 @@ use crate::web::json::{self, Object};
 use crate::web::server::Response;
 
 /// LIMIT: Prometheus shows ten annotations of a kind, then how many more there are.
-const WARNINGS_MAX: usize = 10;
+const ANNOTATIONS_MAX: usize = 10;
 
 /// A success.
 #[derive(Debug, Default)]
@@ -12,6 +12,7 @@ pub struct Answer {
     /// JSON.
     data: String,
     warnings: Vec<String>,
+    infos: Vec<String>,
 }
 
 impl Answer {
@@ -19,7 +20,7 @@ impl Answer {
     pub fn of(data: String) -> Answer {
         Answer {
             data,
-            warnings: Vec::new(),
+            ..Answer::default()
         }
     }
 
@@ -28,8 +29,13 @@ impl Answer {
         Answer::default()
     }
 
-    pub fn warn(mut self, warning: Option<String>) -> Answer {
-        self.warnings.extend(warning);
+    pub fn warn(mut self, warnings: impl IntoIterator<Item = String>) -> Answer {
+        self.warnings.extend(warnings);
+        self
+    }
+
+    pub fn inform(mut self, infos: impl IntoIterator<Item = String>) -> Answer {
+        self.infos.extend(infos);
         self
     }
 
@@ -37,22 +43,29 @@ impl Answer {
         if self.data.is_empty() {
             return Response::new(204);
         }
-        let mut body = String::with_capacity(self.data.len() + 64);
-        body.push_str("{\"status\":\"success\",\"data\":");
-        body.push_str(&self.data);
-        if !self.warnings.is_empty() {
-            let more = self.warnings.len().saturating_sub(WARNINGS_MAX);
-            let mut shown = self.warnings;
-            shown.truncate(WARNINGS_MAX);
-            if more > 0 {
-                shown.push(format!("{more} more warning annotations omitted"));
-            }
-            body.push_str(",\"warnings\":");
-            body.push_str(&json::texts(&shown));
-        }
+        // NOTE: an answer may be many megabytes; it is moved, and never there twice.
+        let mut body = self.data;
+        body.insert_str(0, "{\"status\":\"success\",\"data\":");
+        push_annotations(&mut body, "warning", self.warnings);
+        push_annotations(&mut body, "info", self.infos);
         body.push('}');
         Response::json(200, body)
     }
+}
+
+fn push_annotations(body: &mut String, kind: &str, mut texts: Vec<String>) {
+    if texts.is_empty() {
+        return;
+    }
+    let more = texts.len().saturating_sub(ANNOTATIONS_MAX);
+    texts.truncate(ANNOTATIONS_MAX);
+    if more > 0 {
+        texts.push(format!("{more} more {kind} annotations omitted"));
+    }
+    body.push_str(",\"");
+    body.push_str(kind);
+    body.push_str("s\":");
+    body.push_str(&json::texts(&texts));
 }
 
 /// Prometheus's `errorType`s, each with its status.

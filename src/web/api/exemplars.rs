@@ -3,7 +3,7 @@
 use super::parameters::time_or;
 use super::{Answer, ApiError};
 use crate::model::{Labels, Matcher, timestamp};
-use crate::promql::{self, Expr};
+use crate::promql;
 use crate::stdx::gofmt::push_api_float;
 use crate::storage::{Exemplar, ExemplarQueryable};
 use crate::web::context::Context;
@@ -18,22 +18,16 @@ pub fn query(context: &Context, request: &Request) -> Result<Answer, ApiError> {
         let why = "end timestamp must not be before start timestamp";
         return Err(ApiError::bad_data(why));
     }
-    let expr = promql::parse(form.get("query").unwrap_or("")).map_err(ApiError::bad_data)?;
-    let sets = selectors(&expr);
+    let features = &context.engine.settings().features;
+    let text = form.get("query").unwrap_or("");
+    let expr = promql::parse(text, features).map_err(ApiError::bad_data)?;
+    let selectors = promql::selectors(&expr).into_iter();
+    let sets: Vec<Vec<Matcher>> = selectors.map(|s| s.matchers.clone()).collect();
     if sets.is_empty() {
         return Ok(Answer::nothing());
     }
     let found = context.db.exemplars(&sets, start, end)?;
     Ok(Answer::of(json::list(&found, push_series)))
-}
-
-/// The matchers of every selector in an expression.
-fn selectors(expr: &Expr) -> Vec<Vec<Matcher>> {
-    match expr {
-        Expr::Vector(selector) => vec![selector.matchers.clone()],
-        Expr::Matrix(matrix) => vec![matrix.selector.matchers.clone()],
-        Expr::Paren(inner, _) => selectors(inner),
-    }
 }
 
 fn push_series(out: &mut String, (labels, exemplars): &(Labels, Vec<Exemplar>)) {
@@ -56,22 +50,6 @@ fn push_exemplar(out: &mut String, exemplar: &Exemplar) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn selectors_of_expressions() {
-        let check = |text: &str, expect: &str| {
-            let sets = selectors(&promql::parse(text).unwrap());
-            let text = |set: &Vec<Matcher>| {
-                let all: Vec<_> = set.iter().map(ToString::to_string).collect();
-                all.join(",")
-            };
-            let sets: Vec<_> = sets.iter().map(text).collect();
-            assert_eq!(sets.join("; "), expect);
-        };
-        check("a", "__name__=\"a\"");
-        check("a{b!=\"c\"} offset 5m", "b!=\"c\",__name__=\"a\"");
-        check("({b=~\"c.+\"}[5m])", "b=~\"c.+\"");
-    }
 
     #[test]
     fn exemplars_as_prometheus_writes_them() {

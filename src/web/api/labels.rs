@@ -1,12 +1,14 @@
 //! `/series`, `/labels`, `/label/<name>/values`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::parameters::{limit, matchers, time_or};
 use super::query::truncated;
 use super::{Answer, ApiError, ErrorKind};
 use crate::model::names::unescape;
 use crate::model::{Labels, Matcher, timestamp};
+use crate::stdx::clock::Clock;
 use crate::stdx::gofmt;
 use crate::storage::{Querier, SelectHints, StorageError};
 use crate::web::context::Context;
@@ -21,11 +23,12 @@ struct Selection {
 }
 
 impl Selection {
-    fn of(form: &Form) -> Result<Selection, ApiError> {
+    /// `refuse` makes an answer of why a selector is none.
+    fn of(form: &Form, refuse: fn(String) -> ApiError) -> Result<Selection, ApiError> {
         let limit = limit(form)?;
         let start = time_or(form, "start", timestamp::MIN_MS)?;
         let end = time_or(form, "end", timestamp::MAX_MS)?;
-        let sets = matchers(form)?;
+        let sets = matchers(form).map_err(refuse)?;
         // One more than is shown tells that there are more.
         let asked = if limit > 0 { limit + 1 } else { 0 };
         let hints = SelectHints {
@@ -33,6 +36,7 @@ impl Selection {
             end,
             limit: asked,
             labels_only: true,
+            ..SelectHints::default()
         };
         Ok(Selection { limit, hints, sets })
     }
@@ -41,9 +45,20 @@ impl Selection {
         Ok(context.storage.querier(self.hints.start, self.hints.end)?)
     }
 
+    /// The engine's time for a query, from now on.
+    fn deadline(context: &Context) -> Deadline<'_> {
+        let now = context.clock.mono();
+        Deadline {
+            clock: &*context.clock,
+            at: now.saturating_add(context.engine.settings().timeout),
+        }
+    }
+
     /// Asks once for each set of matchers, or once without any; the union, cut at the limit.
     fn union(
         &self,
+        deadline: &Deadline<'_>,
+        request: &Request,
         ask: impl Fn(&[Matcher]) -> Result<Vec<String>, StorageError>,
     ) -> Result<Answer, ApiError> {
         let mut all = BTreeSet::new();
@@ -51,6 +66,7 @@ impl Selection {
             all.extend(ask(&[])?);
         }
         for set in &self.sets {
+            deadline.look(request)?;
             all.extend(ask(set)?);
         }
         let cut = self.limit > 0 && all.len() > self.limit;
@@ -59,10 +75,32 @@ impl Selection {
     }
 }
 
+/// Until when a request may go on: thousands of selectors may be asked for at once.
+struct Deadline<'c> {
+    clock: &'c dyn Clock,
+    at: Duration,
+}
+
+impl Deadline<'_> {
+    fn look(&self, request: &Request) -> Result<(), ApiError> {
+        if request.is_canceled() {
+            return Err(ApiError::new(ErrorKind::Canceled, "context canceled"));
+        }
+        if self.clock.mono() >= self.at {
+            let text = "context deadline exceeded";
+            return Err(ApiError::new(ErrorKind::Timeout, text));
+        }
+        Ok(())
+    }
+}
+
 pub fn names(context: &Context, request: &Request) -> Result<Answer, ApiError> {
-    let selection = Selection::of(&request.form())?;
+    let selection = Selection::of(&request.form(), ApiError::bad_data)?;
     let querier = selection.querier(context)?;
-    selection.union(|set| querier.label_names(set, selection.hints.limit))
+    let deadline = Selection::deadline(context);
+    selection.union(&deadline, request, |set| {
+        querier.label_names(set, selection.hints.limit)
+    })
 }
 
 pub fn values(context: &Context, request: &Request, name: &str) -> Result<Answer, ApiError> {
@@ -71,9 +109,12 @@ pub fn values(context: &Context, request: &Request, name: &str) -> Result<Answer
         let name = gofmt::quote(&name);
         return Err(ApiError::bad_data(format!("invalid label name: {name}")));
     }
-    let selection = Selection::of(&request.form())?;
+    let selection = Selection::of(&request.form(), ApiError::bad_data)?;
     let querier = selection.querier(context)?;
-    selection.union(|set| querier.label_values(&name, set, selection.hints.limit))
+    let deadline = Selection::deadline(context);
+    selection.union(&deadline, request, |set| {
+        querier.label_values(&name, set, selection.hints.limit)
+    })
 }
 
 pub fn series(context: &Context, request: &Request) -> Result<Answer, ApiError> {
@@ -81,15 +122,15 @@ pub fn series(context: &Context, request: &Request) -> Result<Answer, ApiError> 
     if form.get("match[]").is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
-    let selection = Selection::of(&form)?;
+    let selection = Selection::of(&form, |why| ApiError::parameter("match[]", why))?;
     let querier = selection.querier(context)?;
+    let deadline = Selection::deadline(context);
     let mut found: BTreeSet<Labels> = BTreeSet::new();
     for set in &selection.sets {
+        deadline.look(request)?;
         let mut series = querier.select(&selection.hints, set)?;
         while let Some(series) = series.next() {
-            if request.is_canceled() {
-                return Err(ApiError::new(ErrorKind::Canceled, "context canceled"));
-            }
+            deadline.look(request)?;
             found.insert(series?.labels());
         }
     }

@@ -6,6 +6,7 @@ mod answer;
 mod exemplars;
 mod labels;
 mod parameters;
+mod parse;
 mod query;
 mod status;
 mod targets;
@@ -61,6 +62,15 @@ const ROUTES: &[Route] = &[
     }),
     route("/query_range", "/api/v1/query_range", GetPost, |c, r, _| {
         query::range(c, r)
+    }),
+    route(
+        "/format_query",
+        "/api/v1/format_query",
+        GetPost,
+        |c, r, _| parse::format_query(c, r),
+    ),
+    route("/parse_query", "/api/v1/parse_query", GetPost, |c, r, _| {
+        parse::parse_query(c, r)
     }),
     route(
         "/query_exemplars",

@@ -47,7 +47,8 @@ pub fn duration_ms(text: &str) -> Result<i64, String> {
                 "cannot parse {text} to a valid duration. It overflows int64"
             ));
         }
-        return Ok((seconds * 1000.0).round() as i64);
+        // NOTE: cut off as Prometheus does it, by nanoseconds.
+        return Ok(nanoseconds as i64 / 1_000_000);
     }
     match duration::parse(text) {
         Ok(duration) => Ok(duration.as_millis() as i64),
@@ -95,15 +96,13 @@ pub fn timeout(form: &Form, longest: Duration) -> Result<Duration, ApiError> {
     }
 }
 
-/// All `match[]` selectors.
-pub fn matchers(form: &Form) -> Result<Vec<Vec<Matcher>>, ApiError> {
+/// All `match[]` selectors, or why there are none.
+pub fn matchers(form: &Form) -> Result<Vec<Vec<Matcher>>, String> {
     let mut sets = Vec::new();
     for text in form.all("match[]") {
-        let set =
-            promql::parse_selector(text).map_err(|why| ApiError::parameter("match[]", why))?;
+        let set = promql::parse_selector(text).map_err(|why| why.to_string())?;
         if set.iter().all(Matcher::matches_empty) {
-            let why = "match[] must contain at least one non-empty matcher";
-            return Err(ApiError::parameter("match[]", why));
+            return Err("match[] must contain at least one non-empty matcher".to_owned());
         }
         sets.push(set);
     }

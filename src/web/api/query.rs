@@ -4,7 +4,10 @@ use super::parameters::{duration_ms, limit, time, time_or, timeout};
 use super::{Answer, ApiError, ErrorKind};
 use std::time::Duration;
 
-use crate::promql::{self, Expr, QueryError, Settings, Value};
+use crate::promql::{
+    self, Expr, HttpOrigin, Query, QueryError, Settings, Severity, Statistics, Times, Value,
+};
+use crate::stdx::gofmt;
 use crate::web::context::Context;
 use crate::web::json;
 use crate::web::server::{Form, Request};
@@ -17,12 +20,7 @@ pub fn instant(context: &Context, request: &Request) -> Result<Answer, ApiError>
     let limit = limit(&form)?;
     let at = time_or(&form, "time", context.clock.wall_ms())?;
     let settings = settings(context, &form)?;
-    let expr = parse(&form)?;
-    let storage = &*context.storage;
-    let value = context
-        .engine
-        .instant(storage, &expr, at, &settings, &request.canceled);
-    Ok(answer(value.map_err(ApiError::from)?, limit))
+    run(context, request, Times::At(at), &settings, limit)
 }
 
 pub fn range(context: &Context, request: &Request) -> Result<Answer, ApiError> {
@@ -49,16 +47,53 @@ pub fn range(context: &Context, request: &Request) -> Result<Answer, ApiError> {
         ));
     }
     let settings = settings(context, &form)?;
-    let expr = parse(&form)?;
-    let (storage, steps) = (&*context.storage, (start, end, step));
-    let value = context
-        .engine
-        .range(storage, &expr, steps, &settings, &request.canceled);
-    Ok(answer(value.map_err(ApiError::from)?, limit))
+    let times = Times::Range {
+        start,
+        end,
+        step_ms: step,
+    };
+    run(context, request, times, &settings, limit)
 }
 
-fn parse(form: &Form) -> Result<Expr, ApiError> {
-    promql::parse(form.get("query").unwrap_or("")).map_err(|why| ApiError::parameter("query", why))
+fn run(
+    context: &Context,
+    request: &Request,
+    times: Times,
+    settings: &Settings,
+    limit: usize,
+) -> Result<Answer, ApiError> {
+    let form = request.form();
+    let text = form.get("query").unwrap_or("");
+    let origin = HttpOrigin {
+        client_ip: request.remote.ip().to_string(),
+        method: request.method.to_string(),
+        path: request.path.clone(),
+    };
+    let query = Query {
+        text,
+        expr: &parse(context, text)?,
+        times,
+        settings,
+        cancel: &request.canceled,
+        origin: Some(&origin),
+    };
+    let found = context.engine.answer(&*context.storage, &query)?;
+    let (data, cut) = data(found.value, limit);
+    let data = match form.get("stats") {
+        None | Some("") => data,
+        Some(_) => data.raw("stats", &stats(&found.statistics)),
+    };
+    let texts = |severity| found.annotations.texts(severity, text);
+    Ok(Answer::of(data.end())
+        .warn(cut.then(truncated))
+        .warn(texts(Severity::Warning))
+        .warn(deprecated_stats(&form))
+        .inform(texts(Severity::Info)))
+}
+
+fn parse(context: &Context, text: &str) -> Result<Expr, ApiError> {
+    let features = &context.engine.settings().features;
+    promql::parse(text, features).map_err(|why| ApiError::parameter("query", why))
 }
 
 /// The engine's settings, with what the request asks for.
@@ -82,43 +117,89 @@ impl From<QueryError> for ApiError {
             QueryError::Timeout(_) => ErrorKind::Timeout,
             QueryError::Canceled(_) => ErrorKind::Canceled,
             QueryError::Storage(_) => ErrorKind::Internal,
-            QueryError::RangeQueryType(_) => return ApiError::parameter("query", error),
-            QueryError::TooManySamples => ErrorKind::Execution,
+            QueryError::RangeQueryType(_) | QueryError::Invalid(_) => {
+                return ApiError::parameter("query", error);
+            }
+            QueryError::TooManySamples | QueryError::TooManyBytes(_) | QueryError::Execution(_) => {
+                ErrorKind::Execution
+            }
         };
         ApiError::new(kind, error)
     }
 }
 
-fn answer(value: Value, limit: usize) -> Answer {
-    let (kind, result, cut) = match value {
+/// The answer's data, still open, and whether the limit cut it. Each series is given back once it
+/// is written.
+fn data(value: Value, limit: usize) -> (json::Object, bool) {
+    let of = |kind| json::Object::new().text("resultType", kind);
+    match value {
+        Value::Scalar(sample) => {
+            let data = of("scalar").with("result", |out| json::push_point(out, &sample));
+            (data, false)
+        }
+        Value::Text(t, text) => {
+            let data = of("string").with("result", |out| json::push_text_point(out, t, &text));
+            (data, false)
+        }
         Value::Vector(mut vector) => {
             let cut = truncate(&mut vector, limit);
-            let result = json::list(&vector, |out, (labels, sample)| {
-                out.push_str("{\"metric\":");
-                json::push_labels(out, labels);
-                out.push_str(",\"value\":");
-                json::push_point(out, sample);
-                out.push('}');
+            let data = of("vector").with("result", |out| {
+                json::push_list(out, vector, |out, (labels, sample)| {
+                    out.push_str("{\"metric\":");
+                    json::push_labels(out, &labels);
+                    out.push_str(",\"value\":");
+                    json::push_point(out, &sample);
+                    out.push('}');
+                });
             });
-            ("vector", result, cut)
+            (data, cut)
         }
         Value::Matrix(mut matrix) => {
             let cut = truncate(&mut matrix, limit);
-            let result = json::list(&matrix, |out, (labels, samples)| {
-                out.push_str("{\"metric\":");
-                json::push_labels(out, labels);
-                out.push_str(",\"values\":");
-                out.push_str(&json::list(samples, json::push_point));
-                out.push('}');
+            let data = of("matrix").with("result", |out| {
+                json::push_list(out, matrix, |out, (labels, samples)| {
+                    out.push_str("{\"metric\":");
+                    json::push_labels(out, &labels);
+                    out.push_str(",\"values\":");
+                    json::push_list(out, &samples, json::push_point);
+                    out.push('}');
+                });
             });
-            ("matrix", result, cut)
+            (data, cut)
         }
-    };
-    let data = json::Object::new()
-        .text("resultType", kind)
-        .raw("result", &result)
+    }
+}
+
+fn stats(statistics: &Statistics) -> String {
+    let s = statistics;
+    let timings = json::Object::new()
+        .number("evalTotalTime", s.total_eval_time())
+        .number("resultSortTime", s.sort_time)
+        .number("queryPreparationTime", s.prepare_time)
+        .number("innerEvalTime", s.eval_time)
+        .number("execQueueTime", s.queue_time)
+        .number("execTotalTime", s.queue_time + s.total_eval_time())
         .end();
-    Answer::of(data).warn(cut.then(truncated))
+    let samples = json::Object::new()
+        .number("totalQueryableSamples", s.queryable_samples as f64)
+        .number("samplesRead", s.read_samples as f64)
+        .number("peakSamples", s.peak_samples as f64)
+        .end();
+    json::Object::new()
+        .raw("timings", &timings)
+        .raw("samples", &samples)
+        .end()
+}
+
+fn deprecated_stats(form: &Form) -> Option<String> {
+    let value = form
+        .get("stats")
+        .filter(|v| !["", "true", "all"].contains(v))?;
+    let value = gofmt::quote(value);
+    Some(format!(
+        "value {value} for parameter \"stats\" is deprecated and will be rejected in the next \
+         major release, use \"true\" or \"all\""
+    ))
 }
 
 fn truncate<T>(items: &mut Vec<T>, limit: usize) -> bool {

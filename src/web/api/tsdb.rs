@@ -94,7 +94,8 @@ pub fn delete_series(context: &Context, request: &Request) -> Result<Answer, Api
     }
     let start = time_or(&form, "start", timestamp::MIN_MS)?;
     let end = time_or(&form, "end", timestamp::MAX_MS)?;
-    for set in matchers(&form)? {
+    let refuse = |why| ApiError::parameter("match[]", why);
+    for set in matchers(&form).map_err(refuse)? {
         let deleted = context.db.delete(&set, start, end);
         deleted.map_err(|why| ApiError::new(ErrorKind::Internal, why))?;
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 
-use crate::stdx::limits::THREAD_STACK;
+use crate::stdx::limits::{QUERY_STACK, THREAD_STACK};
 use crate::stdx::stop::Never;
 use crate::stdx::thread::{Thread, spawn};
 
@@ -88,7 +88,7 @@ impl Server {
                 returns: returns_tx.clone(),
                 is_management: i == 0,
             };
-            match spawn(format!("http-{i}"), THREAD_STACK, move || worker.run()) {
+            match spawn(format!("http-{i}"), QUERY_STACK, move || worker.run()) {
                 Ok(thread) => threads.push(thread),
                 Err(e) => failed = Some(e),
             }

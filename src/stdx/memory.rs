@@ -3,7 +3,7 @@
 use std::fs;
 
 /// The machine's memory or the control group's limit, whichever is less.
-pub fn memory_bytes() -> Option<u64> {
+pub fn usable_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| parse_meminfo(&text));

@@ -1,0 +1,46 @@
+//! What is printed of a query is read as the same.
+#![no_main]
+
+use ferula::promql::{DurationExpr, Expr, Features, Length, parse, pretty};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|query: &str| {
+    let all = Features::all();
+    let Ok(expr) = parse(query, &all) else {
+        return;
+    };
+    if !is_exact(&expr) {
+        return;
+    }
+    let printed = expr.to_string();
+    for text in [printed.clone(), pretty(&expr)] {
+        match parse(&text, &all) {
+            Ok(again) => assert_eq!(again.to_string(), printed, "{query}"),
+            Err(error) => panic!("{query} is printed as {text}: {error}"),
+        }
+    }
+});
+
+/// Whether Prometheus's own text says it all: not for parts of milliseconds, and not for
+/// `offset --5 + 3`, whose text is read as `(... offset 5) + 3`, nor for `offset +(5m) + 3`.
+fn is_exact(expr: &Expr) -> bool {
+    let plain = |offset: &Length| match offset {
+        Length::Fixed(_) => true,
+        Length::Computed(length) => {
+            !matches!(**length, DurationExpr::Binary(..) | DurationExpr::Paren(..))
+        }
+    };
+    let whole = |length: &Length| *length != Length::Fixed(0);
+    let own = match expr {
+        Expr::Vector(selector) => plain(&selector.offset),
+        Expr::Matrix(matrix) => plain(&matrix.selector.offset) && whole(&matrix.range),
+        Expr::Subquery(subquery) => {
+            plain(&subquery.offset)
+                && whole(&subquery.range)
+                && subquery.step.as_ref().is_none_or(whole)
+        }
+        Expr::Text(text) => text.bytes.is_none(),
+        _ => true,
+    };
+    own && expr.children().all(is_exact)
+}

@@ -1,0 +1,150 @@
+//! The queries that run just now, in a file that outlives the process: after a crash it names the
+//! culprit.
+//!
+//! The file is Prometheus's `queries.active`: `[`, then 1,000 bytes a place, each with one object
+//! and a comma in its last byte, or zeroes. It is written ahead in full, so that a full disk can't
+//! get in the way later, and never synced: what a killed process wrote is in the page cache, and a
+//! power cut has no query for its culprit.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+const PLACE_BYTES: usize = 1000;
+
+/// LIMIT: a file of another process that is read at the start: 4,000 places.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+#[derive(Debug)]
+pub struct ActiveQueries(File);
+
+/// A query that had not ended when the process did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnfinishedQuery {
+    pub query: String,
+    /// When it began, in seconds.
+    pub timestamp_sec: i64,
+}
+
+impl ActiveQueries {
+    /// Takes the file over from the process before, whose unfinished queries it returns.
+    ///
+    /// # Errors
+    /// The file can't be made.
+    pub fn open(path: &Path, places: usize) -> io::Result<(ActiveQueries, Vec<UnfinishedQuery>)> {
+        let unfinished = unfinished(path);
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(path)?;
+        let mut zeroes = vec![0; 1 + places * PLACE_BYTES];
+        if let Some(first) = zeroes.first_mut() {
+            *first = b'[';
+        }
+        file.write_all_at(&zeroes, 0)?;
+        Ok((ActiveQueries(file), unfinished))
+    }
+
+    /// Whether it was written is of no consequence to the query.
+    pub(super) fn begin(&self, place: usize, query: &str, now_sec: i64) {
+        let mut entry = entry(query, now_sec);
+        entry.resize(PLACE_BYTES - 1, 0);
+        entry.push(b',');
+        let _ = self.0.write_all_at(&entry, offset(place));
+    }
+
+    pub(super) fn end(&self, place: usize) {
+        let _ = self.0.write_all_at(&[0; PLACE_BYTES], offset(place));
+    }
+}
+
+fn offset(place: usize) -> u64 {
+    1 + (place * PLACE_BYTES) as u64
+}
+
+/// As much of the query as a place holds, in JSON.
+fn entry(query: &str, now_sec: i64) -> Vec<u8> {
+    let mut chars = query.chars().count().min(PLACE_BYTES);
+    loop {
+        let entry = UnfinishedQuery {
+            query: query.chars().take(chars).collect(),
+            timestamp_sec: now_sec,
+        };
+        let json = serde_json::to_vec(&entry).unwrap_or_default();
+        let over = json.len().saturating_sub(PLACE_BYTES - 1);
+        if over == 0 {
+            return json;
+        }
+        // What is escaped takes six bytes a character at most, and what is not, four.
+        chars = chars.saturating_sub(over.div_ceil(6));
+    }
+}
+
+/// Nothing where the file is not there or not such a file.
+fn unfinished(path: &Path) -> Vec<UnfinishedQuery> {
+    let mut bytes = Vec::new();
+    if let Ok(file) = File::open(path) {
+        let _ = file.take(FILE_BYTES_MAX).read_to_end(&mut bytes);
+    }
+    bytes.retain(|b| *b != 0);
+    if bytes.pop() != Some(b',') {
+        return Vec::new();
+    }
+    bytes.push(b']');
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_did_not_end_is_named_at_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("queries.active");
+        let unfinished = |text: &str, at: i64| UnfinishedQuery {
+            query: text.to_owned(),
+            timestamp_sec: at,
+        };
+        let (active, before) = ActiveQueries::open(&path, 3).unwrap();
+        assert_eq!(before, []);
+        active.begin(0, "up", 1);
+        active.begin(2, "sum(\"a\n\")", 2);
+        active.begin(1, "rate(x[5m])", 3);
+        active.end(0);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 3001);
+        let (active, before) = ActiveQueries::open(&path, 2).unwrap();
+        let expect = [unfinished("rate(x[5m])", 3), unfinished("sum(\"a\n\")", 2)];
+        assert_eq!(before, expect);
+        active.begin(1, "x", 4);
+        active.end(1);
+        assert_eq!(ActiveQueries::open(&path, 2).unwrap().1, []);
+    }
+
+    #[test]
+    fn a_long_query_is_cut() {
+        for unit in ["a", "é", "\"", "\u{1}", "🦀"] {
+            let json = entry(&unit.repeat(2000), 1_700_000_000);
+            assert!(
+                (900..PLACE_BYTES).contains(&json.len()),
+                "{unit}: {}",
+                json.len()
+            );
+            serde_json::from_slice::<UnfinishedQuery>(&json).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_no_query() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("queries.active");
+        for text in ["", "[", "[,", "[{\"query\":1},", "\0\0", "nonsense,"] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(ActiveQueries::open(&path, 1).unwrap().1, [], "{text:?}");
+        }
+    }
+}

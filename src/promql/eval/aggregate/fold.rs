@@ -1,0 +1,198 @@
+//! Aggregations that need no more than a few numbers a group and step.
+
+use super::groups::projection;
+use crate::promql::QueryError;
+use crate::promql::eval::held::Held;
+use crate::promql::eval::projection::Groups;
+use crate::promql::eval::{Row, Rows, Run, absent, is_absent};
+use crate::promql::parser::Aggregate;
+
+/// A group's numbers at every step.
+pub(super) trait Column: Sized {
+    /// What a group takes.
+    const BYTES_PER_STEP: usize;
+
+    fn new(steps: usize) -> Self;
+
+    /// One value a step; [`absent`] adds nothing.
+    fn add(&mut self, values: &[f64]);
+
+    fn finish(self) -> Vec<f64>;
+}
+
+/// Runs all series through the columns of their groups.
+pub(super) fn fold<'q, C: Column>(
+    node: &Aggregate,
+    mut input: Box<dyn Rows + 'q>,
+    steps: usize,
+    run: &mut Run<'_>,
+) -> Result<Held, QueryError> {
+    let mut groups = Groups::new(projection(node));
+    let mut columns: Vec<(C, bool)> = Vec::new();
+    let bytes = size_of::<(C, bool)>() + C::BYTES_PER_STEP * steps;
+    while let Some(row) = input.next(run)? {
+        run.check()?;
+        let group = groups.number(&row.labels);
+        if group == columns.len() {
+            run.hold(0, bytes)?;
+            columns.push((C::new(steps), false));
+        }
+        if let Some((column, drops_name)) = columns.get_mut(group) {
+            column.add(&row.values);
+            *drops_name |= row.drops_name;
+        }
+    }
+    run.release(0, bytes * columns.len());
+    let mut rows = Vec::with_capacity(columns.len());
+    for (group, (column, drops_name)) in columns.into_iter().enumerate() {
+        let values = column.finish();
+        if values.iter().any(|v| !is_absent(*v)) {
+            rows.push(Row {
+                labels: groups.labels(group),
+                drops_name,
+                values,
+            });
+        }
+    }
+    Held::new(rows, run)
+}
+
+/// A sum with Neumaier's compensation.
+pub(super) struct Sum {
+    sum: Vec<f64>,
+    lost: Vec<f64>,
+}
+
+impl Column for Sum {
+    const BYTES_PER_STEP: usize = 16;
+
+    fn new(steps: usize) -> Sum {
+        Sum {
+            sum: vec![absent(); steps],
+            lost: vec![0.0; steps],
+        }
+    }
+
+    fn add(&mut self, values: &[f64]) {
+        for ((sum, lost), &v) in self.sum.iter_mut().zip(&mut self.lost).zip(values) {
+            // NOTE: -0 is what leaves every first value as it is, 0 and -0 included.
+            let before = if is_absent(*sum) { -0.0 } else { *sum };
+            let (after, with) = compensated(before, *lost, v);
+            let present = !is_absent(v);
+            *sum = if present { after } else { *sum };
+            *lost = if present { with } else { *lost };
+        }
+    }
+
+    fn finish(mut self) -> Vec<f64> {
+        for (sum, lost) in self.sum.iter_mut().zip(&self.lost) {
+            *sum = if is_absent(*sum) { *sum } else { *sum + lost };
+        }
+        self.sum
+    }
+}
+
+/// Adds `v` to a sum and what rounding has taken from it so far.
+#[inline]
+pub(super) fn compensated(sum: f64, lost: f64, v: f64) -> (f64, f64) {
+    let after = sum + v;
+    let rest = if sum.abs() >= v.abs() {
+        (sum - after) + v
+    } else {
+        (v - after) + sum
+    };
+    let lost = if after.is_infinite() {
+        0.0
+    } else {
+        lost + rest
+    };
+    (after, lost)
+}
+
+/// The least of all values; NaN gives way to any.
+pub(super) struct Least(Vec<f64>);
+
+impl Column for Least {
+    const BYTES_PER_STEP: usize = 8;
+
+    fn new(steps: usize) -> Least {
+        Least(vec![absent(); steps])
+    }
+
+    fn add(&mut self, values: &[f64]) {
+        for (least, &v) in self.0.iter_mut().zip(values) {
+            let better = (*least > v) | least.is_nan();
+            *least = if better & !is_absent(v) { v } else { *least };
+        }
+    }
+
+    fn finish(self) -> Vec<f64> {
+        self.0
+    }
+}
+
+/// The greatest of all values; NaN gives way to any.
+pub(super) struct Greatest(Vec<f64>);
+
+impl Column for Greatest {
+    const BYTES_PER_STEP: usize = 8;
+
+    fn new(steps: usize) -> Greatest {
+        Greatest(vec![absent(); steps])
+    }
+
+    fn add(&mut self, values: &[f64]) {
+        for (greatest, &v) in self.0.iter_mut().zip(values) {
+            let better = (*greatest < v) | greatest.is_nan();
+            *greatest = if better & !is_absent(v) { v } else { *greatest };
+        }
+    }
+
+    fn finish(self) -> Vec<f64> {
+        self.0
+    }
+}
+
+pub(super) struct Count(Vec<f64>);
+
+impl Column for Count {
+    const BYTES_PER_STEP: usize = 8;
+
+    fn new(steps: usize) -> Count {
+        Count(vec![0.0; steps])
+    }
+
+    fn add(&mut self, values: &[f64]) {
+        for (count, &v) in self.0.iter_mut().zip(values) {
+            *count += if is_absent(v) { 0.0 } else { 1.0 };
+        }
+    }
+
+    fn finish(mut self) -> Vec<f64> {
+        for count in &mut self.0 {
+            *count = if *count > 0.0 { *count } else { absent() };
+        }
+        self.0
+    }
+}
+
+/// 1 where there is any value.
+pub(super) struct Presence(Vec<f64>);
+
+impl Column for Presence {
+    const BYTES_PER_STEP: usize = 8;
+
+    fn new(steps: usize) -> Presence {
+        Presence(vec![absent(); steps])
+    }
+
+    fn add(&mut self, values: &[f64]) {
+        for (present, &v) in self.0.iter_mut().zip(values) {
+            *present = if is_absent(v) { *present } else { 1.0 };
+        }
+    }
+
+    fn finish(self) -> Vec<f64> {
+        self.0
+    }
+}

@@ -1,0 +1,185 @@
+//! Series that become alike when they lose their names.
+//!
+//! Most queries name one metric; its series stay distinct without it, and flow on as they come.
+
+use std::collections::{HashMap, HashSet};
+
+use super::row::{Row, Rows, is_absent};
+use super::run::Run;
+use crate::model::names::METRIC_NAME;
+use crate::model::{Labels, MatchOp, Matcher};
+use crate::promql::error::QueryError;
+use crate::promql::parser::{Aggregate, Aggregator, Binary, BinaryOp, Call, Expr, Type};
+
+/// How many metric names the series of a vector may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Names {
+    None,
+    One,
+    Many,
+}
+
+/// Of what comes out of an expression. May say more than there are.
+pub fn names(expr: &Expr) -> Names {
+    match expr {
+        Expr::Number(_) | Expr::Text(_) => Names::None,
+        Expr::Vector(selector) => names_selected(&selector.matchers),
+        Expr::Matrix(matrix) => names_selected(&matrix.selector.matchers),
+        Expr::Subquery(subquery) => names(&subquery.expr),
+        Expr::Unary(unary) if unary.is_minus => Names::None,
+        Expr::Unary(unary) => names(&unary.expr),
+        Expr::Paren(paren) => names(&paren.expr),
+        Expr::Binary(binary) => names_joined(binary),
+        Expr::Call(call) => names_called(call),
+        Expr::Aggregate(aggregate) => names_grouped(aggregate),
+    }
+}
+
+fn names_selected(matchers: &[Matcher]) -> Names {
+    let is_name = |m: &Matcher| m.op == MatchOp::Equal && m.name == METRIC_NAME;
+    if matchers.iter().any(is_name) {
+        Names::One
+    } else {
+        Names::Many
+    }
+}
+
+fn names_joined(binary: &Binary) -> Names {
+    let includes_name = { binary.matching.as_ref() }
+        .is_some_and(|m| m.include.iter().any(|label| label == METRIC_NAME));
+    let (lhs, rhs) = (&*binary.lhs, &*binary.rhs);
+    match binary.op {
+        _ if includes_name => Names::Many,
+        BinaryOp::Or => match (names(lhs), names(rhs)) {
+            (Names::None, Names::None) => Names::None,
+            _ => Names::Many,
+        },
+        op if op.is_set() => names(lhs),
+        op if op.is_comparison() && !binary.returns_bool => match lhs.value_type() {
+            Type::Scalar => names(rhs),
+            _ => names(lhs).max(names(rhs)),
+        },
+        _ => Names::None,
+    }
+}
+
+fn names_called(call: &Call) -> Names {
+    let of_args = || call.args.iter().map(names).max().unwrap_or(Names::None);
+    match call.function.name {
+        "label_replace" | "label_join" | "info" => Names::Many,
+        "first_over_time" | "last_over_time" | "sort" | "sort_desc" | "sort_by_label"
+        | "sort_by_label_desc" => of_args(),
+        _ => Names::None,
+    }
+}
+
+fn names_grouped(aggregate: &Aggregate) -> Names {
+    use Aggregator::{Bottomk, CountValues, LimitRatio, Limitk, Topk};
+    match aggregate.op {
+        CountValues => Names::Many,
+        Topk | Bottomk | Limitk | LimitRatio => names(&aggregate.expr),
+        _ if aggregate.without => Names::None,
+        _ if aggregate.grouping.iter().any(|label| label == METRIC_NAME) => names(&aggregate.expr),
+        _ => Names::None,
+    }
+}
+
+/// For what maps one row to one and has dropped the names of `of`: rows of the same labels that
+/// never meet at one step become one.
+pub fn merged<'q>(rows: Box<dyn Rows + 'q>, of: &Expr, run: &Run<'_>) -> Box<dyn Rows + 'q> {
+    if run.delays_names() || names(of) != Names::Many {
+        return rows;
+    }
+    Box::new(Merge::new(rows))
+}
+
+/// As [`merged`], where Prometheus refuses rows of the same labels even if they never meet.
+pub fn refused<'q>(rows: Box<dyn Rows + 'q>, of: &Expr, run: &Run<'_>) -> Box<dyn Rows + 'q> {
+    if run.delays_names() || names(of) != Names::Many {
+        return rows;
+    }
+    Box::new(Distinct {
+        rows,
+        seen: HashSet::new(),
+    })
+}
+
+pub fn same_labels() -> QueryError {
+    QueryError::Execution("vector cannot contain metrics with the same labelset".to_owned())
+}
+
+struct Distinct<'q> {
+    rows: Box<dyn Rows + 'q>,
+    seen: HashSet<Labels>,
+}
+
+impl Rows for Distinct<'_> {
+    fn next(&mut self, run: &mut Run<'_>) -> Result<Option<Row>, QueryError> {
+        let row = self.rows.next(run)?;
+        if let Some(row) = &row {
+            run.hold(0, row.labels.heap_bytes() + 2 * size_of::<Labels>())?;
+            if !self.seen.insert(row.labels.clone()) {
+                return Err(same_labels());
+            }
+        }
+        Ok(row)
+    }
+}
+
+/// Keeps all rows before it gives the first.
+pub struct Merge<'q> {
+    rows: Option<Box<dyn Rows + 'q>>,
+    merged: std::vec::IntoIter<Row>,
+}
+
+impl<'q> Merge<'q> {
+    pub fn new(rows: Box<dyn Rows + 'q>) -> Merge<'q> {
+        Merge {
+            rows: Some(rows),
+            merged: Vec::new().into_iter(),
+        }
+    }
+
+    fn collect(mut rows: Box<dyn Rows + 'q>, run: &mut Run<'_>) -> Result<Vec<Row>, QueryError> {
+        let mut merged: Vec<Row> = Vec::new();
+        let mut places: HashMap<Labels, usize> = HashMap::new();
+        while let Some(row) = rows.next(run)? {
+            run.check()?;
+            let place = *places.entry(row.labels.clone()).or_insert(merged.len());
+            if let Some(old) = merged.get_mut(place) {
+                overlay(old, &row)?;
+            } else {
+                run.keep(&row)?;
+                merged.push(row);
+            }
+        }
+        Ok(merged)
+    }
+}
+
+/// Adds the values of `row` to `old`, which must have none at the same steps.
+fn overlay(old: &mut Row, row: &Row) -> Result<(), QueryError> {
+    for (slot, value) in old.values.iter_mut().zip(&row.values) {
+        if is_absent(*value) {
+            continue;
+        }
+        if !is_absent(*slot) {
+            return Err(same_labels());
+        }
+        *slot = *value;
+    }
+    Ok(())
+}
+
+impl Rows for Merge<'_> {
+    fn next(&mut self, run: &mut Run<'_>) -> Result<Option<Row>, QueryError> {
+        if let Some(rows) = self.rows.take() {
+            self.merged = Merge::collect(rows, run)?.into_iter();
+        }
+        let row = Iterator::next(&mut self.merged);
+        if let Some(row) = &row {
+            run.let_go(row);
+        }
+        Ok(row)
+    }
+}

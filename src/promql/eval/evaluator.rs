@@ -1,0 +1,314 @@
+//! From a node of an expression to what it is worth at all steps.
+
+use super::aggregate::{aggregate, projection};
+use super::binary::binary;
+use super::distinct::merged;
+use super::grid::Grid;
+use super::instant::{Instant, Look, Takes};
+use super::invariant::{is_invariant, spread};
+use super::operand::{Operand, Scalars};
+use super::reach::{Reach, left_open};
+use super::rollup::{Source, SubRows};
+use super::row::{Row, Rows, is_absent};
+use super::run::Run;
+use super::wanted::Wanted;
+use crate::model::{Sample, TimestampMs};
+use crate::promql::engine::{Query, Times};
+use crate::promql::error::QueryError;
+use crate::promql::parser::{
+    Aggregate, Aggregator, At, Binary, Expr, Extent, Length, Subquery, Unary, VectorSelector,
+};
+use crate::storage::Queryable;
+
+/// On what, and over which steps, a query is evaluated.
+pub struct Evaluation<'e> {
+    /// NOTE: each selector opens a view of its own, of no more than the times it looks at, so that
+    /// `x offset 1w` keeps no head from being freed; a commit may fall between two of them.
+    pub storage: &'e dyn Queryable,
+    pub lookback_ms: i64,
+    /// Of subqueries that name none.
+    pub default_step_ms: i64,
+    /// The whole query's, whatever grid its subqueries have.
+    pub grid: Grid,
+    pub end: TimestampMs,
+    pub is_range: bool,
+}
+
+impl<'e> Evaluation<'e> {
+    pub fn new(
+        storage: &'e dyn Queryable,
+        query: &Query<'_>,
+        default_step_ms: i64,
+    ) -> Evaluation<'e> {
+        let (grid, end, is_range) = match query.times {
+            Times::At(t) => (Grid::at(t), t, false),
+            Times::Range {
+                start,
+                end,
+                step_ms,
+            } => (Grid::between(start, end, step_ms), end, true),
+        };
+        Evaluation {
+            storage,
+            lookback_ms: i64::try_from(query.settings.lookback.as_millis()).unwrap_or(i64::MAX),
+            default_step_ms: default_step_ms.max(1),
+            grid,
+            end,
+            is_range,
+        }
+    }
+
+    /// What `expr` is worth over `grid`: a scalar, a text or an instant vector.
+    pub fn eval<'q>(
+        &self,
+        expr: &'q Expr,
+        grid: Grid,
+        run: &mut Run<'_>,
+    ) -> Result<Operand<'q>, QueryError> {
+        run.look()?;
+        if grid.steps > 1 && is_invariant(expr) {
+            let before = run.statistics.queryable_samples;
+            let operand = self.node(expr, Grid::at(grid.start), run)?;
+            let looked_at = run.statistics.queryable_samples - before;
+            run.statistics.queryable_samples = before + looked_at * grid.steps as u64;
+            return Ok(spread(operand, grid.steps));
+        }
+        self.node(expr, grid, run)
+    }
+
+    fn node<'q>(
+        &self,
+        expr: &'q Expr,
+        grid: Grid,
+        run: &mut Run<'_>,
+    ) -> Result<Operand<'q>, QueryError> {
+        match expr {
+            Expr::Number(number) => Ok(Operand::Scalar(Scalars::Constant(number.value))),
+            Expr::Text(text) => Ok(Operand::Text(text.value.clone())),
+            Expr::Vector(selector) => {
+                let rows = self.instant(selector, Takes::Values, Wanted::all(), grid, run)?;
+                Ok(Operand::Vector(Box::new(rows)))
+            }
+            // NOTE: ranges are read by the functions over them; the type check keeps them from
+            // standing elsewhere.
+            Expr::Matrix(_) | Expr::Subquery(_) => {
+                Err(QueryError::RangeQueryType(expr.value_type().as_str()))
+            }
+            Expr::Unary(unary) => self.unary(unary, grid, run),
+            Expr::Binary(binary) => self.binary(binary, grid, run),
+            Expr::Call(call) => self.call(call, grid, run),
+            Expr::Aggregate(aggregate) => self.aggregate(aggregate, grid, run),
+            Expr::Paren(paren) => self.node(&paren.expr, grid, run),
+        }
+    }
+
+    /// [`Evaluation::eval`] of what is a vector by its type.
+    pub fn rows<'q>(
+        &self,
+        expr: &'q Expr,
+        grid: Grid,
+        run: &mut Run<'_>,
+    ) -> Result<Box<dyn Rows + 'q>, QueryError> {
+        match self.eval(expr, grid, run)? {
+            Operand::Vector(rows) => Ok(rows),
+            Operand::Scalar(_) | Operand::Text(_) => Err(unexpected("instant vector", expr)),
+        }
+    }
+
+    pub fn scalars(
+        &self,
+        expr: &Expr,
+        grid: Grid,
+        run: &mut Run<'_>,
+    ) -> Result<Scalars, QueryError> {
+        match self.eval(expr, grid, run)? {
+            Operand::Scalar(scalars) => Ok(scalars),
+            Operand::Vector(_) | Operand::Text(_) => Err(unexpected("scalar", expr)),
+        }
+    }
+
+    pub fn instant(
+        &self,
+        selector: &VectorSelector,
+        takes: Takes,
+        wanted: Wanted,
+        grid: Grid,
+        run: &mut Run<'_>,
+    ) -> Result<Instant, QueryError> {
+        let reach = self.reach(selector.at, &selector.offset, grid);
+        let look = Look::new(selector, reach, grid, self.lookback_ms, takes);
+        Instant::open(self.storage, selector, look, wanted, run)
+    }
+
+    pub fn reach(&self, at: Option<At>, offset: &Length, grid: Grid) -> Reach {
+        Reach::new(grid, at, offset.ms(), (self.grid.start, self.end))
+    }
+
+    fn unary<'q>(
+        &self,
+        unary: &'q Unary,
+        grid: Grid,
+        run: &mut Run<'_>,
+    ) -> Result<Operand<'q>, QueryError> {
+        match self.eval(&unary.expr, grid, run)? {
+            operand if !unary.is_minus => Ok(operand),
+            Operand::Scalar(scalars) => Ok(Operand::Scalar(scalars.map(|v| -v))),
+            Operand::Vector(rows) => {
+                let negated: Box<dyn Rows + 'q> = Box::new(Negated(rows));
+                Ok(Operand::Vector(merged(negated, &unary.expr, run)))
+            }
+            Operand::Text(_) => Err(unexpected("instant vector", &unary.expr)),
+        }
+    }
+
+    fn binary<'q>(
+        &self,
+        node: &'q Binary,
+        grid: Grid,
+        run: &mut Run<'_>,
+    ) -> Result<Operand<'q>, QueryError> {
+        let lhs = self.eval(&node.lhs, grid, run)?;
+        let rhs = self.eval(&node.rhs, grid, run)?;
+        let vector = match (&lhs, &rhs) {
+            (Operand::Vector(_), Operand::Scalar(_)) => Some(&*node.lhs),
+            (Operand::Scalar(_), Operand::Vector(_)) => Some(&*node.rhs),
+            _ => None,
+        };
+        let keeps_name = node.op.is_comparison() && !node.returns_bool;
+        let result = binary(node, lhs, rhs, grid, run)?;
+        Ok(match (result, vector) {
+            (Operand::Vector(rows), Some(of)) if !keeps_name => {
+                Operand::Vector(merged(rows, of, run))
+            }
+            (result, _) => result,
+        })
+    }
+
+    fn aggregate<'q>(
+        &self,
+        node: &'q Aggregate,
+        grid: Grid,
+        run: &mut Run<'_>,
+    ) -> Result<Operand<'q>, QueryError> {
+        let param = match &node.param {
+            Some(param) => Some(self.eval(param, grid, run)?),
+            None => None,
+        };
+        let input = self.grouped(node, grid, run)?;
+        let rows = aggregate(node, input, param, grid, run)?;
+        Ok(Operand::Vector(rows))
+    }
+
+    /// What an aggregation goes over: of stored series with no more labels than it groups by.
+    fn grouped<'q>(
+        &self,
+        node: &'q Aggregate,
+        grid: Grid,
+        run: &mut Run<'_>,
+    ) -> Result<Box<dyn Rows + 'q>, QueryError> {
+        let is_pinned = grid.steps > 1 && is_invariant(&node.expr);
+        if is_pinned || run.delays_names() || !asks_for_groups_alone(node.op) {
+            return self.rows(&node.expr, grid, run);
+        }
+        let counts = matches!(node.op, Aggregator::Count | Aggregator::Group);
+        match node.expr.inner() {
+            Expr::Vector(selector) => {
+                let takes = match selector.extent {
+                    Extent::Plain if counts => Takes::Presence,
+                    _ => Takes::Values,
+                };
+                let wanted = Wanted::few(projection(node), false);
+                let rows = self.instant(selector, takes, wanted, grid, run)?;
+                Ok(Box::new(rows))
+            }
+            Expr::Call(call) => match self.windows_of(call, projection(node), grid, run)? {
+                Some(rollup) => Ok(Box::new(rollup)),
+                None => self.rows(&node.expr, grid, run),
+            },
+            _ => self.rows(&node.expr, grid, run),
+        }
+    }
+
+    /// A subquery's rows over its own steps, as far as windows at the steps of `grid` reach; and
+    /// that reach.
+    pub fn subquery<'q>(
+        &self,
+        subquery: &'q Subquery,
+        grid: Grid,
+        run: &mut Run<'_>,
+    ) -> Result<(Source<'q>, Reach), QueryError> {
+        let reach = self.reach(subquery.at, &subquery.offset, grid);
+        let range_ms = subquery.range.ms();
+        let step_ms = match &subquery.step {
+            Some(step) => step.ms().max(1),
+            None => self.default_step_ms,
+        };
+        let Some(inner) = aligned(left_open(reach.first, range_ms), reach.last, step_ms) else {
+            return Ok((Source::Nothing, reach));
+        };
+        // ORDER: before any row of so many steps is made. What the source reads is given back when
+        // it is through.
+        run.hold(inner.steps, inner.steps.saturating_mul(size_of::<Sample>()))?;
+        let counted = run.statistics.queryable_samples;
+        let rows = self.rows(&subquery.expr, inner, run)?;
+        run.statistics.queryable_samples = counted;
+        Ok((Source::Rows(SubRows::new(rows, inner)), reach))
+    }
+}
+
+/// Whether an aggregation does not tell the series of a group apart.
+fn asks_for_groups_alone(op: Aggregator) -> bool {
+    use Aggregator::{Avg, Count, Group, Max, Min, Quantile, Stddev, Stdvar, Sum};
+    matches!(
+        op,
+        Avg | Count | Group | Max | Min | Quantile | Stddev | Stdvar | Sum
+    )
+}
+
+/// The multiples of `step_ms` from `first` to `last`.
+fn aligned(first: TimestampMs, last: TimestampMs, step_ms: i64) -> Option<Grid> {
+    let before = first.saturating_sub(1).div_euclid(step_ms);
+    let start = before.checked_add(1)?.checked_mul(step_ms)?;
+    (start <= last).then(|| Grid::between(start, last, step_ms))
+}
+
+fn unexpected(wanted: &str, expr: &Expr) -> QueryError {
+    let got = expr.value_type().as_str();
+    QueryError::Execution(format!("expected type {wanted}, got {got}"))
+}
+
+struct Negated<'q>(Box<dyn Rows + 'q>);
+
+impl Rows for Negated<'_> {
+    fn next(&mut self, run: &mut Run<'_>) -> Result<Option<Row>, QueryError> {
+        let Some(mut row) = self.0.next(run)? else {
+            return Ok(None);
+        };
+        for v in &mut row.values {
+            *v = if is_absent(*v) { *v } else { -*v };
+        }
+        row.drop_name(run);
+        Ok(Some(row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subqueries_are_aligned() {
+        let check = |first, last, step, expect: Option<(i64, usize)>| {
+            let grid = aligned(first, last, step).map(|grid| (grid.start, grid.steps));
+            assert_eq!(grid, expect, "{first} {last} {step}");
+        };
+        check(1, 10, 5, Some((5, 2)));
+        check(5, 10, 5, Some((5, 2)));
+        check(6, 9, 5, None);
+        check(-7, 1, 5, Some((-5, 2)));
+        check(-9, 1, 5, Some((-5, 2)));
+        check(-10, 1, 5, Some((-10, 3)));
+        check(0, 0, 7, Some((0, 1)));
+        check(i64::MAX - 1, i64::MAX, 5, None);
+    }
+}

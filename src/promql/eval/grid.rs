@@ -1,0 +1,49 @@
+//! The steps that an expression is evaluated at.
+
+use crate::model::TimestampMs;
+
+/// `start`, `start + step_ms`, …: `steps` of them, at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    pub start: TimestampMs,
+    /// At least 1.
+    pub step_ms: i64,
+    pub steps: usize,
+    /// Whether a range of times was asked for, even if but one step lies in it.
+    pub is_range: bool,
+}
+
+impl Grid {
+    /// A single time.
+    pub fn at(t: TimestampMs) -> Grid {
+        Grid {
+            start: t,
+            step_ms: 1,
+            steps: 1,
+            is_range: false,
+        }
+    }
+
+    /// Those up to `end`, which may lie between two.
+    pub fn between(start: TimestampMs, end: TimestampMs, step_ms: i64) -> Grid {
+        let step_ms = step_ms.max(1);
+        let more = end.saturating_sub(start).max(0) / step_ms;
+        Grid {
+            start,
+            step_ms,
+            steps: usize::try_from(more)
+                .unwrap_or(usize::MAX)
+                .saturating_add(1),
+            is_range: end > start,
+        }
+    }
+
+    pub fn time(&self, step: usize) -> TimestampMs {
+        let after = (step as i64).saturating_mul(self.step_ms);
+        self.start.saturating_add(after)
+    }
+
+    pub fn end(&self) -> TimestampMs {
+        self.time(self.steps.saturating_sub(1))
+    }
+}

@@ -1,0 +1,31 @@
+//! Rows that are kept until they are taken.
+
+use std::vec::IntoIter;
+
+use super::row::{Row, Rows};
+use super::run::Run;
+use crate::promql::QueryError;
+
+/// Rows that are held until they are taken.
+pub(super) struct Held(IntoIter<Row>);
+
+impl Held {
+    /// # Errors
+    /// The query's limits.
+    pub fn new(rows: Vec<Row>, run: &mut Run<'_>) -> Result<Held, QueryError> {
+        for row in &rows {
+            run.keep(row)?;
+        }
+        Ok(Held(rows.into_iter()))
+    }
+}
+
+impl Rows for Held {
+    fn next(&mut self, run: &mut Run<'_>) -> Result<Option<Row>, QueryError> {
+        let row = Iterator::next(&mut self.0);
+        if let Some(row) = &row {
+            run.let_go(row);
+        }
+        Ok(row)
+    }
+}

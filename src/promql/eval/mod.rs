@@ -1,0 +1,41 @@
+//! Evaluation by series: each selector's samples are read once and serve all steps, and series pass
+//! through functions and aggregations one at a time.
+//!
+//! Owns nothing beyond a query. **Invariant:** what it holds at once is counted by [`Run`], so that
+//! no query outgrows its limits.
+
+mod evaluator;
+
+mod absence;
+mod aggregate;
+mod binary;
+mod call;
+mod crew;
+mod distinct;
+mod grid;
+mod held;
+mod info;
+mod instant;
+mod invariant;
+mod operand;
+mod outcome;
+mod projection;
+mod reach;
+mod rollup;
+mod row;
+mod run;
+mod scalar;
+mod stored;
+mod wanted;
+mod window;
+
+#[cfg(test)]
+mod testing;
+
+pub(super) use crew::Helpers;
+pub(super) use evaluator::Evaluation;
+pub(super) use grid::Grid;
+pub(super) use operand::{Operand, Scalars};
+pub(super) use row::{Row, Rows, absent, is_absent};
+pub(super) use run::Run;
+pub(super) use window::{Window, WindowFn};

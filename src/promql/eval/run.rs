@@ -1,0 +1,168 @@
+//! One query while it runs: its limits, what it holds, and what it has to say besides its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::crew::{Helpers, Limits};
+use super::row::Row;
+use crate::promql::annotations::Annotations;
+use crate::promql::error::QueryError;
+use crate::promql::value::Statistics;
+use crate::stdx::clock::Clock;
+use crate::stdx::stop::Stop;
+
+const EVALUATION: &str = "expression evaluation";
+
+/// Rows between two looks at the clock: one takes microseconds.
+const ROWS_PER_LOOK: u32 = 64;
+
+pub struct Run<'e> {
+    clock: &'e dyn Clock,
+    deadline: Duration,
+    cancel: &'e Stop,
+    samples_max: usize,
+    bytes_max: usize,
+    samples_held: usize,
+    bytes_held: usize,
+    rows_until_look: u32,
+    delays_names: bool,
+    helpers: Option<Arc<Helpers>>,
+    pub annotations: Annotations,
+    pub statistics: Statistics,
+}
+
+impl<'e> Run<'e> {
+    pub fn new(
+        clock: &'e dyn Clock,
+        deadline: Duration,
+        cancel: &'e Stop,
+        samples_max: usize,
+        delays_names: bool,
+    ) -> Run<'e> {
+        Run {
+            clock,
+            deadline,
+            cancel,
+            samples_max,
+            bytes_max: usize::MAX,
+            samples_held: 0,
+            bytes_held: 0,
+            rows_until_look: 0,
+            delays_names,
+            helpers: None,
+            annotations: Annotations::default(),
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// Lets the query have help, where some is free.
+    #[must_use]
+    pub fn with_helpers(mut self, helpers: &Arc<Helpers>) -> Run<'e> {
+        self.helpers = Some(helpers.clone());
+        self
+    }
+
+    pub fn helpers(&self) -> Option<&Arc<Helpers>> {
+        self.helpers.as_ref()
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits {
+            deadline: self.deadline,
+            cancel: self.cancel.clone(),
+            delays_names: self.delays_names,
+        }
+    }
+
+    /// Of the monotonic clock.
+    pub fn now(&self) -> Duration {
+        self.clock.mono()
+    }
+
+    /// How many bytes [`Run::hold`] may count; without it there is no limit.
+    #[must_use]
+    pub fn with_bytes_max(mut self, bytes_max: usize) -> Run<'e> {
+        self.bytes_max = bytes_max;
+        self
+    }
+
+    /// Whether names are removed at the end of the query rather than at once.
+    pub fn delays_names(&self) -> bool {
+        self.delays_names
+    }
+
+    /// To be called in every loop that may be long, once a row.
+    ///
+    /// # Errors
+    /// The time is over, or nobody waits for the answer any more.
+    pub fn check(&mut self) -> Result<(), QueryError> {
+        if let Some(left) = self.rows_until_look.checked_sub(1) {
+            self.rows_until_look = left;
+            return Ok(());
+        }
+        self.rows_until_look = ROWS_PER_LOOK;
+        self.look()
+    }
+
+    /// As [`Run::check`], at once: before what takes long.
+    ///
+    /// # Errors
+    /// The time is over, or nobody waits for the answer any more.
+    pub fn look(&self) -> Result<(), QueryError> {
+        if self.cancel.is_stopped() {
+            return Err(QueryError::Canceled(EVALUATION));
+        }
+        if self.clock.mono() >= self.deadline {
+            return Err(QueryError::Timeout(EVALUATION));
+        }
+        Ok(())
+    }
+
+    /// Counts samples and bytes that stay until [`Run::release`]. Who keeps more than one row, or
+    /// makes a table, calls it.
+    ///
+    /// # Errors
+    /// The query's limits.
+    pub fn hold(&mut self, samples: usize, bytes: usize) -> Result<(), QueryError> {
+        self.samples_held = self.samples_held.saturating_add(samples);
+        self.bytes_held = self.bytes_held.saturating_add(bytes);
+        let peak = &mut self.statistics.peak_samples;
+        *peak = (*peak).max(self.samples_held as u64);
+        if self.samples_held > self.samples_max {
+            return Err(QueryError::TooManySamples);
+        }
+        if self.bytes_held > self.bytes_max {
+            return Err(QueryError::TooManyBytes(self.bytes_max));
+        }
+        Ok(())
+    }
+
+    /// Gives back what was held.
+    pub fn release(&mut self, samples: usize, bytes: usize) {
+        self.samples_held = self.samples_held.saturating_sub(samples);
+        self.bytes_held = self.bytes_held.saturating_sub(bytes);
+    }
+
+    /// Samples and bytes.
+    #[cfg(test)]
+    pub fn held(&self) -> (usize, usize) {
+        (self.samples_held, self.bytes_held)
+    }
+
+    /// [`Run::hold`] for a row that is kept.
+    ///
+    /// # Errors
+    /// The query's limits.
+    pub fn keep(&mut self, row: &Row) -> Result<(), QueryError> {
+        self.hold(row.present(), bytes_of(row))
+    }
+
+    /// [`Run::release`] for a row that was kept, as it was then.
+    pub fn let_go(&mut self, row: &Row) {
+        self.release(row.present(), bytes_of(row));
+    }
+}
+
+fn bytes_of(row: &Row) -> usize {
+    size_of::<Row>() + row.values.capacity() * size_of::<f64>() + row.labels.heap_bytes()
+}

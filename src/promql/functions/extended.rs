@@ -1,0 +1,154 @@
+//! `anchored` and `smoothed` ranges: the change between the range's very borders.
+//!
+//! Their windows hold more than the range: `samples` begin one lookback before `start` (exclusive,
+//! as ever) and, of a smoothed range, end one lookback after `end`; `start` and `end` are the
+//! range's own.
+
+use super::rate::{count_pairs, differs, range_seconds};
+use crate::model::{Sample, TimestampMs};
+use crate::promql::error::QueryError;
+use crate::promql::eval::{Window, WindowFn, absent};
+use crate::promql::parser::Extent;
+
+/// The function of such a range.
+///
+/// # Errors
+/// Few functions can do with one.
+pub(in crate::promql) fn extended(name: &str, extent: Extent) -> Result<WindowFn, QueryError> {
+    let f: WindowFn = match (extent, name) {
+        (Extent::Anchored, "rate") => |w, _, _| change(w, false, true, true),
+        (Extent::Anchored, "increase") => |w, _, _| change(w, false, true, false),
+        (Extent::Anchored, "delta") => |w, _, _| change(w, false, false, false),
+        (Extent::Anchored, "resets") => |w, _, _| count(w, |before, v| v < before),
+        (Extent::Anchored, "changes") => |w, _, _| count(w, differs),
+        (Extent::Smoothed, "rate") => |w, _, _| change(w, true, true, true),
+        (Extent::Smoothed, "increase") => |w, _, _| change(w, true, true, false),
+        (Extent::Smoothed, "delta") => |w, _, _| change(w, true, false, false),
+        _ => return Err(QueryError::Execution(refusal(name, extent))),
+    };
+    Ok(f)
+}
+
+fn refusal(name: &str, extent: Extent) -> String {
+    let (word, those) = match extent {
+        Extent::Smoothed => ("smoothed", "delta, increase, rate"),
+        _ => ("anchored", "changes, delta, increase, rate, resets"),
+    };
+    format!("{word} modifier can only be used with: {those} - not with {name}")
+}
+
+/// What a selector of such a range itself gives: the samples within, and one on each border.
+pub(in crate::promql) fn extend(window: &Window<'_>, extent: Extent, out: &mut Vec<Sample>) {
+    let Some(borders) = Borders::of(window, extent == Extent::Smoothed, false) else {
+        return;
+    };
+    out.push(Sample {
+        t: window.start,
+        v: borders.left,
+    });
+    out.extend_from_slice(borders.within);
+    out.push(Sample {
+        t: window.end,
+        v: borders.right,
+    });
+}
+
+/// Of a range: the values at its borders and the samples strictly within.
+struct Borders<'w> {
+    left: f64,
+    right: f64,
+    within: &'w [Sample],
+}
+
+impl<'w> Borders<'w> {
+    /// None where the series has no sample that counts.
+    fn of(window: &Window<'w>, is_smoothed: bool, is_counter: bool) -> Option<Borders<'w>> {
+        let samples = window.samples;
+        let end = samples.len().checked_sub(1)?;
+        let searched = samples.get(..end)?;
+        let after_start = searched.partition_point(|s| s.t <= window.start);
+        let mut first = after_start.saturating_sub(1);
+        let mut last = end;
+        if is_smoothed {
+            last = searched.partition_point(|s| s.t < window.end);
+        }
+        let (one, other) = (samples.get(first)?, samples.get(last)?);
+        if other.t <= window.start || is_smoothed && one.t > window.end {
+            return None;
+        }
+        let between = |from: usize, to: usize, t: TimestampMs| {
+            Some(interpolated(
+                samples.get(from)?,
+                samples.get(to)?,
+                t,
+                is_counter,
+            ))
+        };
+        let left = if is_smoothed && one.t < window.start {
+            between(first, first + 1, window.start)?
+        } else {
+            one.v
+        };
+        let right = if is_smoothed && last > 0 && other.t > window.end {
+            between(last - 1, last, window.end)?
+        } else {
+            other.v
+        };
+        if one.t <= window.start {
+            first += 1;
+        }
+        let upto = if other.t >= window.end {
+            last
+        } else {
+            last + 1
+        };
+        Some(Borders {
+            left,
+            right,
+            within: samples.get(first..upto).unwrap_or(&[]),
+        })
+    }
+}
+
+/// On the line between two samples; a counter that fell rose from 0.
+fn interpolated(from: &Sample, to: &Sample, t: TimestampMs, is_counter: bool) -> f64 {
+    let begin = if is_counter && to.v < from.v {
+        0.0
+    } else {
+        from.v
+    };
+    let (passed, whole) = (t.saturating_sub(from.t), to.t.saturating_sub(from.t));
+    begin + (to.v - begin) * passed as f64 / whole as f64
+}
+
+fn change(window: &Window<'_>, is_smoothed: bool, is_counter: bool, is_rate: bool) -> f64 {
+    let Some(borders) = Borders::of(window, is_smoothed, is_counter) else {
+        return absent();
+    };
+    let mut change = borders.right - borders.left;
+    if is_counter {
+        let (mut resets, mut before) = (0.0, borders.left);
+        for v in borders.within.iter().map(|s| s.v).chain([borders.right]) {
+            if v < before {
+                resets += before;
+            }
+            before = v;
+        }
+        change += resets;
+    }
+    if is_rate {
+        change /= range_seconds(window);
+    }
+    change
+}
+
+/// Neighbours of which `counts` holds, from the newest sample at or before the start on.
+fn count(window: &Window<'_>, counts: impl Fn(f64, f64) -> bool) -> f64 {
+    let after_start = window.samples.partition_point(|s| s.t <= window.start);
+    if after_start == window.samples.len() {
+        return absent();
+    }
+    let from = after_start.saturating_sub(1);
+    let samples = window.samples.get(from..).unwrap_or(&[]);
+    count_pairs(samples, counts)
+}

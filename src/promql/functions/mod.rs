@@ -1,0 +1,37 @@
+//! PromQL's functions, apart from those that ask for the time, the query or the storage, which
+//! belong to the evaluator.
+//!
+//! Owns nothing. **Invariant:** sees windows, values and rows that it is given, never the storage.
+
+mod table;
+
+mod extended;
+mod over_time;
+mod rank;
+mod ranks;
+mod rate;
+mod trend;
+
+mod date;
+mod math;
+
+mod classic;
+mod labels;
+mod sort;
+
+mod args;
+mod buckets;
+mod natural;
+mod remarks;
+mod scratch;
+mod sum;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use extended::{extend, extended};
+pub(super) use rank::quantile_ranked;
+pub(super) use rate::Extrapolation;
+pub(super) use remarks::{check_arguments, is_counters_name, remark_name, remarks_names};
+pub(super) use scratch::Scratch;
+pub(super) use table::{Implementation, ValueFn, WholeFn, implementation};

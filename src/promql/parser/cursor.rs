@@ -1,0 +1,191 @@
+//! What all rules of the grammar stand on: one token of lookahead, contexts of errors, the depth.
+
+use std::ops::Range;
+
+use super::Features;
+use super::ast::Expr;
+use super::error::ParseError;
+use super::lexer::Lexer;
+use super::literal;
+use super::token::{Kind, Token};
+use crate::stdx::gofmt;
+
+/// LIMIT: how deep an expression may nest, a chain `1+1+1` counting as deep as it is long. Reading,
+/// printing, evaluating and dropping recurse by it, on `limits::QUERY_STACK`.
+pub(super) const DEPTH_MAX: usize = 256;
+
+pub(super) struct Parser<'q> {
+    pub query: &'q str,
+    pub features: Features,
+    lexer: Lexer<'q>,
+    /// The token ahead, once it is looked at. ORDER: read no sooner than the grammar needs it, so
+    /// that of two errors the one that Prometheus finds first is told.
+    ahead: Option<Token<'q>>,
+    /// What an error at an unexpected token says it stands in.
+    pub context: Context,
+    /// How many rules are inside each other now.
+    nesting: usize,
+}
+
+/// Where a token is unexpected, and what was expected.
+pub(super) type Context = (&'static str, &'static str);
+
+/// An expression and how deep it nests.
+pub(super) struct Node {
+    /// Boxed, so that the frames of the rules' recursion stay small.
+    pub expr: Box<Expr>,
+    pub height: usize,
+}
+
+impl Node {
+    pub fn new(expr: Expr, height: usize) -> Node {
+        Node {
+            expr: Box::new(expr),
+            height,
+        }
+    }
+
+    pub fn leaf(expr: Expr) -> Node {
+        Node::new(expr, 1)
+    }
+}
+
+impl<'q> Parser<'q> {
+    pub fn new(query: &'q str, features: Features) -> Parser<'q> {
+        Parser {
+            query,
+            features,
+            lexer: Lexer::new(query),
+            ahead: None,
+            context: ("", ""),
+            nesting: 0,
+        }
+    }
+
+    pub fn peek(&mut self) -> Result<Token<'q>, ParseError> {
+        if let Some(token) = self.ahead {
+            return Ok(token);
+        }
+        let token = self.lexer.next()?;
+        self.ahead = Some(token);
+        Ok(token)
+    }
+
+    pub fn bump(&mut self) -> Result<Token<'q>, ParseError> {
+        let token = self.peek()?;
+        self.ahead = None;
+        Ok(token)
+    }
+
+    /// Takes a token of that kind if it is next.
+    pub fn eat(&mut self, kind: Kind) -> Result<Option<Token<'q>>, ParseError> {
+        if self.peek()?.kind == kind {
+            return self.bump().map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Takes a token of that kind; another is an error in the context.
+    pub fn expect(&mut self, kind: Kind) -> Result<Token<'q>, ParseError> {
+        match self.eat(kind)? {
+            Some(token) => Ok(token),
+            None => Err(self.unexpected()),
+        }
+    }
+
+    /// Runs a rule in which unexpected tokens are told in that context.
+    pub fn within<T>(
+        &mut self,
+        context: Context,
+        rule: impl FnOnce(&mut Self) -> Result<T, ParseError>,
+    ) -> Result<T, ParseError> {
+        let outer = std::mem::replace(&mut self.context, context);
+        let result = rule(self);
+        self.context = outer;
+        result
+    }
+
+    /// Runs a rule that may come back to itself.
+    pub fn nested<T>(
+        &mut self,
+        rule: impl FnOnce(&mut Self) -> Result<T, ParseError>,
+    ) -> Result<T, ParseError> {
+        self.nesting += 1;
+        let start = self.ahead.map_or(0, |token| token.start);
+        let deep = self.deep(self.nesting, start);
+        let result = match deep {
+            Ok(()) => rule(self),
+            Err(error) => Err(error),
+        };
+        self.nesting -= 1;
+        result
+    }
+
+    /// # Errors
+    /// What begins at `start` is too deep.
+    pub fn deep(&self, height: usize, start: usize) -> Result<(), ParseError> {
+        if height <= DEPTH_MAX {
+            return Ok(());
+        }
+        let message = format!("expression nests deeper than {DEPTH_MAX}");
+        Err(self.error(start..start, message))
+    }
+
+    pub fn error(&self, span: Range<usize>, message: impl Into<String>) -> ParseError {
+        ParseError::new(self.query, span, message)
+    }
+
+    /// The token ahead is not what may stand here.
+    pub fn unexpected(&mut self) -> ParseError {
+        self.unexpected_in(self.context)
+    }
+
+    pub fn unexpected_in(&mut self, (context, expected): Context) -> ParseError {
+        let token = match self.peek() {
+            Ok(token) => token,
+            Err(error) => return error,
+        };
+        let mut message = format!("unexpected {}", token.describe());
+        for (word, text) in [(" in ", context), (", expected ", expected)] {
+            if !text.is_empty() {
+                message.push_str(word);
+                message.push_str(text);
+            }
+        }
+        self.error(token.span(), message)
+    }
+
+    /// The value of a string. Of what is no UTF-8 there is no label here.
+    pub fn unquote(&self, token: Token<'_>) -> Result<String, ParseError> {
+        let bytes = self.unquote_bytes(token)?;
+        String::from_utf8(bytes).map_err(|_| self.bad_string(token, "invalid UTF-8"))
+    }
+
+    pub fn unquote_bytes(&self, token: Token<'_>) -> Result<Vec<u8>, ParseError> {
+        literal::unquote(token.text).map_err(|error| self.bad_string(token, &error))
+    }
+
+    fn bad_string(&self, token: Token<'_>, error: &str) -> ParseError {
+        let text = gofmt::quote(token.text);
+        let message = format!("error unquoting string {text}: {error}");
+        self.error(token.span(), message)
+    }
+
+    /// What a number or a duration is worth, the latter in seconds; and whether it is the latter.
+    pub fn number(&mut self) -> Result<(f64, bool, Token<'q>), ParseError> {
+        let token = self.peek()?;
+        let is_duration = match token.kind {
+            Kind::Number => false,
+            Kind::Duration => true,
+            _ => return Err(self.unexpected()),
+        };
+        self.bump()?;
+        let value = if is_duration {
+            literal::duration_seconds(token.text)
+        } else {
+            literal::number(token.text)
+        };
+        let value = value.map_err(|message| self.error(token.span(), message))?;
+        Ok((value, is_duration, token))
+    }
+}

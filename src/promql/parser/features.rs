@@ -1,0 +1,26 @@
+//! What of the language is switched on beyond the stable.
+
+/// By `--enable-feature`; all off by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Features {
+    /// `promql-experimental-functions`.
+    pub experimental_functions: bool,
+    /// `promql-extended-range-selectors`: `anchored` and `smoothed`.
+    pub extended_ranges: bool,
+    /// `promql-binop-fill-modifiers`: `fill`, `fill_left`, `fill_right`.
+    pub fill_modifiers: bool,
+    /// `use-start-timestamps`, which `start_timestamp()` needs as well.
+    pub start_timestamps: bool,
+}
+
+impl Features {
+    /// Everything switched on.
+    pub fn all() -> Features {
+        Features {
+            experimental_functions: true,
+            extended_ranges: true,
+            fill_modifiers: true,
+            start_timestamps: true,
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The query log: a line of JSON for each query that was run, in the file that the configuration
+//! names (`query_log_file`).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::engine::{Query, Times};
+use super::value::Statistics;
+use crate::model::{TimestampMs, timestamp};
+
+/// An open log. Opened anew at each reload, so that a rotated file is let go.
+#[derive(Debug)]
+pub struct QueryLog(Mutex<File>);
+
+/// Who asks.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpOrigin {
+    #[serde(rename = "clientIP")]
+    pub client_ip: String,
+    pub method: String,
+    pub path: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'l> {
+    time: String,
+    level: &'static str,
+    msg: &'static str,
+    params: Params<'l>,
+    stats: Stats,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_request: Option<&'l HttpOrigin>,
+}
+
+#[derive(Serialize)]
+struct Params<'l> {
+    query: &'l str,
+    start: String,
+    end: String,
+    /// Whole seconds.
+    step: i64,
+}
+
+#[derive(Serialize)]
+struct Stats {
+    timings: Timings,
+    samples: Samples,
+}
+
+/// Seconds.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Timings {
+    eval_total_time: f64,
+    result_sort_time: f64,
+    query_preparation_time: f64,
+    inner_eval_time: f64,
+    exec_queue_time: f64,
+    exec_total_time: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Samples {
+    total_queryable_samples: u64,
+    samples_read: u64,
+    peak_samples: u64,
+}
+
+impl QueryLog {
+    /// Appends to the file, and makes it if need be.
+    ///
+    /// # Errors
+    /// The file can't be opened for writing.
+    pub fn open(path: &Path) -> io::Result<QueryLog> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        Ok(QueryLog(Mutex::new(file)))
+    }
+
+    /// One write, so that lines of several processes stay whole.
+    pub(super) fn write(
+        &self,
+        now: TimestampMs,
+        query: &Query<'_>,
+        statistics: &Statistics,
+        error: Option<&str>,
+    ) -> io::Result<()> {
+        let (start, end, step) = match query.times {
+            Times::At(t) => (t, t, 0),
+            Times::Range {
+                start,
+                end,
+                step_ms,
+            } => (start, end, step_ms / 1000),
+        };
+        let line = Line {
+            time: timestamp::rfc3339(now),
+            level: "INFO",
+            msg: "promql query logged",
+            params: Params {
+                query: query.text,
+                start: in_milliseconds(start),
+                end: in_milliseconds(end),
+                step,
+            },
+            stats: Stats::of(statistics),
+            error,
+            http_request: query.origin,
+        };
+        let mut text = serde_json::to_vec(&line)?;
+        text.push(b'\n');
+        // NOTE: a writer that panicked left nothing half done that matters to the next.
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(&text)
+    }
+}
+
+/// RFC 3339 with three decimals always, as Prometheus writes the parameters.
+fn in_milliseconds(t: TimestampMs) -> String {
+    let second = timestamp::rfc3339(t.div_euclid(1000).saturating_mul(1000));
+    let second = second.trim_end_matches('Z');
+    format!("{second}.{:03}Z", t.rem_euclid(1000))
+}
+
+impl Stats {
+    fn of(statistics: &Statistics) -> Stats {
+        let s = statistics;
+        Stats {
+            timings: Timings {
+                eval_total_time: s.total_eval_time(),
+                result_sort_time: s.sort_time,
+                query_preparation_time: s.prepare_time,
+                inner_eval_time: s.eval_time,
+                exec_queue_time: s.queue_time,
+                exec_total_time: s.queue_time + s.total_eval_time(),
+            },
+            samples: Samples {
+                total_queryable_samples: s.queryable_samples,
+                samples_read: s.read_samples,
+                peak_samples: s.peak_samples,
+            },
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Bits as the decoder reads them: many at a glance, the end looked for once a sample.
+
+#![expect(
+    clippy::inline_always,
+    reason = "built for size, each of them would be a call for each value"
+)]
+
+/// From the highest bit of each byte down. What is behind the end reads as zeros: ask
+/// [`Bits::is_over`] before what was read is taken for good.
+#[derive(Debug)]
+pub struct Bits<'a> {
+    bytes: &'a [u8],
+    /// The number of the next bit.
+    at: usize,
+}
+
+/// Bits that a window has at least.
+pub const WINDOW_BITS: u32 = 57;
+
+impl<'a> Bits<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Bits { bytes, at: 0 }
+    }
+
+    /// The next bits, the first one highest.
+    #[inline(always)]
+    pub fn window(&self) -> u64 {
+        let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
+        let word = match rest.first_chunk::<8>() {
+            Some(word) => u64::from_be_bytes(*word),
+            None => last_word(rest),
+        };
+        word << (self.at % 8)
+    }
+
+    #[inline(always)]
+    pub fn skip(&mut self, n: u32) {
+        self.at += n as usize;
+    }
+
+    /// The next `n` bits, 1 to 64 of them.
+    #[inline]
+    pub fn take(&mut self, n: u32) -> u64 {
+        if n > WINDOW_BITS {
+            let high = self.take(n - 32);
+            return high << 32 | self.take(32);
+        }
+        let bits = self.window() >> (64 - n);
+        self.skip(n);
+        bits
+    }
+
+    /// Whether more was read than there is.
+    #[inline(always)]
+    pub fn is_over(&self) -> bool {
+        self.at > self.bytes.len() * 8
+    }
+
+    /// How many there are still.
+    #[inline(always)]
+    pub fn left(&self) -> usize {
+        (self.bytes.len() * 8).saturating_sub(self.at)
+    }
+}
+
+/// Of fewer than eight bytes.
+#[cold]
+fn last_word(rest: &[u8]) -> u64 {
+    let bytes = rest.iter().zip((0..8u32).rev());
+    bytes.fold(0, |word, (byte, place)| {
+        word | u64::from(*byte) << (place * 8)
+    })
+}

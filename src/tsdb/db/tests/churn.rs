@@ -1,0 +1,39 @@
+//! Series that end and others that begin, for days: memory stays what it is.
+
+use super::*;
+
+const SERIES: i64 = 100;
+const STEPS: i64 = 20;
+
+/// Bytes on the heap of the head and of the log's memory of series, after an hour with a tenth of
+/// the series renewed.
+fn after_hour(world: &World, hour: i64) -> usize {
+    // NOTE: each hour another tenth of them.
+    let since = |i: i64| (hour - (hour - i).rem_euclid(10)).max(0);
+    let name = |i: i64| format!("i={i},since={}", since(i));
+    let series: Vec<_> = (0..SERIES).map(|i| resolve(&world.db, &name(i))).collect();
+    for step in 0..STEPS {
+        let t = hour * HOUR + step * HOUR / STEPS;
+        let batch: Vec<_> = series
+            .iter()
+            .map(|s| (*s, t, (t * 7 % 1_000) as f64))
+            .collect();
+        assert_eq!(commit(&world.db, &batch).appended, SERIES as u64);
+    }
+    if hour % 2 == 1 {
+        world.db.flush().unwrap();
+    }
+    world.db.collect_garbage().unwrap();
+    let store = world.db.0.core.store.as_ref().unwrap();
+    let wal = store.lock_log().unwrap().wal.heap_bytes();
+    world.db.heap_bytes().unwrap() + wal
+}
+
+#[test]
+fn days_of_churn_leave_memory_flat() {
+    let world = World::new();
+    let bytes: Vec<usize> = (1..=72).map(|hour| after_hour(&world, hour)).collect();
+    let most = |from: usize, to: usize| bytes[from..to].iter().max().copied().unwrap_or(0);
+    let (first, last) = (most(6, 24), most(48, 72));
+    assert!(last <= first + first / 20, "{first} bytes, then {last}");
+}

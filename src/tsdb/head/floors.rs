@@ -1,0 +1,94 @@
+//! What of the head a block has already, from when the block is visible until the samples leave.
+//!
+//! A view that sees the block must not see these samples in the head too: deleted from the block,
+//! they would be there still, and the next block would have them again. So a series begins for such
+//! a view after what was taken of it. Views from before the block see it whole.
+
+use std::sync::Arc;
+
+use super::lock::State;
+use super::snapshot::Scope;
+use super::views::NEVER;
+use crate::model::{SeriesRef, TimestampMs};
+
+/// Samples of a series up to a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken {
+    pub series: SeriesRef,
+    pub through: TimestampMs,
+}
+
+/// What one block took over.
+#[derive(Debug)]
+pub struct Published {
+    /// Views up to this one do not see the block.
+    pub views_until: u64,
+    /// The last one that the block has.
+    pub commit: u64,
+    /// In order of series.
+    pub taken: Vec<Taken>,
+}
+
+/// NOTE: one for each block whose samples an older view still needs; mostly none.
+#[derive(Debug, Default)]
+pub struct Floors(Vec<Arc<Published>>);
+
+/// What of a series a view sees in blocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Floor {
+    /// Samples in order up to this time ...
+    pub through: TimestampMs,
+    /// ... and late ones up to this commit.
+    pub commit: u64,
+}
+
+impl Floors {
+    pub fn add(&mut self, published: Arc<Published>) {
+        self.0.push(published);
+    }
+
+    /// Its samples have left the head.
+    pub fn remove(&mut self, published: &Arc<Published>) {
+        self.0.retain(|of| !Arc::ptr_eq(of, published));
+    }
+
+    pub fn of(&self, series: SeriesRef, view: u64) -> Floor {
+        let mut floor = Floor {
+            through: NEVER,
+            commit: 0,
+        };
+        for published in self.0.iter().filter(|of| of.views_until < view) {
+            let taken = &published.taken;
+            if let Ok(at) = taken.binary_search_by_key(&series, |taken| taken.series) {
+                floor.through = floor.through.max(taken[at].through);
+                floor.commit = floor.commit.max(published.commit);
+            }
+        }
+        floor
+    }
+}
+
+impl Floor {
+    /// The first time that is seen in the head.
+    pub fn after(self) -> TimestampMs {
+        self.through.saturating_add(1)
+    }
+}
+
+impl State {
+    /// Whether a series may have samples in the scope.
+    pub fn has_samples(&self, at: u32, scope: Scope) -> bool {
+        let (series, mut start) = (self.slab.at(at), scope.start);
+        if !self.floors.0.is_empty() {
+            let floor = self.floors.of(self.slab.reference(at), scope.view);
+            start = start.max(floor.after());
+        }
+        series.overlaps(&self.pool, start, scope.end) || self.has_late(at, scope)
+    }
+
+    /// Whether the newest sample that a view sees is in a block that it sees.
+    pub fn is_in_block(&self, at: u32, seen_t: TimestampMs, scope: Scope) -> bool {
+        let floor = || self.floors.of(self.slab.reference(at), scope.view);
+        !self.floors.0.is_empty() && seen_t <= floor().through
+    }
+}
