@@ -14,8 +14,8 @@ use super::live::LiveBody;
 use super::request::{Headers, Method, Version};
 use super::response::{Body, Response, StreamFn, reason};
 
-/// LIMIT: below it the frame costs as much as is saved.
-const COMPRESS_BYTES_MIN: usize = 1 << 10;
+/// LIMIT: below it the frame costs as much as is saved, and what is sent is one packet either way.
+const COMPRESS_BYTES_MIN: usize = 256;
 
 /// What of the request decides the answer's form.
 #[derive(Debug, Clone)]
