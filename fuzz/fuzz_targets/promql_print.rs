@@ -1,7 +1,7 @@
 //! What is printed of a query is read as the same.
 #![no_main]
 
-use ferula::promql::{DurationExpr, Expr, Features, Length, parse, pretty};
+use ferula::promql::{BinaryOp, DurationExpr, Expr, Features, Length, parse, pretty};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|query: &str| {
@@ -20,6 +20,11 @@ fuzz_target!(|query: &str| {
         }
     }
 });
+
+/// `Inf` is printed as `+Inf`, whose sign, before `^`, is read as that of the whole power.
+fn is_infinite(expr: &Expr) -> bool {
+    matches!(expr, Expr::Number(number) if number.value == f64::INFINITY)
+}
 
 /// Whether Prometheus's own text says it all: not for parts of milliseconds, and not for
 /// `offset --5 + 3`, whose text is read as `(... offset 5) + 3`, nor for `offset +(5m) + 3`.
@@ -40,6 +45,7 @@ fn is_exact(expr: &Expr) -> bool {
                 && subquery.step.as_ref().is_none_or(whole)
         }
         Expr::Text(text) => text.bytes.is_none(),
+        Expr::Binary(binary) if binary.op == BinaryOp::Pow => !is_infinite(&binary.lhs),
         _ => true,
     };
     own && expr.children().all(is_exact)
