@@ -9,4 +9,4 @@ mod prepare;
 
 pub use crate::discovery::Strictness;
 pub use difference::difference;
-pub use prepare::{Applied, Components, Plan, Surroundings};
+pub use prepare::{Components, Plan, Surroundings};

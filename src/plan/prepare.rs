@@ -46,12 +46,6 @@ pub struct Components<'a> {
     pub discovery: &'a discovery::Handle,
 }
 
-/// What applying did.
-pub struct Applied {
-    pub scrape: scrape::Applied,
-    pub discovery: discovery::Applied,
-}
-
 /// Prometheus's default, and its longest.
 const RETENTION: Duration = Duration::from_secs(15 * 86_400);
 const RETENTION_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
@@ -138,7 +132,7 @@ impl Plan {
     }
 
     /// Puts the plan into force.
-    pub fn apply(self, to: &Components<'_>) -> Applied {
+    pub fn apply(self, to: &Components<'_>) {
         // ORDER consumers before producers: the pools must know a job before its targets come.
         to.db.set_retention(self.retention);
         to.db.set_retention_bytes(self.retention_bytes);
@@ -147,9 +141,8 @@ impl Plan {
             .set_default_step(self.config.global.evaluation_interval);
         to.engine.set_log(self.query_log);
         to.db.set_max_exemplars(self.exemplars_max);
-        let scrape = to.scrape.apply(self.scrape);
-        let discovery = to.discovery.apply(self.discovery);
-        Applied { scrape, discovery }
+        to.scrape.apply(self.scrape);
+        to.discovery.apply(self.discovery);
     }
 }
 
