@@ -86,14 +86,12 @@ impl MainLoop {
 
     /// Puts the configuration of the start into force; from here on requests are answered.
     pub fn apply_first(&mut self, plan: Plan) {
-        let config = plan.config.clone();
-        self.apply(
-            plan,
-            ReloadReport {
-                cause: "start".to_owned(),
-                ..ReloadReport::default()
-            },
-        );
+        let config = self.apply(plan);
+        let report = ReloadReport {
+            cause: "start".to_owned(),
+            ..ReloadReport::default()
+        };
+        self.succeeded(&config, report);
         if self.parts.flags.is_on("config.auto-reload") {
             let files = watched_files(&config);
             let watched = self.parts.watcher.subscribe(Subscription {
@@ -170,9 +168,11 @@ impl MainLoop {
         };
         let result = match self.prepare(&file, &mut report) {
             Ok(plan) => {
-                self.apply(plan, report);
+                let config = self.apply(plan);
                 let took = self.parts.clock.mono().saturating_sub(started);
-                self.completed(&file, took);
+                report.duration_ms = took.as_secs_f64() * 1000.0;
+                self.succeeded(&config, report);
+                tell(&file, &self.parts.state.config().last_reload, took);
                 Ok(())
             }
             Err(errors) => Err(self.refuse(&file, errors, report)),
@@ -199,7 +199,7 @@ impl MainLoop {
     }
 
     /// Cannot fail.
-    fn apply(&mut self, plan: Plan, mut report: ReloadReport) {
+    fn apply(&mut self, plan: Plan) -> Arc<Config> {
         let config = plan.config.clone();
         plan.apply(&Components {
             db: &self.parts.db,
@@ -212,33 +212,24 @@ impl MainLoop {
             watched.set_paths(files.clone());
             *seen = fingerprint(&files);
         }
+        self.running = Some(config.clone());
+        config
+    }
+
+    /// Shows what runs now, and that it does.
+    fn succeeded(&self, config: &Config, report: ReloadReport) {
         let now = self.parts.clock.wall_ms();
-        report.success = true;
-        report.at = now;
         self.parts.state.set_config(ConfigStatus {
             yaml: config.yaml.clone(),
             applied_at: now,
-            last_reload: report,
+            last_reload: ReloadReport {
+                success: true,
+                at: now,
+                ..report
+            },
         });
-        self.running = Some(config);
         self.last_reload_successful.set(1.0);
         self.last_reload_success.set(now as f64 / 1000.0);
-    }
-
-    fn completed(&self, file: &str, took: Duration) {
-        let mut status = (*self.parts.state.config()).clone();
-        status.last_reload.duration_ms = took.as_secs_f64() * 1000.0;
-        for warning in &status.last_reload.warnings {
-            log::warn!("{warning}");
-        }
-        let changes = match status.last_reload.changes.as_slice() {
-            [] => "none".to_owned(),
-            changes => changes.join("; "),
-        };
-        let took = format!("{took:?}");
-        log::info!(filename = file, changes = changes.as_str(), total_duration = took.as_str();
-            "Completed loading of configuration file");
-        self.parts.state.set_config(status);
     }
 
     /// Nothing was touched; only said.
@@ -260,6 +251,20 @@ impl MainLoop {
         self.parts.state.set_config(status);
         text
     }
+}
+
+/// Says in the log how a reload went.
+fn tell(file: &str, report: &ReloadReport, took: Duration) {
+    for warning in &report.warnings {
+        log::warn!("{warning}");
+    }
+    let changes = match report.changes.as_slice() {
+        [] => "none".to_owned(),
+        changes => changes.join("; "),
+    };
+    let took = format!("{took:?}");
+    log::info!(filename = file, changes = changes.as_str(), total_duration = took.as_str();
+        "Completed loading of configuration file");
 }
 
 /// The file itself, what it includes, and the patterns by which more may come.
