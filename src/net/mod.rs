@@ -30,6 +30,7 @@ mod stream;
 mod target_url;
 mod tls;
 mod tls_error;
+mod tls_signatures;
 mod tls_verify;
 
 mod counters;
@@ -51,6 +52,7 @@ pub use settings::{
     Authorization, BasicAuth, ClientSettings, HeaderSettings, OAuth2, ProxySettings, Secret,
     SecretSource, TlsSettings, TlsVersion,
 };
+pub(crate) use tls_signatures::checks_signatures_with;
 
 /// The largest body, unpacked, of a request without a limit of its own. LIMIT: no exporter comes
 /// near, and a small machine that holds one such page still lives.

@@ -113,7 +113,8 @@ impl TlsSource {
             .map_err(|error| NetError::Settings(format!("tls: {error}")))?
             .dangerous();
         let builder = if self.settings.insecure_skip_verify {
-            builder.with_custom_certificate_verifier(Arc::new(Anything(self.provider.clone())))
+            let algorithms = self.provider.signature_verification_algorithms;
+            builder.with_custom_certificate_verifier(Arc::new(Anything(algorithms)))
         } else {
             let (roots, own) = match ca {
                 Some(pem) => own_roots(pem)?,

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{
-    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, Error, OtherError, RootCertStore};
 
 use super::NetError;
+use super::tls_signatures::checks_signatures_with;
 
 /// rustls's verifier, but a certificate that itself stands in the CA file is good for its names
 /// even when it says that it is an authority: what `openssl req -x509` makes is served and trusted
@@ -22,7 +21,7 @@ pub(super) struct Lenient {
     /// None when there are no roots at all, which rustls's verifier refuses to be made of.
     strict: Option<Arc<WebPkiServerVerifier>>,
     own: Vec<CertificateDer<'static>>,
-    provider: Arc<CryptoProvider>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Lenient {
@@ -44,7 +43,7 @@ impl Lenient {
         Ok(Lenient {
             strict,
             own,
-            provider: provider.clone(),
+            algorithms: provider.signature_verification_algorithms,
         })
     }
 }
@@ -72,31 +71,7 @@ impl ServerCertVerifier for Lenient {
         }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
+    checks_signatures_with!(algorithms);
 }
 
 /// rustls has no name of its own for it and hands on the text of the verifier below.
@@ -111,7 +86,7 @@ fn is_authority(error: &Error) -> bool {
 
 /// `insecure_skip_verify`: any certificate, of which the other side must hold the key.
 #[derive(Debug)]
-pub(super) struct Anything(pub Arc<CryptoProvider>);
+pub(super) struct Anything(pub WebPkiSupportedAlgorithms);
 
 impl ServerCertVerifier for Anything {
     fn verify_server_cert(
@@ -125,35 +100,5 @@ impl ServerCertVerifier for Anything {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+    checks_signatures_with!(0);
 }

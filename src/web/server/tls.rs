@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
-    SignatureScheme, SupportedProtocolVersion, version,
+    CertificateError, DistinguishedName, Error, RootCertStore, ServerConfig,
+    SupportedProtocolVersion, version,
 };
 
 use super::san::alternative_names;
+use crate::net::checks_signatures_with;
 
 /// `tls_server_config`, with the files' contents.
 #[derive(Debug, Clone)]
@@ -140,16 +140,17 @@ fn client_verifier(
     settings: &TlsSettings,
     provider: Arc<CryptoProvider>,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
+    let algorithms = provider.signature_verification_algorithms;
     let inner = match settings.client_auth {
         ClientAuth::None => return Ok(None),
         ClientAuth::Request | ClientAuth::RequireAny => None,
         ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify => {
-            Some(verifying(settings, provider.clone())?)
+            Some(verifying(settings, provider)?)
         }
     };
     Ok(Some(Arc::new(ClientVerifier {
         inner,
-        provider,
+        algorithms,
         is_mandatory: matches!(
             settings.client_auth,
             ClientAuth::RequireAny | ClientAuth::RequireAndVerify
@@ -179,7 +180,7 @@ fn verifying(
 struct ClientVerifier {
     /// Checks the chain; none takes every certificate whose key the client has.
     inner: Option<Arc<dyn ClientCertVerifier>>,
-    provider: Arc<CryptoProvider>,
+    algorithms: WebPkiSupportedAlgorithms,
     is_mandatory: bool,
     allowed_sans: Option<Vec<String>>,
 }
@@ -213,28 +214,5 @@ impl ClientCertVerifier for ClientVerifier {
         Ok(ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        algorithms.supported_schemes()
-    }
+    checks_signatures_with!(algorithms);
 }

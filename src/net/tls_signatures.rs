@@ -1,0 +1,36 @@
+//! The half of rustls's verifiers that has nothing to decide: whether a handshake's signature is
+//! good.
+
+/// The methods of a `ServerCertVerifier` or a `ClientCertVerifier` that check signatures, by the
+/// algorithms in this field, a [`WebPkiSupportedAlgorithms`].
+///
+/// NOTE: a macro, because the two traits share these methods and no trait to put them into.
+///
+/// [`WebPkiSupportedAlgorithms`]: rustls::crypto::WebPkiSupportedAlgorithms
+macro_rules! checks_signatures_with {
+    ($algorithms:tt) => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            cert: &rustls::pki_types::CertificateDer<'_>,
+            dss: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            rustls::crypto::verify_tls12_signature(message, cert, dss, &self.$algorithms)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &rustls::pki_types::CertificateDer<'_>,
+            dss: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            rustls::crypto::verify_tls13_signature(message, cert, dss, &self.$algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            self.$algorithms.supported_schemes()
+        }
+    };
+}
+
+pub(crate) use checks_signatures_with;
