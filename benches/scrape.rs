@@ -5,16 +5,14 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferula::config::{Config, Global, ScrapeConfig, StorageConfig};
-use ferula::exposition::Protocol;
+use ferula::config::{Config, LoadOptions, load_text};
 use ferula::metrics::{Format, Registry};
-use ferula::model::names::{EscapingScheme, NameScheme};
 use ferula::model::{LabelMap, TargetGroup};
-use ferula::net::{ClientSettings, Env};
+use ferula::net::Env;
 use ferula::scrape::{Alignment, Handle, Options, PrepareEnv, prepare};
 use ferula::stdx::clock::{Clock, RealClock};
 use ferula::stdx::mailbox::mailbox;
@@ -48,7 +46,10 @@ fn main() {
         net: Env::new(clock.clone(), &registry),
         host_name: "h".to_owned(),
     };
-    let Ok(prepared) = prepare(&config(Duration::from_millis(interval_ms)), &env, false) else {
+    let Some(config) = config(interval_ms) else {
+        return println!("an interval of 1 ms at least is needed");
+    };
+    let Ok(prepared) = prepare(&config, &env, false) else {
         return println!("not prepared");
     };
     handle.apply(prepared);
@@ -89,65 +90,17 @@ fn group(port: u64, targets: u64) -> TargetGroup {
     }
 }
 
-fn config(interval: Duration) -> Config {
-    let job = ScrapeConfig {
-        job_name: "j".to_owned(),
-        scrape_interval: interval,
-        scrape_timeout: interval,
-        scrape_protocols: Protocol::DEFAULT.to_vec(),
-        fallback_scrape_protocol: None,
-        metrics_path: "/metrics".to_owned(),
-        scheme: "http".to_owned(),
-        params: Vec::new(),
-        honor_labels: false,
-        honor_timestamps: true,
-        track_timestamps_staleness: false,
-        enable_compression: true,
-        extra_scrape_metrics: false,
-        scrape_failure_log_file: None,
-        body_size_limit: 0,
-        sample_limit: 0,
-        label_limit: 0,
-        label_name_length_limit: 0,
-        label_value_length_limit: 0,
-        target_limit: 0,
-        keep_dropped_targets: 0,
-        name_scheme: NameScheme::Utf8,
-        escaping_scheme: EscapingScheme::AllowUtf8,
-        scrape_native_histograms: false,
-        convert_classic_histograms_to_nhcb: false,
-        always_scrape_classic_histograms: false,
-        relabel_configs: Vec::new(),
-        metric_relabel_configs: Vec::new(),
-        http: ClientSettings::default(),
-        service_discovery: Vec::new(),
-        yaml: String::new(),
+fn config(interval_ms: u64) -> Option<Config> {
+    let text = format!(
+        "scrape_configs:\n- job_name: j\n  scrape_interval: {interval_ms}ms\n  \
+         scrape_timeout: {interval_ms}ms\n"
+    );
+    let options = LoadOptions {
+        syntax_only: true,
+        ..LoadOptions::default()
     };
-    Config {
-        file: PathBuf::new(),
-        global: Global {
-            scrape_interval: interval,
-            scrape_timeout: interval,
-            evaluation_interval: interval,
-            rule_query_offset: Duration::ZERO,
-            external_labels: Vec::new(),
-            query_log_file: None,
-        },
-        scrape_configs: vec![Arc::new(job)],
-        storage: StorageConfig {
-            out_of_order_time_window: Duration::ZERO,
-            retention_time: None,
-            retention_size: None,
-            retention_percentage: None,
-            max_exemplars: 0,
-        },
-        rule_files: Vec::new(),
-        alertmanagers: Vec::new(),
-        remote_write: Vec::new(),
-        remote_read: Vec::new(),
-        files: Vec::new(),
-        yaml: Arc::from(""),
-    }
+    let (config, _) = load_text(Path::new("bench.yml"), &text, &options).ok()?;
+    Some(config)
 }
 
 fn appended(registry: &Registry) -> f64 {

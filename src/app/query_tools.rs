@@ -224,10 +224,8 @@ impl<'t> Server<'t> {
 
 fn client_settings(file: &Path) -> Result<ClientSettings> {
     let options = LoadOptions {
-        agent: false,
-        ignore_unsupported_sd: false,
-        syntax_only: false,
         environment: &|name| std::env::var(name).ok(),
+        ..LoadOptions::default()
     };
     config::load_http_client(file, &options)
         .map_err(|diagnostics| anyhow!("{}", config::summary(file, &diagnostics)))

@@ -35,6 +35,18 @@ pub struct LoadOptions<'e> {
     pub environment: &'e dyn Fn(&str) -> Option<String>,
 }
 
+impl Default for LoadOptions<'_> {
+    /// A server's, with everything checked and no variable set.
+    fn default() -> Self {
+        LoadOptions {
+            agent: false,
+            ignore_unsupported_sd: false,
+            syntax_only: false,
+            environment: &|_| None,
+        }
+    }
+}
+
 /// Reads a configuration file and what it names in `scrape_config_files`; with it, warnings.
 ///
 /// # Errors

@@ -99,10 +99,8 @@ fn from_yaml(text: &str) -> Result<Vec<TargetGroup>, String> {
     };
     let node = yaml::parse(text).map_err(|e| with_line(e.line, &e.message))?;
     let options = LoadOptions {
-        agent: false,
-        ignore_unsupported_sd: false,
         syntax_only: true,
-        environment: &|_| None,
+        ..LoadOptions::default()
     };
     let reader = Reader::new(Path::new(""), &options);
     let mut out = Vec::new();

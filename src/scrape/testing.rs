@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,12 +12,11 @@ use super::metrics::ScrapeMetrics;
 use super::pool::PoolShared;
 use super::scrape_loop::{LoopEnv, ScrapeLoop, Turned};
 use super::target::{Discovered, Made, Target};
-use crate::config::ScrapeConfig;
-use crate::exposition::Protocol;
+use crate::config::{Config, LoadOptions, ScrapeConfig, load_text};
 use crate::metrics::{Format, Registry};
-use crate::model::names::{EscapingScheme, NameScheme};
+use crate::model::names::NameScheme;
 use crate::model::{LabelMap, Labels, SeriesRef, TargetGroup, TimestampMs, is_stale_nan};
-use crate::net::{ClientSettings, Fetch, NetError, ScrapeRequest, ScrapeResponse};
+use crate::net::{Fetch, NetError, ScrapeRequest, ScrapeResponse};
 use crate::relabel::{RawRule, Rule};
 use crate::stdx::clock::ManualClock;
 use crate::stdx::gofmt::api_float;
@@ -187,40 +186,19 @@ impl Fetch for Pages {
     }
 }
 
+/// The defaults of a job `j`, scraped every 15 s.
 pub fn config() -> ScrapeConfig {
-    ScrapeConfig {
-        job_name: "j".to_owned(),
-        scrape_interval: Duration::from_secs(15),
-        scrape_timeout: Duration::from_secs(10),
-        scrape_protocols: Protocol::DEFAULT.to_vec(),
-        fallback_scrape_protocol: None,
-        metrics_path: "/metrics".to_owned(),
-        scheme: "http".to_owned(),
-        params: Vec::new(),
-        honor_labels: false,
-        honor_timestamps: true,
-        track_timestamps_staleness: false,
-        enable_compression: true,
-        extra_scrape_metrics: false,
-        scrape_failure_log_file: None::<PathBuf>,
-        body_size_limit: 0,
-        sample_limit: 0,
-        label_limit: 0,
-        label_name_length_limit: 0,
-        label_value_length_limit: 0,
-        target_limit: 0,
-        keep_dropped_targets: 0,
-        name_scheme: NameScheme::Utf8,
-        escaping_scheme: EscapingScheme::AllowUtf8,
-        scrape_native_histograms: false,
-        convert_classic_histograms_to_nhcb: false,
-        always_scrape_classic_histograms: false,
-        relabel_configs: Vec::new(),
-        metric_relabel_configs: Vec::new(),
-        http: ClientSettings::default(),
-        service_discovery: Vec::new(),
-        yaml: String::new(),
-    }
+    ScrapeConfig::clone(&whole("scrape_interval: 15s").scrape_configs[0])
+}
+
+/// A configuration of one job `j` with these settings, in YAML's flow style.
+pub fn whole(settings: &str) -> Config {
+    let text = format!("scrape_configs: [{{job_name: j, {settings}}}]");
+    let options = LoadOptions {
+        syntax_only: true,
+        ..LoadOptions::default()
+    };
+    load_text(Path::new("test.yml"), &text, &options).unwrap().0
 }
 
 pub fn rule(action: &str, source: &str, regex: &str, target: &str, replacement: &str) -> Rule {

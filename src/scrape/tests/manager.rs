@@ -2,19 +2,17 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::pools::eventually;
-use crate::config::{Config, Global, ScrapeConfig, StorageConfig};
 use crate::metrics::Registry;
 use crate::net::Env;
 use crate::scrape::manager::{Handle, Options};
 use crate::scrape::prepare::{Job, PrepareEnv, Prepared, prepare};
 use crate::scrape::schedule::Alignment;
 use crate::scrape::target::Health;
-use crate::scrape::testing::{Answer, Pages, Store, TEXT, config, group};
+use crate::scrape::testing::{Answer, Pages, Store, TEXT, config, group, whole};
 use crate::stdx::clock::{Clock, ManualClock, RealClock};
 use crate::stdx::mailbox::mailbox;
 
@@ -110,17 +108,15 @@ fn over_real_sockets() {
     })
     .unwrap();
     let log = tempfile::NamedTempFile::new().unwrap();
-    let job = ScrapeConfig {
-        scrape_interval: Duration::from_millis(50),
-        scrape_timeout: Duration::from_millis(50),
-        scrape_failure_log_file: Some(log.path().to_owned()),
-        ..config()
-    };
+    let config = whole(&format!(
+        "scrape_interval: 50ms, scrape_timeout: 50ms, scrape_failure_log_file: {:?}",
+        log.path()
+    ));
     let env = PrepareEnv {
         net: Env::new(clock.clone(), &registry),
         host_name: "h".to_owned(),
     };
-    handle.apply(prepare(&whole(job), &env, false).unwrap());
+    handle.apply(prepare(&config, &env, false).unwrap());
     let good = serve("a 1\n").to_string();
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -168,34 +164,6 @@ fn over_real_sockets() {
         true
     });
     assert!(handle.stop(Duration::from_secs(10), &*clock));
-}
-
-fn whole(job: ScrapeConfig) -> Config {
-    Config {
-        file: PathBuf::new(),
-        global: Global {
-            scrape_interval: job.scrape_interval,
-            scrape_timeout: job.scrape_timeout,
-            evaluation_interval: job.scrape_interval,
-            rule_query_offset: Duration::ZERO,
-            external_labels: Vec::new(),
-            query_log_file: None,
-        },
-        scrape_configs: vec![Arc::new(job)],
-        storage: StorageConfig {
-            out_of_order_time_window: Duration::ZERO,
-            retention_time: None,
-            retention_size: None,
-            retention_percentage: None,
-            max_exemplars: 0,
-        },
-        rule_files: Vec::new(),
-        alertmanagers: Vec::new(),
-        remote_write: Vec::new(),
-        remote_read: Vec::new(),
-        files: Vec::new(),
-        yaml: Arc::from(""),
-    }
 }
 
 #[test]
