@@ -6,6 +6,8 @@
 
 mod daemon;
 mod main_loop;
+mod serving;
+mod start;
 
 mod events;
 mod run_group;

@@ -1,4 +1,4 @@
-//! What belongs to the process as a whole: its limits, its allocator, its `process_*` metrics.
+//! What belongs to the process as a whole: its name, its limits, its allocator, its metrics.
 
 use std::fs;
 
@@ -47,8 +47,17 @@ pub fn tune_allocator() {}
 #[cfg(not(target_env = "gnu"))]
 pub fn give_memory_back() {}
 
-/// `process_*` as Prometheus's client library has them, read when they are asked for.
+/// The machine's name.
+pub fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// `*_build_info`, and `process_*` as Prometheus's client library has them, read when they are asked for.
 pub fn register_metrics(registry: &Registry) {
+    register_build_info(registry);
     let start = start_time_seconds();
     registry.gauge_fn(
         "process_start_time_seconds",
@@ -97,6 +106,34 @@ pub fn register_metrics(registry: &Registry) {
         "Number of threads of the process.",
         || stat_field(17),
     );
+}
+
+/// What runs, under Prometheus's name and ours.
+fn register_build_info(registry: &Registry) {
+    let names: &[&str] = &[
+        "branch",
+        "goarch",
+        "goos",
+        "goversion",
+        "revision",
+        "tags",
+        "version",
+    ];
+    let help = "A metric with a constant '1' value labeled by version and target.";
+    let info = registry.gauge_vec("prometheus_build_info", help, names);
+    info.with(&[
+        "",
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+        "",
+        "",
+        "",
+        "3.14.0",
+    ])
+    .set(1.0);
+    let help = "The version of Ferula, always 1.";
+    let info = registry.gauge_vec("ferula_build_info", help, &["version"]);
+    info.with(&[env!("CARGO_PKG_VERSION")]).set(1.0);
 }
 
 /// A field of `/proc/self/stat`, counted from 0 after the command's name (proc(5)'s number less 3).

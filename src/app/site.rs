@@ -1,53 +1,71 @@
-//! Under which URL the server is reached: `--web.external-url`, `--web.route-prefix`.
+//! Under which URL the server is reached, and from which pages: `--web.external-url`,
+//! `--web.route-prefix`, `--web.listen-address`, `--web.cors.origin`.
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, Result, ensure};
 use url::Url;
 
-/// The external URL and the prefix of all paths.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ExternalUrl {
-    pub scheme: String,
-    pub host: String,
-    pub port: u16,
-    /// Empty, or starts with `/` and does not end with one.
-    pub route_prefix: String,
+use crate::cli::Flags;
+use crate::regex::Regex;
+use crate::web::Site;
+
+/// Prometheus's port, where an address names none.
+const PORT: u16 = 9090;
+
+/// What the flags say of a machine of this name.
+///
+/// # Errors
+/// A URL that is none, or a pattern of origins that does not compile.
+pub fn site(flags: &Flags, hostname: &str) -> Result<Site> {
+    let listen = flags.list("web.listen-address");
+    let listen_port = listen.first().and_then(|first| port_of(first));
+    let external = flags.text("web.external-url");
+    let url = external_url(external, hostname, listen_port.unwrap_or(PORT))?;
+    let prefix = flags.text("web.route-prefix");
+    let cors_origin = match flags.text("web.cors.origin") {
+        ".*" => None,
+        pattern => Some(Regex::anchored(pattern).context("cannot read --web.cors.origin")?),
+    };
+    Ok(Site {
+        route_prefix: route_prefix(prefix, &url),
+        external_host: url.host_str().unwrap_or(hostname).to_owned(),
+        external_port: url.port_or_known_default().unwrap_or(PORT),
+        external_scheme: url.scheme().to_owned(),
+        listen_port: listen_port.unwrap_or(PORT),
+        cors_origin,
+    })
 }
 
-/// Reads the two flags as Prometheus does: without an external URL it is the host's name and the
-/// port that is listened on; without a prefix it is the external URL's path.
-pub fn external_url(
-    url: &str,
-    route_prefix: &str,
-    hostname: &str,
-    listen: &str,
-) -> anyhow::Result<ExternalUrl> {
+fn port_of(address: &str) -> Option<u16> {
+    let (_, port) = address.rsplit_once(':')?;
+    port.parse().ok()
+}
+
+/// Without one it is the host's name and the port that is listened on.
+fn external_url(given: &str, hostname: &str, port: u16) -> Result<Url> {
+    let flag = "cannot read --web.external-url";
     ensure!(
-        !url.starts_with(['"', '\'']) && !url.ends_with(['"', '\'']),
-        "parse external URL {url:?}: URL must not begin or end with quotes"
+        !given.starts_with(['"', '\'']) && !given.ends_with(['"', '\'']),
+        "{flag}: parse external URL {given:?}: URL must not begin or end with quotes"
     );
-    let port = listen.rsplit_once(':').map_or("9090", |(_, port)| port);
-    let whole = if url.is_empty() {
+    let whole = if given.is_empty() {
         format!("http://{hostname}:{port}/")
     } else {
-        url.to_owned()
+        given.to_owned()
     };
-    let parsed = Url::parse(&whole).with_context(|| format!("parse external URL {whole:?}"))?;
-    let prefix = if route_prefix.is_empty() {
-        parsed.path()
+    Url::parse(&whole).with_context(|| format!("{flag}: parse external URL {whole:?}"))
+}
+
+/// Without one it is the external URL's path. Empty, or starts with `/` and does not end with one.
+fn route_prefix(given: &str, external: &Url) -> String {
+    let prefix = if given.is_empty() {
+        external.path()
     } else {
-        route_prefix
+        given
     };
-    let prefix = prefix.trim_matches('/');
-    Ok(ExternalUrl {
-        scheme: parsed.scheme().to_owned(),
-        host: parsed.host_str().unwrap_or(hostname).to_owned(),
-        port: parsed.port_or_known_default().unwrap_or(9090),
-        route_prefix: if prefix.is_empty() {
-            String::new()
-        } else {
-            format!("/{prefix}")
-        },
-    })
+    match prefix.trim_matches('/') {
+        "" => String::new(),
+        prefix => format!("/{prefix}"),
+    }
 }
 
 #[cfg(test)]
@@ -57,14 +75,17 @@ mod tests {
     #[test]
     fn urls_and_prefixes() {
         let check = |url: &str, prefix: &str, host: &str, port: u16, expect: &str| {
-            let got = external_url(url, prefix, "gateway", "0.0.0.0:9091").unwrap();
-            assert_eq!((got.host.as_str(), got.port), (host, port), "{url}");
-            assert_eq!(got.route_prefix, expect, "{url} {prefix}");
+            let parsed = external_url(url, "gateway", 9091).unwrap();
+            let got = (parsed.host_str(), parsed.port_or_known_default());
+            assert_eq!(got, (Some(host), Some(port)), "{url}");
+            assert_eq!(route_prefix(prefix, &parsed), expect, "{url} {prefix}");
         };
         check("", "", "gateway", 9091, "");
         check("https://x.example/prom/", "", "x.example", 443, "/prom");
         check("https://x.example/prom/", "/", "x.example", 443, "");
         check("http://x.example:80", "/a/b/", "x.example", 80, "/a/b");
-        assert!(external_url("\"x\"", "", "h", ":1").is_err());
+        assert!(external_url("\"x\"", "h", 1).is_err());
+        assert_eq!(port_of("0.0.0.0:9091"), Some(9091));
+        assert_eq!(port_of("9091"), None);
     }
 }

@@ -1,0 +1,128 @@
+//! The web server: what its handlers work on, and where it is reached.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use crossbeam_channel::Sender;
+
+use super::events::{Event, ReloadRequest};
+use super::process;
+use super::site::site;
+use super::start::Ground;
+use crate::cli::Flags;
+use crate::model::duration;
+use crate::promql::Engine;
+use crate::remote::{self, AcceptedMessages};
+use crate::scrape;
+use crate::storage::{Appendable, Queryable};
+use crate::tsdb::Db;
+use crate::web::server::{self, Server, ServerError};
+use crate::web::{self, Context, Control, Router, Runtime, State, WebMetrics};
+
+/// The components that requests are answered from.
+pub struct Served {
+    pub db: Db,
+    pub engine: Arc<Engine>,
+    pub scrape: scrape::View,
+    pub state: Arc<State>,
+}
+
+/// Listens; requests wait for the first configuration.
+pub fn start(ground: &Ground<'_>, served: Served, events_tx: Sender<Event>) -> Result<Server> {
+    let flags = ground.flags;
+    let site = site(flags, &process::host_name())?;
+    let mut options = server::Options::new(ground.clock.clone(), ground.registry.clone());
+    options.listen = flags.list("web.listen-address");
+    options.max_connections = flags.number("web.max-connections") as usize;
+    options.read_timeout = flags.duration("web.read-timeout");
+    options.web_config = Some(flags.text("web.config.file"))
+        .filter(|f| !f.is_empty())
+        .map(Into::into);
+    options.handlers = web::handlers();
+    let prefix = site.route_prefix.clone();
+    options.classify = Arc::new(move |path| web::classify(&prefix, path));
+    let Served {
+        db,
+        engine,
+        scrape,
+        state,
+    } = served;
+    let context = Arc::new(Context {
+        storage: Arc::new(db.clone()) as Arc<dyn Queryable>,
+        db: db.clone(),
+        admin: flags.is_on("web.enable-admin-api"),
+        engine,
+        scrape,
+        receiver: receiver(ground, &db)?,
+        state,
+        clock: ground.clock.clone(),
+        registry: ground.registry.clone(),
+        control: control(flags, events_tx),
+        site,
+        runtime: runtime(ground, db),
+        metrics: WebMetrics::new(&ground.registry),
+    });
+    let server = Server::start(options, Arc::new(Router::new(context))).map_err(|error| {
+        let knob = match &error {
+            ServerError::Listen(_) => " (--web.listen-address)",
+            ServerError::WebConfig { .. } => " (--web.config.file)",
+            ServerError::System(_) => "",
+        };
+        anyhow::Error::new(error).context(format!("cannot start the web server{knob}"))
+    })?;
+    for address in server.addresses() {
+        let address = address.to_string();
+        log::info!(address = address.as_str(); "Listening on");
+    }
+    Ok(server)
+}
+
+/// What takes remote write, if that is wanted.
+fn receiver(ground: &Ground<'_>, db: &Db) -> Result<Option<remote::Receiver>> {
+    let flag = "web.remote-write-receiver.accepted-protobuf-messages";
+    let accepted = AcceptedMessages::from_names(&ground.flags.list(flag))
+        .with_context(|| format!("cannot read --{flag}"))?;
+    let options = remote::Options {
+        storage: Arc::new(db.clone()) as Arc<dyn Appendable>,
+        clock: ground.clock.clone(),
+        registry: ground.registry.clone(),
+        accepted,
+    };
+    let wanted = ground.flags.is_on("web.enable-remote-write-receiver");
+    Ok(wanted.then(|| remote::Receiver::new(options)))
+}
+
+fn runtime(ground: &Ground<'_>, db: Db) -> Runtime {
+    Runtime {
+        start: ground.clock.wall_ms(),
+        working_directory: std::env::current_dir()
+            .map_or_else(|_| String::new(), |d| d.display().to_string()),
+        hostname: process::host_name(),
+        flags: ground.flags.all(),
+        retention: Box::new(move || duration::format(db.retention())),
+        processors: std::thread::available_parallelism().map_or(1, usize::from),
+    }
+}
+
+/// What HTTP clients may ask of the main thread.
+fn control(flags: &Flags, events: Sender<Event>) -> Control {
+    let quit = events.clone();
+    Control {
+        enabled: flags.is_on("web.enable-lifecycle"),
+        reload: Box::new(move || {
+            let (reply, answer) = crossbeam_channel::bounded(1);
+            let request = ReloadRequest {
+                cause: "http",
+                reply: Some(reply),
+            };
+            let stopping = || "the server is stopping".to_owned();
+            events
+                .send(Event::Reload(request))
+                .map_err(|_| stopping())?;
+            answer.recv().map_err(|_| stopping())?
+        }),
+        quit: Box::new(move || {
+            let _ = quit.send(Event::Terminate("/-/quit"));
+        }),
+    }
+}
