@@ -64,7 +64,7 @@ impl ProxyRules {
         let Some(url) = settings.url.as_deref().filter(|url| !url.is_empty()) else {
             return Ok(ProxyRules::Direct);
         };
-        let proxy = Proxy::parse(url)?;
+        let proxy = Proxy::parse(url).map_err(|why| unusable("proxy_url", why))?;
         Ok(match settings.no_proxy.as_deref() {
             None | Some("") => ProxyRules::Always(Box::new(proxy)),
             Some(list) => ProxyRules::BySchemeAndHost {
@@ -92,34 +92,49 @@ impl ProxyRules {
 }
 
 fn from_environment(environment: Environment<'_>) -> Result<ProxyRules, NetError> {
-    let read = |upper: &str, lower: &str| {
-        let set = |name| environment(name).filter(|value| !value.is_empty());
-        set(upper).or_else(|| set(lower))
-    };
-    let proxy = |url: Option<String>| match url {
-        None => Ok(None),
-        Some(url) if url.contains("://") => Proxy::parse(&url).map(|p| Some(Box::new(p))),
-        Some(url) => Proxy::parse(&format!("http://{url}")).map(|p| Some(Box::new(p))),
+    let proxy = |upper: &str, lower: &str| {
+        let Some(mut url) = either(environment, upper, lower) else {
+            return Ok(None);
+        };
+        if !url.contains("://") {
+            url.insert_str(0, "http://");
+        }
+        let proxy = Proxy::parse(&url).map_err(|why| unusable(upper, why))?;
+        Ok(Some(Box::new(proxy)))
     };
     Ok(ProxyRules::BySchemeAndHost {
-        http: proxy(read("HTTP_PROXY", "http_proxy"))?,
-        https: proxy(read("HTTPS_PROXY", "https_proxy"))?,
-        except: NoProxy::parse(&read("NO_PROXY", "no_proxy").unwrap_or_default()),
+        http: proxy("HTTP_PROXY", "http_proxy")?,
+        https: proxy("HTTPS_PROXY", "https_proxy")?,
+        except: NoProxy::parse(&either(environment, "NO_PROXY", "no_proxy").unwrap_or_default()),
     })
 }
 
+fn either(environment: Environment<'_>, upper: &str, lower: &str) -> Option<String> {
+    let set = |name| environment(name).filter(|value| !value.is_empty());
+    set(upper).or_else(|| set(lower))
+}
+
+fn unusable(knob: &str, why: &str) -> NetError {
+    NetError::Settings(format!("{knob}: {why}"))
+}
+
+impl ProxySettings {
+    /// Why nothing can go through the proxy of these settings. Names no URL, which may hold a
+    /// password.
+    pub fn fault(&self) -> Option<&'static str> {
+        let url = self.url.as_deref().filter(|url| !url.is_empty())?;
+        Proxy::parse(url).err()
+    }
+}
+
 impl Proxy {
-    fn parse(text: &str) -> Result<Proxy, NetError> {
+    fn parse(text: &str) -> Result<Proxy, &'static str> {
         if let Some((scheme, _)) = text.split_once("://")
             && scheme.starts_with("socks5")
         {
-            let text = "proxy_url: socks5 is not supported; use an http or https proxy";
-            return Err(NetError::Settings(text.to_owned()));
+            return Err("socks5 is not supported; use an http or https proxy");
         }
-        // NOTE: the error names no URL, which may hold a password.
-        let url = TargetUrl::parse(text).map_err(|_| {
-            NetError::Settings("proxy_url: not an http or https URL with a host".to_owned())
-        })?;
+        let url = TargetUrl::parse(text).map_err(|_| "not an http or https URL with a host")?;
         let authorization = url.user.as_ref().map(|(user, password)| {
             format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
         });

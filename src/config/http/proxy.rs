@@ -45,12 +45,16 @@ pub(super) fn proxy(s: &mut Section<'_>) -> ProxySettings {
     s.put_some("no_proxy", no_proxy.as_str());
     s.put_some("proxy_from_environment", from_environment);
     s.put_some("proxy_connect_header", Out::Map(shown));
-    ProxySettings {
+    let settings = ProxySettings {
         url: Some(url).filter(|url| !url.is_empty()),
         no_proxy: Some(no_proxy).filter(|hosts| !hosts.is_empty()),
         from_environment,
         connect_headers,
+    };
+    if let Some(fault) = settings.fault() {
+        s.error_at("proxy_url", fault);
     }
+    settings
 }
 
 /// A URL with the password of its user hidden, as Go's `Redacted`.
