@@ -158,7 +158,11 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
             "{shown} is larger than {CONFIG_FILE_BYTES_MAX} bytes"
         ));
     }
-    String::from_utf8(bytes).map_err(|_| "yaml: invalid UTF-8".to_owned())
+    String::from_utf8(bytes).map_err(|e| {
+        let good = e.as_bytes().iter().take(e.utf8_error().valid_up_to());
+        let line = 1 + good.filter(|byte| **byte == b'\n').count();
+        format!("yaml: line {line}: invalid UTF-8")
+    })
 }
 
 /// An operating system's error in Go's words: lower case, without its number.
@@ -193,11 +197,13 @@ fn main_file(reader: &Reader<'_>, node: &Node) -> Option<Main> {
         None => (Vec::new(), Out::Null),
     };
     if !shown.is_empty() {
+        comes_later(s, "alerting", "no alert is sent");
         agent_refuses(s, "alerting");
     }
     s.put_some("alerting", shown);
     let rule_files = patterns(s, "rule_files", "rule file");
     if !rule_files.is_empty() {
+        comes_later(s, "rule_files", "no rule is evaluated");
         agent_refuses(s, "rule_files");
     }
     let scrape_config_files = patterns(s, "scrape_config_files", "scrape config file");
@@ -208,9 +214,13 @@ fn main_file(reader: &Reader<'_>, node: &Node) -> Option<Main> {
     let tracing = s.section("tracing", "config.plain").map(later::tracing);
     s.put_some("tracing", tracing.unwrap_or(Out::Null));
     let (remote_write, shown) = remote::remote_write(s, global.name_scheme);
+    if !remote_write.is_empty() {
+        comes_later(s, "remote_write", "nothing is sent");
+    }
     s.put_some("remote_write", shown);
     let (remote_read, shown) = remote::remote_read(s);
     if !remote_read.is_empty() {
+        comes_later(s, "remote_read", "nothing is read from elsewhere");
         agent_refuses(s, "remote_read");
     }
     s.put_some("remote_read", shown);
@@ -243,6 +253,11 @@ fn main_file(reader: &Reader<'_>, node: &Node) -> Option<Main> {
         global,
         scrape_config_files,
     })
+}
+
+/// What is checked and does nothing must not be thought to work.
+fn comes_later(s: &Section<'_>, key: &str, so: &str) {
+    s.warn_at(key, format!("{key} is not there yet in Ferula; {so}"));
 }
 
 fn agent_refuses(s: &Section<'_>, key: &str) {

@@ -267,6 +267,16 @@ fn http_clients() {
         "TLS11 is not spoken by Ferula; max_version must be at least TLS12",
     );
     check(
+        "proxy_url: '::bad'",
+        "proxy_url",
+        "not an http or https URL with a host",
+    );
+    check(
+        "proxy_url: socks5://x",
+        "proxy_url",
+        "socks5 is not supported; use an http or https proxy",
+    );
+    check(
         "no_proxy: a",
         "no_proxy",
         "if no_proxy is configured, proxy_url must also be configured",
@@ -397,6 +407,24 @@ fn sections_of_later_components() {
         agent,
         ["f.yml:1: rule_files: field rule_files is not allowed in agent mode"]
     );
+    let (_, warnings) = load_with(
+        "rule_files: [a]\nremote_write: [{url: x}]\nremote_read: [{url: x}]\n\
+         alerting: {alertmanagers: [{static_configs: [{targets: [a]}]}]}\n\
+         storage: {tsdb: {retention: {percentage: 80}}}",
+        false,
+        false,
+    )
+    .expect("warnings alone");
+    let expect = [
+        "f.yml:1: rule_files: rule_files is not there yet in Ferula; no rule is evaluated",
+        "f.yml:2: remote_write: remote_write is not there yet in Ferula; nothing is sent",
+        "f.yml:3: remote_read: remote_read is not there yet in Ferula; nothing is read from \
+         elsewhere",
+        "f.yml:4: alerting: alerting is not there yet in Ferula; no alert is sent",
+        "f.yml:5: storage.tsdb.retention.percentage: retention by percentage is not there yet in \
+         Ferula; give a size beside it",
+    ];
+    assert_eq!(warnings, expect);
     let config = good("storage: {tsdb: {retention: {size: 1GB}}}");
     assert_eq!(config.storage.retention_size, Some(1 << 30));
     assert_eq!(

@@ -206,11 +206,6 @@ impl ManagerLoop {
 
     fn on_apply(&mut self, Apply { prepared, reply }: Apply) {
         let mut applied = Applied::default();
-        let unsupported = prepared.unsupported().to_vec();
-        for (job, kind) in &unsupported {
-            log::error!(job = job.as_str(), kind = kind.as_str();
-                "this service discovery is not supported");
-        }
         let mut old = std::mem::take(&mut self.providers);
         let mut fresh = Vec::new();
         for wanted in prepared.providers {
@@ -244,7 +239,7 @@ impl ManagerLoop {
             self.metrics.forget(job);
         }
         self.jobs = prepared.jobs;
-        let failed = applied.failed + unsupported.len();
+        let failed = applied.failed + prepared.later;
         self.metrics.failed_configs.set(failed as f64);
         self.pace.urgent(self.options.clock.mono());
         self.on_due();

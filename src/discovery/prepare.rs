@@ -22,7 +22,8 @@ pub struct Prepared {
     pub(super) jobs: BTreeSet<String>,
     /// Each different configuration once, in the order of its first job.
     pub(super) providers: Vec<PreparedProvider>,
-    unsupported: Vec<(String, String)>,
+    /// How many discoveries come later; the configuration has warned of each.
+    pub(super) later: usize,
 }
 
 #[derive(Debug)]
@@ -53,7 +54,7 @@ pub fn prepare(
     let mut prepared = Prepared {
         jobs: BTreeSet::new(),
         providers: Vec::new(),
-        unsupported: Vec::new(),
+        later: 0,
     };
     let mut errors = Vec::new();
     for (job, configs) in jobs {
@@ -72,12 +73,6 @@ pub fn prepare(
 }
 
 impl Prepared {
-    /// `(job, kind)` of discoveries that are understood but do not exist here yet; their jobs go
-    /// without.
-    pub fn unsupported(&self) -> &[(String, String)] {
-        &self.unsupported
-    }
-
     fn add(
         &mut self,
         job: &str,
@@ -95,8 +90,8 @@ impl Prepared {
             SdConfig::Static(groups) => Source::Static(groups.clone()),
             SdConfig::File(file) => Source::File(file.clone()),
             SdConfig::Http(http) => Source::Http(http.clone(), client(http, env, strictness)?),
-            SdConfig::Later(kind) => {
-                self.unsupported.push((job.to_owned(), kind.clone()));
+            SdConfig::Later(_) => {
+                self.later += 1;
                 return Ok(());
             }
         };
