@@ -8,7 +8,7 @@ use log::kv::{Error, Key, Value, VisitSource};
 use log::{LevelFilter, Record};
 
 use crate::cli::LogFormat;
-use crate::model::timestamp;
+use crate::model::{TimestampMs, timestamp};
 use crate::stdx::clock::{Clock as _, RealClock};
 
 /// Sets the process's logger. `level` is a name of `--log.level`.
@@ -25,7 +25,7 @@ pub fn init(level: &str, format: LogFormat) {
         .filter_level(level.min(LevelFilter::Warn))
         .filter_module("ferula", level)
         .format(move |out, record| {
-            let time = timestamp::rfc3339(clock.wall_ms());
+            let time = time(clock.wall_ms());
             let line = match format {
                 LogFormat::Logfmt => logfmt(&time, record),
                 LogFormat::Json => json(&time, record),
@@ -35,6 +35,28 @@ pub fn init(level: &str, format: LogFormat) {
         .try_init();
     // NOTE: a second call, in a test's process, keeps the first logger.
     drop(built);
+}
+
+/// An error with its causes. Many a text of ours ends in its cause's already.
+pub fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            let colon = if text.is_empty() { "" } else { ": " };
+            text = text + colon + &cause;
+        }
+    }
+    text
+}
+
+/// RFC 3339 with three digits always, as Prometheus's log has them.
+fn time(ms: TimestampMs) -> String {
+    let seconds = timestamp::rfc3339(ms - ms.rem_euclid(1000));
+    format!(
+        "{}.{:03}Z",
+        seconds.trim_end_matches('Z'),
+        ms.rem_euclid(1000)
+    )
 }
 
 /// `ferula::scrape::pool` is the component `scrape`.
@@ -117,5 +139,18 @@ mod tests {
         let object: serde_json::Value = serde_json::from_str(&json("T", &record)).unwrap();
         assert_eq!(object["component"], "scrape");
         assert_eq!(object["file"], "a b");
+    }
+    #[test]
+    fn times_have_three_digits() {
+        assert_eq!(time(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(time(1_700_000_000_120), "2023-11-14T22:13:20.120Z");
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow::anyhow!("no such file")
+            .context("open x: no such file")
+            .context("cannot start");
+        assert_eq!(told(&error), "cannot start: open x: no such file");
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use super::{query_tools, tsdb_tools};
+use super::{logging, query_tools, tsdb_tools};
 use crate::cli::{CheckConfig, Tool};
 use crate::config::check;
 use crate::promql;
@@ -55,7 +55,7 @@ fn print_result(result: anyhow::Result<String>) -> ExitCode {
             ..Default::default()
         },
         Err(error) => check::CheckOutcome {
-            stderr: format!("{error:#}\n"),
+            stderr: logging::told(&error) + "\n",
             code: 1,
             ..Default::default()
         },

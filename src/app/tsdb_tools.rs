@@ -38,7 +38,7 @@ pub fn run(tool: &TsdbTool) -> ExitCode {
         match signals::stop_work(running) {
             Ok(signals) => (None, Some(signals)),
             Err(e) => {
-                let _ = writeln!(io::stderr(), "{e:#}");
+                let _ = writeln!(io::stderr(), "{}", logging::told(&e));
                 return ExitCode::FAILURE;
             }
         }
@@ -60,7 +60,7 @@ pub fn run(tool: &TsdbTool) -> ExitCode {
         // A reader that has gone away has no use for the rest.
         Err(_) if flushed.is_err() => ExitCode::SUCCESS,
         Err(e) => {
-            let _ = writeln!(io::stderr(), "{e:#}");
+            let _ = writeln!(io::stderr(), "{}", logging::told(&e));
             ExitCode::FAILURE
         }
     }

@@ -281,8 +281,12 @@ impl Flags {
                 to_stdout: false,
             })
         };
-        if self.duration("config.auto-reload-interval") < Duration::from_secs(1) {
-            return wrong("--config.auto-reload-interval must be at least 1s".to_owned());
+        let interval = self.duration("config.auto-reload-interval");
+        if interval < Duration::from_secs(1) {
+            return wrong(format!(
+                "--config.auto-reload-interval must be at least 1s, got {}",
+                duration::format(interval)
+            ));
         }
         for name in [
             "storage.tsdb.wal-segment-size",

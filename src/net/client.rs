@@ -29,14 +29,28 @@ impl Client {
     /// Everything that can fail is checked here. `name` is the `dialer_name` of the metrics: the
     /// job's name, or Prometheus's name of the component.
     pub fn new(settings: &ClientSettings, name: &str, env: &Env) -> Result<Client, NetError> {
-        let client = Client::new_lenient(settings, name, env)?;
+        let client = Client::unchecked(settings, name, env)?;
         client.check()?;
         Ok(client)
     }
 
     /// As [`Client::new`], but a certificate or secret that can't be read or used fails each
-    /// request that needs it, not the client: for the daemon's start.
+    /// request that needs it, not the client, and is said once: for the daemon's start.
     pub fn new_lenient(
+        settings: &ClientSettings,
+        name: &str,
+        env: &Env,
+    ) -> Result<Client, NetError> {
+        let client = Client::unchecked(settings, name, env)?;
+        if let Err(why) = client.check() {
+            log::warn!(client = name;
+                "{why}; the requests that need it fail until it can be used");
+        }
+        Ok(client)
+    }
+
+    /// With files that nobody has looked at yet.
+    pub(super) fn unchecked(
         settings: &ClientSettings,
         name: &str,
         env: &Env,

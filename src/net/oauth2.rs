@@ -72,7 +72,7 @@ impl TokenSource {
         let secret = settings.client_secret.as_ref();
         Ok(TokenSource {
             secret: secret.map(|s| Source::new(s, "oauth2 client secret")),
-            client: Client::new_lenient(&client, name, env)?,
+            client: Client::unchecked(&client, name, env)?,
             settings: settings.clone(),
             env: env.clone(),
             state: Mutex::default(),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -42,8 +43,8 @@ pub enum ServerError {
     /// `listen tcp 0.0.0.0:9090: bind: address already in use`.
     #[error("{0}")]
     Listen(String),
-    #[error("web configuration file: {}", .0.join("; "))]
-    WebConfig(Vec<String>),
+    #[error("web configuration file {}: {}", .path.display(), .faults.join("; "))]
+    WebConfig { path: PathBuf, faults: Vec<String> },
     #[error("the HTTP server cannot start: {0}")]
     System(#[from] io::Error),
 }
@@ -51,8 +52,13 @@ pub enum ServerError {
 impl Server {
     /// Binds, reads the web configuration, and serves.
     pub fn start(options: Options, handler: Arc<dyn Handler>) -> Result<Server, ServerError> {
-        let access = Access::load(options.web_config.clone(), options.clock.clone())
-            .map_err(ServerError::WebConfig)?;
+        let access =
+            Access::load(options.web_config.clone(), options.clock.clone()).map_err(|faults| {
+                ServerError::WebConfig {
+                    path: options.web_config.clone().unwrap_or_default(),
+                    faults,
+                }
+            })?;
         let listeners = Listeners::bind(&options.listen).map_err(ServerError::Listen)?;
         let addresses = listeners.addresses();
         let (waker, wake_end) = waker()?;
