@@ -4,6 +4,8 @@
 
 mod consul;
 mod foreign;
+mod foreign_checks;
+mod foreign_table;
 mod kubernetes;
 mod list;
 mod own;
