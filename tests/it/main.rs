@@ -10,6 +10,7 @@ mod support;
 mod api;
 mod check;
 mod crash;
+mod damage;
 mod discovery;
 mod exemplars;
 mod hostile_clients;

@@ -4,6 +4,7 @@ mod exporter;
 mod http;
 mod process;
 pub mod remote_write;
+pub mod sender;
 
 pub use exporter::{Behaviour, Exporter};
 pub use http::{Reply, request, send_raw};
