@@ -8,12 +8,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::events::{self, Event};
+use super::ground::{Ground, load_options};
 use super::main_loop::End;
 use super::run_group::RunGroup;
-use super::start::{Ground, start};
+use super::start::start;
 use super::{logging, process, signals, tools};
 use crate::cli::{self, Flags, Invocation};
-use crate::config::{self, Config, LoadOptions, Severity};
+use crate::config::{self, Config, Severity};
 use crate::plan::{Plan, Strictness};
 use crate::stdx::thread;
 use crate::web::Phase;
@@ -92,15 +93,6 @@ fn report_panics(events: Sender<Event>) {
         // NOTE: never waits: the panicking thread may be the one that main waits for.
         let _ = events.try_send(Event::Panicked(panicked.thread.clone()));
     });
-}
-
-pub(super) fn load_options(flags: &Flags) -> LoadOptions<'static> {
-    LoadOptions {
-        agent: flags.is_on("agent"),
-        ignore_unsupported_sd: flags.is_on("config.ignore-unsupported-sd"),
-        syntax_only: false,
-        environment: &|name| std::env::var(name).ok(),
-    }
 }
 
 /// A broken configuration ends the start with every error.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, never, select};
 
-use super::daemon::load_options;
 use super::events::{Event, ReloadRequest};
+use super::ground::load_options;
 use super::process;
 use crate::cli::Flags;
 use crate::config::{self, Config, Diagnostic, Severity};

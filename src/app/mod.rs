@@ -5,6 +5,7 @@
 //! component could hold.
 
 mod daemon;
+mod ground;
 mod main_loop;
 mod serving;
 mod start;

@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result};
 use crossbeam_channel::Sender;
 
 use super::events::{Event, ReloadRequest};
+use super::ground::Ground;
 use super::process;
 use super::site::site;
-use super::start::Ground;
 use crate::cli::Flags;
 use crate::model::duration;
 use crate::promql::Engine;

@@ -7,53 +7,24 @@ use anyhow::{Context as _, Result};
 use crossbeam_channel::Sender;
 
 use super::events::Event;
+use super::ground::Ground;
 use super::main_loop::{MainLoop, Parts};
 use super::process;
 use super::run_group::RunGroup;
 use super::serving::{self, Served};
 use crate::cli::Flags;
-use crate::metrics::Registry;
 use crate::model::timestamp;
-use crate::plan::{Plan, Surroundings};
+use crate::plan::Plan;
 use crate::promql::{self, ActiveQueries, Engine, UnfinishedQuery};
-use crate::stdx::clock::{Clock, RealClock};
 use crate::stdx::mailbox::Mailbox;
 use crate::storage::Appendable;
 use crate::tsdb::{self, Db};
 use crate::watch::Watcher;
 use crate::web::State;
-use crate::{discovery, net, scrape};
+use crate::{discovery, scrape};
 
 /// How scrapes introduce themselves. Prometheus's name first: exporters and firewalls know it.
 const USER_AGENT: &str = concat!("Prometheus/3.14.0 Ferula/", env!("CARGO_PKG_VERSION"));
-
-/// What components are made with, and what is there before any of them.
-pub struct Ground<'f> {
-    pub flags: &'f Flags,
-    pub clock: Arc<dyn Clock>,
-    pub registry: Registry,
-    pub surroundings: Surroundings,
-}
-
-impl Ground<'_> {
-    pub fn new(flags: &Flags) -> Ground<'_> {
-        let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
-        let registry = Registry::new();
-        process::register_metrics(&registry);
-        Ground {
-            flags,
-            surroundings: Surroundings {
-                net: net::Env::new(clock.clone(), &registry),
-                host_name: process::host_name(),
-                retention_flag: flags.optional_duration("storage.tsdb.retention.time"),
-                retention_size_flag: flags.size("storage.tsdb.retention.size"),
-                exemplars: flags.has_feature("exemplar-storage"),
-            },
-            clock,
-            registry,
-        }
-    }
-}
 
 /// Starts every component, tells the run group how each is stopped, and applies the plan.
 pub fn start(

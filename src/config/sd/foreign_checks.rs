@@ -1,6 +1,6 @@
 //! What Prometheus refuses in a discovery's keys, where that takes more than a line of the table.
 
-use super::foreign::Values;
+use super::foreign_values::Values;
 use crate::stdx::gofmt;
 
 pub(super) fn has_scheme_and_host(url: &str) -> bool {

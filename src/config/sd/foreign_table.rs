@@ -1,7 +1,7 @@
 //! The keys of the discoveries that Ferula does not have, and what Prometheus refuses in them.
 
-use super::foreign::Values;
 use super::foreign_checks::{azure, has_scheme_and_host, marathon, oci, zookeeper};
+use super::foreign_values::Values;
 use super::own::url_fault;
 use crate::stdx::gofmt;
 

@@ -6,6 +6,7 @@ mod consul;
 mod foreign;
 mod foreign_checks;
 mod foreign_table;
+mod foreign_values;
 mod kubernetes;
 mod list;
 mod own;
