@@ -234,7 +234,6 @@ fn main_file(reader: &Reader<'_>, node: &Node) -> Option<Main> {
     s.put_some("otlp", otlp);
     let yaml = yaml::emit(&section.finish()).into();
     let config = Config {
-        file: reader.file.to_owned(),
         global: global.global.clone(),
         scrape_configs,
         storage,
@@ -243,8 +242,6 @@ fn main_file(reader: &Reader<'_>, node: &Node) -> Option<Main> {
             .map(|(pattern, ..)| absolute(pattern))
             .collect(),
         alertmanagers,
-        remote_write,
-        remote_read,
         files: vec![reader.file.to_owned()],
         yaml,
     };

@@ -13,7 +13,6 @@ use crate::relabel::Rule;
 /// Everything that was read, checked, with defaults filled in.
 #[derive(Debug, Clone)]
 pub struct Config {
-    pub file: PathBuf,
     pub global: Global,
     /// In the order of the file, then of the files of `scrape_config_files`.
     pub scrape_configs: Vec<Arc<ScrapeConfig>>,
@@ -21,9 +20,6 @@ pub struct Config {
     /// Absolute patterns of rule files.
     pub rule_files: Vec<String>,
     pub alertmanagers: Vec<AlertmanagerConfig>,
-    /// URLs, in the order of the file.
-    pub remote_write: Vec<String>,
-    pub remote_read: Vec<String>,
     /// Every file that was read, for watching.
     pub files: Vec<PathBuf>,
     /// The whole as `/api/v1/status/config` shows it: defaults filled in, secrets hidden.

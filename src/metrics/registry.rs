@@ -108,11 +108,6 @@ impl<I: Instrument> Instruments<I> {
     pub fn remove(&self, values: &[&str]) {
         lock(&self.family.children).retain(|key, _| key != values);
     }
-
-    /// Forgets every instrument whose first label has this value.
-    pub fn remove_by_first(&self, value: &str) {
-        lock(&self.family.children).retain(|key, _| key.first().map(String::as_str) != Some(value));
-    }
 }
 
 impl Registry {

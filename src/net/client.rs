@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::auth::Credentials;
 use super::deadline::{Canceller, Deadline};
 use super::dial::Dialer;
-use super::fetch::{FetchStream, Fetcher};
+use super::fetch::Fetcher;
 use super::gzip::Unpackers;
 use super::{ClientSettings, Connection, Env, NetError};
 
@@ -83,14 +83,7 @@ impl Client {
         self.fetcher().fetch(self, request)
     }
 
-    /// One request whose body is read as it comes, for watches. The timeout holds for connecting,
-    /// for the head, and for each read; the body limit does not count.
-    pub fn stream(&self, request: &FetchRequest<'_>) -> Result<FetchStream, NetError> {
-        self.fetcher().stream(self, request)
-    }
-
-    /// Ends the requests under way in [`Client::fetch`] and [`Client::stream`], and refuses new
-    /// ones.
+    /// Ends the requests under way in [`Client::fetch`], and refuses new ones.
     pub fn shutdown(&self) {
         // ORDER: the mark first, for a fetcher that is made just now.
         self.0.shut_down.store(true, SeqCst);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::{Request, Response};
-use ureq::{Agent, Body, BodyReader};
+use ureq::{Agent, Body};
 
 use super::connection::{REDIRECTS_MAX, same_domain};
 use super::deadline::{Canceller, Deadline};
@@ -35,28 +35,6 @@ pub(super) struct Fetcher {
     agent: Agent,
     cancel: Canceller,
     dialer: Arc<Dialer>,
-}
-
-/// An answer whose body comes as it is read.
-pub struct FetchStream {
-    pub status: u16,
-    pub reason: String,
-    /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    body: BodyReader<'static>,
-}
-
-impl std::fmt::Debug for FetchStream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "FetchStream({})", self.status)
-    }
-}
-
-impl FetchStream {
-    /// Appends what has come; 0 at the end.
-    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, NetError> {
-        self.body.read(into).map_err(from_io)
-    }
 }
 
 impl Fetcher {
@@ -95,7 +73,7 @@ impl Fetcher {
     pub fn fetch(&self, client: &Client, request: &FetchRequest<'_>) -> Result<Fetched, NetError> {
         let deadline = client.deadline(request.timeout.min(TIMEOUT_MAX), &self.cancel);
         let in_request = |error: NetError| error.of_request(request.method, request.url);
-        let answer = self.follow(client, request, &deadline, false)?;
+        let answer = self.follow(client, request, &deadline)?;
         let (parts, mut body) = answer.into_parts();
         let mut content = Vec::new();
         let allowed = request.body_limit.saturating_add(1);
@@ -112,28 +90,11 @@ impl Fetcher {
         })
     }
 
-    pub fn stream(
-        &self,
-        client: &Client,
-        request: &FetchRequest<'_>,
-    ) -> Result<FetchStream, NetError> {
-        let deadline = client.deadline(request.timeout.min(TIMEOUT_MAX), &self.cancel);
-        let answer = self.follow(client, request, &deadline, true)?;
-        let (parts, body) = answer.into_parts();
-        Ok(FetchStream {
-            status: parts.status.as_u16(),
-            reason: reason(parts.status),
-            headers: headers(&parts.headers),
-            body: body.into_reader(),
-        })
-    }
-
     fn follow(
         &self,
         client: &Client,
         request: &FetchRequest<'_>,
         deadline: &Deadline,
-        streaming: bool,
     ) -> Result<Response<Body>, NetError> {
         let origin = TargetUrl::parse(request.url)?;
         let mut step = Step {
@@ -145,7 +106,7 @@ impl Fetcher {
         for _ in 0..=REDIRECTS_MAX {
             let in_request = |error: NetError| error.of_request(step.method, step.url.as_str());
             let answer = self
-                .authorized(client, request, &step, deadline, streaming)
+                .authorized(client, request, &step, deadline)
                 .map_err(in_request)?;
             let Some(location) = redirect(&answer).filter(|_| client.follows()) else {
                 return Ok(answer);
@@ -167,12 +128,11 @@ impl Fetcher {
         request: &FetchRequest<'_>,
         step: &Step<'_>,
         deadline: &Deadline,
-        streaming: bool,
     ) -> Result<Response<Body>, NetError> {
-        let answer = self.once(client, request, step, deadline, streaming)?;
+        let answer = self.once(client, request, step, deadline)?;
         let refused = answer.status().as_u16() == 401 && !step.left_host;
         if refused && client.credentials().forget_token() {
-            return self.once(client, request, step, deadline, streaming);
+            return self.once(client, request, step, deadline);
         }
         Ok(answer)
     }
@@ -184,7 +144,6 @@ impl Fetcher {
         request: &FetchRequest<'_>,
         step: &Step<'_>,
         deadline: &Deadline,
-        streaming: bool,
     ) -> Result<Response<Body>, NetError> {
         let mut lines = Vec::new();
         for (name, value) in request.headers {
@@ -200,7 +159,7 @@ impl Fetcher {
             push_header(&mut lines, "Proxy-Authorization", value)?;
         }
         let attempt = || {
-            let result = self.run(&lines, step, deadline.remaining()?, streaming);
+            let result = self.run(&lines, step, deadline.remaining()?);
             result.map_err(|error| self.told(from_ureq(error)))
         };
         let idempotent = matches!(step.method, "GET" | "HEAD");
@@ -215,7 +174,6 @@ impl Fetcher {
         lines: &[u8],
         step: &Step<'_>,
         left: Duration,
-        streaming: bool,
     ) -> Result<Response<Body>, ureq::Error> {
         let mut builder = Request::builder()
             .method(step.method)
@@ -227,8 +185,8 @@ impl Fetcher {
             builder = builder.header(name, value);
         }
         match step.body {
-            Some(body) => self.configured(builder.body(body)?, left, streaming),
-            None => self.configured(builder.body(())?, left, streaming),
+            Some(body) => self.configured(builder.body(body)?, left),
+            None => self.configured(builder.body(())?, left),
         }
     }
 
@@ -236,19 +194,9 @@ impl Fetcher {
         &self,
         request: Request<B>,
         left: Duration,
-        streaming: bool,
     ) -> Result<Response<Body>, ureq::Error> {
         let config = self.agent.configure_request(request);
-        let request = if streaming {
-            config
-                .timeout_connect(Some(left))
-                .timeout_recv_response(Some(left))
-                .timeout_per_read(Some(left))
-                .build()
-        } else {
-            config.timeout_global(Some(left)).build()
-        };
-        self.agent.run(request)
+        self.agent.run(config.timeout_global(Some(left)).build())
     }
 
     /// What was cancelled fails in many ways; it is told in one.

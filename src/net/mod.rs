@@ -46,7 +46,6 @@ pub use connection::Connection;
 pub use deadline::Canceller;
 pub use env::Env;
 pub use error::NetError;
-pub use fetch::FetchStream;
 pub use request::{Fetch, ScrapeRequest, ScrapeResponse};
 pub use settings::{
     Authorization, BasicAuth, ClientSettings, HeaderSettings, OAuth2, ProxySettings, Secret,

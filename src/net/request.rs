@@ -78,10 +78,6 @@ impl ScrapeRequest {
         self.unix_socket = path.map(Path::to_owned);
         self
     }
-
-    pub fn url(&self) -> &str {
-        self.url.as_str()
-    }
 }
 
 /// The answer's head; the body is in the caller's buffer.

@@ -96,17 +96,9 @@ impl Regex {
     }
 
     /// Groups, the whole match among them.
-    pub fn group_count(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn group_count(&self) -> usize {
         self.names.len()
-    }
-
-    /// As it was given.
-    pub fn pattern(&self) -> &str {
-        if self.wrapped {
-            unwrapped(&self.text)
-        } else {
-            &self.text
-        }
     }
 
     pub fn is_match(&self, text: &str) -> bool {
@@ -152,12 +144,6 @@ impl Regex {
             Shape::General { prefix } if !prefix.is_empty() => Some(prefix),
             _ => None,
         }
-    }
-
-    /// Whether every text matches, the empty one included: `.*`.
-    pub fn is_anything(&self) -> bool {
-        matches!(&self.shape, Shape::Ends { before, after, gap: 0 }
-            if before.is_empty() && after.is_empty())
     }
 
     /// The group of a name; of several, the first that took part in the match.

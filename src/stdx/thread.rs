@@ -102,11 +102,6 @@ impl Thread {
         self.join.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// For `select!`: disconnects when the thread has ended.
-    pub fn ended(&self) -> &Receiver<Never> {
-        &self.ended
-    }
-
     /// Waits for the end at most `deadline`; false when the thread still runs, which is then left
     /// to itself.
     pub fn join_within(mut self, deadline: Duration) -> bool {

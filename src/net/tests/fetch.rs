@@ -109,24 +109,20 @@ fn redirects_are_followed_by_our_rules() {
 }
 
 #[test]
-fn a_stream_is_read_as_it_comes_and_ended_from_outside() {
+fn a_body_under_way_is_ended_from_outside() {
     let server = serve(|_| {
         let mut steps = raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
         steps.push(Do::Hang);
         steps
     });
     let client = client(&ClientSettings::default());
-    let url = server.url("/watch");
-    let mut stream = client.stream(&fetch_request(&url)).unwrap();
-    let mut buffer = [0; 16];
-    assert_eq!((stream.status, stream.read(&mut buffer)), (200, Ok(3)));
-    let other = client.clone();
-    when(|| true, move || other.shutdown());
-    assert_eq!(stream.read(&mut buffer), Err(NetError::Canceled));
-    assert!(
-        client
-            .fetch(&fetch_request(&url))
-            .unwrap_err()
-            .is_canceled()
+    let url = server.url("/hangs");
+    let (other, asked) = (client.clone(), server.seen.clone());
+    when(
+        move || !asked.lock().unwrap().is_empty(),
+        move || other.shutdown(),
     );
+    let fetch = || client.fetch(&fetch_request(&url)).unwrap_err();
+    assert!(fetch().is_canceled());
+    assert!(fetch().is_canceled(), "a new one is refused");
 }

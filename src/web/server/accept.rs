@@ -100,9 +100,6 @@ impl Poller {
     }
 
     fn admit(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let Ok(local) = stream.local_addr() else {
-            return;
-        };
         let config = self.shared.access.snapshot();
         let tls = config
             .tls
@@ -126,7 +123,6 @@ impl Poller {
             tls,
             input: Vec::new(),
             remote,
-            local,
         };
         let slot = Slot {
             stage,

@@ -23,7 +23,6 @@ pub(super) struct Conn {
     pub tls: Option<Box<ServerConnection>>,
     pub input: Vec<u8>,
     pub remote: SocketAddr,
-    pub local: SocketAddr,
 }
 
 /// What reading gave.

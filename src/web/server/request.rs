@@ -11,18 +11,13 @@ use crate::stdx::stop::Stop;
 #[derive(Debug)]
 pub struct Request {
     pub method: Method,
-    pub version: Version,
     /// Percent-decoded; what is not UTF-8 shows as U+FFFD.
     pub path: String,
-    /// As it was sent, without the query.
-    pub raw_path: String,
     /// As it was sent, without the question mark.
     pub query: String,
     pub headers: Headers,
     pub body: Vec<u8>,
     pub remote: SocketAddr,
-    pub local: SocketAddr,
-    pub tls: bool,
     /// Stopped by the poller when the client hangs up or the server stops: whoever computes for
     /// long looks at it.
     pub canceled: Stop,
@@ -100,10 +95,6 @@ impl Form {
         let found = self.0.iter().filter(move |(n, _)| n == name);
         found.map(|(_, v)| v.as_str())
     }
-
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(n, v)| (n.as_str(), v.as_str()))
-    }
 }
 
 impl Headers {
@@ -115,10 +106,6 @@ impl Headers {
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let found = self.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         found.map(|(_, v)| v.as_str())
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(n, v)| (n.as_str(), v.as_str()))
     }
 
     /// Whether one of a header's comma-separated values is `token`.

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, never};
+use crossbeam_channel::{Sender, bounded, never};
 
 use crate::stdx::limits::{QUERY_STACK, THREAD_STACK};
-use crate::stdx::stop::Never;
 use crate::stdx::thread::{Thread, spawn};
 
 use super::access::Access;
@@ -119,12 +118,6 @@ impl Server {
     /// What it listens on, with the ports that were taken for port 0.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
-    }
-
-    /// For `select!`: disconnects when the server has ended by itself, which only a bug can bring
-    /// about.
-    pub fn ended(&self) -> Option<&Receiver<Never>> {
-        self.poller.as_ref().map(Thread::ended)
     }
 
     /// Closes the listeners and idle connections, finishes the requests in flight within `grace`,

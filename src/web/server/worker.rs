@@ -215,15 +215,11 @@ impl Worker {
         let conn = &mut job.conn;
         let request = Request {
             method: head.method,
-            version: head.version,
             path: head.path,
-            raw_path: head.raw_path,
             query: head.query,
             headers: head.headers,
             body: reader.into_body(),
             remote: conn.remote,
-            local: conn.local,
-            tls: conn.tls.is_some(),
             canceled: job.canceled.clone(),
         };
         let response = self.call(request);
