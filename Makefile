@@ -7,9 +7,11 @@ export PROPTEST_RNG_SEED ?= 1
 
 .PHONY: run build release test check interop bench size clean
 
-# Ferula in the foreground, scraping itself, on http://localhost:9090
+# Ferula in the foreground, scraping itself, on http://localhost:9090; built sooner, and slower, with
+# make run PROFILE=dev
+PROFILE ?= release
 run:
-	$(CARGO) run --release -- --config.file=config/ferula.yml --storage.tsdb.path=data/ --web.enable-lifecycle
+	$(CARGO) run --profile $(PROFILE) -- --config.file=config/ferula.yml --storage.tsdb.path=data/ --web.enable-lifecycle
 
 build:
 	$(CARGO) build

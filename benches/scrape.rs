@@ -12,7 +12,7 @@ use std::time::Duration;
 use ferula::config::{Config, LoadOptions, load_text};
 use ferula::metrics::{Format, Registry};
 use ferula::model::{LabelMap, TargetGroup};
-use ferula::net::Env;
+use ferula::net::{Env, Strictness};
 use ferula::scrape::{Alignment, Handle, Options, PrepareEnv, prepare};
 use ferula::stdx::clock::{Clock, RealClock};
 use ferula::stdx::mailbox::mailbox;
@@ -49,7 +49,7 @@ fn main() {
     let Some(config) = config(interval_ms) else {
         return println!("an interval of 1 ms at least is needed");
     };
-    let Ok(prepared) = prepare(&config, &env, false) else {
+    let Ok(prepared) = prepare(&config, &env, Strictness::Strict) else {
         return println!("not prepared");
     };
     handle.apply(prepared);

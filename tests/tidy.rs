@@ -188,6 +188,27 @@ fn thread_names_fit_into_what_the_kernel_keeps() {
 }
 
 #[test]
+fn the_architecture_s_table_names_every_thread() {
+    let text = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
+    let mut wrong = Vec::new();
+    for (file, code) in sources("src") {
+        let Some(room) = room_of(&file).filter(|_| !file.contains("/tests")) else {
+            continue;
+        };
+        let row = format!("| `{room}` |");
+        let row = text.lines().find(|l| l.contains(&row)).unwrap_or_default();
+        let code = code.split("#[cfg(test)]").next().unwrap();
+        for (at, _) in code.match_indices("spawn(\"") {
+            let name: String = code[at + 7..].chars().take_while(|c| *c != '"').collect();
+            if !row.contains(&format!("`{name}`")) {
+                wrong.push(format!("{file}: the table does not name the thread {name}"));
+            }
+        }
+    }
+    fail_on(&wrong);
+}
+
+#[test]
 fn the_architecture_s_table_of_rooms_is_the_code_s() {
     let text = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
     let mut described = BTreeMap::new();

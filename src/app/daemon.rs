@@ -15,7 +15,8 @@ use super::start::start;
 use super::{logging, process, signals, tools};
 use crate::cli::{self, Flags, Invocation};
 use crate::config::{self, Config, Severity};
-use crate::plan::{Plan, Strictness};
+use crate::net::Strictness;
+use crate::plan::Plan;
 use crate::stdx::thread;
 use crate::web::Phase;
 

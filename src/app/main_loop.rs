@@ -12,7 +12,8 @@ use super::process;
 use crate::cli::Flags;
 use crate::config::{self, Config, Diagnostic, Severity};
 use crate::metrics::{Gauge, Registry};
-use crate::plan::{Components, Plan, Strictness, Surroundings, difference};
+use crate::net::Strictness;
+use crate::plan::{Components, Plan, Surroundings, difference};
 use crate::promql::Engine;
 use crate::stdx::clock::Clock;
 use crate::tsdb::Db;
@@ -277,5 +278,13 @@ fn watched_files(config: &Config) -> Vec<PathBuf> {
 
 /// Threads whose end leaves the daemon without a purpose; the others' owners go on without them.
 fn is_vital(thread: &str) -> bool {
-    ["scrape", "reloader", "sd-scrape", "http-accept", "tsdb"].contains(&thread)
+    [
+        "scrape",
+        "reloader",
+        "sd-scrape",
+        "watch",
+        "http-accept",
+        "tsdb",
+    ]
+    .contains(&thread)
 }

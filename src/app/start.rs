@@ -13,7 +13,7 @@ use super::process;
 use super::run_group::RunGroup;
 use super::serving::{self, Served};
 use crate::cli::Flags;
-use crate::model::timestamp;
+use crate::model::{TargetSets, timestamp};
 use crate::plan::Plan;
 use crate::promql::{self, ActiveQueries, Engine, UnfinishedQuery};
 use crate::stdx::mailbox::Mailbox;
@@ -126,11 +126,7 @@ fn storage_options(ground: &Ground<'_>, plan: &Plan) -> tsdb::Options {
     options
 }
 
-fn scrape_options(
-    ground: &Ground<'_>,
-    db: &Db,
-    targets: Mailbox<discovery::TargetSets>,
-) -> scrape::Options {
+fn scrape_options(ground: &Ground<'_>, db: &Db, targets: Mailbox<TargetSets>) -> scrape::Options {
     let flags = ground.flags;
     scrape::Options {
         storage: Arc::new(db.clone()) as Arc<dyn Appendable>,

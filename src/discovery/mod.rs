@@ -24,5 +24,4 @@ mod tests;
 pub use discoverer::{Discoverer, Updates};
 pub use error::Error;
 pub use manager::{Applied, Handle, Manager, Options};
-pub use prepare::{Prepared, Strictness, prepare};
-pub use provider::TargetSets;
+pub use prepare::{Prepared, prepare};

@@ -5,16 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{FileSdConfig, HttpSdConfig, SdConfig};
 use crate::model::TargetGroup;
-use crate::net;
-
-/// Whether files that clients need must be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strictness {
-    /// A certificate or secret that can't be read is an error: for reloads and checks.
-    Strict,
-    /// It costs only the requests that need it, until it can be read: for the start.
-    Lenient,
-}
+use crate::net::{self, Client, Strictness};
 
 /// What [`Handle::apply`](super::Handle::apply) makes the discovery of.
 #[derive(Debug)]
@@ -39,7 +30,7 @@ pub(super) struct PreparedProvider {
 pub(super) enum Source {
     Static(Vec<Arc<TargetGroup>>),
     File(FileSdConfig),
-    Http(Box<HttpSdConfig>, net::Client),
+    Http(Box<HttpSdConfig>, Client),
 }
 
 /// Builds HTTP clients for the jobs' discoveries.
@@ -89,7 +80,10 @@ impl Prepared {
         let source = match config {
             SdConfig::Static(groups) => Source::Static(groups.clone()),
             SdConfig::File(file) => Source::File(file.clone()),
-            SdConfig::Http(http) => Source::Http(http.clone(), client(http, env, strictness)?),
+            SdConfig::Http(http) => {
+                let client = Client::with(&http.http, "http", env, strictness)?;
+                Source::Http(http.clone(), client)
+            }
             SdConfig::Later(_) => {
                 self.later += 1;
                 return Ok(());
@@ -101,16 +95,5 @@ impl Prepared {
             source,
         });
         Ok(())
-    }
-}
-
-fn client(
-    config: &HttpSdConfig,
-    env: &net::Env,
-    strictness: Strictness,
-) -> Result<net::Client, net::NetError> {
-    match strictness {
-        Strictness::Strict => net::Client::new(&config.http, "http", env),
-        Strictness::Lenient => net::Client::new_lenient(&config.http, "http", env),
     }
 }

@@ -11,9 +11,6 @@ use crate::stdx::clock::Clock;
 use crate::stdx::stop::StopSender;
 use crate::stdx::thread::Thread;
 
-/// All target groups of all jobs. A job without any is there, too.
-pub type TargetSets = BTreeMap<String, Vec<Arc<TargetGroup>>>;
-
 #[derive(Debug)]
 pub(super) struct Provider {
     pub config: SdConfig,

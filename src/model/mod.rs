@@ -16,7 +16,7 @@ pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use metadata::{Metadata, MetricType};
 pub use sample::{STALE_NAN_BITS, Sample, SeriesRef, is_stale_nan, stale_nan};
-pub use target_group::{LabelMap, TargetGroup};
+pub use target_group::{LabelMap, TargetGroup, TargetSets};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Negative before.
 pub type TimestampMs = i64;

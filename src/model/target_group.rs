@@ -1,6 +1,7 @@
 //! What a service discovery finds: groups of targets that share labels.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Labels while they may still change: small, sorted, cheap to compare.
 pub type LabelMap = BTreeMap<String, String>;
@@ -16,3 +17,6 @@ pub struct TargetGroup {
     /// one without targets removes it.
     pub source: String,
 }
+
+/// All target groups of all jobs, by name. A job without any is there, too.
+pub type TargetSets = BTreeMap<String, Vec<Arc<TargetGroup>>>;

@@ -25,26 +25,35 @@ struct Inner {
     shut_down: AtomicBool,
 }
 
+/// Whether the files that a client needs must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strictness {
+    /// A certificate or secret that can't be read or used is an error: for reloads and checks.
+    Strict,
+    /// It is said, and costs only the requests that need it, until it can be used: for the start.
+    Lenient,
+}
+
 impl Client {
     /// Everything that can fail is checked here. `name` is the `dialer_name` of the metrics: the
     /// job's name, or Prometheus's name of the component.
     pub fn new(settings: &ClientSettings, name: &str, env: &Env) -> Result<Client, NetError> {
-        let client = Client::unchecked(settings, name, env)?;
-        client.check()?;
-        Ok(client)
+        Client::with(settings, name, env, Strictness::Strict)
     }
 
-    /// As [`Client::new`], but a certificate or secret that can't be read or used fails each
-    /// request that needs it, not the client, and is said once: for the daemon's start.
-    pub fn new_lenient(
+    /// As [`Client::new`], as strict as told.
+    pub fn with(
         settings: &ClientSettings,
         name: &str,
         env: &Env,
+        strictness: Strictness,
     ) -> Result<Client, NetError> {
         let client = Client::unchecked(settings, name, env)?;
-        if let Err(why) = client.check() {
-            log::warn!(client = name;
-                "{why}; the requests that need it fail until it can be used");
+        match (client.check(), strictness) {
+            (Ok(()), _) => {}
+            (Err(why), Strictness::Strict) => return Err(why),
+            (Err(why), Strictness::Lenient) => log::warn!(client = name;
+                "{why}; the requests that need it fail until it can be used"),
         }
         Ok(client)
     }

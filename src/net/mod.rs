@@ -41,7 +41,7 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Client, FetchRequest, Fetched};
+pub use client::{Client, FetchRequest, Fetched, Strictness};
 pub use connection::Connection;
 pub use deadline::Canceller;
 pub use env::Env;

@@ -7,6 +7,5 @@
 mod difference;
 mod prepare;
 
-pub use crate::discovery::Strictness;
 pub use difference::difference;
 pub use prepare::{Components, Plan, Surroundings};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Config, SdConfig};
-use crate::discovery::{self, Strictness};
-use crate::net;
+use crate::discovery;
+use crate::net::{self, Strictness};
 use crate::promql::{Engine, QueryLog};
 use crate::scrape;
 use crate::tsdb::Db;
@@ -69,8 +69,7 @@ impl Plan {
             net: surroundings.net.clone(),
             host_name: surroundings.host_name.clone(),
         };
-        let lenient = strictness == Strictness::Lenient;
-        let scrape = scrape::prepare(&config, &env, lenient);
+        let scrape = scrape::prepare(&config, &env, strictness);
         let discovery = discovery::prepare(&jobs, &surroundings.net, strictness);
         let retention_bytes = config
             .storage

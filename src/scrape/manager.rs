@@ -1,6 +1,5 @@
 //! The manager: takes configurations and what discovery finds, and looks after what was stopped.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +15,13 @@ use super::schedule::Alignment;
 use super::scrape_loop::LoopEnv;
 use super::view::View;
 use crate::metrics::Registry;
-use crate::model::TargetGroup;
+use crate::model::TargetSets;
 use crate::stdx::clock::Clock;
 use crate::stdx::limits::THREAD_STACK;
 use crate::stdx::mailbox::Mailbox;
 use crate::stdx::stop::{Stop, StopSender, stop};
 use crate::stdx::thread::{self, Thread};
 use crate::storage::Appendable;
-
-/// What discovery found, by job.
-pub type TargetSets = BTreeMap<String, Vec<Arc<TargetGroup>>>;
 
 pub struct Options {
     pub storage: Arc<dyn Appendable>,

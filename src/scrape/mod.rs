@@ -36,7 +36,7 @@ mod failure_log;
 mod graveyard;
 mod metrics;
 
-pub use manager::{Applied, Handle, Options, TargetSets};
+pub use manager::{Applied, Handle, Options};
 pub use prepare::{PrepareEnv, Prepared, prepare};
 pub use schedule::Alignment;
 pub use target::{Health, Status, Target};

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::graveyard::{Grave, Graveyard};
-use super::manager::{Applied, TargetSets};
+use super::manager::Applied;
 use super::pool::{Leftovers, Pool, SyncEnv};
 use super::prepare::Prepared;
 use super::schedule::{Alignment, go_text};
 use super::scrape_loop::LoopEnv;
 use super::view::{PoolPicture, View};
+use crate::model::TargetSets;
 use crate::stdx::thread::Thread;
 
 pub(super) struct Pools {

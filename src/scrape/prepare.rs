@@ -8,7 +8,7 @@ use super::schedule::fnv64a;
 use crate::config::{Config, ScrapeConfig};
 use crate::exposition::accept_header;
 use crate::model::Labels;
-use crate::net::{Client, Env, Fetch};
+use crate::net::{Client, Env, Fetch, Strictness};
 
 /// What [`prepare`] needs besides the configuration.
 #[derive(Debug, Clone)]
@@ -37,25 +37,20 @@ pub(super) struct Job {
 /// Makes a loop's connection, and what ends its requests.
 pub(super) type Dial = Arc<dyn Fn() -> (Box<dyn Fetch>, Cancel) + Send + Sync>;
 
-/// Checks everything that can fail, for all jobs. With `lenient`, which is for the start, files of
-/// secrets and certificates may be missing: that costs only their targets, until they are there.
+/// Checks everything that can fail, for all jobs. At a lenient start files of secrets and
+/// certificates may be missing: that costs only their targets, until they are there.
 ///
 /// # Errors
 /// Every job that can't be had, and why.
 pub fn prepare(
     config: &Config,
     env: &PrepareEnv,
-    lenient: bool,
+    strictness: Strictness,
 ) -> Result<Prepared, Vec<(String, String)>> {
-    let make = if lenient {
-        Client::new_lenient
-    } else {
-        Client::new
-    };
     let (mut jobs, mut errors) = (Vec::new(), Vec::new());
     let mut logs: Vec<Arc<FailureLog>> = Vec::new();
     for config in &config.scrape_configs {
-        match make(&config.http, &config.job_name, &env.net) {
+        match Client::with(&config.http, &config.job_name, &env.net, strictness) {
             Ok(client) => jobs.push(Arc::new(job(config, client, &mut logs))),
             Err(e) => {
                 let message = format!("error creating HTTP client: {e}");

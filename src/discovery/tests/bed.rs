@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use crate::config::{FileSdConfig, SdConfig};
 use crate::discovery::metrics::{ManagerMetrics, SdMetrics};
-use crate::discovery::{Applied, Handle, Manager, Options, Strictness, TargetSets, prepare};
+use crate::discovery::{Applied, Handle, Manager, Options, prepare};
 use crate::metrics::Registry;
-use crate::model::{LabelMap, TargetGroup};
+use crate::model::{LabelMap, TargetGroup, TargetSets};
 use crate::net;
 use crate::stdx::clock::{Clock, RealClock};
 use crate::stdx::mailbox::Mailbox;
@@ -64,7 +64,7 @@ impl Bed {
             .iter()
             .map(|(job, configs)| ((*job).to_owned(), *configs))
             .collect();
-        let prepared = prepare(&jobs, &self.env, Strictness::Strict).unwrap();
+        let prepared = prepare(&jobs, &self.env, net::Strictness::Strict).unwrap();
         self.handle.apply(prepared)
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use super::super::{
     Authorization, BasicAuth, Client, ClientSettings, HeaderSettings, NetError, OAuth2,
-    ProxySettings, Secret, SecretSource, TlsSettings,
+    ProxySettings, Secret, SecretSource, Strictness, TlsSettings,
 };
 use super::server::{answer, page, serve};
 use super::{client, env, get, ok};
@@ -81,7 +81,7 @@ fn files_are_read_again_when_they_change() {
         path.display()
     );
     assert_eq!(error.to_string(), text);
-    let lenient = Client::new_lenient(&settings, "test", &env()).unwrap();
+    let lenient = Client::with(&settings, "test", &env(), Strictness::Lenient).unwrap();
     let mut connection = lenient.connection();
     let url = server.url("/");
     let error = get(&mut connection, &url).unwrap_err();

@@ -14,7 +14,7 @@ use rustls::{
 };
 
 use super::super::{
-    Client, ClientSettings, NetError, Secret, SecretSource, TlsSettings, TlsVersion,
+    Client, ClientSettings, NetError, Secret, SecretSource, Strictness, TlsSettings, TlsVersion,
 };
 use super::server::{Do, Server, Stream, page, serve, serve_on};
 use super::{client, env, get, ok};
@@ -312,7 +312,7 @@ fn wrong_files_are_found_when_the_client_is_made() {
             .unwrap_err()
             .to_string();
         assert!(error.contains(text), "{error} has not {text}");
-        Client::new_lenient(&settings, "test", &env()).unwrap();
+        Client::with(&settings, "test", &env(), Strictness::Lenient).unwrap();
     };
     let own = |cert: &str, key: &str| TlsSettings {
         cert: inline(cert),

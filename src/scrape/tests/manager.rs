@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::pools::eventually;
 use crate::metrics::Registry;
-use crate::net::Env;
+use crate::net::{Env, Strictness};
 use crate::scrape::manager::{Handle, Options};
 use crate::scrape::prepare::{Job, PrepareEnv, Prepared, prepare};
 use crate::scrape::schedule::Alignment;
@@ -116,7 +116,7 @@ fn over_real_sockets() {
         net: Env::new(clock.clone(), &registry),
         host_name: "h".to_owned(),
     };
-    handle.apply(prepare(&config, &env, false).unwrap());
+    handle.apply(prepare(&config, &env, Strictness::Strict).unwrap());
     let good = serve("a 1\n").to_string();
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
