@@ -1,6 +1,7 @@
 //! The web server: what its handlers work on, and where it is reached.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use crossbeam_channel::Sender;
@@ -19,6 +20,9 @@ use crate::tsdb::Db;
 use crate::web::server::{self, Server, ServerError};
 use crate::web::{self, Context, Control, Router, Runtime, State, WebMetrics};
 
+/// Longer than any process runs.
+const NO_TIMEOUT: Duration = Duration::from_secs(365 * 86_400);
+
 /// The components that requests are answered from.
 pub struct Served {
     pub db: Db,
@@ -34,7 +38,8 @@ pub fn start(ground: &Ground<'_>, served: Served, events_tx: Sender<Event>) -> R
     let mut options = server::Options::new(ground.clock.clone(), ground.registry.clone());
     options.listen = flags.list("web.listen-address");
     options.max_connections = flags.number("web.max-connections") as usize;
-    options.read_timeout = flags.duration("web.read-timeout");
+    // NOTE: zero is no limit in Prometheus; who needs a place ends the longest idle connection.
+    options.read_timeout = flags.nonzero("web.read-timeout").unwrap_or(NO_TIMEOUT);
     options.web_config = Some(flags.text("web.config.file"))
         .filter(|f| !f.is_empty())
         .map(Into::into);

@@ -145,8 +145,12 @@ fn scrape_options(ground: &Ground<'_>, db: &Db, targets: Mailbox<TargetSets>) ->
 /// With the queries named that did not end with the process before.
 fn query_engine(ground: &Ground<'_>) -> Engine {
     let flags = ground.flags;
+    let defaults = promql::Settings::default();
     let settings = promql::Settings {
-        lookback: flags.duration("query.lookback-delta"),
+        // NOTE: zero is the default, as in Prometheus.
+        lookback: flags
+            .nonzero("query.lookback-delta")
+            .unwrap_or(defaults.lookback),
         timeout: flags.duration("query.timeout"),
         samples_max: flags.number("query.max-samples") as usize,
         bytes_max: flags

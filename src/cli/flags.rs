@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use clap::builder::ValueParser;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::ArgMatches;
 
-use super::table::{FEATURES, FLAGS, Fate, FeatureState, Flag, Kind};
+use super::command::command;
+use super::table::{FEATURES, FLAGS, Fate, FeatureState, Kind};
 use super::tools;
 use crate::model::{duration, size};
 
@@ -95,121 +94,6 @@ fn usage(error: &clap::Error) -> Usage {
         code: if to_stdout { 0 } else { 2 },
         to_stdout,
     }
-}
-
-fn command() -> Command {
-    let version = concat!(
-        env!("CARGO_PKG_VERSION"),
-        " (compatible with Prometheus 3.14.0)"
-    );
-    let mut command = Command::new("ferula")
-        .about("Prometheus for machines that are too small for it")
-        .version(version)
-        .args_override_self(true)
-        .subcommand_negates_reqs(true)
-        .subcommands(tools::commands());
-    for (i, flag) in FLAGS.iter().enumerate() {
-        command = flag.add_to(command, i);
-    }
-    command
-}
-
-impl Flag {
-    fn add_to(&'static self, command: Command, order: usize) -> Command {
-        let mut help = self.help.to_owned();
-        match self.fate {
-            Fate::Later => help.push_str(" [not built yet]"),
-            Fate::Nothing => help.push_str(" [accepted, without effect]"),
-            Fate::Agent => help.push_str(" [agent mode]"),
-            Fate::Serves => {}
-        }
-        if !self.default.is_empty() && self.kind != Kind::Bool {
-            let _ = write!(help, " (default {})", self.default);
-        }
-        let arg = Arg::new(self.name)
-            .long(self.name)
-            .help(help)
-            .hide(self.hidden)
-            .display_order(order);
-        if self.kind != Kind::Bool {
-            let action = if self.kind == Kind::List {
-                ArgAction::Append
-            } else {
-                ArgAction::Set
-            };
-            return command.arg(
-                arg.action(action)
-                    .value_name(self.kind.value_name())
-                    .value_parser(self.kind.parser()),
-            );
-        }
-        // NOTE: of --x and --no-x the last one given holds.
-        let no: &'static str = Box::leak(format!("no-{}", self.name).into_boxed_str());
-        let negation = Arg::new(no)
-            .long(no)
-            .hide(true)
-            .action(ArgAction::SetTrue)
-            .overrides_with(self.name);
-        let arg = arg.action(ArgAction::SetTrue).overrides_with(no);
-        command.arg(arg).arg(negation)
-    }
-}
-
-impl Kind {
-    fn value_name(self) -> &'static str {
-        match self {
-            Kind::Bool => "",
-            Kind::Text | Kind::List => "TEXT",
-            Kind::Int | Kind::Float => "NUMBER",
-            Kind::Duration | Kind::OptionalDuration => "DURATION",
-            Kind::OptionalSize => "SIZE",
-            Kind::Level => "LEVEL",
-            Kind::LogFormat => "FORMAT",
-        }
-    }
-
-    /// Checks a value and gives it back in the form that `/api/v1/status/flags` shows.
-    fn parser(self) -> ValueParser {
-        let check = move |text: &str| -> Result<String, String> {
-            match self {
-                Kind::Bool | Kind::Text | Kind::List => Ok(text.to_owned()),
-                Kind::Int => whole_number(text).map(|n| n.to_string()),
-                Kind::Float => text
-                    .parse::<f64>()
-                    .map(|_| text.to_owned())
-                    .map_err(|e| e.to_string()),
-                Kind::Duration | Kind::OptionalDuration => {
-                    duration::parse(text).map(duration::format)
-                }
-                Kind::OptionalSize => size::parse(text).map(size::format),
-                Kind::Level => one_of(text, &["debug", "info", "warn", "error"]),
-                Kind::LogFormat => one_of(text, &["logfmt", "json"]),
-            }
-        };
-        ValueParser::new(check)
-    }
-}
-
-/// A whole number; `5e7` is one too.
-fn whole_number(text: &str) -> Result<i64, String> {
-    if let Ok(number) = text.parse::<i64>() {
-        return Ok(number);
-    }
-    match text.parse::<f64>() {
-        Ok(number) if number.fract() == 0.0 && number.abs() < 1e15 => Ok(number as i64),
-        _ => Err(format!("expected a whole number, got {text:?}")),
-    }
-}
-
-fn one_of(text: &str, names: &[&str]) -> Result<String, String> {
-    let lower = text.to_lowercase();
-    if names.contains(&lower.as_str()) {
-        return Ok(lower);
-    }
-    Err(format!(
-        "enum value must be one of {}, got {text:?}",
-        names.join(",")
-    ))
 }
 
 impl Flags {
@@ -336,6 +220,11 @@ impl Flags {
 
     pub fn duration(&self, name: &str) -> Duration {
         duration::parse(self.text(name)).unwrap_or_default()
+    }
+
+    /// None where it is zero.
+    pub fn nonzero(&self, name: &str) -> Option<Duration> {
+        Some(self.duration(name)).filter(|d| !d.is_zero())
     }
 
     pub fn optional_duration(&self, name: &str) -> Option<Duration> {

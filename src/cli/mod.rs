@@ -3,6 +3,7 @@
 //! Owns nothing. **Invariant:** no other room knows a flag's name; what the flags mean to a
 //! component is `app`'s business.
 
+mod command;
 mod flags;
 mod query_tools;
 mod table;

@@ -62,6 +62,51 @@ fn a_missing_or_broken_configuration_ends_with_2_and_every_error() {
 }
 
 #[test]
+fn what_ends_a_start_is_named_with_its_flag_and_value() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("prometheus.yml"), EMPTY).unwrap();
+    let check = |flag: &str, expect: &str| {
+        let stderr = run_to_end(dir.path(), &[flag]).stderr;
+        assert!(stderr.contains(expect), "{flag}: {stderr}");
+    };
+    check(
+        "--storage.tsdb.path=prometheus.yml",
+        "cannot open the storage (--storage.tsdb.path=prometheus.yml)",
+    );
+    check(
+        "--web.listen-address=localhost",
+        "(--web.listen-address): listen tcp localhost: address localhost: missing port in address",
+    );
+    check(
+        "--web.config.file=w.yml",
+        "(--web.config.file): web configuration file w.yml: open w.yml: no such file or directory",
+    );
+    check(
+        "--web.external-url=foo",
+        "cannot read --web.external-url: parse external URL",
+    );
+    check(
+        "--config.auto-reload-interval=500ms",
+        "--config.auto-reload-interval must be at least 1s, got 500ms",
+    );
+}
+
+/// No limit of an idle connection, and the default of the lookback: with less nothing would be
+/// answered, and nothing found.
+#[test]
+fn zero_is_what_prometheus_takes_it_for() {
+    let page = Exporter::page("a 1\n");
+    let config = format!(
+        "scrape_configs:\n- job_name: a\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n  \
+         static_configs: [{{targets: ['{}']}}]\n",
+        page.address
+    );
+    let zero = ["--web.read-timeout=0s", "--query.lookback-delta=0s"];
+    let ferula = Ferula::start_with(&config, &zero);
+    eventually("a is 1", || (ferula.values("a") == [1.0]).then_some(()));
+}
+
+#[test]
 fn an_address_in_use_ends_with_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let dir = tempfile::tempdir().unwrap();
