@@ -9,6 +9,7 @@ use super::rules::rules;
 use super::section::{Item, Section};
 use super::yaml::Out;
 use crate::model::names::NameScheme;
+use crate::net::without_password;
 use crate::stdx::gofmt;
 
 const OWN_AUTH: &str = "authorization header must be changed via the basic_auth, authorization, \
@@ -46,7 +47,7 @@ fn url(s: &mut Section<'_>, what: &str) -> String {
         s.error_at("url", format!("url for {what} is empty"));
     }
     let url = s.string("url");
-    s.put("url", http::redacted(&url));
+    s.put("url", without_password(&url, "xxxxx"));
     url
 }
 

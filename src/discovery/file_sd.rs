@@ -154,6 +154,11 @@ impl Discoverer for FileDiscoverer {
             rescan: self.config.refresh_interval,
             settle: SETTLE,
         });
+        for pattern in &self.config.files {
+            if watch::expand(&[pattern]).is_ok_and(|files| files.is_empty()) {
+                log::info!(pattern = pattern.as_str(); "no target file matches so far");
+            }
+        }
         let mut first = true;
         loop {
             // NOTE: the first update goes out even if it is empty.

@@ -10,7 +10,7 @@ use super::error::Error;
 use super::metrics::SdMetrics;
 use crate::config::{HttpSdConfig, TargetFileKind, parse_target_groups};
 use crate::model::TargetGroup;
-use crate::net::{FetchRequest, Fetched, NetError};
+use crate::net::{FetchRequest, Fetched, NetError, without_password};
 use crate::stdx::clock::{Clock, Ticker};
 use crate::stdx::gofmt;
 use crate::stdx::limits::SD_BODY_BYTES_MAX;
@@ -46,6 +46,10 @@ impl HttpDiscoverer {
         result
     }
 
+    fn shown_url(&self) -> String {
+        without_password(&self.config.url, "***")
+    }
+
     fn fetch(&self) -> Result<Fetched, NetError> {
         let interval = gofmt::api_float(self.config.refresh_interval.as_secs_f64());
         (self.fetch)(&FetchRequest {
@@ -75,7 +79,8 @@ impl Discoverer for HttpDiscoverer {
             match self.refresh() {
                 Ok(mut groups) => {
                     if told.take().is_some() {
-                        log::info!(url = self.config.url.as_str(); "target groups come again");
+                        log::info!(job = self.job.as_str(), url:% = self.shown_url();
+                            "target groups come again");
                     }
                     let now = groups.len();
                     groups.extend((now..sources).map(|i| empty_group(&self.config.url, i)));
@@ -87,7 +92,7 @@ impl Discoverer for HttpDiscoverer {
                 Err(_) if stop.is_stopped() => return,
                 Err(error) => {
                     if told.as_ref() != Some(&error) {
-                        log::error!(job = self.job.as_str(), err:% = error;
+                        log::error!(job = self.job.as_str(), url:% = self.shown_url(), err:% = error;
                             "can't refresh target groups, keeping the last");
                     }
                     told = Some(error);

@@ -79,7 +79,7 @@ impl NetError {
         }
         NetError::Request {
             method: shown,
-            url: without_password(url),
+            url: without_password(url, "***"),
             source: Box::new(self),
         }
     }
@@ -122,17 +122,15 @@ pub(super) fn reason(error: &io::Error) -> String {
     }
 }
 
-fn without_password(url: &str) -> String {
+/// A URL with `mark` in place of its user's password: Go has `***` in errors, `xxxxx` elsewhere.
+pub fn without_password(url: &str, mark: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    match authority.rsplit_once('@') {
-        Some((user, host)) => match user.split_once(':') {
-            Some((name, _)) => format!("{scheme}://{name}:***@{host}{path}"),
-            None => url.to_owned(),
-        },
+    let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (user, host) = authority.rsplit_once('@').unwrap_or_default();
+    match user.split_once(':') {
+        Some((name, _)) => format!("{scheme}://{name}:{mark}@{host}{tail}"),
         None => url.to_owned(),
     }
 }

@@ -45,7 +45,7 @@ pub use client::{Client, FetchRequest, Fetched, Strictness};
 pub use connection::Connection;
 pub use deadline::Canceller;
 pub use env::Env;
-pub use error::NetError;
+pub use error::{NetError, without_password};
 pub use request::{Fetch, ScrapeRequest, ScrapeResponse};
 pub use settings::{
     Authorization, BasicAuth, ClientSettings, HeaderSettings, OAuth2, ProxySettings, Secret,

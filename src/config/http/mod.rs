@@ -10,5 +10,4 @@ mod tls;
 
 pub(super) use client::{Http, http};
 pub(super) use headers::check_plain_headers;
-pub(super) use proxy::redacted;
 pub(super) use tls::tls;

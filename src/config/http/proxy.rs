@@ -2,7 +2,7 @@
 
 use crate::config::section::{Item, Section};
 use crate::config::yaml::Out;
-use crate::net::{ProxySettings, Secret};
+use crate::net::{ProxySettings, Secret, without_password};
 
 pub(super) fn proxy(s: &mut Section<'_>) -> ProxySettings {
     let url = s.string("proxy_url");
@@ -41,7 +41,7 @@ pub(super) fn proxy(s: &mut Section<'_>) -> ProxySettings {
             "if no_proxy is configured, proxy_url must also be configured",
         );
     }
-    s.put_some("proxy_url", redacted(&url));
+    s.put_some("proxy_url", without_password(&url, "xxxxx"));
     s.put_some("no_proxy", no_proxy.as_str());
     s.put_some("proxy_from_environment", from_environment);
     s.put_some("proxy_connect_header", Out::Map(shown));
@@ -55,19 +55,4 @@ pub(super) fn proxy(s: &mut Section<'_>) -> ProxySettings {
         s.error_at("proxy_url", fault);
     }
     settings
-}
-
-/// A URL with the password of its user hidden, as Go's `Redacted`.
-pub(in crate::config) fn redacted(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    match authority.rsplit_once('@') {
-        Some((user, host)) if user.contains(':') => {
-            let name = user.split(':').next().unwrap_or("");
-            format!("{scheme}://{name}:xxxxx@{host}{tail}")
-        }
-        _ => url.to_owned(),
-    }
 }

@@ -5,6 +5,7 @@ use crate::config::http;
 use crate::config::section::{Item, Section};
 use crate::config::types::SdConfig;
 use crate::config::yaml::Out;
+use crate::net::without_password;
 use crate::stdx::gofmt;
 
 /// A role, and the roles whose objects its selectors may select.
@@ -22,7 +23,7 @@ pub(super) fn kubernetes(item: &Item<'_>) -> Read {
     let api_server = s.string("api_server");
     let has_server = s.has("api_server");
     if has_server {
-        s.put("api_server", http::redacted(&api_server));
+        s.put("api_server", without_password(&api_server, "xxxxx"));
     }
     let role = role(&mut s);
     s.put("role", role.as_str());
