@@ -55,8 +55,7 @@ pub fn host_name() -> String {
         .into_owned()
 }
 
-/// `*_build_info`, and `process_*` as Prometheus's client library has them, read when they are asked
-/// for.
+/// `*_build_info`, and `process_*` as Prometheus's client library has them, read when asked for.
 pub fn register_metrics(registry: &Registry) {
     register_build_info(registry);
     let start = start_time_seconds();

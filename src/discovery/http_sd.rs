@@ -92,7 +92,8 @@ impl Discoverer for HttpDiscoverer {
                 Err(_) if stop.is_stopped() => return,
                 Err(error) => {
                     if told.as_ref() != Some(&error) {
-                        log::error!(job = self.job.as_str(), url:% = self.shown_url(), err:% = error;
+                        let url = self.shown_url();
+                        log::error!(job = self.job.as_str(), url:%, err:% = error;
                             "can't refresh target groups, keeping the last");
                     }
                     told = Some(error);
