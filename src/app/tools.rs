@@ -20,13 +20,7 @@ pub fn run(tool: &Tool) -> ExitCode {
 fn run_check_config(arguments: &CheckConfig) -> ExitCode {
     let lints = match check::Lints::parse(&arguments.lint) {
         Ok(lints) => lints,
-        Err(why) => {
-            return print(&check::CheckOutcome {
-                stderr: why + "\n",
-                code: 2,
-                ..Default::default()
-            });
-        }
+        Err(why) => return print("", &(why + "\n"), 2),
     };
     let options = check::CheckOptions {
         agent: arguments.agent,
@@ -37,7 +31,8 @@ fn run_check_config(arguments: &CheckConfig) -> ExitCode {
         lookback_delta: arguments.lookback_delta,
         environment: &|name| std::env::var(name).ok(),
     };
-    print(&check::config(&arguments.files, &options))
+    let outcome = check::config(&arguments.files, &options);
+    print(&outcome.stdout, &outcome.stderr, outcome.code)
 }
 
 /// Prometheus's layout of a query.
@@ -49,22 +44,15 @@ fn format_query(query: &str) -> anyhow::Result<String> {
 }
 
 fn print_result(result: anyhow::Result<String>) -> ExitCode {
-    print(&match result {
-        Ok(stdout) => check::CheckOutcome {
-            stdout,
-            ..Default::default()
-        },
-        Err(error) => check::CheckOutcome {
-            stderr: logging::told(&error) + "\n",
-            code: 1,
-            ..Default::default()
-        },
-    })
+    match result {
+        Ok(stdout) => print(&stdout, "", 0),
+        Err(error) => print("", &(logging::told(&error) + "\n"), 1),
+    }
 }
 
-fn print(outcome: &check::CheckOutcome) -> ExitCode {
+fn print(stdout: &str, stderr: &str, code: u8) -> ExitCode {
     // NOTE: a reader that has gone away has no use for the rest.
-    let _ = std::io::stdout().write_all(outcome.stdout.as_bytes());
-    let _ = std::io::stderr().write_all(outcome.stderr.as_bytes());
-    ExitCode::from(outcome.code)
+    let _ = std::io::stdout().write_all(stdout.as_bytes());
+    let _ = std::io::stderr().write_all(stderr.as_bytes());
+    ExitCode::from(code)
 }

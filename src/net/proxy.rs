@@ -2,9 +2,7 @@
 
 use std::net::IpAddr;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
+use super::auth::basic;
 use super::target_url::{TargetUrl, host_port};
 use super::{NetError, ProxySettings};
 
@@ -135,9 +133,8 @@ impl Proxy {
             return Err("socks5 is not supported; use an http or https proxy");
         }
         let url = TargetUrl::parse(text).map_err(|_| "not an http or https URL with a host")?;
-        let authorization = url.user.as_ref().map(|(user, password)| {
-            format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
-        });
+        let user = url.user.as_ref();
+        let authorization = user.map(|(name, password)| basic(name, password));
         Ok(Proxy { url, authorization })
     }
 }
