@@ -43,7 +43,8 @@ pub fn load_options(flags: &Flags) -> LoadOptions<'static> {
     LoadOptions {
         agent: flags.is_on("agent"),
         ignore_unsupported_sd: flags.is_on("config.ignore-unsupported-sd"),
-        syntax_only: false,
+        extra_scrape_metrics: flags.has_feature("extra-scrape-metrics"),
         environment: &|name| std::env::var(name).ok(),
+        ..LoadOptions::default()
     }
 }

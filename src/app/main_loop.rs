@@ -93,7 +93,8 @@ impl MainLoop {
             ..ReloadReport::default()
         };
         self.succeeded(&config, report);
-        if self.parts.flags.is_on("config.auto-reload") {
+        let flags = &self.parts.flags;
+        if flags.is_on("config.auto-reload") || flags.has_feature("auto-reload-config") {
             let files = watched_files(&config);
             let watched = self.parts.watcher.subscribe(Subscription {
                 rescan: self.parts.flags.duration("config.auto-reload-interval"),

@@ -9,6 +9,7 @@ use clap::ArgMatches;
 use super::command::command;
 use super::table::{FEATURES, FLAGS, Fate, FeatureState, Kind};
 use super::tools;
+use crate::bug;
 use crate::model::{duration, size};
 
 /// What the arguments ask for.
@@ -196,11 +197,17 @@ impl Flags {
         Ok(())
     }
 
+    /// Of a flag that the table has; a misspelt one would be read as nothing for ever.
+    fn values(&self, name: &str) -> &[String] {
+        let Some(values) = self.values.get(name) else {
+            bug!("there is no flag --{name}");
+            return &[];
+        };
+        values
+    }
+
     pub fn text(&self, name: &str) -> &str {
-        self.values
-            .get(name)
-            .and_then(|v| v.last())
-            .map_or("", String::as_str)
+        self.values(name).last().map_or("", String::as_str)
     }
 
     pub fn is_on(&self, name: &str) -> bool {
@@ -209,8 +216,7 @@ impl Flags {
 
     /// All values of a repeatable flag, those within one argument separated.
     pub fn list(&self, name: &str) -> Vec<String> {
-        let values = self.values.get(name).map_or(&[][..], Vec::as_slice);
-        values
+        self.values(name)
             .iter()
             .flat_map(|v| v.split(','))
             .filter(|v| !v.is_empty())
@@ -265,6 +271,9 @@ impl Flags {
 
     /// Whether `--enable-feature` names it.
     pub fn has_feature(&self, name: &str) -> bool {
+        if FEATURES.iter().all(|f| f.name != name) {
+            bug!("there is no feature {name}");
+        }
         self.list("enable-feature").iter().any(|f| f == name)
     }
 

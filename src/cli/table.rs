@@ -274,8 +274,7 @@ pub const FEATURES: &[Feature] = &[
     feature("xor2-encoding", Without),
     feature("search-api", Without),
     feature("fast-startup", Without),
-    // `app` reads these by name.
-    feature("exemplar-storage", NoOp),
-    feature("extra-scrape-metrics", NoOp),
-    feature("auto-reload-config", NoOp),
+    feature("exemplar-storage", Works),
+    feature("extra-scrape-metrics", Works),
+    feature("auto-reload-config", Works),
 ];

@@ -107,6 +107,7 @@ impl Check<'_> {
             ignore_unsupported_sd: self.options.ignore_unsupported_sd,
             syntax_only: self.options.syntax_only,
             environment: self.options.environment,
+            ..LoadOptions::default()
         };
         match load::load(path, &load) {
             Ok((config, warnings)) => {

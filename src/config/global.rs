@@ -112,7 +112,8 @@ pub(super) fn global(s: &mut Section<'_>, written: bool) -> GlobalSection {
     let scrape_native_histograms = s.flag("scrape_native_histograms", false);
     let convert = s.flag_some("convert_classic_histograms_to_nhcb", false);
     let always = s.flag_some("always_scrape_classic_histograms", false);
-    let extra_scrape_metrics = s.flag("extra_scrape_metrics", false);
+    let by_default = s.cx.options.extra_scrape_metrics;
+    let extra_scrape_metrics = s.flag("extra_scrape_metrics", by_default);
     GlobalSection {
         global: Global {
             scrape_interval,

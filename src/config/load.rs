@@ -31,6 +31,8 @@ pub struct LoadOptions<'e> {
     pub ignore_unsupported_sd: bool,
     /// Leaves the files of `scrape_config_files` alone.
     pub syntax_only: bool,
+    /// `--enable-feature=extra-scrape-metrics`: the default of `global.extra_scrape_metrics`.
+    pub extra_scrape_metrics: bool,
     /// For `external_labels`.
     pub environment: &'e dyn Fn(&str) -> Option<String>,
 }
@@ -42,6 +44,7 @@ impl Default for LoadOptions<'_> {
             agent: false,
             ignore_unsupported_sd: false,
             syntax_only: false,
+            extra_scrape_metrics: false,
             environment: &|_| None,
         }
     }

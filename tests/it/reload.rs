@@ -29,17 +29,21 @@ fn active(ferula: &Ferula) -> usize {
 }
 
 #[test]
-fn by_signal_by_http_and_by_file() {
+fn a_changed_file_is_read_where_a_flag_or_a_feature_asks_for_it() {
     let exporter = Exporter::page("a 1\n");
-    let arguments = ["--config.auto-reload", "--config.auto-reload-interval=1s"];
-    let ferula = Ferula::start_with(&config("1s", ""), &arguments);
-    assert_eq!(active(&ferula), 0);
-    // The file alone.
-    ferula.write("prometheus.yml", &config("1s", &job("a", &[&exporter])));
-    eventually("the file was read", || (active(&ferula) == 1).then_some(()));
-    let report = ferula.get("/api/v1/status/reload").json();
-    assert_eq!(report["data"]["cause"], "file");
-    assert_eq!(report["data"]["changes"][0], "scrape job \"a\" added");
+    for asks in [
+        "--config.auto-reload",
+        "--enable-feature=auto-reload-config",
+    ] {
+        let arguments = [asks, "--config.auto-reload-interval=1s"];
+        let ferula = Ferula::start_with(&config("1s", ""), &arguments);
+        assert_eq!(active(&ferula), 0);
+        ferula.write("prometheus.yml", &config("1s", &job("a", &[&exporter])));
+        eventually("the file was read", || (active(&ferula) == 1).then_some(()));
+        let report = ferula.get("/api/v1/status/reload").json();
+        assert_eq!(report["data"]["cause"], "file");
+        assert_eq!(report["data"]["changes"][0], "scrape job \"a\" added");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn load_with(text: &str, agent: bool, ignore: bool) -> Result<(Config, Vec<Strin
         ignore_unsupported_sd: ignore,
         syntax_only: true,
         environment: &|name| (name == "HOST").then(|| "gw1".to_owned()),
+        ..LoadOptions::default()
     };
     let texts = |all: Vec<Diagnostic>, severity| -> Vec<String> {
         let of = all.iter().filter(|d| d.severity == severity);

@@ -53,6 +53,18 @@ fn globals() {
 }
 
 #[test]
+fn a_feature_is_the_default_of_extra_scrape_metrics() {
+    let options = LoadOptions {
+        extra_scrape_metrics: true,
+        ..LoadOptions::default()
+    };
+    let text = "scrape_configs: [{job_name: a}, {job_name: b, extra_scrape_metrics: false}]";
+    let (config, _) = load_text(Path::new("f.yml"), text, &options).unwrap();
+    let of = |i: usize| config.scrape_configs[i].extra_scrape_metrics;
+    assert_eq!((of(0), of(1)), (true, false));
+}
+
+#[test]
 fn sections_of_later_components() {
     check(
         "remote_write: [{url: x, sigv4: {region: a}}]",
