@@ -19,9 +19,8 @@ use crate::promql::{self, ActiveQueries, Engine, UnfinishedQuery};
 use crate::stdx::mailbox::Mailbox;
 use crate::storage::Appendable;
 use crate::tsdb::{self, Db};
-use crate::watch::Watcher;
 use crate::web::State;
-use crate::{discovery, scrape};
+use crate::{discovery, scrape, watch};
 
 /// How scrapes introduce themselves. Prometheus's name first: exporters and firewalls know it.
 const USER_AGENT: &str = concat!("Prometheus/3.14.0 Ferula/", env!("CARGO_PKG_VERSION"));
@@ -51,11 +50,12 @@ pub fn start(
         }
     });
 
-    let watcher = Watcher::start(clock.clone(), registry).context("cannot start the watcher")?;
+    let watcher =
+        watch::Handle::start(clock.clone(), registry).context("cannot start the watcher")?;
     let options =
         discovery::Options::new("scrape", clock.clone(), registry.clone(), watcher.clone());
     let (discovery, targets) =
-        discovery::Manager::start(options).context("cannot start the discovery manager")?;
+        discovery::Handle::start(options).context("cannot start the discovery manager")?;
     let scrape = scrape::Handle::start(scrape_options(ground, &db, targets))
         .context("cannot start the scrape manager")?;
     let state = Arc::new(State::new());

@@ -60,10 +60,6 @@ impl Options {
     }
 }
 
-/// Starts managers.
-#[derive(Debug)]
-pub struct Manager;
-
 /// A running manager. Dropping it stops it and its providers.
 #[derive(Debug)]
 pub struct Handle {
@@ -88,8 +84,8 @@ struct Apply {
     reply: Sender<Applied>,
 }
 
-impl Manager {
-    /// The mailbox holds the newest target sets of all jobs.
+impl Handle {
+    /// Starts a manager. The mailbox holds the newest target sets of all jobs.
     ///
     /// # Errors
     /// The system's, when it can't make a thread.
@@ -123,9 +119,7 @@ impl Manager {
         };
         Ok((handle, sets))
     }
-}
 
-impl Handle {
     /// Makes the discovery what was prepared. Providers of equal configuration go on undisturbed,
     /// with their threads and groups; the groups of one that another replaces in its job stay until
     /// the other has found its first; a job that is gone, and all static groups, change at once.

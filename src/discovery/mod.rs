@@ -1,10 +1,10 @@
 //! Service discovery: which targets there are.
 //!
-//! A [`Manager`] keeps one provider for each different configuration, shared by the jobs that have
-//! it, merges what the providers find, and posts the whole to a mailbox. Whatever fails leaves the
-//! last targets in place. Owns the thread `sd-NAME` of each manager and the threads `sd-KIND-N` of
-//! its providers. **Invariant:** knows nothing of scraping, of relabelling, nor of who reads the
-//! mailbox.
+//! A manager ([`Handle`]) keeps one provider for each different configuration, shared by the jobs
+//! that have it, merges what the providers find, and posts the whole to a mailbox. Whatever fails
+//! leaves the last targets in place. Owns the thread `sd-NAME` of each manager and the threads
+//! `sd-KIND-N` of its providers. **Invariant:** knows nothing of scraping, of relabelling, nor of
+//! who reads the mailbox.
 
 mod discoverer;
 mod error;
@@ -23,5 +23,5 @@ mod tests;
 
 pub use discoverer::{Discoverer, Updates};
 pub use error::Error;
-pub use manager::{Applied, Handle, Manager, Options};
+pub use manager::{Applied, Handle, Options};
 pub use prepare::{Prepared, prepare};

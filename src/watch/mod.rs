@@ -19,4 +19,4 @@ mod fingerprint;
 mod tests;
 
 pub use fingerprint::{Fingerprint, expand, fingerprint};
-pub use watcher::{Handle, Subscription, Watched, Watcher};
+pub use watcher::{Handle, Subscription, Watched};

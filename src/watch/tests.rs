@@ -27,7 +27,7 @@ fn probe(path: &str, prepare: impl FnOnce(&Path)) -> Probe {
     let temp = tempfile::tempdir().unwrap();
     let root = temp.path().to_owned();
     prepare(&root);
-    let watcher = Watcher::start(Arc::new(RealClock::new()), &Registry::new()).unwrap();
+    let watcher = Handle::start(Arc::new(RealClock::new()), &Registry::new()).unwrap();
     assert!(!watcher.is_polling());
     let path = root.join(path);
     let watched = watcher.subscribe(Subscription {
@@ -176,7 +176,7 @@ fn directories_are_watched_as_long_as_anyone_wants_them() {
     let temp = tempfile::tempdir().unwrap();
     let registry = Registry::new();
     let directories = registry.gauge("ferula_watch_directories", "");
-    let watcher = Watcher::start(Arc::new(RealClock::new()), &registry).unwrap();
+    let watcher = Handle::start(Arc::new(RealClock::new()), &registry).unwrap();
     let subscribe = |name: &str| {
         let watched = watcher.subscribe(Subscription::new(vec![temp.path().join(name)]));
         watched.bell().recv_timeout(DEADLINE).unwrap();
@@ -198,7 +198,7 @@ fn directories_are_watched_as_long_as_anyone_wants_them() {
 #[test]
 fn rescans_ring_by_the_clock() {
     let clock = ManualClock::new(0);
-    let watcher = Watcher::start(Arc::new(clock.clone()), &Registry::new()).unwrap();
+    let watcher = Handle::start(Arc::new(clock.clone()), &Registry::new()).unwrap();
     let mut subscription = Subscription::new(vec![PathBuf::from("/nonexistent/f.yml")]);
     subscription.rescan = Duration::from_secs(60);
     let watched = watcher.subscribe(subscription);
@@ -215,7 +215,7 @@ fn rescans_ring_by_the_clock() {
 fn a_change_rings_after_the_settle_time_of_the_clock() {
     let temp = tempfile::tempdir().unwrap();
     let clock = ManualClock::new(0);
-    let watcher = Watcher::start(Arc::new(clock.clone()), &Registry::new()).unwrap();
+    let watcher = Handle::start(Arc::new(clock.clone()), &Registry::new()).unwrap();
     let watched = watcher.subscribe(Subscription::new(vec![temp.path().join("f.yml")]));
     watched.bell().recv_timeout(DEADLINE).unwrap();
     write(temp.path().join("f.yml"), "1");
@@ -236,7 +236,7 @@ fn a_change_rings_after_the_settle_time_of_the_clock() {
 
 #[test]
 fn a_watcher_that_is_gone_leaves_its_bells_silent() {
-    let watcher = Watcher::start(Arc::new(RealClock::new()), &Registry::new()).unwrap();
+    let watcher = Handle::start(Arc::new(RealClock::new()), &Registry::new()).unwrap();
     let watched = watcher.subscribe(Subscription::new(Vec::new()));
     watched.bell().recv_timeout(DEADLINE).unwrap();
     drop(watcher);
@@ -248,7 +248,7 @@ fn a_watcher_that_is_gone_leaves_its_bells_silent() {
 fn without_the_kernels_help_there_are_rescans() {
     let clock = ManualClock::new(0);
     let none = |_: &_, _, _: &_| None;
-    let watcher = Watcher::start_with(Arc::new(clock.clone()), &Registry::new(), none).unwrap();
+    let watcher = Handle::start_with(Arc::new(clock.clone()), &Registry::new(), none).unwrap();
     assert!(watcher.is_polling());
     let temp = tempfile::tempdir().unwrap();
     let watched = watcher.subscribe(Subscription::new(vec![temp.path().join("f.yml")]));

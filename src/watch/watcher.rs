@@ -56,10 +56,6 @@ impl Subscription {
     }
 }
 
-/// Starts the watcher of this process.
-#[derive(Debug)]
-pub struct Watcher;
-
 /// The running watcher; clones share it. Dropping the last one stops it.
 #[derive(Debug, Clone)]
 pub struct Handle {
@@ -103,11 +99,13 @@ enum Cmd {
     Unsubscribe(u64),
 }
 
-impl Watcher {
+impl Handle {
+    /// Starts the watcher of this process.
+    ///
     /// # Errors
     /// The system's, when it can't make a thread. Without inotify there is a warning, and rescans.
     pub fn start(clock: Arc<dyn Clock>, registry: &Registry) -> io::Result<Handle> {
-        Watcher::start_with(clock, registry, kernel)
+        Handle::start_with(clock, registry, kernel)
     }
 
     pub(super) fn start_with(
@@ -148,9 +146,7 @@ impl Watcher {
             }),
         })
     }
-}
 
-impl Handle {
     /// Watches from now on. The bell rings once when the watches stand, so that a change between
     /// the subscriber's first look and that moment is not missed.
     pub fn subscribe(&self, subscription: Subscription) -> Watched {

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use crate::config::{FileSdConfig, SdConfig};
 use crate::discovery::metrics::{ManagerMetrics, SdMetrics};
-use crate::discovery::{Applied, Handle, Manager, Options, prepare};
+use crate::discovery::{Applied, Handle, Options, prepare};
 use crate::metrics::Registry;
 use crate::model::{LabelMap, TargetGroup, TargetSets};
 use crate::net;
 use crate::stdx::clock::{Clock, RealClock};
 use crate::stdx::mailbox::Mailbox;
-use crate::watch::Watcher;
+use crate::watch;
 
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -37,10 +37,10 @@ pub fn bed(clock: Arc<dyn Clock>, send_interval: Duration) -> Bed {
     let temp = tempfile::tempdir().unwrap();
     let registry = Registry::new();
     let real: Arc<dyn Clock> = Arc::new(RealClock::new());
-    let watcher = Watcher::start(real.clone(), &registry).unwrap();
+    let watcher = watch::Handle::start(real.clone(), &registry).unwrap();
     let mut options = Options::new("scrape", clock, registry.clone(), watcher);
     options.send_interval = send_interval;
-    let (handle, sets) = Manager::start(options).unwrap();
+    let (handle, sets) = Handle::start(options).unwrap();
     Bed {
         handle,
         sets,
