@@ -5,11 +5,11 @@
 //! nothing about a component, and knows no configuration but its own file.
 
 pub mod server;
-pub mod web_config;
 
 mod context;
 mod router;
 mod state;
+mod web_config;
 
 mod api;
 mod management;
