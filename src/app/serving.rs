@@ -11,7 +11,6 @@ use super::ground::Ground;
 use super::process;
 use super::site::site;
 use crate::cli::Flags;
-use crate::model::duration;
 use crate::promql::Engine;
 use crate::remote::{self, AcceptedMessages};
 use crate::scrape;
@@ -104,7 +103,7 @@ fn runtime(ground: &Ground<'_>, db: Db) -> Runtime {
             .map_or_else(|_| String::new(), |d| d.display().to_string()),
         hostname: process::host_name(),
         flags: ground.flags.all(),
-        retention: Box::new(move || duration::format(db.retention())),
+        retention: Box::new(move || db.retention().to_string()),
         processors: std::thread::available_parallelism().map_or(1, usize::from),
     }
 }

@@ -112,7 +112,6 @@ fn storage_options(ground: &Ground<'_>, plan: &Plan) -> tsdb::Options {
     };
     let mut options = tsdb::Options::new(place, ground.clock.clone(), ground.registry.clone());
     options.retention = plan.retention();
-    options.retention_bytes = plan.retention_bytes();
     options.out_of_order_window = plan.out_of_order_window();
     options.exemplars_max = plan.exemplars_max();
     if let Some(bytes) = flags.size("storage.head-budget") {

@@ -78,9 +78,10 @@ fn retention(mut s: Section<'_>, config: &mut StorageConfig) -> Out {
         let text =
             format!("'storage.tsdb.retention.percentage' must be in the range [0, 100], got {got}");
         s.error_at("percentage", text);
-    } else if percentage > 0.0 {
-        let text = "retention by percentage is not there yet in Ferula; give a size beside it";
-        s.warn_at("percentage", text);
+    } else if percentage > 0.0 && config.retention_size.unwrap_or(0) > 0 {
+        let text = "storage.tsdb.retention.size is ignored, because \
+                    storage.tsdb.retention.percentage is specified";
+        s.warn_at("size", text);
     }
     s.put_some("percentage", Out::Float(percentage));
     s.finish()

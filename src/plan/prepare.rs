@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, SdConfig};
+use crate::config::{Config, SdConfig, StorageConfig};
 use crate::discovery;
 use crate::net::{self, Strictness};
 use crate::promql::{Engine, QueryLog};
 use crate::scrape;
-use crate::tsdb::Db;
+use crate::tsdb::{Db, Retention};
 
 /// What preparing needs of the process.
 #[derive(Clone)]
@@ -27,10 +27,7 @@ pub struct Surroundings {
 /// A configuration with everything that it needs, ready to be applied.
 pub struct Plan {
     pub config: Arc<Config>,
-    /// Zero is no limit.
-    retention: Duration,
-    /// Zero is no limit.
-    retention_bytes: u64,
+    retention: Retention,
     /// Absent when the configuration names none.
     query_log: Option<QueryLog>,
     exemplars_max: u64,
@@ -71,24 +68,6 @@ impl Plan {
         };
         let scrape = scrape::prepare(&config, &env, strictness);
         let discovery = discovery::prepare(&jobs, &surroundings.net, strictness);
-        let retention_bytes = config
-            .storage
-            .retention_size
-            .or(surroundings.retention_size_flag)
-            .unwrap_or(0);
-        // NOTE: a limit for bytes alone is enough (reference section 8).
-        let unlimited = if retention_bytes > 0 {
-            Duration::ZERO
-        } else {
-            RETENTION
-        };
-        let retention = config
-            .storage
-            .retention_time
-            .or(surroundings.retention_flag)
-            .filter(|r| !r.is_zero())
-            .unwrap_or(unlimited)
-            .min(RETENTION_MAX);
         let exemplars_max = if surroundings.exemplars {
             u64::try_from(config.storage.max_exemplars).unwrap_or(0)
         } else {
@@ -97,9 +76,8 @@ impl Plan {
         let query_log = query_log(&config);
         match (scrape, discovery, query_log) {
             (Ok(scrape), Ok(discovery), Ok(query_log)) => Ok(Plan {
+                retention: retention(&config.storage, surroundings),
                 config: Arc::new(config),
-                retention,
-                retention_bytes,
                 exemplars_max,
                 query_log,
                 scrape,
@@ -114,16 +92,12 @@ impl Plan {
         }
     }
 
-    pub fn retention(&self) -> Duration {
+    pub fn retention(&self) -> Retention {
         self.retention
     }
 
     pub fn out_of_order_window(&self) -> Duration {
         self.config.storage.out_of_order_time_window
-    }
-
-    pub fn retention_bytes(&self) -> u64 {
-        self.retention_bytes
     }
 
     pub fn exemplars_max(&self) -> u64 {
@@ -134,7 +108,6 @@ impl Plan {
     pub fn apply(self, to: &Components<'_>) {
         // ORDER consumers before producers: the pools must know a job before its targets come.
         to.db.set_retention(self.retention);
-        to.db.set_retention_bytes(self.retention_bytes);
         to.db.set_out_of_order_window(self.out_of_order_window());
         to.engine
             .set_default_step(self.config.global.evaluation_interval);
@@ -146,6 +119,27 @@ impl Plan {
 }
 
 /// Opens the log of queries that the configuration names.
+/// A written section holds alone; flags hold without one.
+fn retention(config: &StorageConfig, flags: &Surroundings) -> Retention {
+    let bytes = config.retention_size.or(flags.retention_size_flag);
+    let bytes = bytes.unwrap_or(0);
+    let percentage = config.retention_percentage.unwrap_or(0.0);
+    // NOTE: a limit for bytes alone is enough (reference section 8).
+    let unlimited = if bytes > 0 || percentage > 0.0 {
+        Duration::ZERO
+    } else {
+        RETENTION
+    };
+    let time = { config.retention_time.or(flags.retention_flag) }
+        .filter(|time| !time.is_zero())
+        .unwrap_or(unlimited);
+    Retention {
+        time: time.min(RETENTION_MAX),
+        bytes,
+        percentage,
+    }
+}
+
 fn query_log(config: &Config) -> Result<Option<QueryLog>, String> {
     let Some(path) = &config.global.query_log_file else {
         return Ok(None);

@@ -30,7 +30,6 @@ mod tests;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
@@ -52,6 +51,7 @@ pub use self::error::{OpenError, WorkError};
 pub use self::intake::Intake;
 pub use self::offline::Offline;
 pub use self::options::{Options, Place, default_head_budget};
+pub use self::retention::Retention;
 
 /// The database. Clones share it; the last one to be dropped ends it.
 #[derive(Debug, Clone)]
@@ -113,31 +113,20 @@ impl Db {
             core,
         }));
         db.set_retention(options.retention);
-        db.set_retention_bytes(options.retention_bytes);
         Ok(db)
     }
 
-    /// How long samples are kept from now on; zero keeps them all. Takes effect at the next
-    /// collection, within a minute.
-    pub fn set_retention(&self, retention: Duration) {
+    /// What is kept from now on. Takes effect at the next collection, within a minute.
+    pub fn set_retention(&self, retention: Retention) {
         self.0.core.settings.set_retention(retention);
-        let seconds = retention.as_secs_f64();
-        self.0.core.head.metrics.retention_seconds.set(seconds);
+        let metrics = &self.0.core.head.metrics;
+        metrics.retention_seconds.set(retention.time.as_secs_f64());
+        metrics.retention_bytes.set(retention.bytes as f64);
+        metrics.retention_percentage.set(retention.percentage);
     }
 
-    pub fn retention(&self) -> Duration {
-        let ms = self.0.core.settings.retention_ms().unwrap_or(0);
-        Duration::from_millis(ms as u64)
-    }
-
-    /// How many bytes the whole directory may have from now on; zero is no limit.
-    pub fn set_retention_bytes(&self, bytes: u64) {
-        self.0.core.settings.retention_bytes.store(bytes, Relaxed);
-        self.0.core.head.metrics.retention_bytes.set(bytes as f64);
-    }
-
-    pub fn retention_bytes(&self) -> u64 {
-        self.0.core.settings.retention_bytes.load(Relaxed)
+    pub fn retention(&self) -> Retention {
+        self.0.core.settings.retention()
     }
 
     /// How much older than the newest sample of the head one may be that is not in order, from now

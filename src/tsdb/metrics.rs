@@ -22,6 +22,7 @@ pub struct HeadMetrics {
     pub gc_duration: Summary,
     pub retention_seconds: Gauge,
     pub retention_bytes: Gauge,
+    pub retention_percentage: Gauge,
 }
 
 const TYPE: &[&str] = &["type"];
@@ -87,6 +88,10 @@ impl HeadMetrics {
             retention_bytes: registry.gauge(
                 "prometheus_tsdb_retention_limit_bytes",
                 "How many bytes are kept at most; 0 is no limit.",
+            ),
+            retention_percentage: registry.gauge(
+                "prometheus_tsdb_retention_limit_percentage",
+                "How much of the disk is kept at most, in percent; 0 is no limit.",
             ),
         }
     }

@@ -20,5 +20,7 @@ mod chunk;
 mod exemplars;
 mod metrics;
 
-pub use db::{Db, Intake, Offline, OpenError, Options, Place, WorkError, default_head_budget};
+pub use db::{
+    Db, Intake, Offline, OpenError, Options, Place, Retention, WorkError, default_head_budget,
+};
 pub use head::{Cardinality, Counted, HeadStats};

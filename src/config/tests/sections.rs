@@ -114,7 +114,7 @@ fn sections_of_later_components() {
     let (_, warnings) = load_with(
         "rule_files: [a]\nremote_write: [{url: x}]\nremote_read: [{url: x}]\n\
          alerting: {alertmanagers: [{static_configs: [{targets: [a]}]}]}\n\
-         storage: {tsdb: {retention: {percentage: 80}}}",
+         storage: {tsdb: {retention: {percentage: 80, size: 1GB}}}",
         false,
         false,
     )
@@ -125,8 +125,8 @@ fn sections_of_later_components() {
         "f.yml:3: remote_read: remote_read is not there yet in Ferula; nothing is read from \
          elsewhere",
         "f.yml:4: alerting: alerting is not there yet in Ferula; no alert is sent",
-        "f.yml:5: storage.tsdb.retention.percentage: retention by percentage is not there yet in \
-         Ferula; give a size beside it",
+        "f.yml:5: storage.tsdb.retention.size: storage.tsdb.retention.size is ignored, because \
+         storage.tsdb.retention.percentage is specified",
     ];
     assert_eq!(warnings, expect);
     let config = good("storage: {tsdb: {retention: {size: 1GB}}}");

@@ -72,7 +72,7 @@ impl Core {
         let metas: Vec<_> = blocks.iter().map(|block| block.meta().clone()).collect();
         let options = PlanOptions {
             flush_range_ms: SPAN_MS,
-            retention_ms: self.settings.retention_ms().unwrap_or(0),
+            retention_ms: self.settings.retention().time_ms().unwrap_or(0),
             room_bytes: self.room_bytes(store),
         };
         let Some(ids) = plan(&metas, self.newest()?, &options) else {
@@ -162,10 +162,9 @@ impl Core {
     /// What an output may take, of the medium and of the limit for the directory.
     fn room_bytes(&self, store: &Store) -> u64 {
         let free = store.dir.free_bytes().unwrap_or(u64::MAX);
-        let limit = self.settings.retention_bytes.load(Relaxed);
-        if limit == 0 {
+        let Some(limit) = self.settings.retention().directory_limit(&*store.dir) else {
             return free;
-        }
+        };
         let used = directory_bytes(&*store.dir).unwrap_or(0);
         free.min(limit.saturating_sub(used))
     }

@@ -1,11 +1,12 @@
 //! What the database's face and its threads share.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::brake::Brake;
 use super::log::Log;
+use super::retention::Retention;
 use crate::model::TimestampMs;
 use crate::stdx::clock::Clock;
 use crate::storage::StorageError;
@@ -32,10 +33,7 @@ pub struct Core {
 /// What a reload changes, and what the threads need to know of the flags.
 #[derive(Debug)]
 pub struct Settings {
-    /// Milliseconds; zero is no limit.
-    retention: AtomicU64,
-    /// Zero is no limit.
-    pub retention_bytes: AtomicU64,
+    retention: Mutex<Retention>,
     pub head_budget: u64,
     pub wal_sync_interval: Duration,
 }
@@ -43,21 +41,24 @@ pub struct Settings {
 impl Settings {
     pub fn new(head_budget: u64, wal_sync_interval: Duration) -> Settings {
         Settings {
-            retention: AtomicU64::new(0),
-            retention_bytes: AtomicU64::new(0),
+            retention: Mutex::default(),
             head_budget,
             wal_sync_interval,
         }
     }
 
-    pub fn set_retention(&self, retention: Duration) {
-        let ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
-        self.retention.store(ms as u64, Relaxed);
+    pub fn set_retention(&self, retention: Retention) {
+        *self.locked_retention() = retention;
     }
 
-    pub fn retention_ms(&self) -> Option<i64> {
-        let ms = self.retention.load(Relaxed) as i64;
-        (ms > 0).then_some(ms)
+    pub fn retention(&self) -> Retention {
+        *self.locked_retention()
+    }
+
+    fn locked_retention(&self) -> MutexGuard<'_, Retention> {
+        // NOTE: a plain value, whole at all times.
+        let retention = self.retention.lock();
+        retention.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::retention::Retention;
 use crate::metrics::Registry;
 use crate::stdx::clock::Clock;
 use crate::stdx::memory;
@@ -14,15 +15,13 @@ pub struct Options {
     pub place: Place,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
-    /// How long samples are kept; zero keeps them all.
-    pub retention: Duration,
-    /// Bytes that the whole directory may have; zero is no limit.
-    pub retention_bytes: u64,
+    pub retention: Retention,
     /// Bytes of memory at which the head becomes a block.
     pub head_budget: u64,
     /// How often what was written is made durable: a power cut loses at most so much.
     pub wal_sync_interval: Duration,
-    /// Bytes of the log that are kept for readers that lag, without `retention_bytes`.
+    /// Bytes of the log that are kept for readers that lag, without a limit for the
+    /// directory.
     pub wal_held_bytes: u64,
     /// How much older than its series' newest a sample may be; zero refuses such samples.
     pub out_of_order_window: Duration,
@@ -51,8 +50,7 @@ impl Options {
             place,
             clock,
             registry,
-            retention: Duration::ZERO,
-            retention_bytes: 0,
+            retention: Retention::default(),
             head_budget: default_head_budget(),
             wal_sync_interval: Duration::from_secs(30),
             wal_held_bytes: WAL_HELD_BYTES,

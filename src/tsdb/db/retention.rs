@@ -1,22 +1,72 @@
 //! What is kept: by time, and by bytes of the whole directory.
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use std::{fmt, io};
 
 use super::core::{Core, Store};
 use super::error::WorkError;
 use super::quarantine::make_room;
+use crate::model::{duration, size};
 use crate::tsdb::block::{Block, BlockId};
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::{BLOCKS_DIR, QUARANTINE_DIR, WAL_DIR};
+
+/// What is kept. Zero is no limit, of each.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Retention {
+    /// How long.
+    pub time: Duration,
+    /// Of the whole directory, snapshots apart.
+    pub bytes: u64,
+    /// The same as a part of the medium that the directory is on, 0 to 100; wins over `bytes`.
+    pub percentage: f64,
+}
+
+/// As Prometheus's status shows it: `15d or 1GiB or 80%`.
+impl fmt::Display for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limits = [
+            (!self.time.is_zero()).then(|| duration::format(self.time)),
+            (self.bytes > 0).then(|| size::format(self.bytes)),
+            (self.percentage > 0.0).then(|| format!("{}%", self.percentage)),
+        ];
+        let limits: Vec<String> = limits.into_iter().flatten().collect();
+        f.write_str(&limits.join(" or "))
+    }
+}
+
+impl Retention {
+    pub fn time_ms(&self) -> Option<i64> {
+        let ms = i64::try_from(self.time.as_millis()).unwrap_or(i64::MAX);
+        (ms > 0).then_some(ms)
+    }
+
+    /// Bytes that the whole directory may have, if there is a limit.
+    pub fn directory_limit(&self, dir: &dyn Dir) -> Option<u64> {
+        if self.percentage > 0.0 {
+            match dir.total_bytes() {
+                Ok(total) if total > 0 => {
+                    return Some((total as f64 * self.percentage / 100.0) as u64);
+                }
+                found => log::warn!(
+                    "the size of the medium of --storage.tsdb.path is not known ({found:?}): \
+                     storage.tsdb.retention.percentage has no effect, \
+                     storage.tsdb.retention.size has"
+                ),
+            }
+        }
+        (self.bytes > 0).then_some(self.bytes)
+    }
+}
 
 impl Core {
     /// Removes the blocks that are over a limit.
     pub fn retain(&self, store: &Store) -> Result<(), WorkError> {
         let blocks = self.head.blocks()?;
         let mut by_time: Vec<BlockId> = Vec::new();
-        if let Some(retention_ms) = self.settings.retention_ms() {
+        let retention = self.settings.retention();
+        if let Some(retention_ms) = retention.time_ms() {
             let before = self.newest()?.saturating_sub(retention_ms);
             let old = blocks.iter().map(|b| b.meta());
             by_time.extend(old.filter(|m| m.max_t < before).map(|m| m.id));
@@ -25,8 +75,7 @@ impl Core {
         if !by_time.is_empty() {
             store.metrics.time_retentions.inc();
         }
-        let limit = self.settings.retention_bytes.load(Relaxed);
-        if limit > 0 {
+        if let Some(limit) = retention.directory_limit(&*store.dir) {
             let by_size = over_size(store, &self.head.blocks()?, limit)?;
             self.remove_blocks(store, &by_size, "size")?;
             if !by_size.is_empty() {

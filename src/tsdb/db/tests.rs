@@ -15,6 +15,7 @@ use crate::metrics::Registry;
 use crate::model::{Matcher, SeriesRef};
 use crate::stdx::clock::ManualClock;
 use crate::storage::{Appendable, Appender, Queryable, SelectHints};
+use crate::tsdb::Retention;
 use crate::tsdb::dir::double::{Choice, Double, Fault};
 use crate::tsdb::head::tests::{
     ALL, HOUR, MINUTE, check_ways, commit, fill, names, read, resolve, wait_until,
@@ -297,7 +298,7 @@ fn ended_series_go_when_nothing_depends_on_them() {
 #[test]
 fn retention_by_time_and_by_size() {
     let world = start(&Double::new(), |o| {
-        o.retention = Duration::from_secs(6 * 3600);
+        o.retention.time = Duration::from_secs(6 * 3600);
     });
     let blocks = || world.db.head().blocks().unwrap().len();
     let a = fill(&world.db, "n=a", [0, HOUR]);
@@ -312,10 +313,50 @@ fn retention_by_time_and_by_size() {
     assert_eq!(blocks(), 2);
     assert_eq!(read(&*view, &[]), before, "who has it reads on");
     assert_eq!(world.killed().all().len(), 1);
-    world.db.set_retention_bytes(1);
+    world.db.set_retention(of_bytes(1));
     commit(&world.db, &[(a, 7 * HOUR + 2, 0.0)]);
     world.db.flush().unwrap();
     assert_eq!(blocks(), 0);
+}
+
+/// A retention by size.
+fn of_bytes(bytes: u64) -> Retention {
+    Retention {
+        bytes,
+        ..Retention::default()
+    }
+}
+
+#[test]
+fn a_part_of_the_disk_wins_over_a_size() {
+    let world = World::new();
+    let store = world.db.0.core.store.as_ref().unwrap();
+    let check = |bytes, percentage, limit: Option<u64>, shown: &str| {
+        let retention = Retention {
+            time: Duration::from_secs(86_400),
+            bytes,
+            percentage,
+        };
+        assert_eq!(retention.directory_limit(&*store.dir), limit, "{shown}");
+        assert_eq!(retention.to_string(), shown);
+    };
+    check(0, 0.0, None, "1d");
+    check(1 << 10, 0.0, Some(1 << 10), "1d or 1KiB");
+    // The double's medium has 1 MiB.
+    check(1 << 10, 50.0, Some(1 << 19), "1d or 1KiB or 50%");
+    check(0, 12.5, Some(1 << 17), "1d or 12.5%");
+
+    fill(&world.db, "n=a", [1]);
+    world.db.flush().unwrap();
+    for (percentage, kept) in [(99.0, 1), (0.001, 0)] {
+        world.db.set_retention(Retention {
+            percentage,
+            ..Retention::default()
+        });
+        world.db.0.core.retain(store).unwrap();
+        let blocks = world.db.head().blocks().unwrap().len();
+        assert_eq!(blocks, kept, "{percentage}");
+    }
 }
 
 #[test]

@@ -203,7 +203,7 @@ impl Core {
         let began = self.clock.mono();
         // NOTE: series go under the log's lock too, so that none goes while a batch is logged.
         let pause = || self.store.as_ref().map(|store| store.log.lock());
-        let retention_ms = self.settings.retention_ms();
+        let retention_ms = self.settings.retention().time_ms();
         let done = self
             .head
             .collect(self.clock.wall_ms(), retention_ms, pause)?;

@@ -91,6 +91,11 @@ impl Dir for Disk {
         let stat = rustix::fs::statvfs(&self.root)?;
         Ok(stat.f_bavail * stat.f_frsize)
     }
+
+    fn total_bytes(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.root)?;
+        Ok(stat.f_blocks * stat.f_frsize)
+    }
 }
 
 #[derive(Debug)]

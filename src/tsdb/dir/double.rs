@@ -487,6 +487,11 @@ impl Dir for Double {
     fn free_bytes(&self) -> io::Result<u64> {
         Ok(self.world().free.unwrap_or(u64::MAX))
     }
+
+    /// 1 MiB.
+    fn total_bytes(&self) -> io::Result<u64> {
+        Ok(1 << 20)
+    }
 }
 
 #[derive(Debug)]

@@ -51,6 +51,9 @@ pub trait Dir: Debug + Send + Sync {
 
     /// Free bytes of the medium.
     fn free_bytes(&self) -> io::Result<u64>;
+
+    /// Bytes of the medium, used and free.
+    fn total_bytes(&self) -> io::Result<u64>;
 }
 
 /// An open file. Writes go to its end.

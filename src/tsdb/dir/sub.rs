@@ -65,6 +65,10 @@ impl Dir for Sub {
     fn free_bytes(&self) -> io::Result<u64> {
         self.dir.free_bytes()
     }
+
+    fn total_bytes(&self) -> io::Result<u64> {
+        self.dir.total_bytes()
+    }
 }
 
 /// Removes a directory with all that is in it.

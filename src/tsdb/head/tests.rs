@@ -14,18 +14,21 @@ use crate::storage::{
     Appendable, Appender, Committed, Fault, Querier, Queryable, SelectHints, StorageError, Times,
 };
 use crate::tsdb::metrics::HeadMetrics;
-use crate::tsdb::{Db, Options};
+use crate::tsdb::{Db, Options, Retention};
 
 pub const MINUTE: i64 = 60_000;
 pub const HOUR: i64 = 60 * MINUTE;
 pub const ALL: (i64, i64) = (i64::MIN, i64::MAX);
 
-fn open(retention: Duration) -> (Db, ManualClock, Registry) {
+fn open(time: Duration) -> (Db, ManualClock, Registry) {
     // A wall clock far after all samples of these tests.
     let clock = ManualClock::new(1_700_000_000_000);
     let registry = Registry::new();
     let options = Options {
-        retention,
+        retention: Retention {
+            time,
+            ..Retention::default()
+        },
         ..Options::in_memory(Arc::new(clock.clone()), registry.clone())
     };
     (Db::open(options).unwrap(), clock, registry)

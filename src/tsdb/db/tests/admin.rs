@@ -43,10 +43,10 @@ fn retention_neither_counts_nor_removes_snapshots() {
     let store = world.db.0.core.store.as_ref().unwrap();
     assert_eq!(store.metrics.snapshot_bytes.get(), 0.0, "it costs nothing");
     let bytes = super::super::retention::directory_bytes(&*store.dir).unwrap();
-    world.db.set_retention_bytes(bytes);
+    world.db.set_retention(of_bytes(bytes));
     world.db.0.core.retain(store).unwrap();
     assert_eq!(world.all(), expected(&[("a", &[1, 2, 3])]));
-    world.db.set_retention_bytes(1);
+    world.db.set_retention(of_bytes(1));
     commit(&world.db, &[(a, 4, 4.0)]);
     world.db.flush().unwrap();
     assert!(world.all().is_empty());
@@ -119,7 +119,7 @@ fn damaged_sources_are_not_thrown_away() {
     assert_eq!(lengths[1], 8_999);
     // Where bytes are short, it goes before anything that is good.
     let used = super::super::retention::directory_bytes(&*dir).unwrap();
-    world.db.set_retention_bytes(used - 1);
+    world.db.set_retention(of_bytes(used - 1));
     world.db.0.core.retain(store).unwrap();
     assert!(disk.bytes(&quarantined).is_none());
     assert_eq!(world.all(), all);

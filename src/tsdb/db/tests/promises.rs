@@ -95,7 +95,7 @@ fn a_query_that_takes_a_minute_delays_nobody() {
     world.db.delete(&[Matcher::equal("n", "b")], 1, 1).unwrap();
     world.db.clean_tombstones().unwrap();
     world.db.snapshot(false).unwrap();
-    world.db.set_retention_bytes(1);
+    world.db.set_retention(of_bytes(1));
     let store = world.db.0.core.store.as_ref().unwrap();
     world.db.0.core.retain(store).unwrap();
     assert_eq!(commit(&world.db, &[(a, 5, 5.0)]).appended, 1);
