@@ -265,7 +265,7 @@ impl Flags {
             (flag.name.to_owned(), value)
         });
         let mut all: Vec<_> = shown.collect();
-        all.sort();
+        all.sort_unstable();
         all
     }
 

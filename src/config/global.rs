@@ -189,7 +189,7 @@ fn external_labels(s: &mut Section<'_>, scheme: NameScheme) -> Vec<(String, Stri
         let expanded = expand(&value.string(), value.cx.options.environment, missing);
         labels.push((name.to_owned(), expanded));
     }
-    labels.sort();
+    labels.sort_unstable();
     s.put_map("external_labels", &labels);
     labels
 }

@@ -126,7 +126,7 @@ fn params(s: &mut Section<'_>) -> Vec<(String, Vec<String>)> {
         let values = values.list("[]string").iter().map(Item::string).collect();
         params.push((name.to_owned(), values));
     }
-    params.sort();
+    params.sort_unstable();
     let shown = params
         .iter()
         .map(|(name, values)| (name.clone(), values.as_slice().into()));

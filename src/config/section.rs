@@ -148,7 +148,7 @@ impl<'a> Item<'a> {
             .into_iter()
             .map(|(key, item)| (key.to_owned(), item.string()))
             .collect();
-        out.sort();
+        out.sort_unstable();
         out
     }
 }

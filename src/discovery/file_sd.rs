@@ -110,7 +110,7 @@ impl FileDiscoverer {
             }
         }
         self.list_error = None;
-        paths.sort();
+        paths.sort_unstable();
         paths.dedup();
         Some(paths)
     }

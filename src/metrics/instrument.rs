@@ -139,7 +139,7 @@ impl Summary {
     pub(super) fn read(&self) -> (Vec<(f64, f64)>, f64, u64) {
         let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sorted: Vec<f64> = state.latest.iter().copied().collect();
-        sorted.sort_by(f64::total_cmp);
+        sorted.sort_unstable_by(f64::total_cmp);
         let at = |q: f64| {
             let i = (q * sorted.len() as f64).ceil() as usize;
             sorted

@@ -54,7 +54,7 @@ impl Graveyard {
     #[must_use]
     pub fn add(&mut self, graves: Vec<Grave>) -> Vec<Grave> {
         self.0.extend(graves);
-        self.0.sort_by_key(|g| g.due);
+        self.0.sort_unstable_by_key(|g| g.due);
         let early = self.0.len().saturating_sub(GRAVES_MAX);
         self.0.drain(..early).collect()
     }

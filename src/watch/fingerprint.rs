@@ -66,7 +66,7 @@ fn matches(path: &Path, name: &OsStr) -> io::Result<Vec<PathBuf>> {
             files.push(dir.join(name));
         }
     }
-    files.sort();
+    files.sort_unstable();
     Ok(files)
 }
 

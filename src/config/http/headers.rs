@@ -58,8 +58,8 @@ pub(super) fn headers(s: &mut Section<'_>) -> Vec<HeaderSettings> {
             files: files.into_iter().map(PathBuf::from).collect(),
         });
     }
-    headers.sort_by(|a, b| a.name.cmp(&b.name));
-    shown.sort_by(|a, b| a.0.cmp(&b.0));
+    headers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    shown.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     s.put("http_headers", Out::Map(shown));
     headers
 }

@@ -47,7 +47,7 @@ pub fn plan(
     options: &PlanOptions,
 ) -> Option<Vec<BlockId>> {
     let mut sorted: Vec<&BlockMeta> = blocks.iter().collect();
-    sorted.sort_by_key(|m| (m.min_t, m.max_t, m.id));
+    sorted.sort_unstable_by_key(|m| (m.min_t, m.max_t, m.id));
     let ranges = ranges(options);
     let fits = |group: &Vec<&BlockMeta>| {
         let bytes: u64 = group.iter().map(|m| m.bytes).sum();

@@ -67,7 +67,7 @@ impl Offline {
         }
         head.set_blocks(in_order(blocks.clone()))?;
         replay_into(&dir, flushed, &head, None, &StoreMetrics::new(&registry))?;
-        blocks.sort_by_key(|block| (block.meta().min_t, block.id()));
+        blocks.sort_unstable_by_key(|block| (block.meta().min_t, block.id()));
         Ok(Offline {
             head,
             blocks,

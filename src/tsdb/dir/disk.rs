@@ -52,7 +52,7 @@ impl Dir for Disk {
                 is_dir: metadata.is_dir(),
             });
         }
-        entries.sort();
+        entries.sort_unstable();
         Ok(entries)
     }
 

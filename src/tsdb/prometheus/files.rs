@@ -136,7 +136,7 @@ pub fn list(path: &Path) -> Result<Vec<(String, PathBuf)>, PromError> {
             found.push((name.to_owned(), path));
         }
     }
-    found.sort();
+    found.sort_unstable();
     Ok(found)
 }
 
@@ -147,7 +147,7 @@ pub fn list_numbered(path: &Path, digits: usize) -> Result<Vec<(u64, PathBuf)>, 
         is_number.then_some((name.parse().ok()?, path))
     });
     let mut numbered: Vec<_> = numbered.collect();
-    numbered.sort();
+    numbered.sort_unstable();
     Ok(numbered)
 }
 
