@@ -252,8 +252,10 @@ impl Engine {
         .with_helpers(&self.helpers);
         let default_step_ms = self.default_step_ms.load(Ordering::Relaxed);
         let expr = query.times.resolve(query.expr)?;
-        let evaluation = Evaluation::new(storage, query, default_step_ms);
-        let value = evaluate(&evaluation, &expr, &mut run);
+        let value = evaluate(&mut run, |run| {
+            run.look()?;
+            Evaluation::open(storage, query, &expr, default_step_ms)?.value(&expr, run)
+        });
         let (_, eval_time) = self.observe("inner_eval", entered);
         let sort_time = run.statistics.sort_time;
         self.metrics
@@ -296,14 +298,13 @@ impl Engine {
 }
 
 /// A panic costs its query, and nothing else.
-fn evaluate(
-    evaluation: &Evaluation<'_>,
-    expr: &Expr,
-    run: &mut Run<'_>,
+fn evaluate<'e>(
+    run: &mut Run<'e>,
+    evaluation: impl FnOnce(&mut Run<'e>) -> Result<Value, QueryError>,
 ) -> Result<Value, QueryError> {
     // NOTE: of what the closure touches nothing outlives the query but its annotations and
     // statistics, which are whole at all times.
-    let value = catch_unwind(AssertUnwindSafe(|| evaluation.value(expr, run)));
+    let value = catch_unwind(AssertUnwindSafe(|| evaluation(run)));
     value.unwrap_or_else(|panic| {
         let text = { panic.downcast_ref::<&str>().copied() }
             .or_else(|| panic.downcast_ref::<String>().map(String::as_str))

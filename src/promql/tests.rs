@@ -1,6 +1,7 @@
 //! Evaluation over a storage in memory.
 
 mod evaluation;
+mod view;
 
 use std::sync::Arc;
 use std::time::Duration;

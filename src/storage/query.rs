@@ -13,9 +13,9 @@ pub enum StorageError {
 }
 
 /// What a selection will be used for; a storage may read less because of it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct SelectHints {
-    /// Inclusive, milliseconds.
+    /// Inclusive, milliseconds. Nothing before it is asked for, even where the view has more.
     pub start: TimestampMs,
     /// Inclusive, milliseconds.
     pub end: TimestampMs,
@@ -25,6 +25,19 @@ pub struct SelectHints {
     pub labels_only: bool,
     /// The series may come in any order: nothing is sorted that need not be.
     pub any_order: bool,
+}
+
+/// All that the view has.
+impl Default for SelectHints {
+    fn default() -> SelectHints {
+        SelectHints {
+            start: TimestampMs::MIN,
+            end: TimestampMs::MAX,
+            limit: 0,
+            labels_only: false,
+            any_order: false,
+        }
+    }
 }
 
 /// Storage that answers queries.

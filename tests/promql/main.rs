@@ -10,6 +10,7 @@
 
 mod compare;
 mod notation;
+mod one_view;
 mod run;
 mod script;
 

@@ -12,7 +12,6 @@ use super::rollup::{Kind, Rollup, Slide, Source, Windows};
 use super::row::{Row, Rows, absent, is_absent};
 use super::run::Run;
 use super::scalar;
-use super::stored::select;
 use super::wanted::Wanted;
 use super::window::WindowFn;
 use crate::model::Labels;
@@ -22,7 +21,7 @@ use crate::promql::functions::{
 };
 use crate::promql::parser::{Call, Expr, Extent, MatrixSelector, Type};
 
-impl Evaluation<'_> {
+impl Evaluation {
     pub fn call<'q>(
         &self,
         call: &'q Call,
@@ -225,7 +224,7 @@ impl Evaluation<'_> {
                 }
                 let matchers = &matrix.selector.matchers;
                 let any_order = !wanted.is_all();
-                let set = select(self.storage, matchers, slide.times(), any_order, run)?;
+                let set = self.select(matchers, slide.times(), any_order, run)?;
                 let windows = Windows::new(call, slide, keeps_name, wanted);
                 let crew = Crew::new(set, windows.another(), run);
                 Ok(Rollup::new(call, Source::Stored(Box::new(crew)), windows))

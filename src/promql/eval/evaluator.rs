@@ -11,6 +11,7 @@ use super::reach::{Reach, left_open};
 use super::rollup::{Source, SubRows};
 use super::row::{Row, Rows, is_absent};
 use super::run::Run;
+use super::view::View;
 use super::wanted::Wanted;
 use crate::model::{Sample, TimestampMs};
 use crate::promql::engine::{Query, Times};
@@ -21,10 +22,9 @@ use crate::promql::parser::{
 use crate::storage::Queryable;
 
 /// On what, and over which steps, a query is evaluated.
-pub struct Evaluation<'e> {
-    /// NOTE: each selector opens a view of its own, of no more than the times it looks at, so that
-    /// `x offset 1w` keeps no head from being freed; a commit may fall between two of them.
-    pub storage: &'e dyn Queryable,
+pub struct Evaluation {
+    /// Of what the query's selectors look at; none where it has no selector.
+    pub view: Option<View>,
     pub lookback_ms: i64,
     /// Of subqueries that name none.
     pub default_step_ms: i64,
@@ -34,12 +34,17 @@ pub struct Evaluation<'e> {
     pub is_range: bool,
 }
 
-impl<'e> Evaluation<'e> {
-    pub fn new(
-        storage: &'e dyn Queryable,
+impl Evaluation {
+    /// Opens the query's view of `storage`; `expr` is its expression with all lengths fixed.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub fn open(
+        storage: &dyn Queryable,
         query: &Query<'_>,
+        expr: &Expr,
         default_step_ms: i64,
-    ) -> Evaluation<'e> {
+    ) -> Result<Evaluation, QueryError> {
         let (grid, end, is_range) = match query.times {
             Times::At(t) => (Grid::at(t), t, false),
             Times::Range {
@@ -48,14 +53,18 @@ impl<'e> Evaluation<'e> {
                 step_ms,
             } => (Grid::between(start, end, step_ms), end, true),
         };
-        Evaluation {
-            storage,
+        let mut evaluation = Evaluation {
+            view: None,
             lookback_ms: i64::try_from(query.settings.lookback.as_millis()).unwrap_or(i64::MAX),
             default_step_ms: default_step_ms.max(1),
             grid,
             end,
             is_range,
+        };
+        if let Some(span) = evaluation.span(expr, grid) {
+            evaluation.view = Some(View::open(storage, span)?);
         }
+        Ok(evaluation)
     }
 
     /// What `expr` is worth over `grid`: a scalar, a text or an instant vector.
@@ -137,7 +146,7 @@ impl<'e> Evaluation<'e> {
     ) -> Result<Instant, QueryError> {
         let reach = self.reach(selector.at, &selector.offset, grid);
         let look = Look::new(selector, reach, grid, self.lookback_ms, takes);
-        Instant::open(self.storage, selector, look, wanted, run)
+        Instant::open(self, selector, look, wanted, run)
     }
 
     pub fn reach(&self, at: Option<At>, offset: &Length, grid: Grid) -> Reach {
@@ -237,13 +246,8 @@ impl<'e> Evaluation<'e> {
         grid: Grid,
         run: &mut Run<'_>,
     ) -> Result<(Source<'q>, Reach), QueryError> {
-        let reach = self.reach(subquery.at, &subquery.offset, grid);
-        let range_ms = subquery.range.ms();
-        let step_ms = match &subquery.step {
-            Some(step) => step.ms().max(1),
-            None => self.default_step_ms,
-        };
-        let Some(inner) = aligned(left_open(reach.first, range_ms), reach.last, step_ms) else {
+        let (inner, reach) = self.inner_grid(subquery, grid);
+        let Some(inner) = inner else {
             return Ok((Source::Nothing, reach));
         };
         // ORDER: before any row of so many steps is made. What the source reads is given back when
@@ -253,6 +257,17 @@ impl<'e> Evaluation<'e> {
         let rows = self.rows(&subquery.expr, inner, run)?;
         run.statistics.queryable_samples = counted;
         Ok((Source::Rows(SubRows::new(rows, inner)), reach))
+    }
+
+    /// A subquery's own steps, if there are any, as far as windows at the steps of `grid` reach.
+    pub fn inner_grid(&self, subquery: &Subquery, grid: Grid) -> (Option<Grid>, Reach) {
+        let reach = self.reach(subquery.at, &subquery.offset, grid);
+        let first = left_open(reach.first, subquery.range.ms());
+        let step_ms = match &subquery.step {
+            Some(step) => step.ms().max(1),
+            None => self.default_step_ms,
+        };
+        (aligned(first, reach.last, step_ms), reach)
     }
 }
 

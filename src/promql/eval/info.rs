@@ -28,7 +28,7 @@ struct Info {
     times: Vec<f64>,
 }
 
-impl Evaluation<'_> {
+impl Evaluation {
     pub fn info<'q>(
         &self,
         call: &'q Call,
@@ -86,18 +86,11 @@ impl Evaluation<'_> {
         if targets.is_empty() {
             return Ok(infos);
         }
-        let (at, offset_ms) = first_selector(base).unwrap_or((None, 0));
-        let selector = VectorSelector {
-            matchers: [wanted.names.clone(), wanted.data.clone()].concat(),
-            is_named: false,
-            offset: Length::Fixed(offset_ms),
-            at,
-            extent: Extent::Plain,
-            span: base.span(),
-        };
-        let reach = self.reach(at, &selector.offset, grid);
+        let matchers = [wanted.names.clone(), wanted.data.clone()].concat();
+        let selector = info_selector(base, matchers);
+        let reach = self.reach(selector.at, &selector.offset, grid);
         let look = Look::new(&selector, reach, grid, self.lookback_ms, Takes::Times);
-        let mut stored = Stored::open(self.storage, &selector.matchers, look.times(), run)?;
+        let mut stored = Stored::open(self, &selector.matchers, look.times(), run)?;
         let (mut samples, mut read) = (Vec::new(), Times::default());
         while let Some(series) = stored.next(&mut samples, run)? {
             let labels = series.labels();
@@ -115,6 +108,19 @@ impl Evaluation<'_> {
             }
         }
         Ok(infos)
+    }
+}
+
+/// Of the info series, at the times that the first selector of `base` looks at.
+pub fn info_selector(base: &Expr, matchers: Vec<Matcher>) -> VectorSelector {
+    let (at, offset_ms) = first_selector(base).unwrap_or((None, 0));
+    VectorSelector {
+        matchers,
+        is_named: false,
+        offset: Length::Fixed(offset_ms),
+        at,
+        extent: Extent::Plain,
+        span: base.span(),
     }
 }
 

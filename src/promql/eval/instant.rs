@@ -1,16 +1,16 @@
 //! Instant selectors: at each step the newest sample within the lookback.
 
 use super::crew::{Crew, Made, Make};
+use super::evaluator::Evaluation;
 use super::grid::Grid;
 use super::reach::{Reach, left_open};
 use super::row::{Row, Rows, absent, is_absent};
 use super::run::Run;
-use super::stored::select;
 use super::wanted::Wanted;
 use crate::model::{Sample, TimestampMs, is_stale_nan};
 use crate::promql::error::QueryError;
 use crate::promql::parser::{Extent, VectorSelector};
-use crate::storage::{Queryable, Series, Times};
+use crate::storage::{Series, Times};
 
 /// What a row is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,14 +26,14 @@ pub struct Instant(Crew<Newest>);
 
 impl Instant {
     pub fn open(
-        storage: &dyn Queryable,
+        evaluation: &Evaluation,
         selector: &VectorSelector,
         look: Look,
         wanted: Wanted,
         run: &mut Run<'_>,
     ) -> Result<Instant, QueryError> {
         let any_order = !wanted.is_all();
-        let set = select(storage, &selector.matchers, look.times(), any_order, run)?;
+        let set = evaluation.select(&selector.matchers, look.times(), any_order, run)?;
         Ok(Instant(Crew::new(set, Newest::new(look, wanted), run)))
     }
 }

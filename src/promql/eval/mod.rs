@@ -26,6 +26,7 @@ mod row;
 mod run;
 mod scalar;
 mod stored;
+mod view;
 mod wanted;
 mod window;
 

@@ -15,7 +15,7 @@ use crate::promql::functions::extend;
 use crate::promql::parser::{Aggregator, Expr, Extent, MatrixSelector, Type};
 use crate::promql::value::{Series, Value};
 
-impl Evaluation<'_> {
+impl Evaluation {
     /// The whole query's answer.
     pub fn value(&self, expr: &Expr, run: &mut Run<'_>) -> Result<Value, QueryError> {
         let kind = expr.value_type();
@@ -90,7 +90,7 @@ impl Evaluation<'_> {
     ) -> Result<Vec<Series>, QueryError> {
         let slide = self.slide(matrix, self.grid);
         let extent = matrix.selector.extent;
-        let mut stored = Stored::open(self.storage, &matrix.selector.matchers, slide.times(), run)?;
+        let mut stored = Stored::open(self, &matrix.selector.matchers, slide.times(), run)?;
         let (mut found, mut samples) = (Vec::new(), Vec::new());
         while let Some(series) = stored.next(&mut samples, run)? {
             let never_falls = tidy(&mut samples);

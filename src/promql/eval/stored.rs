@@ -1,28 +1,10 @@
 //! A selection from the storage, read series by series.
 
+use super::evaluator::Evaluation;
 use super::run::Run;
 use crate::model::{Matcher, Sample, TimestampMs};
 use crate::promql::error::QueryError;
-use crate::storage::{Queryable, SelectHints, Series, SeriesSet};
-
-/// What matches between `start` and `end`, both inclusive.
-pub fn select(
-    storage: &dyn Queryable,
-    matchers: &[Matcher],
-    (start, end): (TimestampMs, TimestampMs),
-    any_order: bool,
-    run: &Run<'_>,
-) -> Result<Box<dyn SeriesSet>, QueryError> {
-    run.look()?;
-    let querier = storage.querier(start, end)?;
-    let hints = SelectHints {
-        start,
-        end,
-        any_order,
-        ..SelectHints::default()
-    };
-    Ok(querier.select(&hints, matchers)?)
-}
+use crate::storage::{Series, SeriesSet};
 
 /// The series of a selector with their samples, one after another.
 pub struct Stored {
@@ -37,13 +19,13 @@ pub struct Stored {
 impl Stored {
     /// What matches between `start` and `end`, both inclusive.
     pub fn open(
-        storage: &dyn Queryable,
+        evaluation: &Evaluation,
         matchers: &[Matcher],
         (start, end): (TimestampMs, TimestampMs),
         run: &mut Run<'_>,
     ) -> Result<Stored, QueryError> {
         Ok(Stored {
-            set: select(storage, matchers, (start, end), false, run)?,
+            set: evaluation.select(matchers, (start, end), false, run)?,
             start,
             end,
             bytes_held: 0,

@@ -19,11 +19,13 @@ pub struct DbQuerier {
 
 impl DbQuerier {
     pub fn new(
-        head: HeadQuerier,
+        mut head: HeadQuerier,
         (start, end): (TimestampMs, TimestampMs),
         metrics: Option<Arc<StoreMetrics>>,
     ) -> DbQuerier {
-        let blocks = head.blocks.iter();
+        // NOTE: the others are let go: a compaction's sources are open no longer than need be.
+        let all = std::mem::take(&mut head.blocks);
+        let blocks = all.iter();
         let blocks = blocks.filter(|block| block.meta().overlaps(start, end));
         DbQuerier {
             blocks: blocks.cloned().collect(),
@@ -76,7 +78,10 @@ impl Querier for DbQuerier {
         hints: &SelectHints,
         matchers: &[Matcher],
     ) -> Result<Box<dyn SeriesSet>, StorageError> {
-        if self.blocks.is_empty() {
+        let (start, end) = (self.start.max(hints.start), self.end.min(hints.end));
+        let blocks = self.blocks.iter();
+        let mut blocks = { blocks.filter(|block| block.meta().overlaps(start, end)) }.peekable();
+        if blocks.peek().is_none() {
             return self.head.select(hints, matchers);
         }
         // ORDER: by labels, or what is in several places would not meet; cut at the limit only
@@ -86,8 +91,8 @@ impl Querier for DbQuerier {
             ..*hints
         };
         let mut sets = vec![self.head.select(&sorted, matchers)?];
-        for block in &self.blocks {
-            let set = block.select(matchers, self.start, self.end);
+        for block in blocks {
+            let set = block.select(matchers, start, end);
             if let Some(set) = self.answer(set)? {
                 sets.push(Box::new(set));
             }

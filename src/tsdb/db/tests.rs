@@ -18,7 +18,7 @@ use crate::storage::{Appendable, Appender, Queryable, SelectHints};
 use crate::tsdb::Retention;
 use crate::tsdb::dir::double::{Choice, Double, Fault};
 use crate::tsdb::head::tests::{
-    ALL, HOUR, MINUTE, check_ways, commit, fill, names, read, resolve, wait_until,
+    ALL, HOUR, MINUTE, check_ways, commit, fill, names, read, read_hinted, resolve, wait_until,
 };
 
 /// In milliseconds, far after all samples of these tests.
@@ -435,6 +435,42 @@ fn a_lock_keeps_two_apart() {
             .next()
             .is_none()
     );
+}
+
+#[test]
+fn a_selection_is_no_wider_than_its_hints() {
+    let world = World::new();
+    let times = |hour: i64| (0..240).map(move |i| hour * HOUR + i * 15_000);
+    fill(&world.db, "n=gone", times(0));
+    for hour in [0, 1] {
+        fill(&world.db, "n=a", times(hour));
+        world.db.flush().unwrap();
+    }
+    fill(&world.db, "n=a", times(2));
+    fill(&world.db, "n=new", times(2));
+    let view = world.db.querier(ALL.0, ALL.1).unwrap();
+    for (start, end, series) in [
+        (0, HOUR - 1, 2),
+        (HOUR / 2, HOUR / 2, 2),
+        (HOUR, 2 * HOUR - 1, 1),
+        (HOUR / 2, 2 * HOUR, 3),
+        (2 * HOUR, i64::MAX, 2),
+        (3 * HOUR, i64::MAX, 0),
+    ] {
+        let own = world.db.querier(start, end).unwrap();
+        for any_order in [false, true] {
+            let hints = SelectHints {
+                start,
+                end,
+                any_order,
+                ..SelectHints::default()
+            };
+            let mut found = read_hinted(&*view, &hints, &[]);
+            found.sort();
+            assert_eq!(found, read(&*own, &[]), "{start} {end}");
+            assert_eq!(found.len(), series, "{start} {end}");
+        }
+    }
 }
 
 #[test]

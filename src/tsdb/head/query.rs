@@ -81,22 +81,31 @@ impl HeadQuerier {
     }
 
     pub(super) fn select_all(&self) -> Result<HeadSet, StorageError> {
-        self.select_rows(0, &[], Order::Labels)
+        self.select_rows(&SelectHints::default(), &[])
     }
 
     fn select_rows(
         &self,
-        limit: usize,
+        hints: &SelectHints,
         matchers: &[Matcher],
-        order: Order,
     ) -> Result<HeadSet, StorageError> {
-        let (mut rows, dictionary) = select(&self.pin.head, matchers, self.scope, order)?;
-        limited(&mut rows, limit);
+        let order = if hints.any_order {
+            Order::Places
+        } else {
+            Order::Labels
+        };
+        let scope = Scope {
+            start: self.scope.start.max(hints.start),
+            end: self.scope.end.min(hints.end),
+            ..self.scope
+        };
+        let (mut rows, dictionary) = select(&self.pin.head, matchers, scope, order)?;
+        limited(&mut rows, hints.limit);
         Ok(HeadSet {
             rows: rows.into_iter(),
             of: Arc::new(Selection {
                 pin: self.pin.clone(),
-                scope: self.scope,
+                scope,
                 dictionary,
             }),
         })
@@ -109,12 +118,7 @@ impl Querier for HeadQuerier {
         hints: &SelectHints,
         matchers: &[Matcher],
     ) -> Result<Box<dyn SeriesSet>, StorageError> {
-        let order = if hints.any_order {
-            Order::Places
-        } else {
-            Order::Labels
-        };
-        Ok(Box::new(self.select_rows(hints.limit, matchers, order)?))
+        Ok(Box::new(self.select_rows(hints, matchers)?))
     }
 
     fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, StorageError> {

@@ -64,7 +64,16 @@ pub fn fill(db: &Db, text: &str, times: impl IntoIterator<Item = i64>) -> Series
 
 /// The labels that are selected, and their samples as `t=v`.
 pub fn read(querier: &dyn Querier, matchers: &[Matcher]) -> Vec<(String, String)> {
-    let mut set = querier.select(&SelectHints::default(), matchers).unwrap();
+    read_hinted(querier, &SelectHints::default(), matchers)
+}
+
+/// As [`read`], with hints.
+pub fn read_hinted(
+    querier: &dyn Querier,
+    hints: &SelectHints,
+    matchers: &[Matcher],
+) -> Vec<(String, String)> {
+    let mut set = querier.select(hints, matchers).unwrap();
     let mut found = Vec::new();
     while let Some(series) = set.next() {
         let series = series.unwrap();

@@ -1,0 +1,117 @@
+//! The one view of the storage that all selectors of a query share: of each batch that is committed
+//! while the query runs, they see all or nothing alike.
+
+use super::evaluator::Evaluation;
+use super::grid::Grid;
+use super::info::info_selector;
+use super::instant::{Look, Takes};
+use super::run::Run;
+use crate::model::{Matcher, TimestampMs};
+use crate::promql::error::QueryError;
+use crate::promql::parser::{Expr, VectorSelector};
+use crate::storage::{Querier, Queryable, SelectHints, SeriesSet};
+
+/// Held as long as the query.
+pub struct View {
+    querier: Box<dyn Querier>,
+    span: Span,
+}
+
+/// Times that are looked at, both inclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub start: TimestampMs,
+    pub end: TimestampMs,
+}
+
+impl Span {
+    fn of((start, end): (TimestampMs, TimestampMs)) -> Span {
+        Span { start, end }
+    }
+
+    fn and(self, other: Span) -> Span {
+        Span {
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+        }
+    }
+}
+
+impl View {
+    pub fn open(storage: &dyn Queryable, span: Span) -> Result<View, QueryError> {
+        Ok(View {
+            querier: storage.querier(span.start, span.end)?,
+            span,
+        })
+    }
+
+    fn has(&self, (start, end): (TimestampMs, TimestampMs)) -> bool {
+        self.span.start <= start && end <= self.span.end
+    }
+}
+
+impl Evaluation {
+    /// What matches between the two times, both inclusive: no more is read than that, however far
+    /// the query's other selectors look.
+    pub fn select(
+        &self,
+        matchers: &[Matcher],
+        times: (TimestampMs, TimestampMs),
+        any_order: bool,
+        run: &Run<'_>,
+    ) -> Result<Box<dyn SeriesSet>, QueryError> {
+        run.look()?;
+        let Some(view) = self.view.as_ref().filter(|view| view.has(times)) else {
+            crate::bug!("a selector looks beyond its query's view");
+            let text = "unexpected error: a selector looks beyond its query's view";
+            return Err(QueryError::Execution(text.to_owned()));
+        };
+        let (start, end) = times;
+        let hints = SelectHints {
+            start,
+            end,
+            any_order,
+            ..SelectHints::default()
+        };
+        Ok(view.querier.select(&hints, matchers)?)
+    }
+
+    /// The times that selectors of `expr` look at when it is evaluated over `grid`, or a part of
+    /// it; None where there is no selector.
+    pub fn span(&self, expr: &Expr, grid: Grid) -> Option<Span> {
+        let all = |exprs: &[&Expr]| {
+            let spans = exprs.iter().filter_map(|expr| self.span(expr, grid));
+            spans.reduce(Span::and)
+        };
+        match expr {
+            Expr::Number(_) | Expr::Text(_) => None,
+            Expr::Vector(selector) => Some(self.looked_at(selector, grid)),
+            Expr::Matrix(matrix) => Some(Span::of(self.slide(matrix, grid).times())),
+            Expr::Subquery(subquery) => {
+                let (inner, _) = self.inner_grid(subquery, grid);
+                self.span(&subquery.expr, inner?)
+            }
+            Expr::Unary(unary) => self.span(&unary.expr, grid),
+            Expr::Paren(paren) => self.span(&paren.expr, grid),
+            Expr::Binary(node) => all(&[&node.lhs, &node.rhs]),
+            Expr::Aggregate(node) => match &node.param {
+                Some(param) => all(&[param, &node.expr]),
+                None => self.span(&node.expr, grid),
+            },
+            Expr::Call(call) => match &call.args[..] {
+                // NOTE: its second argument says what it selects; when, the first does.
+                [base, ..] if call.function.name == "info" => {
+                    let own = self.looked_at(&info_selector(base, Vec::new()), grid);
+                    let of_base = self.span(base, grid);
+                    Some(of_base.map_or(own, |span| span.and(own)))
+                }
+                args => all(&args.iter().collect::<Vec<_>>()),
+            },
+        }
+    }
+
+    fn looked_at(&self, selector: &VectorSelector, grid: Grid) -> Span {
+        let reach = self.reach(selector.at, &selector.offset, grid);
+        Span::of(Look::new(selector, reach, grid, self.lookback_ms, Takes::Values).times())
+    }
+}
