@@ -11,7 +11,8 @@ use super::eval::{Evaluation, Helpers, Run};
 use super::gate::Gate;
 use super::parser::{Expr, Features, resolve};
 use super::query_log::{HttpOrigin, QueryLog};
-use super::value::{Answer, Statistics, Value};
+use super::statistics::Statistics;
+use super::value::{Answer, Value};
 use crate::metrics::{Counter, Gauge, Registry, SummaryVec};
 use crate::model::TimestampMs;
 use crate::stdx::clock::Clock;
@@ -252,11 +253,14 @@ impl Engine {
         .with_helpers(&self.helpers);
         let default_step_ms = self.default_step_ms.load(Ordering::Relaxed);
         let expr = query.times.resolve(query.expr)?;
+        let mut prepare_time = 0.0;
         let value = evaluate(&mut run, |run| {
             run.look()?;
-            Evaluation::open(storage, query, &expr, default_step_ms)?.value(&expr, run)
+            let evaluation = Evaluation::open(storage, query, &expr, default_step_ms)?;
+            (_, prepare_time) = self.observe("prepare_time", entered);
+            evaluation.value(&expr, run)
         });
-        let (_, eval_time) = self.observe("inner_eval", entered);
+        let (_, took) = self.observe("inner_eval", entered);
         let sort_time = run.statistics.sort_time;
         self.metrics
             .duration
@@ -265,7 +269,8 @@ impl Engine {
         let queryable = run.statistics.queryable_samples;
         self.metrics.samples.add(queryable as f64);
         run.statistics.queue_time = queue_time;
-        run.statistics.eval_time = eval_time;
+        run.statistics.prepare_time = prepare_time;
+        run.statistics.eval_time = (took - prepare_time - sort_time).max(0.0);
         self.log(query, &run.statistics, value.as_ref().err());
         Ok(Answer {
             value: value?,

@@ -14,6 +14,7 @@ mod eval;
 mod functions;
 mod gate;
 mod query_log;
+mod statistics;
 mod value;
 
 #[cfg(test)]
@@ -26,8 +27,9 @@ pub use error::QueryError;
 pub use parser::{
     Aggregate, Aggregator, Arity, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, Expr,
     Extent, Features, Function, Length, Matching, MatrixSelector, NumberLiteral, Paren, ParseError,
-    Span, StringLiteral, Subquery, Type, Unary, VectorSelector, parse, parse_selector, pretty,
-    resolve, selectors,
+    Span, StringLiteral, Subquery, Type, Unary, VectorSelector, functions, parse, parse_selector,
+    pretty, resolve, selectors,
 };
 pub use query_log::{HttpOrigin, QueryLog};
-pub use value::{Answer, Series, Statistics, Value};
+pub use statistics::Statistics;
+pub use value::{Answer, Series, Value};

@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::engine::{Query, Times};
-use super::value::Statistics;
+use super::statistics::Statistics;
 use crate::model::{TimestampMs, timestamp};
 
 /// An open log. Opened anew at each reload, so that a rotated file is let go.
@@ -33,7 +34,7 @@ struct Line<'l> {
     level: &'static str,
     msg: &'static str,
     params: Params<'l>,
-    stats: Stats,
+    stats: &'l RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'l str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,32 +48,6 @@ struct Params<'l> {
     end: String,
     /// Whole seconds.
     step: i64,
-}
-
-#[derive(Serialize)]
-struct Stats {
-    timings: Timings,
-    samples: Samples,
-}
-
-/// Seconds.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Timings {
-    eval_total_time: f64,
-    result_sort_time: f64,
-    query_preparation_time: f64,
-    inner_eval_time: f64,
-    exec_queue_time: f64,
-    exec_total_time: f64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Samples {
-    total_queryable_samples: u64,
-    samples_read: u64,
-    peak_samples: u64,
 }
 
 impl QueryLog {
@@ -101,6 +76,7 @@ impl QueryLog {
                 step_ms,
             } => (start, end, step_ms / 1000),
         };
+        let stats = RawValue::from_string(statistics.json())?;
         let line = Line {
             time: timestamp::rfc3339(now),
             level: "INFO",
@@ -111,7 +87,7 @@ impl QueryLog {
                 end: in_milliseconds(end),
                 step,
             },
-            stats: Stats::of(statistics),
+            stats: &stats,
             error,
             http_request: query.origin,
         };
@@ -128,25 +104,4 @@ fn in_milliseconds(t: TimestampMs) -> String {
     let second = timestamp::rfc3339(t.div_euclid(1000).saturating_mul(1000));
     let second = second.trim_end_matches('Z');
     format!("{second}.{:03}Z", t.rem_euclid(1000))
-}
-
-impl Stats {
-    fn of(statistics: &Statistics) -> Stats {
-        let s = statistics;
-        Stats {
-            timings: Timings {
-                eval_total_time: s.total_eval_time(),
-                result_sort_time: s.sort_time,
-                query_preparation_time: s.prepare_time,
-                inner_eval_time: s.eval_time,
-                exec_queue_time: s.queue_time,
-                exec_total_time: s.queue_time + s.total_eval_time(),
-            },
-            samples: Samples {
-                total_queryable_samples: s.queryable_samples,
-                samples_read: s.read_samples,
-                peak_samples: s.peak_samples,
-            },
-        }
-    }
 }

@@ -101,6 +101,15 @@ impl Regex {
         self.names.len()
     }
 
+    /// As it was given.
+    pub fn pattern(&self) -> &str {
+        if self.wrapped {
+            unwrapped(&self.text)
+        } else {
+            &self.text
+        }
+    }
+
     pub fn is_match(&self, text: &str) -> bool {
         self.shape.is_match(text).unwrap_or_else(|| {
             let input = Input::new(text).earliest(true);

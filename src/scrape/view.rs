@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::target::{Discovered, Target};
 use crate::config::ScrapeConfig;
 use crate::model::{Labels, Metadata};
+use crate::relabel::Rule;
 
 /// Cheap to clone; always shows the newest picture.
 #[derive(Debug, Clone, Default)]
@@ -98,6 +99,13 @@ impl View {
     /// The job's part of the configuration, with secrets hidden.
     pub fn config_yaml(&self, pool: &str) -> Option<String> {
         self.picture().get(pool).map(|p| p.config.yaml.clone())
+    }
+
+    /// The rules that make targets of what the pool's discovery finds.
+    pub fn relabel_rules(&self, pool: &str) -> Option<Vec<Rule>> {
+        let picture = self.picture();
+        let pool = picture.get(pool)?;
+        Some(pool.config.relabel_configs.clone())
     }
 
     pub(super) fn show(&self, pools: BTreeMap<String, Arc<PoolPicture>>) {

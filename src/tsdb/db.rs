@@ -38,6 +38,7 @@ use self::compactor::Compactor;
 use self::core::{Core, Settings};
 use self::querier::DbQuerier;
 use self::worker::{JOBS_MAX, Job, Worker};
+use super::block::BlockMeta;
 use super::exemplars::Exemplars;
 use super::head::{Cardinality, Head, HeadStats};
 use super::metrics::HeadMetrics;
@@ -148,6 +149,17 @@ impl Db {
     /// The storage is closed.
     pub fn stats(&self) -> Result<HeadStats, StorageError> {
         self.0.core.head.stats()
+    }
+
+    /// Of the blocks there are, the oldest samples first.
+    ///
+    /// # Errors
+    /// The storage is closed.
+    pub fn blocks(&self) -> Result<Vec<BlockMeta>, StorageError> {
+        let blocks = self.0.core.head.blocks()?;
+        let mut metas: Vec<_> = blocks.iter().map(|block| block.meta().clone()).collect();
+        metas.sort_by_key(|meta| (meta.min_t, meta.id));
+        Ok(metas)
     }
 
     /// The `limit` largest of each kind.

@@ -103,6 +103,34 @@ fn errors_have_prometheus_s_types_and_texts() {
         bad,
         "11,000 points",
     );
+    // What becomes of it in Prometheus depends on the processor.
+    check(
+        "query?query=up&time=NaN",
+        400,
+        bad,
+        "cannot parse \"NaN\" to a valid timestamp",
+    );
+    check("query?query=up&timeout=0", 503, "timeout", "timed out");
+    check(
+        "label/a%ffb/values",
+        400,
+        bad,
+        "invalid label name: \"a\\xffb\"",
+    );
+    check(
+        "label/U__%FF/values",
+        400,
+        bad,
+        "invalid label name: \"\\xff\"",
+    );
+    let steps = |rest: &str, piece| {
+        let path = format!("targets/relabel_steps{rest}");
+        check(&path, 400, bad, piece);
+    };
+    steps("", "no scrapePool parameter provided");
+    steps("?scrapePool=j", "no labels parameter provided");
+    steps("?scrapePool=j&labels=x", "error parsing labels: ");
+    steps("?scrapePool=j&labels={}", "scrape pool \"j\" not found");
     check("series", 400, bad, "no match[] parameter provided");
     check(
         "series?match[]={a=\"\"}",
@@ -169,6 +197,97 @@ fn series_labels_metadata_and_targets() {
             .contains("job_name: j")
     );
     assert_eq!(data("status/runtimeinfo")["storageRetention"], "15d");
+}
+
+#[test]
+fn what_the_server_says_of_itself() {
+    let (ferula, exporter) = started();
+    let data = |path: &str| ferula.get(&format!("/api/v1/{path}")).json()["data"].clone();
+    let features = data("features");
+    for (group, name, on) in [
+        ("api", "query_stats", true),
+        ("api", "admin", false),
+        ("api", "lifecycle", true),
+        ("promql", "anchored", false),
+        ("promql_functions", "rate", true),
+        ("promql_functions", "sort_by_label", false),
+        ("promql_operators", "topk", true),
+        ("promql_operators", "limitk", false),
+        ("service_discovery_providers", "file", true),
+        ("tsdb", "exemplar_storage", false),
+    ] {
+        assert_eq!(features[group][name], on, "{group} {name}");
+    }
+    assert_eq!(
+        data("status/tsdb/blocks"),
+        serde_json::json!({"blocks": []})
+    );
+    assert_eq!(data("label/%C3%A9/values"), serde_json::json!([]));
+    let steps = data("targets/relabel_steps?scrapePool=j&labels={\"nothing\":\"x\"}");
+    assert_eq!(steps["steps"][0]["rule"]["action"], "drop");
+    assert_eq!(steps["steps"][0]["keep"], false);
+    assert_eq!(data("notifications"), serde_json::json!([]));
+    ferula.write("prometheus.yml", "global: {nothing: 1}\n");
+    assert_eq!(ferula.reload().status, 500);
+    let told = data("notifications");
+    assert_eq!(told[0]["text"], "Configuration reload has failed.");
+    assert_eq!(told[0]["active"], true);
+    let good = format!(
+        "scrape_configs: [{{job_name: j, static_configs: [{{targets: ['{}']}}]}}]\n",
+        exporter.address
+    );
+    ferula.write("prometheus.yml", &good);
+    assert_eq!(ferula.reload().status, 200);
+    assert_eq!(data("notifications"), serde_json::json!([]));
+}
+
+#[test]
+fn a_large_answer_comes_in_pieces_and_whole() {
+    let series = 500;
+    let page: String = (0..series)
+        .map(|i| format!("wide{{i=\"{i}\"}} {i}\n"))
+        .collect();
+    let exporter = Exporter::page(page);
+    let ferula = Ferula::start(&format!(
+        "scrape_configs:\n- job_name: j\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  \
+         static_configs: [{{targets: ['{}']}}]\n",
+        exporter.address
+    ));
+    eventually("up", || (ferula.values("up") == [1.0]).then_some(()));
+    let now = ferula.points("up[1m]")[0][0].0;
+    let path = |limit: usize, step: &str| {
+        format!(
+            "/api/v1/query_range?query=wide&start={now}&end={}&step={step}&limit={limit}&stats=all",
+            now + 299.0
+        )
+    };
+    let check = |path: &str, is_whole: bool, expect: usize, points: usize| {
+        let reply = ferula.get(path);
+        let length = reply.header("content-length");
+        assert_eq!(length.is_some(), is_whole, "{path}");
+        let answer = reply.json();
+        assert_eq!(answer["status"], "success");
+        let stats = &answer["data"]["stats"];
+        assert!(
+            stats["samples"]["totalQueryableSamples"].as_u64().unwrap() > 0,
+            "{stats}"
+        );
+        assert!(
+            stats["timings"]["queryPreparationTime"].as_f64().unwrap() > 0.0,
+            "{stats}"
+        );
+        assert_eq!(answer["warnings"].is_array(), expect < series, "{path}");
+        let result = answer["data"]["result"].as_array().unwrap();
+        assert_eq!(result.len(), expect, "{path}");
+        for one in result {
+            let values = one["values"].as_array().unwrap();
+            assert_eq!(values.len(), points);
+            assert!(values.iter().all(|v| v[1] == one["metric"]["i"]));
+        }
+    };
+    check(&path(0, "1"), false, series, 300);
+    check(&path(10, "1"), true, 10, 300);
+    check(&path(0, "100"), true, series, 3);
 }
 
 #[test]

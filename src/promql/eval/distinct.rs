@@ -126,9 +126,14 @@ impl Rows for Distinct<'_> {
     }
 }
 
-/// Keeps all rows before it gives the first.
+/// Rows of the same labels become one. From the first row on that lacks a value somewhere all are
+/// kept before the next is given: a later one may add to it. Those before it flow through, for
+/// nothing can be added to them.
 pub struct Merge<'q> {
     rows: Option<Box<dyn Rows + 'q>>,
+    /// The labels of those that flowed through.
+    given: HashSet<Labels>,
+    given_bytes: usize,
     merged: std::vec::IntoIter<Row>,
 }
 
@@ -136,15 +141,42 @@ impl<'q> Merge<'q> {
     pub fn new(rows: Box<dyn Rows + 'q>) -> Merge<'q> {
         Merge {
             rows: Some(rows),
+            given: HashSet::new(),
+            given_bytes: 0,
             merged: Vec::new().into_iter(),
         }
     }
 
-    fn collect(mut rows: Box<dyn Rows + 'q>, run: &mut Run<'_>) -> Result<Vec<Row>, QueryError> {
+    fn give(&mut self, row: Row, run: &mut Run<'_>) -> Result<Row, QueryError> {
+        let bytes = row.labels.heap_bytes() + 2 * size_of::<Labels>();
+        self.given_bytes += bytes;
+        run.hold(0, bytes)?;
+        if self.given.insert(row.labels.clone()) {
+            Ok(row)
+        } else {
+            Err(same_labels())
+        }
+    }
+
+    /// `first` and all behind it.
+    fn collect(
+        &mut self,
+        first: Option<Row>,
+        mut rows: Box<dyn Rows + 'q>,
+        run: &mut Run<'_>,
+    ) -> Result<Vec<Row>, QueryError> {
         let mut merged: Vec<Row> = Vec::new();
         let mut places: HashMap<Labels, usize> = HashMap::new();
-        while let Some(row) = rows.next(run)? {
+        let mut next = first;
+        while let Some(row) = next {
             run.check()?;
+            if self.given.contains(&row.labels) {
+                if row.present() > 0 {
+                    return Err(same_labels());
+                }
+                next = rows.next(run)?;
+                continue;
+            }
             let place = *places.entry(row.labels.clone()).or_insert(merged.len());
             if let Some(old) = merged.get_mut(place) {
                 overlay(old, &row)?;
@@ -152,7 +184,10 @@ impl<'q> Merge<'q> {
                 run.keep(&row)?;
                 merged.push(row);
             }
+            next = rows.next(run)?;
         }
+        self.given = HashSet::new();
+        run.release(0, std::mem::take(&mut self.given_bytes));
         Ok(merged)
     }
 }
@@ -173,8 +208,16 @@ fn overlay(old: &mut Row, row: &Row) -> Result<(), QueryError> {
 
 impl Rows for Merge<'_> {
     fn next(&mut self, run: &mut Run<'_>) -> Result<Option<Row>, QueryError> {
-        if let Some(rows) = self.rows.take() {
-            self.merged = Merge::collect(rows, run)?.into_iter();
+        if let Some(mut rows) = self.rows.take() {
+            run.check()?;
+            match rows.next(run)? {
+                Some(row) if !row.values.iter().copied().any(is_absent) => {
+                    let row = self.give(row, run)?;
+                    self.rows = Some(rows);
+                    return Ok(Some(row));
+                }
+                first => self.merged = self.collect(first, rows, run)?.into_iter(),
+            }
         }
         let row = Iterator::next(&mut self.merged);
         if let Some(row) = &row {

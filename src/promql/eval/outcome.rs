@@ -182,6 +182,7 @@ impl Rows for Unnamed<'_> {
 
 /// By labels. No two series of an answer have the same.
 fn sort<T>(series: &mut [(Labels, T)], run: &mut Run<'_>) -> Result<(), QueryError> {
+    run.look()?;
     let start = run.now();
     // NOTE: a storage gives series in order, and most of what is made of them keeps it.
     if !series.is_sorted_by(|a, b| a.0 < b.0) {
@@ -191,5 +192,5 @@ fn sort<T>(series: &mut [(Labels, T)], run: &mut Run<'_>) -> Result<(), QueryErr
         }
     }
     run.statistics.sort_time += run.now().saturating_sub(start).as_secs_f64();
-    Ok(())
+    run.look()
 }

@@ -7,7 +7,7 @@ use super::crew::{Helpers, Limits};
 use super::row::Row;
 use crate::promql::annotations::Annotations;
 use crate::promql::error::QueryError;
-use crate::promql::value::Statistics;
+use crate::promql::statistics::Statistics;
 use crate::stdx::clock::Clock;
 use crate::stdx::stop::Stop;
 

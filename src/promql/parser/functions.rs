@@ -27,6 +27,11 @@ pub enum Arity {
     Any,
 }
 
+/// All there are, sorted by name.
+pub fn functions() -> &'static [Function] {
+    &FUNCTIONS
+}
+
 /// Finds a function by its name, which is matched by case.
 pub fn function(name: &str) -> Option<&'static Function> {
     let found = FUNCTIONS.binary_search_by(|f| f.name.cmp(name));

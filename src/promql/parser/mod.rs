@@ -36,7 +36,7 @@ pub use ast::{
 pub use error::ParseError;
 pub use expression::parse;
 pub use features::Features;
-pub use functions::{Arity, Function};
+pub use functions::{Arity, Function, functions};
 pub use pretty::pretty;
 pub use resolve::resolve;
 pub use selector::parse_selector;

@@ -238,6 +238,17 @@ fn the_same_labels() {
         let windows = format!("sum_over_time({both}[10s])");
         check(&windows, delays, SAME);
     }
+    // Rows with a value at each step go before all are known.
+    for others in ["g|c_total", "c_total|g", "g|one", "one|g", "c_total|h"] {
+        let query = format!(r#"-{{__name__=~"{others}",n="1"}}"#);
+        let text = text_of(answer_with(&query, range(0, 60, 10), &all()));
+        assert_eq!(text, SAME, "{query}");
+    }
+    check(
+        r#"-{__name__=~"c_total|h"}"#,
+        false,
+        r#"{n="1"} -0@0 -1@10 -2@20 -3@30; {n="2"} -0@0 -10@10 -20@20 -20@30"#,
+    );
     let named = r#"sum by (__name__) (rate(c_total{n="1"}[30s]))"#;
     check(
         named,

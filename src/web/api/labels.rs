@@ -104,10 +104,16 @@ pub fn names(context: &Context, request: &Request) -> Result<Answer, ApiError> {
 }
 
 pub fn values(context: &Context, request: &Request, name: &str) -> Result<Answer, ApiError> {
+    let refuse = |name: String| ApiError::bad_data(format!("invalid label name: {name}"));
+    let raw = request.raw_path.rsplit('/').nth(1).unwrap_or_default();
+    let bytes = unescaped(raw);
+    if std::str::from_utf8(&bytes).is_err() {
+        let name = bytes.strip_prefix(b"U__").unwrap_or(&bytes);
+        return Err(refuse(gofmt::quote_bytes(name)));
+    }
     let name = unescape(name);
     if name.is_empty() {
-        let name = gofmt::quote(&name);
-        return Err(ApiError::bad_data(format!("invalid label name: {name}")));
+        return Err(refuse(gofmt::quote(&name)));
     }
     let selection = Selection::of(&request.form(), ApiError::bad_data)?;
     let querier = selection.querier(context)?;
@@ -115,6 +121,18 @@ pub fn values(context: &Context, request: &Request, name: &str) -> Result<Answer
     selection.union(&deadline, request, |set| {
         querier.label_values(&name, set, selection.hints.limit)
     })
+}
+
+/// The bytes of a part of a path; all that were escaped are known to be so rightly.
+fn unescaped(raw: &str) -> Vec<u8> {
+    let mut parts = raw.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        bytes.extend(u8::from_str_radix(digits, 16));
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    bytes
 }
 
 pub fn series(context: &Context, request: &Request) -> Result<Answer, ApiError> {

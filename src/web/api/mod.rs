@@ -4,10 +4,13 @@
 
 mod answer;
 mod exemplars;
+mod features;
 mod labels;
 mod parameters;
 mod parse;
 mod query;
+mod relabel;
+mod result;
 mod status;
 mod targets;
 mod tsdb;
@@ -99,6 +102,12 @@ const ROUTES: &[Route] = &[
         Get,
         |c, r, _| targets::target_metadata(c, r),
     ),
+    route(
+        "/targets/relabel_steps",
+        "/api/v1/targets/relabel_steps",
+        Get,
+        |c, r, _| relabel::steps(c, r),
+    ),
     route("/metadata", "/api/v1/metadata", Get, |c, r, _| {
         targets::metadata(c, r)
     }),
@@ -134,6 +143,18 @@ const ROUTES: &[Route] = &[
     ),
     route("/status/tsdb", "/api/v1/status/tsdb", Get, |c, r, _| {
         tsdb::status(c, r)
+    }),
+    route(
+        "/status/tsdb/blocks",
+        "/api/v1/status/tsdb/blocks",
+        Get,
+        |c, _, _| tsdb::blocks(c),
+    ),
+    route("/features", "/api/v1/features", Get, |c, _, _| {
+        Ok(features::features(c))
+    }),
+    route("/notifications", "/api/v1/notifications", Get, |c, _, _| {
+        Ok(status::notifications(c))
     }),
     route(
         "/status/walreplay",
@@ -184,11 +205,14 @@ pub fn handlers() -> impl Iterator<Item = &'static str> {
 pub use status::build_info;
 
 /// Whether a request may compute for long, so that only some workers may be busy with such ones.
+/// To read a query alone takes half a second where it has a megabyte.
 pub fn is_heavy(path: &str) -> bool {
     [
         "/query",
         "/query_range",
         "/query_exemplars",
+        "/format_query",
+        "/parse_query",
         "/series",
         "/labels",
     ]

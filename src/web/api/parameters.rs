@@ -33,12 +33,19 @@ fn parse_time(text: &str) -> Result<TimestampMs, String> {
         // Clients send the bounds of Prometheus's time as it writes them.
         "-292273086-05-16T16:47:06Z" => Ok(timestamp::MIN_MS),
         "292277025-08-18T07:12:54.999999999Z" => Ok(timestamp::MAX_MS),
+        // NOTE: of `NaN` and `Inf` Prometheus makes a time that depends on the processor; here
+        // they are none.
         _ => timestamp::parse(text).ok_or_else(bad),
     }
 }
 
 /// Seconds with a fraction, or a Prometheus duration, in milliseconds; may be negative.
 pub fn duration_ms(text: &str) -> Result<i64, String> {
+    // NOTE: cut off as Prometheus does it, by nanoseconds.
+    duration_ns(text).map(|ns| ns / 1_000_000)
+}
+
+fn duration_ns(text: &str) -> Result<i64, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         let nanoseconds = seconds * 1e9;
         if !(-(i64::MAX as f64)..=i64::MAX as f64).contains(&nanoseconds) {
@@ -47,11 +54,10 @@ pub fn duration_ms(text: &str) -> Result<i64, String> {
                 "cannot parse {text} to a valid duration. It overflows int64"
             ));
         }
-        // NOTE: cut off as Prometheus does it, by nanoseconds.
-        return Ok(nanoseconds as i64 / 1_000_000);
+        return Ok(nanoseconds as i64);
     }
     match duration::parse(text) {
-        Ok(duration) => Ok(duration.as_millis() as i64),
+        Ok(duration) => Ok(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)),
         Err(_) => Err(format!(
             "cannot parse {} to a valid duration",
             gofmt::quote(text)
@@ -90,8 +96,8 @@ pub fn timeout(form: &Form, longest: Duration) -> Result<Duration, ApiError> {
     match form.get("timeout") {
         None | Some("") => Ok(longest),
         Some(text) => {
-            let ms = duration_ms(text).map_err(|why| ApiError::parameter("timeout", why))?;
-            Ok(longest.min(Duration::from_millis(ms.max(0) as u64)))
+            let ns = duration_ns(text).map_err(|why| ApiError::parameter("timeout", why))?;
+            Ok(longest.min(Duration::from_nanos(ns.max(0) as u64)))
         }
     }
 }
@@ -107,4 +113,36 @@ pub fn matchers(form: &Form) -> Result<Vec<Vec<Matcher>>, String> {
         sets.push(set);
     }
     Ok(sets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let check = |text: &str, ns: Result<i64, &str>, ms: i64| {
+            let found = duration_ns(text);
+            assert_eq!(
+                found.as_ref().map_err(String::as_str),
+                ns.as_ref().map_err(|e| *e)
+            );
+            assert_eq!(duration_ms(text).unwrap_or(0), ms, "{text}");
+        };
+        check("1.5", Ok(1_500_000_000), 1_500);
+        check("0.0004", Ok(400_000), 0);
+        check("-0.0015", Ok(-1_500_000), -1);
+        check(
+            "NaN",
+            Err("cannot parse \"NaN\" to a valid duration. It overflows int64"),
+            0,
+        );
+        check(
+            "1e10",
+            Err("cannot parse \"1e10\" to a valid duration. It overflows int64"),
+            0,
+        );
+        check("1m5ms", Ok(60_005_000_000), 60_005);
+        check("x", Err("cannot parse \"x\" to a valid duration"), 0);
+    }
 }

@@ -1,15 +1,13 @@
 //! `/query` and `/query_range`.
 
 use super::parameters::{duration_ms, limit, time, time_or, timeout};
+use super::result::QueryResult;
 use super::{Answer, ApiError, ErrorKind};
 use std::time::Duration;
 
-use crate::promql::{
-    self, Expr, HttpOrigin, Query, QueryError, Settings, Severity, Statistics, Times, Value,
-};
+use crate::promql::{self, Expr, HttpOrigin, Query, QueryError, Settings, Severity, Times, Value};
 use crate::stdx::gofmt;
 use crate::web::context::Context;
-use crate::web::json;
 use crate::web::server::{Form, Request};
 
 /// LIMIT: Prometheus's: 60 s over a week, or 1 h over a year.
@@ -77,18 +75,20 @@ fn run(
         cancel: &request.canceled,
         origin: Some(&origin),
     };
-    let found = context.engine.answer(&*context.storage, &query)?;
-    let (data, cut) = data(found.value, limit);
-    let data = match form.get("stats") {
-        None | Some("") => data,
-        Some(_) => data.raw("stats", &stats(&found.statistics)),
+    let mut found = context.engine.answer(&*context.storage, &query)?;
+    let cut = cut(&mut found.value, limit);
+    let stats = match form.get("stats") {
+        None | Some("") => None,
+        Some(_) => Some(found.statistics.json()),
     };
     let texts = |severity| found.annotations.texts(severity, text);
-    Ok(Answer::of(data.end())
-        .warn(cut.then(truncated))
-        .warn(texts(Severity::Warning))
-        .warn(deprecated_stats(&form))
-        .inform(texts(Severity::Info)))
+    Ok(
+        Answer::of_result(QueryResult::new(found.value, stats.as_deref()))
+            .warn(cut.then(truncated))
+            .warn(texts(Severity::Warning))
+            .warn(deprecated_stats(&form))
+            .inform(texts(Severity::Info)),
+    )
 }
 
 fn parse(context: &Context, text: &str) -> Result<Expr, ApiError> {
@@ -128,67 +128,13 @@ impl From<QueryError> for ApiError {
     }
 }
 
-/// The answer's data, still open, and whether the limit cut it. Each series is given back once it
-/// is written.
-fn data(value: Value, limit: usize) -> (json::Object, bool) {
-    let of = |kind| json::Object::new().text("resultType", kind);
+/// Takes off what is beyond the limit; whether that is anything.
+fn cut(value: &mut Value, limit: usize) -> bool {
     match value {
-        Value::Scalar(sample) => {
-            let data = of("scalar").with("result", |out| json::push_point(out, &sample));
-            (data, false)
-        }
-        Value::Text(t, text) => {
-            let data = of("string").with("result", |out| json::push_text_point(out, t, &text));
-            (data, false)
-        }
-        Value::Vector(mut vector) => {
-            let cut = truncate(&mut vector, limit);
-            let data = of("vector").with("result", |out| {
-                json::push_list(out, vector, |out, (labels, sample)| {
-                    out.push_str("{\"metric\":");
-                    json::push_labels(out, &labels);
-                    out.push_str(",\"value\":");
-                    json::push_point(out, &sample);
-                    out.push('}');
-                });
-            });
-            (data, cut)
-        }
-        Value::Matrix(mut matrix) => {
-            let cut = truncate(&mut matrix, limit);
-            let data = of("matrix").with("result", |out| {
-                json::push_list(out, matrix, |out, (labels, samples)| {
-                    out.push_str("{\"metric\":");
-                    json::push_labels(out, &labels);
-                    out.push_str(",\"values\":");
-                    json::push_list(out, &samples, json::push_point);
-                    out.push('}');
-                });
-            });
-            (data, cut)
-        }
+        Value::Scalar(_) | Value::Text(..) => false,
+        Value::Vector(vector) => truncate(vector, limit),
+        Value::Matrix(matrix) => truncate(matrix, limit),
     }
-}
-
-fn stats(statistics: &Statistics) -> String {
-    let s = statistics;
-    let timings = json::Object::new()
-        .number("evalTotalTime", s.total_eval_time())
-        .number("resultSortTime", s.sort_time)
-        .number("queryPreparationTime", s.prepare_time)
-        .number("innerEvalTime", s.eval_time)
-        .number("execQueueTime", s.queue_time)
-        .number("execTotalTime", s.queue_time + s.total_eval_time())
-        .end();
-    let samples = json::Object::new()
-        .number("totalQueryableSamples", s.queryable_samples as f64)
-        .number("samplesRead", s.read_samples as f64)
-        .number("peakSamples", s.peak_samples as f64)
-        .end();
-    json::Object::new()
-        .raw("timings", &timings)
-        .raw("samples", &samples)
-        .end()
 }
 
 fn deprecated_stats(form: &Form) -> Option<String> {

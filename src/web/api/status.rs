@@ -32,6 +32,19 @@ pub fn reload(context: &Context) -> Answer {
     Answer::of(data.end())
 }
 
+/// What an operator should know of at once.
+pub fn notifications(context: &Context) -> Answer {
+    let status = context.state.config();
+    let failed = (!status.last_reload.success).then_some(&status.last_reload);
+    Answer::of(json::list(failed, |out, reload| {
+        let notification = Object::new()
+            .text("text", "Configuration reload has failed.")
+            .text("date", &rfc3339(reload.at))
+            .bool("active", true);
+        out.push_str(&notification.end());
+    }))
+}
+
 pub fn flags(context: &Context) -> Answer {
     let flags = context.runtime.flags.iter();
     Answer::of(

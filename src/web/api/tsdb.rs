@@ -5,6 +5,7 @@ use super::{Answer, ApiError, ErrorKind};
 use crate::model::timestamp;
 use crate::stdx::gofmt;
 use crate::tsdb::Counted;
+use crate::tsdb::block::BlockMeta;
 use crate::web::context::Context;
 use crate::web::json::{self, Object};
 use crate::web::server::Request;
@@ -63,6 +64,37 @@ pub fn status(context: &Context, request: &Request) -> Result<Answer, ApiError> 
         None => data,
     };
     Ok(Answer::of(data.end()))
+}
+
+/// The blocks in Prometheus's form: the last time is excluded, and levels count from 1.
+pub fn blocks(context: &Context) -> Result<Answer, ApiError> {
+    let blocks = context.db.blocks()?;
+    let blocks = json::list(&blocks, |out, meta: &BlockMeta| {
+        let stats = Object::new()
+            .number("numSamples", meta.samples as f64)
+            .number("numFloatSamples", meta.samples as f64)
+            .number("numSeries", meta.series as f64);
+        let stats = match meta.tombstones {
+            0 => stats,
+            tombstones => stats.number("numTombstones", tombstones as f64),
+        };
+        let sources = match &meta.sources[..] {
+            [] => json::texts([meta.id.to_string()]),
+            sources => json::texts(sources.iter().map(ToString::to_string)),
+        };
+        let compaction = Object::new()
+            .number("level", f64::from(meta.level) + 1.0)
+            .raw("sources", &sources);
+        let object = Object::new()
+            .text("ulid", &meta.id.to_string())
+            .number("minTime", meta.min_t as f64)
+            .number("maxTime", meta.max_t.saturating_add(1) as f64)
+            .raw("stats", &stats.end())
+            .raw("compaction", &compaction.end())
+            .number("version", 1);
+        out.push_str(&object.end());
+    });
+    Ok(Answer::of(Object::new().raw("blocks", &blocks).end()))
 }
 
 fn counted(list: &[Counted]) -> String {

@@ -90,19 +90,22 @@ impl Conn {
         }
     }
 
-    /// Writes what the socket takes, about `turn` bytes at most; true when the output is at its end
-    /// and flushed.
+    /// Writes what the socket takes, and makes and writes about `turn` bytes at most; true when the
+    /// output is at its end and flushed.
     pub fn write(&mut self, output: &mut Output, turn: usize) -> io::Result<bool> {
         output.pull();
         let mut written = 0;
         while written < turn {
+            if output.is_broken() {
+                return Err(ErrorKind::Other.into());
+            }
             let wrote = match &mut self.tls {
                 None => write_plain(&self.socket, output),
                 Some(tls) => write_tls(&self.socket, tls, output),
             };
             match wrote {
                 Ok(0) => return Ok(output.is_done()),
-                Ok(n) => written += n,
+                Ok(n) => written += n.max(output.take_made()),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(e) => return Err(e),
             }

@@ -11,8 +11,10 @@ use time::macros::format_description;
 
 use super::head::{Head, Reject};
 use super::live::LiveBody;
+use super::pieces::{PieceBody, Step};
 use super::request::{Headers, Method, Version};
 use super::response::{Body, Response, StreamFn, reason};
+use crate::metrics::Histogram;
 
 /// LIMIT: below it the frame costs as much as is saved, and what is sent is one packet either way.
 const COMPRESS_BYTES_MIN: usize = 256;
@@ -48,12 +50,15 @@ impl Asked {
 }
 
 /// What remains to be written of an answer.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Output {
     head: Vec<u8>,
     body: Cow<'static, [u8]>,
     at: usize,
     live: Option<LiveBody>,
+    pieces: Option<Box<PieceBody>>,
+    /// Whether the rest of the pieces can't be made.
+    broken: bool,
     chunked: bool,
     /// Whether the connection serves another request afterwards.
     pub keep_alive: bool,
@@ -76,23 +81,40 @@ impl Output {
     }
 
     pub fn is_done(&self) -> bool {
-        self.left() == 0 && self.live.is_none()
+        self.left() == 0 && self.live.is_none() && self.pieces.is_none()
+    }
+
+    /// Whether it ends before its end.
+    pub fn is_broken(&self) -> bool {
+        self.broken
     }
 
     pub fn left(&self) -> usize {
         self.head.len() + self.body.len() - self.at
     }
 
+    /// The bytes that were made for it since it was last asked, which are work as writing is.
+    pub fn take_made(&mut self) -> usize {
+        self.pieces.as_mut().map_or(0, |pieces| pieces.take_made())
+    }
+
+    /// About how much is to be written in all: text takes up to twice the room of values.
+    pub fn to_come(&self) -> usize {
+        let pieces = self.pieces.as_ref().map_or(0, |pieces| pieces.held());
+        self.left().saturating_add(pieces.saturating_mul(2))
+    }
+
     /// The memory that it holds until it is done.
     pub fn held(&self) -> usize {
+        let pieces = self.pieces.as_ref().map_or(0, |pieces| pieces.held());
         let body = match &self.body {
             Cow::Owned(bytes) => bytes.len(),
             Cow::Borrowed(_) => 0,
         };
         if self.left() == 0 {
-            0
+            pieces
         } else {
-            self.head.len() + body
+            self.head.len() + body + pieces
         }
     }
 
@@ -114,13 +136,33 @@ impl Output {
         self.live.as_ref()
     }
 
-    /// Takes what a live body was fed since.
+    /// The size of a body of pieces is told to `size`, once it is known. False where it is known
+    /// already.
+    pub fn tell_size(&mut self, size: Histogram) -> bool {
+        match &mut self.pieces {
+            Some(pieces) => pieces.size = Some(size),
+            None => return false,
+        }
+        true
+    }
+
+    /// Takes what a live body was fed since, or the next piece.
     pub fn pull(&mut self) {
-        let Some(live) = &self.live else { return };
         if self.left() > 0 {
             return;
         }
-        let (fed, ended) = live.take();
+        let (fed, ended) = match (&mut self.pieces, &self.live) {
+            (Some(pieces), _) => match pieces.step() {
+                Step::Piece(piece) => (piece, false),
+                Step::Last(piece) => (piece, true),
+                Step::Broken => {
+                    self.broken = true;
+                    return;
+                }
+            },
+            (None, Some(live)) => live.take(),
+            (None, None) => return,
+        };
         self.head.clear();
         self.body = Cow::Borrowed(&[]);
         self.at = 0;
@@ -128,6 +170,7 @@ impl Output {
         if ended {
             push_last_chunk(&mut self.head, self.chunked);
             self.live = None;
+            self.pieces = None;
         }
     }
 
@@ -164,7 +207,7 @@ pub(super) fn encode(
     extra: &[(String, String)],
     wall_ms: i64,
 ) -> Encoded {
-    compress(&mut response, asked);
+    let packs = compress(&mut response, asked);
     let bodyless = matches!(response.status, 100..=199 | 204 | 304);
     let chunked = asked.version == Version::Http11;
     let sized = matches!(response.body, Body::Bytes(_));
@@ -214,6 +257,11 @@ pub(super) fn encode(
                 encoded.output.body = bytes;
             }
             Body::Stream(write) => encoded.stream = Some(write),
+            Body::Pieces(pieces) => {
+                let body = PieceBody::new(pieces);
+                let body = if packs { body.compressed() } else { body };
+                encoded.output.pieces = Some(Box::new(body));
+            }
             Body::Live(live) => encoded.output.live = Some(live),
         }
     }
@@ -246,28 +294,31 @@ fn push_header(head: &mut String, name: &str, value: &str) {
     head.push_str("\r\n");
 }
 
-fn compress(response: &mut Response, asked: &Asked) {
+/// Whether the body is compressed: one that is there now, one of pieces as it comes.
+fn compress(response: &mut Response, asked: &Asked) -> bool {
     if !response.compress {
-        return;
+        return false;
     }
     response
         .headers
         .push(("Vary".into(), "Accept-Encoding".to_owned()));
-    let Body::Bytes(bytes) = &response.body else {
-        return;
-    };
-    if !asked.gzip || bytes.len() < COMPRESS_BYTES_MIN {
-        return;
+    match &response.body {
+        Body::Bytes(bytes) if asked.gzip && bytes.len() >= COMPRESS_BYTES_MIN => {
+            let room = Vec::with_capacity(bytes.len() / 4);
+            let mut encoder = GzEncoder::new(room, Compression::fast());
+            let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
+            // NOTE: writing to memory does not fail; if it did, the plain body would be sent.
+            let Ok(packed) = packed else {
+                return false;
+            };
+            response.body = Body::Bytes(Cow::Owned(packed));
+        }
+        Body::Pieces(_) if asked.gzip => {}
+        _ => return false,
     }
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
-    let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
-    // NOTE: writing to memory does not fail; if it did, the plain body would be sent.
-    if let Ok(packed) = packed {
-        response.body = Body::Bytes(Cow::Owned(packed));
-        response
-            .headers
-            .push(("Content-Encoding".into(), "gzip".to_owned()));
-    }
+    let coding = ("Content-Encoding".into(), "gzip".to_owned());
+    response.headers.push(coding);
+    true
 }
 
 fn accepts_gzip(headers: &Headers) -> bool {

@@ -26,6 +26,7 @@ pub(super) struct Head {
     pub method: Method,
     pub version: Version,
     pub path: String,
+    pub raw_path: String,
     pub query: String,
     pub headers: Headers,
     pub framing: Framing,
@@ -123,6 +124,7 @@ fn parse(head: &[u8], body_bytes_max: usize) -> Result<Head, Reject> {
         method,
         version,
         path,
+        raw_path: raw_path.to_owned(),
         query: query.to_owned(),
         headers,
         framing,
@@ -406,7 +408,10 @@ mod tests {
             panic!("not complete");
         };
         assert_eq!(used, text.len() - 4);
-        assert_eq!(head.path, "/a b");
+        assert_eq!(
+            (head.path.as_str(), head.raw_path.as_str()),
+            ("/a b", "/a%20b")
+        );
         assert_eq!(head.query, "q=1%20");
         assert_eq!(head.headers.get("x-Y"), Some("v"));
         assert!(head.keep_alive && !head.has_body());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::metrics::{Counter, CounterVec, HistogramVec, Registry};
+use crate::metrics::{Counter, CounterVec, Histogram, HistogramVec, Registry};
 
 const DURATION_BOUNDS: &[f64] = &[0.1, 0.2, 0.4, 1.0, 3.0, 8.0, 20.0, 60.0, 120.0];
 const SIZE_BOUNDS: &[f64] = &[1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
@@ -71,12 +71,20 @@ impl HttpMetrics {
         self.refused.with(&[&status.to_string()]).inc();
     }
 
-    pub fn answered(&self, handler: &str, status: u16, took: Duration, bytes: usize) {
+    /// Of the bodies of a handler's answers.
+    pub fn size_of(&self, handler: &str) -> Option<Histogram> {
+        (!handler.is_empty()).then(|| self.sizes.with(&[handler]))
+    }
+
+    /// Without `bytes` the size is told later.
+    pub fn answered(&self, handler: &str, status: u16, took: Duration, bytes: Option<usize>) {
         if handler.is_empty() {
             return;
         }
         self.requests.with(&[&status.to_string(), handler]).inc();
         self.durations.with(&[handler]).observe(took.as_secs_f64());
-        self.sizes.with(&[handler]).observe(bytes as f64);
+        if let Some(bytes) = bytes {
+            self.sizes.with(&[handler]).observe(bytes as f64);
+        }
     }
 }

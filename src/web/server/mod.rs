@@ -13,6 +13,7 @@
 // What callers see.
 mod live;
 mod options;
+mod pieces;
 mod request;
 mod response;
 mod start;
@@ -50,6 +51,7 @@ mod tests;
 
 pub use live::{Live, LiveBody, LiveError};
 pub use options::{Class, Handler, Options};
+pub use pieces::Pieces;
 pub use request::{Form, Headers, Method, Request, Version};
 pub use response::{Body, Response};
 pub use start::{Server, ServerError};

@@ -13,6 +13,8 @@ pub struct Request {
     pub method: Method,
     /// Percent-decoded; what is not UTF-8 shows as U+FFFD.
     pub path: String,
+    /// As it was sent, without the query.
+    pub raw_path: String,
     /// As it was sent, without the question mark.
     pub query: String,
     pub headers: Headers,

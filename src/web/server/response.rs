@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 
 use super::live::{Live, LiveBody};
+use super::pieces::Pieces;
 use super::stream::BodyWriter;
 
 /// Status, headers and body. The server adds Date, the length or the chunked coding, and
@@ -27,6 +28,8 @@ pub enum Body {
     Bytes(Cow<'static, [u8]>),
     /// Written by a closure on the worker, which is busy for as long.
     Stream(StreamFn),
+    /// Made as the client takes it; costs no worker while it does not.
+    Pieces(Box<dyn Pieces>),
     /// Fed by a [`Live`] handle from any thread; costs no worker.
     Live(LiveBody),
 }
@@ -62,6 +65,13 @@ impl Response {
     ) -> Response {
         let mut response = Response::new(status);
         response.body = Body::Stream(Box::new(write));
+        response
+    }
+
+    /// A body that is made piece by piece, compressed where the client takes that.
+    pub fn pieces(status: u16, pieces: impl Pieces + 'static) -> Response {
+        let mut response = Response::new(status).compressed();
+        response.body = Body::Pieces(Box::new(pieces));
         response
     }
 
@@ -111,6 +121,7 @@ impl fmt::Debug for Body {
         match self {
             Body::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
             Body::Stream(_) => f.write_str("stream"),
+            Body::Pieces(_) => f.write_str("pieces"),
             Body::Live(_) => f.write_str("live"),
         }
     }

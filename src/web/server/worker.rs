@@ -216,6 +216,7 @@ impl Worker {
         let request = Request {
             method: head.method,
             path: head.path,
+            raw_path: head.raw_path,
             query: head.query,
             headers: head.headers,
             body: reader.into_body(),
@@ -228,7 +229,7 @@ impl Worker {
         self.close_if_stopping(&mut asked);
         let (handler, status) = (response.handler, response.status);
         let config = self.shared.access.snapshot();
-        let encoded = self.encode(response, &asked, &config.headers);
+        let mut encoded = self.encode(response, &asked, &config.headers);
         let keep_alive = encoded.output.keep_alive;
         let count = |bytes| {
             let took = self.shared.options.clock.mono().saturating_sub(since);
@@ -236,11 +237,13 @@ impl Worker {
         };
         let Some(write) = encoded.stream else {
             // ORDER: before writing, so that who has the answer finds it counted.
-            count(encoded.body_bytes);
+            let size = self.shared.metrics.size_of(handler);
+            let is_later = size.is_some_and(|size| encoded.output.tell_size(size));
+            count((!is_later).then_some(encoded.body_bytes));
             return self.write(conn, encoded.output);
         };
         let (written, bytes) = self.stream(conn, encoded.output, write, asked.version);
-        count(bytes);
+        count(Some(bytes));
         match written {
             Ok(()) if keep_alive => Then::Idle,
             Ok(()) => Then::Linger,

@@ -26,7 +26,7 @@ impl Poller {
     /// Keeps an answer for a client that is slow to read it.
     pub(super) fn park(&mut self, id: u64, output: Output) {
         let options = &self.shared.options;
-        let by_rate = output.left() / PARKED_BYTES_PER_SECOND_MIN;
+        let by_rate = output.to_come() / PARKED_BYTES_PER_SECOND_MIN;
         let time = options.write_timeout + Duration::from_secs(by_rate as u64);
         let Some(slot) = self.slots.get_mut(&id) else {
             return;

@@ -68,9 +68,9 @@ impl CountValues {
                 counts.add((number, step as u32), run)?;
             }
         }
-        counts.settle(run)?;
+        counts.finish(run)?;
         Ok(CountValues {
-            bytes: series.bytes,
+            bytes: series.bytes + counts.bytes,
             labels: series.labels,
             held: counts.held,
             counts: counts.settled.into_iter().peekable(),
@@ -83,7 +83,7 @@ impl Rows for CountValues {
     fn next(&mut self, run: &mut Run<'_>) -> Result<Option<Row>, QueryError> {
         run.check()?;
         let Some(&((series, _), _)) = self.counts.peek() else {
-            run.release(self.held, self.bytes + self.held * size_of::<(Seen, u32)>());
+            run.release(self.held, self.bytes);
             (self.held, self.bytes) = (0, 0);
             return Ok(None);
         };
@@ -148,6 +148,7 @@ impl Series {
         if let Some(number) = self.numbers.get(&(group, bits)) {
             return Ok(*number);
         }
+        run.check()?;
         let mut labels = self.groups.labels(group);
         if self.shows {
             let mut builder = LabelsBuilder::new(&labels);
@@ -174,12 +175,13 @@ fn plain(v: f64) -> String {
 }
 
 /// What was seen, and from time to time counted, so that it takes as many entries as the results
-/// have values, or twice that.
+/// have values, or thrice that.
 #[derive(Default)]
 struct Counts {
     settled: Vec<(Seen, u32)>,
     seen: Vec<Seen>,
     held: usize,
+    bytes: usize,
 }
 
 impl Counts {
@@ -187,11 +189,19 @@ impl Counts {
         self.seen.push(seen);
         if self.seen.len() >= SEEN_MIN.max(self.settled.len()) {
             self.settle(run)?;
+            if self.settled.len() > SEEN_MIN {
+                self.seen.reserve_exact(self.settled.len());
+                self.hold(run)?;
+            }
         }
         Ok(())
     }
 
     fn settle(&mut self, run: &mut Run<'_>) -> Result<(), QueryError> {
+        // ORDER: before what takes long, and before what takes room.
+        run.look()?;
+        self.settled.reserve_exact(self.seen.len());
+        self.hold(run)?;
         self.settled
             .extend(self.seen.drain(..).map(|seen| (seen, 1)));
         self.settled.sort_unstable_by_key(|(seen, _)| *seen);
@@ -202,10 +212,23 @@ impl Counts {
             }
             same
         });
-        let size = size_of::<(Seen, u32)>();
-        run.release(self.held, self.held * size);
-        self.held = self.settled.len();
-        run.hold(self.held, self.held * size)?;
+        self.hold(run)?;
         run.look()
+    }
+
+    fn finish(&mut self, run: &mut Run<'_>) -> Result<(), QueryError> {
+        self.settle(run)?;
+        self.seen = Vec::new();
+        self.settled.shrink_to_fit();
+        self.hold(run)
+    }
+
+    /// Counts what is there now in place of what was.
+    fn hold(&mut self, run: &mut Run<'_>) -> Result<(), QueryError> {
+        run.release(self.held, self.bytes);
+        self.held = self.settled.len();
+        self.bytes = self.settled.capacity() * size_of::<(Seen, u32)>()
+            + self.seen.capacity() * size_of::<Seen>();
+        run.hold(self.held, self.bytes)
     }
 }

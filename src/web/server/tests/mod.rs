@@ -6,6 +6,7 @@ mod access;
 mod framing;
 mod life;
 mod load;
+mod pieces;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,107 @@
+//! `/features`: what this server can do, by Prometheus's names.
+
+use super::Answer;
+use crate::promql::{Aggregator, functions};
+use crate::storage::Appendable as _;
+use crate::web::context::Context;
+use crate::web::json::Object;
+
+const OPERATORS: &[&str] = &[
+    "!=", "!~", "%", "*", "+", "-", "/", "<", "<=", "==", "=~", ">", ">=", "@", "^", "and",
+    "atan2", "or", "unless",
+];
+
+const AGGREGATORS: [Aggregator; 14] = [
+    Aggregator::Avg,
+    Aggregator::Bottomk,
+    Aggregator::Count,
+    Aggregator::CountValues,
+    Aggregator::Group,
+    Aggregator::LimitRatio,
+    Aggregator::Limitk,
+    Aggregator::Max,
+    Aggregator::Min,
+    Aggregator::Quantile,
+    Aggregator::Stddev,
+    Aggregator::Stdvar,
+    Aggregator::Sum,
+    Aggregator::Topk,
+];
+
+/// Each list is sorted, as Go writes a map.
+pub fn features(context: &Context) -> Answer {
+    let settings = context.engine.settings();
+    let language = &settings.features;
+    let api = [
+        ("admin", context.admin),
+        ("exclude_alerts", false),
+        ("label_values_match", true),
+        ("lifecycle", context.control.enabled),
+        ("otlp_write_receiver", false),
+        ("query_stats", true),
+        ("query_warnings", true),
+        ("remote_write_receiver", context.receiver.is_some()),
+        ("search", false),
+        ("time_range_labels", true),
+        ("time_range_series", true),
+    ];
+    let promql = [
+        ("anchored", language.extended_ranges),
+        ("at_modifier", true),
+        ("bool", true),
+        ("by", true),
+        ("delayed_name_removal", settings.delays_names),
+        ("duration_expr", true),
+        ("fill", language.fill_modifiers),
+        ("fill_left", language.fill_modifiers),
+        ("fill_right", language.fill_modifiers),
+        ("group_left", true),
+        ("group_right", true),
+        ("ignoring", true),
+        ("negative_offset", true),
+        ("offset", true),
+        ("on", true),
+        ("per_query_lookback_delta", true),
+        ("per_step_stats", false),
+        ("smoothed", language.extended_ranges),
+        ("subqueries", true),
+        ("type_and_unit_labels", false),
+        ("without", true),
+    ];
+    let has = |is_experimental: bool| !is_experimental || language.experimental_functions;
+    let of_functions = functions().iter().map(|f| {
+        let is_start = f.name == "start_timestamp";
+        let on = has(f.is_experimental) && (!is_start || language.start_timestamps);
+        (f.name, on)
+    });
+    let aggregators = AGGREGATORS.map(|op| (op.as_str(), has(op.is_experimental())));
+    let mut operators: Vec<_> = OPERATORS.iter().map(|op| (*op, true)).collect();
+    operators.extend(aggregators);
+    operators.sort_unstable();
+    let tsdb = [
+        ("exemplar_storage", context.db.takes_exemplars()),
+        ("isolation", true),
+        ("native_histograms", false),
+    ];
+    let discoverers = ["file", "http", "static"].map(|name| (name, true));
+    let data = Object::new()
+        .raw("api", &list(api))
+        .raw(
+            "prometheus",
+            &list([("agent_mode", false), ("server_mode", true)]),
+        )
+        .raw("promql", &list(promql))
+        .raw("promql_functions", &list(of_functions))
+        .raw("promql_operators", &list(operators))
+        .raw("service_discovery_providers", &list(discoverers))
+        .raw("tsdb", &list(tsdb));
+    Answer::of(data.end())
+}
+
+fn list<'n>(all: impl IntoIterator<Item = (&'n str, bool)>) -> String {
+    let object = Object::new();
+    let object = all
+        .into_iter()
+        .fold(object, |object, (name, on)| object.bool(name, on));
+    object.end()
+}

@@ -1,0 +1,116 @@
+//! Bodies that are made piece by piece, as fast as the client takes them: what is large in text is
+//! never there as a whole, and costs no worker while the client is slow.
+
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::metrics::Histogram;
+use crate::stdx::thread::panic_message;
+
+/// Makes a body.
+pub trait Pieces: Send {
+    /// Appends the next piece to `out`, some ten KiB, and tells whether there is more.
+    fn next(&mut self, out: &mut Vec<u8>) -> bool;
+
+    /// About how many bytes of memory it holds.
+    fn held(&self) -> usize;
+}
+
+/// A body on its way.
+pub(super) struct PieceBody {
+    pieces: Box<dyn Pieces>,
+    packer: Option<GzEncoder<Vec<u8>>>,
+    sent: usize,
+    /// Bytes made since it was last asked, before they were packed.
+    made: usize,
+    /// Told how large the body was in the end.
+    pub size: Option<Histogram>,
+}
+
+/// What became of a body of which a piece was wanted.
+pub(super) enum Step {
+    /// There is more.
+    Piece(Vec<u8>),
+    Last(Vec<u8>),
+    /// The rest can't be made: the client has to see that it is missing.
+    Broken,
+}
+
+impl PieceBody {
+    pub fn new(pieces: Box<dyn Pieces>) -> PieceBody {
+        PieceBody {
+            pieces,
+            packer: None,
+            sent: 0,
+            made: 0,
+            size: None,
+        }
+    }
+
+    pub fn compressed(mut self) -> PieceBody {
+        self.packer = Some(GzEncoder::new(Vec::new(), Compression::fast()));
+        self
+    }
+
+    pub fn held(&self) -> usize {
+        self.pieces.held()
+    }
+
+    pub fn take_made(&mut self) -> usize {
+        std::mem::take(&mut self.made)
+    }
+
+    /// Never an empty piece, unless it is the last.
+    pub fn step(&mut self) -> Step {
+        loop {
+            // NOTE: a panic costs this answer alone, and pieces are not asked for after it.
+            let made = catch_unwind(AssertUnwindSafe(|| {
+                let mut piece = Vec::new();
+                let more = self.pieces.next(&mut piece);
+                (piece, more)
+            }));
+            let (piece, more) = match made {
+                Ok(made) => made,
+                Err(payload) => {
+                    log::error!(panic = panic_message(&*payload).as_str();
+                        "an answer broke off by a panic");
+                    return Step::Broken;
+                }
+            };
+            self.made += piece.len();
+            let Some(piece) = self.packed(piece, more) else {
+                return Step::Broken;
+            };
+            self.sent += piece.len();
+            if !more {
+                return Step::Last(piece);
+            }
+            if !piece.is_empty() {
+                return Step::Piece(piece);
+            }
+        }
+    }
+
+    /// What the packer gives for a piece. NOTE: writing to memory does not fail.
+    fn packed(&mut self, piece: Vec<u8>, more: bool) -> Option<Vec<u8>> {
+        let Some(packer) = &mut self.packer else {
+            return Some(piece);
+        };
+        packer.write_all(&piece).ok()?;
+        if !more {
+            packer.try_finish().ok()?;
+        }
+        Some(std::mem::take(packer.get_mut()))
+    }
+}
+
+impl Drop for PieceBody {
+    fn drop(&mut self) {
+        if let Some(size) = &self.size {
+            size.observe(self.sent as f64);
+        }
+    }
+}
