@@ -36,9 +36,20 @@ impl Labels {
         // NOTE: most series have no more, and growing would be half of the work.
         let mut text = String::with_capacity(256);
         for (name, value) in pairs {
-            push_part(&mut text, name);
-            push_part(&mut text, value);
+            Labels::push_pair(&mut text, name, value);
         }
+        Labels(Arc::from(text))
+    }
+
+    /// Appends a pair to the text of labels to come, as [`Labels::of_pushed`] takes it: for who
+    /// makes many of few pairs.
+    pub fn push_pair(text: &mut String, name: &str, value: &str) {
+        push_part(text, name);
+        push_part(text, value);
+    }
+
+    /// From pushed pairs, as sorted as those of [`Labels::from_sorted`].
+    pub fn of_pushed(text: &str) -> Labels {
         Labels(Arc::from(text))
     }
 

@@ -9,10 +9,12 @@ pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
 /// The NaN that a parsed `NaN` becomes (Prometheus: `value.NormalNaN`).
 pub const NORMAL_NAN_BITS: u64 = 0x7ff8_0000_0000_0001;
 
+#[inline]
 pub fn stale_nan() -> f64 {
     f64::from_bits(STALE_NAN_BITS)
 }
 
+#[inline]
 pub fn is_stale_nan(v: f64) -> bool {
     v.to_bits() == STALE_NAN_BITS
 }

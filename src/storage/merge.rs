@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Series, SeriesSet, StorageError, Times};
+use super::{Columns, Series, SeriesSet, StorageError, Times};
 use crate::model::{Labels, Sample, TimestampMs};
 
 /// Merges sets that are sorted by labels. Of samples at the same time, that of the first set
@@ -155,6 +155,27 @@ impl Series for Merged {
         Ok(())
     }
 
+    fn read_columns(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Columns,
+    ) -> Result<(), StorageError> {
+        let before = out.len();
+        for part in self.parts.iter().rev() {
+            let at = out.len();
+            part.read_columns(start, end, out)?;
+            if overlaps(&out.times, before, at) {
+                out.truncate(before);
+                let mut samples = Vec::new();
+                self.read(start, end, &mut samples)?;
+                out.extend(samples);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     fn read_times(
         &self,
         start: TimestampMs,
@@ -165,9 +186,7 @@ impl Series for Merged {
         for part in self.parts.iter().rev() {
             let at = out.times.len();
             part.read_times(start, end, out)?;
-            let (old, new) = out.times.split_at(at);
-            let old = old.get(before..).unwrap_or_default();
-            if old.last().zip(new.first()).is_some_and(|(a, b)| a >= b) {
+            if overlaps(&out.times, before, at) {
                 out.truncate(before);
                 let mut samples = Vec::new();
                 self.read(start, end, &mut samples)?;
@@ -177,6 +196,14 @@ impl Series for Merged {
         }
         Ok(())
     }
+}
+
+/// Whether what stands in `times` from `at` on begins before the end of what stands there from
+/// `before` on.
+fn overlaps(times: &[TimestampMs], before: usize, at: usize) -> bool {
+    let (old, new) = times.split_at(at);
+    let old = old.get(before..).unwrap_or_default();
+    old.last().zip(new.first()).is_some_and(|(a, b)| a >= b)
 }
 
 #[cfg(test)]

@@ -11,4 +11,4 @@ mod query;
 pub use append::{Appendable, Appender, Committed, Fault, Pending};
 pub use exemplar::{Exemplar, ExemplarQueryable, PendingExemplar, SeriesExemplars};
 pub use merge::merge_sets;
-pub use query::{Querier, Queryable, SelectHints, Series, SeriesSet, StorageError, Times};
+pub use query::{Columns, Querier, Queryable, SelectHints, Series, SeriesSet, StorageError, Times};

@@ -100,6 +100,19 @@ pub trait Series: Send {
         out: &mut Vec<Sample>,
     ) -> Result<(), StorageError>;
 
+    /// As [`Series::read`], times and values apart: for those who go over one of them alone.
+    fn read_columns(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Columns,
+    ) -> Result<(), StorageError> {
+        let mut samples = Vec::new();
+        self.read(start, end, &mut samples)?;
+        out.extend(samples);
+        Ok(())
+    }
+
     /// Appends when the samples of [`Series::read`] are, all of them, and which of these are stale
     /// markers. For those who count samples: a storage may answer without reading values.
     fn read_times(
@@ -112,6 +125,64 @@ pub trait Series: Send {
         self.read(start, end, &mut samples)?;
         out.extend(&samples);
         Ok(())
+    }
+}
+
+/// Samples by columns, both of one length. Cleared and used again, they allocate nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Columns {
+    /// Ascending.
+    pub times: Vec<TimestampMs>,
+    pub values: Vec<f64>,
+}
+
+impl Columns {
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Keeps the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        self.times.truncate(len);
+        self.values.truncate(len);
+    }
+
+    pub fn push(&mut self, sample: Sample) {
+        self.times.push(sample.t);
+        self.values.push(sample.v);
+    }
+
+    pub fn extend(&mut self, samples: impl IntoIterator<Item = Sample>) {
+        samples.into_iter().for_each(|sample| self.push(sample));
+    }
+
+    pub fn samples(&self) -> impl Iterator<Item = Sample> {
+        let pairs = self.times.iter().zip(&self.values);
+        pairs.map(|(t, v)| Sample { t: *t, v: *v })
+    }
+
+    /// Takes all stale markers out.
+    pub fn drop_stale(&mut self) {
+        // NOTE: mostly there are none, and that none is NaN is quick to see without a branch for
+        // each.
+        if !self.values.iter().fold(false, |any, v| any | v.is_nan()) {
+            return;
+        }
+        let mut stale = self.values.iter().map(|v| is_stale_nan(*v));
+        self.times.retain(|_| stale.next() != Some(true));
+        self.values.retain(|v| !is_stale_nan(*v));
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        self.times.capacity() * size_of::<TimestampMs>() + self.values.capacity() * size_of::<f64>()
     }
 }
 

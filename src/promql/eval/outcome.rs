@@ -4,16 +4,17 @@ use super::distinct::{Merge, same_labels};
 use super::evaluator::Evaluation;
 use super::grid::Grid;
 use super::operand::{Operand, Scalars};
-use super::rollup::{Source, present, tidy};
+use super::rollup::{Source, present};
 use super::row::{Row, Rows, is_absent, without_name};
 use super::run::Run;
 use super::stored::Stored;
 use super::window::Window;
-use crate::model::{Labels, Sample};
+use crate::model::{Labels, Sample, is_stale_nan};
 use crate::promql::error::QueryError;
 use crate::promql::functions::extend;
 use crate::promql::parser::{Aggregator, Expr, Extent, MatrixSelector, Type};
 use crate::promql::value::{Series, Value};
+use crate::storage::Columns;
 
 impl Evaluation {
     /// The whole query's answer.
@@ -93,18 +94,20 @@ impl Evaluation {
         let mut stored = Stored::open(self, &matrix.selector.matchers, slide.times(), run)?;
         let (mut found, mut samples) = (Vec::new(), Vec::new());
         while let Some(series) = stored.next(&mut samples, run)? {
-            let never_falls = tidy(&mut samples);
+            samples.retain(|s| !is_stale_nan(s.v));
             let mut kept = Vec::new();
             if extent == Extent::Plain {
                 kept.extend_from_slice(&samples);
             } else if !samples.is_empty() {
+                let mut apart = Columns::default();
+                apart.extend(samples.iter().copied());
                 let end = slide.reach.first;
                 let window = Window {
-                    samples: &samples,
+                    times: &apart.times,
+                    values: &apart.values,
                     start: end.saturating_sub(slide.range_ms),
                     end,
                     t: self.grid.start,
-                    never_falls,
                 };
                 extend(&window, extent, &mut kept);
             }

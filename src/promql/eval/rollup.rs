@@ -5,20 +5,19 @@ use std::ops::Range;
 
 use super::crew::{Crew, Made, Make};
 use super::distinct::same_labels;
+use super::edge::Edge;
 use super::grid::Grid;
 use super::operand::Scalars;
 use super::reach::{Reach, left_open};
 use super::row::{Row, Rows, absent, is_absent};
 use super::run::Run;
 use super::wanted::{Glance, Wanted};
-use super::window::{Window, WindowFn};
-use crate::model::{Labels, Sample, TimestampMs, is_stale_nan};
+use super::window::{Span, Window, WindowFn};
+use crate::model::{Labels, Sample, TimestampMs};
 use crate::promql::error::QueryError;
-use crate::promql::functions::{
-    Extrapolation, Scratch, check_arguments, quantile_ranked, remark_name,
-};
+use crate::promql::functions::{Scratch, check_arguments, quantile_ranked, remark_name};
 use crate::promql::parser::Call;
-use crate::storage::{Series, Times};
+use crate::storage::{Columns, Series, Times};
 
 /// LIMIT: samples that windows of one series go over between two looks at the clock: milliseconds.
 const SAMPLES_PER_LOOK: usize = 1 << 20;
@@ -107,7 +106,7 @@ pub struct Windows {
     /// Whether values do not matter.
     takes_times: bool,
     /// Of the series at hand.
-    samples: Vec<Sample>,
+    samples: Columns,
     times: Times,
     scratch: Scratch,
 }
@@ -121,7 +120,7 @@ impl Windows {
             remarked: String::new(),
             wanted,
             takes_times: is_plain && takes_times(call.function.name),
-            samples: Vec::new(),
+            samples: Columns::default(),
             times: Times::default(),
             scratch: Scratch::default(),
         }
@@ -129,13 +128,13 @@ impl Windows {
 
     /// The values of the windows over the samples at hand; none where there are no samples.
     fn values(&mut self, run: &mut Run<'_>) -> Result<Option<(Vec<f64>, bool)>, QueryError> {
-        let never_falls = tidy(&mut self.samples);
+        self.samples.drop_stale();
         if self.samples.is_empty() {
             return Ok(None);
         }
         let (slide, scratch) = (&self.slide, &mut self.scratch);
         let mut values = vec![absent(); slide.grid.steps];
-        let done = slide.fill(&self.samples, never_falls, &mut values, scratch, run)?;
+        let done = slide.fill(&self.samples, &mut values, scratch, run)?;
         run.statistics.queryable_samples += done.looked_at;
         Ok(Some((values, done.found)))
     }
@@ -176,15 +175,16 @@ impl Windows {
         let (start, end) = self.slide.times();
         self.samples.clear();
         if !self.takes_times {
-            return Ok(series.read(start, end, &mut self.samples)?);
+            return Ok(series.read_columns(start, end, &mut self.samples)?);
         }
         self.times.clear();
         series.read_times(start, end, &mut self.times)?;
-        let sample = |t: &TimestampMs| Sample { t: *t, v: 1.0 };
-        self.samples.extend(self.times.times.iter().map(sample));
+        let Columns { times, values } = &mut self.samples;
+        std::mem::swap(times, &mut self.times.times);
+        values.resize(times.len(), 1.0);
         for stale in &self.times.stale {
-            if let Some(sample) = self.samples.get_mut(*stale as usize) {
-                sample.v = absent();
+            if let Some(v) = values.get_mut(*stale as usize) {
+                *v = absent();
             }
         }
         Ok(())
@@ -224,7 +224,7 @@ impl Make for Windows {
             remarked: String::new(),
             wanted: self.wanted.another(),
             takes_times: self.takes_times,
-            samples: Vec::new(),
+            samples: Columns::default(),
             times: Times::default(),
             scratch: Scratch::default(),
         }
@@ -235,9 +235,9 @@ impl Make for Windows {
     }
 
     fn bytes(&self) -> usize {
-        self.samples.capacity() * size_of::<Sample>()
+        self.samples.heap_bytes()
             + self.times.times.capacity() * size_of::<TimestampMs>()
-            + self.scratch.ranks.bytes()
+            + self.scratch.bytes()
     }
 }
 
@@ -268,7 +268,7 @@ impl<'q> SubRows<'q> {
     /// to be dropped at the end.
     fn next(
         &mut self,
-        samples: &mut Vec<Sample>,
+        samples: &mut Columns,
         run: &mut Run<'_>,
     ) -> Result<Option<(Labels, bool)>, QueryError> {
         if self.through {
@@ -301,21 +301,6 @@ pub fn present(values: &[f64], grid: Grid) -> impl Iterator<Item = Sample> {
     values.iter().enumerate().filter(is_present).map(sample)
 }
 
-/// Takes the stale markers out, and tells whether no value is below the one before it.
-pub fn tidy(samples: &mut Vec<Sample>) -> bool {
-    let (mut stale, mut falls, mut before) = (false, false, f64::NAN);
-    for sample in &*samples {
-        stale |= is_stale_nan(sample.v);
-        falls |= sample.v < before;
-        before = sample.v;
-    }
-    if stale {
-        samples.retain(|s| !is_stale_nan(s.v));
-        falls = samples.windows(2).any(|pair| pair[1].v < pair[0].v);
-    }
-    !falls
-}
-
 /// How windows go over samples, and what is made of each.
 #[derive(Clone)]
 pub struct Slide {
@@ -330,16 +315,11 @@ pub struct Slide {
     pub grid: Grid,
 }
 
-/// A series' samples.
-struct Over<'s> {
-    samples: &'s [Sample],
-    never_falls: bool,
-}
-
 /// How a function is computed, where there is a better way than window by window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Any,
+    Resets,
     Extrapolated { is_counter: bool, is_rate: bool },
     Quantile,
 }
@@ -358,6 +338,7 @@ impl Kind {
             "delta" => extrapolated(false, false),
             "increase" => extrapolated(true, false),
             "rate" => extrapolated(true, true),
+            "resets" => Kind::Resets,
             "quantile_over_time" => Kind::Quantile,
             _ => Kind::Any,
         }
@@ -382,46 +363,49 @@ impl Slide {
     /// What the windows come to, step by step.
     pub fn fill(
         &self,
-        samples: &[Sample],
-        never_falls: bool,
+        samples: &Columns,
         values: &mut [f64],
         scratch: &mut Scratch,
         run: &Run<'_>,
     ) -> Result<Done, QueryError> {
-        let over = Over {
-            samples,
-            never_falls,
-        };
         match self.kind {
-            Kind::Any => {
-                let f = |window: &Window<'_>, args: &[f64], _| (self.f)(window, args, scratch);
-                self.each(over, values, f, run)
-            }
             Kind::Extrapolated {
                 is_counter,
                 is_rate,
             } => {
-                let mut extrapolation = Extrapolation::new(is_counter, is_rate);
-                let f = |window: &Window<'_>, _: &[f64], _| extrapolation.of(window);
-                self.each(over, values, f, run)
+                let Scratch { plans, falls, .. } = scratch;
+                falls.find(if is_counter { &samples.values } else { &[] });
+                let plan = plans.of(&samples.times, is_rate, self.spans(&samples.times));
+                Ok(Done {
+                    found: plan.fill(&samples.values, falls, is_counter, values),
+                    looked_at: plan.looked_at,
+                })
+            }
+            Kind::Resets => {
+                let falls = &mut scratch.falls;
+                falls.find(&samples.values);
+                let f = |_: &Window<'_>, _: &[f64], range: Range<usize>| {
+                    falls.within(range.start, range.end - 1).len() as f64
+                };
+                self.each(samples, values, f, run)
             }
             // NOTE: to rank all samples pays where windows share them.
             Kind::Quantile if samples.len() < values.len().saturating_mul(QUANTILE_STRIDE) => {
                 let ranks = &mut scratch.ranks;
-                ranks.reset(samples);
+                ranks.reset(&samples.values);
                 let mut held = 0..0;
                 let f = |window: &Window<'_>, args: &[f64], range: Range<usize>| {
                     (held.end.max(range.start)..range.end).for_each(|i| ranks.enter(i));
                     (held.start..range.start.min(held.end)).for_each(|i| ranks.leave(i));
                     held = range;
                     let phi = args.first().copied().unwrap_or(f64::NAN);
-                    quantile_ranked(phi, window.samples.len(), ranks)
+                    quantile_ranked(phi, window.values.len(), ranks)
                 };
-                self.each(over, values, f, run)
+                self.each(samples, values, f, run)
             }
-            Kind::Quantile => {
+            Kind::Any | Kind::Quantile => {
                 let f = |window: &Window<'_>, args: &[f64], _| (self.f)(window, args, scratch);
-                self.each(over, values, f, run)
+                self.each(samples, values, f, run)
             }
         }
     }
@@ -429,54 +413,63 @@ impl Slide {
     #[inline]
     fn each(
         &self,
-        over: Over<'_>,
+        samples: &Columns,
         values: &mut [f64],
         mut f: impl FnMut(&Window<'_>, &[f64], Range<usize>) -> f64,
         run: &Run<'_>,
     ) -> Result<Done, QueryError> {
-        let samples = over.samples;
         let mut args: Vec<f64> = self.args.iter().map(|scalars| scalars.at(0)).collect();
         let vary = { self.args.iter() }.any(|scalars| matches!(scalars, Scalars::Each(_)));
         let (mut found, mut looked_at, mut until_look) = (false, 0, SAMPLES_PER_LOOK);
-        let (mut t, mut end) = (self.grid.start, self.reach.first);
-        let (mut from, mut to) = (0, 0);
-        for (step, slot) in values.iter_mut().enumerate() {
-            let start = end.saturating_sub(self.range_ms);
-            let (after, upto) = (
-                start.saturating_sub(self.before_ms),
-                end.saturating_add(self.ahead_ms),
-            );
-            while to < samples.len() && samples[to].t <= upto {
-                to += 1;
+        let spans = self.spans(&samples.times);
+        for (step, (slot, span)) in values.iter_mut().zip(spans).enumerate() {
+            let times = samples.times.get(span.range.clone()).unwrap_or_default();
+            let values = samples.values.get(span.range.clone()).unwrap_or_default();
+            if times.is_empty() {
+                continue;
             }
-            while from < to && samples[from].t <= after {
-                from += 1;
-            }
-            if from < to {
-                if vary {
-                    for (arg, scalars) in args.iter_mut().zip(&self.args) {
-                        *arg = scalars.at(step);
-                    }
-                }
-                let window = Window {
-                    samples: &samples[from..to],
-                    start,
-                    end,
-                    t,
-                    never_falls: over.never_falls,
-                };
-                *slot = f(&window, &args, from..to);
-                found |= !is_absent(*slot);
-                looked_at += (to - from) as u64;
-                until_look = until_look.saturating_sub(to - from);
-                if until_look == 0 {
-                    run.look()?;
-                    until_look = SAMPLES_PER_LOOK;
+            if vary {
+                for (arg, scalars) in args.iter_mut().zip(&self.args) {
+                    *arg = scalars.at(step);
                 }
             }
-            t = t.wrapping_add(self.grid.step_ms);
-            end = end.wrapping_add(self.reach.stride);
+            let window = Window {
+                times,
+                values,
+                start: span.start,
+                end: span.end,
+                t: span.t,
+            };
+            *slot = f(&window, &args, span.range);
+            found |= !is_absent(*slot);
+            looked_at += times.len() as u64;
+            until_look = until_look.saturating_sub(times.len());
+            if until_look == 0 {
+                run.look()?;
+                until_look = SAMPLES_PER_LOOK;
+            }
         }
         Ok(Done { found, looked_at })
+    }
+
+    /// The windows over `times`, step by step.
+    fn spans<'t>(&self, times: &'t [TimestampMs]) -> impl Iterator<Item = Span> + use<'t> {
+        let (range_ms, before_ms, ahead_ms) = (self.range_ms, self.before_ms, self.ahead_ms);
+        let (step_ms, stride) = (self.grid.step_ms, self.reach.stride);
+        let (mut next_t, mut next_end) = (self.grid.start, self.reach.first);
+        let (mut first, mut last) = (Edge::default(), Edge::default());
+        (0..self.grid.steps).map(move |_| {
+            let (t, end) = (next_t, next_end);
+            (next_t, next_end) = (t.wrapping_add(step_ms), end.wrapping_add(stride));
+            let start = end.saturating_sub(range_ms);
+            let from = first.go_to(times, start.saturating_sub(before_ms));
+            let upto = last.go_to(times, end.saturating_add(ahead_ms));
+            Span {
+                range: from..upto,
+                start,
+                end,
+                t,
+            }
+        })
     }
 }

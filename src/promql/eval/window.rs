@@ -1,20 +1,32 @@
 //! What a function over a range is given at one step.
 
-use crate::model::{Sample, TimestampMs};
+use std::ops::Range;
+
+use crate::model::TimestampMs;
 use crate::promql::functions::Scratch;
 
-/// The samples of one series in `start < t <= end`, in order of time, stale markers left out.
-#[derive(Debug, Clone, Copy)]
-pub struct Window<'w> {
-    pub samples: &'w [Sample],
+/// Which samples of a series a window holds, and what it is of.
+#[derive(Debug, Clone)]
+pub struct Span {
+    pub range: Range<usize>,
     /// Of the range, offset and `@` applied.
     pub start: TimestampMs,
     pub end: TimestampMs,
     /// The step's own time.
     pub t: TimestampMs,
-    /// No value of the series, far beyond this window, is below the one before it; a counter need
-    /// not be searched for resets.
-    pub never_falls: bool,
+}
+
+/// The samples of one series in `start < t <= end`, in order of time, stale markers left out; as
+/// many times as values.
+#[derive(Debug, Clone, Copy)]
+pub struct Window<'w> {
+    pub times: &'w [TimestampMs],
+    pub values: &'w [f64],
+    /// Of the range, offset and `@` applied.
+    pub start: TimestampMs,
+    pub end: TimestampMs,
+    /// The step's own time.
+    pub t: TimestampMs,
 }
 
 /// A function from a window, and the call's scalar arguments at the step, to a value:

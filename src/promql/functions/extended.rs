@@ -4,6 +4,8 @@
 //! as ever) and, of a smoothed range, end one lookback after `end`; `start` and `end` are the
 //! range's own.
 
+use std::ops::Range;
+
 use super::rate::{count_pairs, differs, range_seconds};
 use crate::model::{Sample, TimestampMs};
 use crate::promql::error::QueryError;
@@ -46,7 +48,9 @@ pub(in crate::promql) fn extend(window: &Window<'_>, extent: Extent, out: &mut V
         t: window.start,
         v: borders.left,
     });
-    out.extend_from_slice(borders.within);
+    let within = { window.times.get(borders.within.clone()) }.unwrap_or_default();
+    let within = within.iter().zip(borders.values);
+    out.extend(within.map(|(t, v)| Sample { t: *t, v: *v }));
     out.push(Sample {
         t: window.end,
         v: borders.right,
@@ -57,32 +61,30 @@ pub(in crate::promql) fn extend(window: &Window<'_>, extent: Extent, out: &mut V
 struct Borders<'w> {
     left: f64,
     right: f64,
-    within: &'w [Sample],
+    within: Range<usize>,
+    values: &'w [f64],
 }
 
 impl<'w> Borders<'w> {
     /// None where the series has no sample that counts.
     fn of(window: &Window<'w>, is_smoothed: bool, is_counter: bool) -> Option<Borders<'w>> {
-        let samples = window.samples;
-        let end = samples.len().checked_sub(1)?;
-        let searched = samples.get(..end)?;
-        let after_start = searched.partition_point(|s| s.t <= window.start);
+        let Window { times, values, .. } = window;
+        let sample = |i: usize| times.get(i).zip(values.get(i));
+        let sample = |i: usize| sample(i).map(|(t, v)| Sample { t: *t, v: *v });
+        let end = times.len().checked_sub(1)?;
+        let searched = times.get(..end)?;
+        let after_start = searched.partition_point(|t| *t <= window.start);
         let mut first = after_start.saturating_sub(1);
         let mut last = end;
         if is_smoothed {
-            last = searched.partition_point(|s| s.t < window.end);
+            last = searched.partition_point(|t| *t < window.end);
         }
-        let (one, other) = (samples.get(first)?, samples.get(last)?);
+        let (one, other) = (sample(first)?, sample(last)?);
         if other.t <= window.start || is_smoothed && one.t > window.end {
             return None;
         }
         let between = |from: usize, to: usize, t: TimestampMs| {
-            Some(interpolated(
-                samples.get(from)?,
-                samples.get(to)?,
-                t,
-                is_counter,
-            ))
+            Some(interpolated(&sample(from)?, &sample(to)?, t, is_counter))
         };
         let left = if is_smoothed && one.t < window.start {
             between(first, first + 1, window.start)?
@@ -105,7 +107,8 @@ impl<'w> Borders<'w> {
         Some(Borders {
             left,
             right,
-            within: samples.get(first..upto).unwrap_or(&[]),
+            within: first..upto,
+            values: values.get(first..upto).unwrap_or_default(),
         })
     }
 }
@@ -128,7 +131,7 @@ fn change(window: &Window<'_>, is_smoothed: bool, is_counter: bool, is_rate: boo
     let mut change = borders.right - borders.left;
     if is_counter {
         let (mut resets, mut before) = (0.0, borders.left);
-        for v in borders.within.iter().map(|s| s.v).chain([borders.right]) {
+        for v in borders.values.iter().copied().chain([borders.right]) {
             if v < before {
                 resets += before;
             }
@@ -137,18 +140,17 @@ fn change(window: &Window<'_>, is_smoothed: bool, is_counter: bool, is_rate: boo
         change += resets;
     }
     if is_rate {
-        change /= range_seconds(window);
+        change /= range_seconds(window.start, window.end);
     }
     change
 }
 
 /// Neighbours of which `counts` holds, from the newest sample at or before the start on.
 fn count(window: &Window<'_>, counts: impl Fn(f64, f64) -> bool) -> f64 {
-    let after_start = window.samples.partition_point(|s| s.t <= window.start);
-    if after_start == window.samples.len() {
+    let after_start = window.times.partition_point(|t| *t <= window.start);
+    if after_start == window.times.len() {
         return absent();
     }
     let from = after_start.saturating_sub(1);
-    let samples = window.samples.get(from..).unwrap_or(&[]);
-    count_pairs(samples, counts)
+    count_pairs(window.values.get(from..).unwrap_or_default(), counts)
 }

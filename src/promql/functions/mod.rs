@@ -6,7 +6,9 @@
 mod table;
 
 mod extended;
+mod falls;
 mod over_time;
+mod plans;
 mod rank;
 mod ranks;
 mod rate;
@@ -31,7 +33,6 @@ mod tests;
 
 pub(super) use extended::{extend, extended};
 pub(super) use rank::quantile_ranked;
-pub(super) use rate::Extrapolation;
 pub(super) use remarks::{check_arguments, is_counters_name, remark_name, remarks_names};
 pub(super) use scratch::Scratch;
 pub(super) use table::{Implementation, ValueFn, WholeFn, implementation};

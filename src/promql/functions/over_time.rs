@@ -2,13 +2,13 @@
 
 use super::scratch::Scratch;
 use super::sum::Sum;
-use crate::model::Sample;
+use crate::model::TimestampMs;
 use crate::promql::eval::{Window, absent};
 
 pub(super) fn sum(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
     let mut sum = Sum::default();
-    for sample in window.samples {
-        sum.add(sample.v);
+    for v in window.values {
+        sum.add(*v);
     }
     // What was lost of an infinite sum is 0, or nothing that could be added to it.
     if sum.sum.is_infinite() {
@@ -21,38 +21,38 @@ pub(super) fn sum(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
 /// The sum by the count; from where the sum overflows on, the mean by and by.
 pub(super) fn avg(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
     let mut sum = Sum::default();
-    for (i, sample) in window.samples.iter().enumerate() {
+    for (i, v) in window.values.iter().enumerate() {
         let before = sum;
-        sum.add(sample.v);
+        sum.add(*v);
         if i == 0 {
             sum.lost = 0.0;
         } else if sum.sum.is_infinite() {
-            return rest_of_avg(before, i, window.samples);
+            return rest_of_avg(before, i, window.values);
         }
     }
-    let count = window.samples.len() as f64;
+    let count = window.values.len() as f64;
     sum.sum / count + sum.lost / count
 }
 
 /// `sum` is that of the `counted` first.
-fn rest_of_avg(sum: Sum, counted: usize, samples: &[Sample]) -> f64 {
+fn rest_of_avg(sum: Sum, counted: usize, values: &[f64]) -> f64 {
     let mut count = counted as f64;
     let mut mean = Sum {
         sum: sum.sum / count,
         lost: sum.lost / count,
     };
-    for sample in samples.iter().skip(counted) {
+    for v in values.iter().skip(counted) {
         count += 1.0;
         let share = (count - 1.0) / count;
         mean.sum *= share;
         mean.lost *= share;
-        mean.add(sample.v / count);
+        mean.add(v / count);
     }
     mean.value()
 }
 
 pub(super) fn count(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
-    window.samples.len() as f64
+    window.values.len() as f64
 }
 
 pub(super) fn present(_: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
@@ -60,40 +60,52 @@ pub(super) fn present(_: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
 }
 
 pub(super) fn first(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
-    window.samples.first().map_or(absent(), |s| s.v)
+    window.values.first().copied().unwrap_or(absent())
 }
 
 pub(super) fn last(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
-    window.samples.last().map_or(absent(), |s| s.v)
+    window.values.last().copied().unwrap_or(absent())
 }
 
 pub(super) fn max(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
-    extreme(window, |v, most| v > most)
+    extreme(window, f64::NEG_INFINITY, |v, most| v > most)
 }
 
 pub(super) fn min(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
-    extreme(window, |v, least| v < least)
+    extreme(window, f64::INFINITY, |v, least| v < least)
 }
 
+/// Values that are compared side by side: so many do not wait for one another.
+const LANES: usize = 8;
+
 /// The first value that no other is `beyond`; one that is no number only where all are none.
+/// Everything but `worst` is beyond that.
 #[inline]
-fn extreme(window: &Window<'_>, beyond: impl Fn(f64, f64) -> bool) -> f64 {
-    let mut values = window.samples.iter().map(|s| s.v);
-    let Some(mut found) = values.find(|v| !v.is_nan()) else {
-        return last(window, &[], &mut Scratch::default());
-    };
-    for v in values {
-        found = if beyond(v, found) { v } else { found };
+fn extreme(window: &Window<'_>, worst: f64, beyond: impl Fn(f64, f64) -> bool) -> f64 {
+    let mut lanes = [worst; LANES];
+    let (chunks, rest) = window.values.as_chunks::<LANES>();
+    let further = |found: f64, v: f64| if beyond(v, found) { v } else { found };
+    for chunk in chunks {
+        for (lane, v) in lanes.iter_mut().zip(chunk) {
+            *lane = further(*lane, *v);
+        }
+    }
+    let found = lanes.iter().chain(rest).copied().fold(worst, further);
+    // NOTE: 0 and -0 are equal, but not alike; and the worst may be that of no value.
+    let values = window.values;
+    if found == 0.0 || found == worst {
+        let first = values.iter().find(|v| **v == found);
+        return first.or(values.last()).copied().unwrap_or(absent());
     }
     found
 }
 
 pub(super) fn ts_of_first(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
-    window.samples.first().map_or(absent(), seconds)
+    window.times.first().map_or(absent(), |t| seconds(*t))
 }
 
 pub(super) fn ts_of_last(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
-    window.samples.last().map_or(absent(), seconds)
+    window.times.last().map_or(absent(), |t| seconds(*t))
 }
 
 pub(super) fn ts_of_max(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
@@ -106,16 +118,19 @@ pub(super) fn ts_of_min(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 
 
 /// When the last value that none is `beyond` came.
 fn ts_of(window: &Window<'_>, beyond: impl Fn(f64, f64) -> bool) -> f64 {
-    let newer = |found: &Sample, s: &Sample| beyond(s.v, found.v) || found.v.is_nan();
-    let found = window
-        .samples
-        .iter()
-        .reduce(|found, s| if newer(found, s) { s } else { found });
-    found.map_or(absent(), seconds)
+    let pairs = window.times.iter().zip(window.values);
+    let found = pairs.reduce(|found, next| {
+        if beyond(*next.1, *found.1) || found.1.is_nan() {
+            next
+        } else {
+            found
+        }
+    });
+    found.map_or(absent(), |(t, _)| seconds(*t))
 }
 
-fn seconds(sample: &Sample) -> f64 {
-    sample.t as f64 / 1000.0
+fn seconds(t: TimestampMs) -> f64 {
+    t as f64 / 1000.0
 }
 
 pub(super) fn stddev(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
@@ -131,11 +146,11 @@ fn variance(window: &Window<'_>) -> f64 {
     let mut count = 0.0;
     let mut mean = Sum::default();
     let mut squares = Sum::default();
-    for sample in window.samples {
+    for v in window.values {
         count += 1.0;
-        let delta = sample.v - mean.value();
+        let delta = v - mean.value();
         mean.add(delta / count);
-        squares.add(delta * (sample.v - mean.value()));
+        squares.add(delta * (v - mean.value()));
     }
     squares.value() / count
 }

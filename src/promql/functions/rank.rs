@@ -6,16 +6,16 @@ use crate::promql::eval::Window;
 
 pub(super) fn quantile(window: &Window<'_>, args: &[f64], scratch: &mut Scratch) -> f64 {
     let phi = args.first().copied().unwrap_or(f64::NAN);
-    at(phi, scratch.sort(window.samples))
+    at(phi, scratch.sort(window))
 }
 
 /// The median of the distances from the median.
 pub(super) fn mad(window: &Window<'_>, _: &[f64], scratch: &mut Scratch) -> f64 {
-    if window.samples.iter().any(|s| s.v.is_nan()) {
+    if window.values.iter().any(|v| v.is_nan()) {
         return f64::NAN;
     }
-    let median = at(0.5, scratch.sort(window.samples));
-    let distances = window.samples.iter().map(|s| (s.v - median).abs());
+    let median = at(0.5, scratch.sort(window));
+    let distances = window.values.iter().map(|v| (v - median).abs());
     at(0.5, scratch.sort_values(distances))
 }
 

@@ -2,7 +2,6 @@
 //! ranks, in which samples come and go at the price of a bit.
 
 use super::scratch::{Key, key, value};
-use crate::model::Sample;
 
 /// Ranks in a word, and in a block of words that are counted together.
 const WORD: usize = 64;
@@ -22,14 +21,14 @@ pub(in crate::promql) struct Ranks {
 }
 
 impl Ranks {
-    /// Ranks a series' samples; none of them is in the window.
-    pub(in crate::promql) fn reset(&mut self, samples: &[Sample]) {
-        let keys = samples.iter().enumerate();
+    /// Ranks a series' values; none of them is in the window.
+    pub(in crate::promql) fn reset(&mut self, values: &[f64]) {
+        let keys = values.iter().enumerate();
         self.sorted.clear();
-        self.sorted.extend(keys.map(|(i, s)| (key(s.v), i as u32)));
+        self.sorted.extend(keys.map(|(i, v)| (key(*v), i as u32)));
         self.sorted.sort_unstable();
         self.ranks.clear();
-        self.ranks.resize(samples.len(), 0);
+        self.ranks.resize(values.len(), 0);
         for (rank, (_, i)) in self.sorted.iter().enumerate() {
             if let Some(slot) = self.ranks.get_mut(*i as usize) {
                 *slot = rank as u32;
@@ -37,9 +36,9 @@ impl Ranks {
         }
         self.words.clear();
         self.words
-            .resize(samples.len().div_ceil(BLOCK) * (BLOCK / WORD), 0);
+            .resize(values.len().div_ceil(BLOCK) * (BLOCK / WORD), 0);
         self.blocks.clear();
-        self.blocks.resize(samples.len().div_ceil(BLOCK), 0);
+        self.blocks.resize(values.len().div_ceil(BLOCK), 0);
     }
 
     #[inline]
@@ -85,7 +84,7 @@ impl Ranks {
     }
 
     /// How much a series keeps for the next.
-    pub(in crate::promql) fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.sorted.capacity() * size_of::<(Key, u32)>()
             + self.ranks.capacity() * size_of::<u32>()
             + self.words.capacity() * size_of::<u64>()
@@ -102,19 +101,14 @@ mod tests {
             0..10 => f64::NAN,
             n => (n / 3) as f64 - 100.0,
         };
-        let samples: Vec<Sample> = (0..5_000)
-            .map(|i| Sample {
-                t: i as i64,
-                v: value(i),
-            })
-            .collect();
+        let values: Vec<f64> = (0..5_000).map(value).collect();
         let mut ranks = Ranks::default();
         for len in [1, 2, 240, 2_500] {
-            ranks.reset(&samples);
+            ranks.reset(&values);
             (0..len).for_each(|i| ranks.enter(i));
             for from in 0..50 {
-                let window = &samples[from..from + len];
-                let mut sorted: Vec<Key> = window.iter().map(|s| key(s.v)).collect();
+                let window = &values[from..from + len];
+                let mut sorted: Vec<Key> = window.iter().map(|v| key(*v)).collect();
                 sorted.sort_unstable();
                 for place in [0, len / 3, len - 1] {
                     let expect = super::value(sorted[place]);

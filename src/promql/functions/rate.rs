@@ -1,8 +1,8 @@
 //! How fast a series changes: `rate`, `increase`, `delta`, and those of the last two samples.
 
 use super::scratch::Scratch;
-use crate::model::Sample;
-use crate::promql::eval::{Window, absent};
+use crate::model::TimestampMs;
+use crate::promql::eval::{Span, Window, absent};
 
 pub(super) fn rate(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
     extrapolated(window, true, true)
@@ -17,38 +17,31 @@ pub(super) fn delta(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
 }
 
 pub(super) fn irate(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
-    let [.., before, last] = window.samples else {
+    let ([.., earlier, later], [.., before, last]) = (window.times, window.values) else {
         return absent();
     };
-    let interval = last.t.saturating_sub(before.t);
+    let interval = later.saturating_sub(*earlier);
     if interval == 0 {
         return absent();
     }
     // A counter that fell began anew at 0.
-    let rise = if last.v < before.v {
-        last.v
-    } else {
-        last.v - before.v
-    };
+    let rise = if last < before { *last } else { last - before };
     rise / (interval as f64 / 1000.0)
 }
 
 pub(super) fn idelta(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
-    match window.samples {
-        [.., before, last] if last.t != before.t => last.v - before.v,
+    match (window.times, window.values) {
+        ([.., earlier, later], [.., before, last]) if later != earlier => last - before,
         _ => absent(),
     }
 }
 
 pub(super) fn resets(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
-    if window.never_falls {
-        return 0.0;
-    }
-    count_pairs(window.samples, |before, v| v < before)
+    count_pairs(window.values, |before, v| v < before)
 }
 
 pub(super) fn changes(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
-    count_pairs(window.samples, differs)
+    count_pairs(window.values, differs)
 }
 
 /// Two that are no numbers are the same.
@@ -57,136 +50,110 @@ pub(super) fn differs(before: f64, v: f64) -> bool {
 }
 
 /// Neighbours of which `counts(before, v)` holds.
-pub(super) fn count_pairs(samples: &[Sample], counts: impl Fn(f64, f64) -> bool) -> f64 {
-    let pairs = samples.iter().zip(samples.iter().skip(1));
-    pairs.filter(|(before, s)| counts(before.v, s.v)).count() as f64
+pub(super) fn count_pairs(values: &[f64], counts: impl Fn(f64, f64) -> bool) -> f64 {
+    let pairs = values.iter().zip(values.iter().skip(1));
+    pairs.filter(|(before, v)| counts(**before, **v)).count() as f64
 }
 
 fn extrapolated(window: &Window<'_>, is_counter: bool, is_rate: bool) -> f64 {
-    Extrapolation::new(is_counter, is_rate).of(window)
-}
-
-/// The change between the first and the last sample, extended to the borders of the range as far as
-/// the distance of the samples allows the assumption that the series was there.
-///
-/// NOTE: divisions are what it costs. Windows that follow each other are alike in most of what is
-/// divided, which is remembered.
-pub(in crate::promql) struct Extrapolation {
-    is_counter: bool,
-    is_rate: bool,
-    /// Milliseconds between the first sample and the last, and how many there are.
-    sampled_ms: i64,
-    count: usize,
-    sampled: f64,
-    distance: f64,
-    to_start: Seconds,
-    to_end: Seconds,
-    range_ms: i64,
-    range: f64,
-}
-
-impl Extrapolation {
-    pub(in crate::promql) fn new(is_counter: bool, is_rate: bool) -> Extrapolation {
-        Extrapolation {
-            is_counter,
-            is_rate,
-            sampled_ms: 0,
-            count: 0,
-            sampled: 0.0,
-            distance: 0.0,
-            to_start: Seconds::default(),
-            to_end: Seconds::default(),
-            range_ms: 0,
-            range: 0.0,
+    let [first, .., last] = window.values else {
+        return absent();
+    };
+    let mut change = last - first;
+    for pair in window.values.windows(2) {
+        if is_counter && pair[1] < pair[0] {
+            change += pair[0];
         }
     }
+    let span = Span {
+        range: 0..window.times.len(),
+        start: window.start,
+        end: window.end,
+        t: window.t,
+    };
+    let range = if is_rate {
+        range_seconds(window.start, window.end)
+    } else {
+        1.0
+    };
+    Stretch::new(&span, window.times, range).of(*first, change, is_counter)
+}
 
+/// By how much the change between the first and the last sample of a window is extended to the
+/// borders of its range: as far as the distance of the samples allows the assumption that the
+/// series was there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Stretch {
+    /// Seconds from the first sample to the last, and from these to where it is assumed to be.
+    sampled: f64,
+    to_start: f64,
+    to_end: f64,
+    /// By which the change is divided at last.
+    range: f64,
+    /// By all of these.
+    factor: f64,
+}
+
+impl Stretch {
+    /// Of a window with `times`; `range` is its length in seconds for a rate, else 1.
     #[inline]
-    pub(in crate::promql) fn of(&mut self, window: &Window<'_>) -> f64 {
-        let [first, .., last] = window.samples else {
-            return absent();
+    pub(super) fn new(span: &Span, times: &[TimestampMs], range: f64) -> Stretch {
+        let [first, .., last] = times else {
+            return Stretch::default();
         };
-        let mut change = last.v - first.v;
-        if self.is_counter && !window.never_falls {
-            change = with_resets(window.samples, change);
-        }
-        let sampled_ms = last.t.saturating_sub(first.t);
-        if sampled_ms != self.sampled_ms || window.samples.len() != self.count {
-            (self.sampled_ms, self.count) = (sampled_ms, window.samples.len());
-            self.sampled = sampled_ms as f64 / 1000.0;
-            self.distance = self.sampled / (self.count - 1) as f64;
-        }
-        let (sampled, distance) = (self.sampled, self.distance);
+        let seconds = |from: i64, to: i64| to.saturating_sub(from) as f64 / 1000.0;
+        let sampled = seconds(*first, *last);
+        let distance = sampled / (times.len() - 1) as f64;
         let threshold = distance * 1.1;
-        let mut to_start = self.to_start.of(first.t.saturating_sub(window.start));
-        let mut to_end = self.to_end.of(window.end.saturating_sub(last.t));
-        if to_start >= threshold {
-            to_start = distance / 2.0;
-        }
+        let reached = |far: f64| {
+            if far >= threshold {
+                distance / 2.0
+            } else {
+                far
+            }
+        };
+        let to_start = reached(seconds(span.start, *first));
+        let mut stretch = Stretch {
+            sampled,
+            to_start,
+            to_end: reached(seconds(*last, span.end)),
+            range,
+            factor: 0.0,
+        };
+        stretch.factor = stretch.factor_from(to_start);
+        stretch
+    }
+
+    /// The change, of a series that begins with the value `first`.
+    #[inline]
+    pub(super) fn of(&self, first: f64, change: f64, is_counter: bool) -> f64 {
         // A counter is never below 0: where it would have been at 0, it began.
-        if self.is_counter && change > 0.0 && first.v >= 0.0 {
+        if is_counter && change > 0.0 && first >= 0.0 {
             // NOTE: far before the range where the products are clearly apart, which spares the
             // division.
-            let is_far = sampled * first.v > to_start * change * 1.001;
-            let to_zero = if is_far {
-                f64::INFINITY
-            } else {
-                sampled * (first.v / change)
-            };
-            if to_zero < to_start {
-                to_start = to_zero;
+            let is_far = self.sampled * first > self.to_start * change * 1.001;
+            if !is_far {
+                let to_zero = self.sampled * (first / change);
+                if to_zero < self.to_start {
+                    return change * self.factor_from(to_zero);
+                }
             }
         }
-        if to_end >= threshold {
-            to_end = distance / 2.0;
-        }
+        change * self.factor
+    }
+
+    fn factor_from(&self, to_start: f64) -> f64 {
         let mut factor = 1.0;
-        if sampled != 0.0 {
-            factor = (sampled + to_start + to_end) / sampled;
+        if self.sampled != 0.0 {
+            factor = (self.sampled + to_start + self.to_end) / self.sampled;
         }
-        if self.is_rate {
-            let range_ms = window.end.saturating_sub(window.start);
-            if range_ms != self.range_ms {
-                (self.range_ms, self.range) = (range_ms, range_seconds(window));
-            }
-            factor /= self.range;
-        }
-        change * factor
+        factor / self.range
     }
-}
-
-/// The last milliseconds that were asked for, in seconds.
-#[derive(Default)]
-struct Seconds {
-    ms: i64,
-    seconds: f64,
-}
-
-impl Seconds {
-    #[inline]
-    fn of(&mut self, ms: i64) -> f64 {
-        if ms != self.ms {
-            (self.ms, self.seconds) = (ms, ms as f64 / 1000.0);
-        }
-        self.seconds
-    }
-}
-
-/// `change`, and what the counter was worth wherever it began anew.
-fn with_resets(samples: &[Sample], mut change: f64) -> f64 {
-    let mut before = f64::NAN;
-    for sample in samples {
-        if sample.v < before {
-            change += before;
-        }
-        before = sample.v;
-    }
-    change
 }
 
 /// The length of the range. Whole seconds and the rest apart, which rounds as Go's
 /// `Duration.Seconds` does.
-pub(super) fn range_seconds(window: &Window<'_>) -> f64 {
-    let ms = window.end.saturating_sub(window.start);
+pub(super) fn range_seconds(start: TimestampMs, end: TimestampMs) -> f64 {
+    let ms = end.saturating_sub(start);
     (ms / 1000) as f64 + (ms % 1000 * 1_000_000) as f64 / 1e9
 }

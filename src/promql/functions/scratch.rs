@@ -2,23 +2,29 @@
 
 use std::mem;
 
+use super::falls::Falls;
+use super::plans::Plans;
 use super::ranks::Ranks;
-use crate::model::Sample;
+use crate::model::TimestampMs;
+use crate::promql::eval::Window;
 
 /// Made once a call, and handed from window to window and from series to series: what it remembers
 /// is checked against each window before it is used.
 #[derive(Debug, Default)]
 pub(in crate::promql) struct Scratch {
     /// The window before.
-    window: Vec<Sample>,
+    times: Vec<TimestampMs>,
+    values: Vec<f64>,
     /// Its values, as [`Key`]s in order.
     sorted: Vec<Key>,
     /// Keys that come, and keys that go.
     comes: Vec<Key>,
     goes: Vec<Key>,
     spare: Vec<Key>,
+    pub(in crate::promql) plans: Plans,
     /// Of the series at hand.
     pub(in crate::promql) ranks: Ranks,
+    pub(in crate::promql) falls: Falls,
 }
 
 /// A value as an integer of the same order; what is no number is the least.
@@ -40,31 +46,43 @@ pub(super) fn value(key: Key) -> f64 {
 }
 
 impl Scratch {
-    /// The values of `samples` in order. Windows that follow each other share most of their
+    /// The values of a window in order. Windows that follow each other share most of their
     /// samples; then those that differ are merged into what was sorted before.
-    pub(super) fn sort(&mut self, samples: &[Sample]) -> &[Key] {
-        let gone = samples.first().map_or(0, |first| {
-            self.window.partition_point(|before| before.t < first.t)
+    pub(super) fn sort(&mut self, window: &Window<'_>) -> &[Key] {
+        let (times, values) = (window.times, window.values);
+        let gone = times.first().map_or(0, |first| {
+            self.times.partition_point(|before| before < first)
         });
-        let stays = self.window.get(gone..).unwrap_or(&[]);
-        let differ = gone + samples.len().saturating_sub(stays.len());
-        let begin = samples.get(..stays.len());
-        if differ <= samples.len() / 2 && begin.is_some_and(|begin| is_same(begin, stays)) {
-            let new = samples.get(stays.len()..).unwrap_or(&[]);
+        let stays = self.times.len() - gone;
+        let differ = gone + times.len().saturating_sub(stays);
+        if differ <= times.len() / 2 && self.begins(gone, window) {
+            let new = values.get(stays..).unwrap_or_default();
+            self.times.drain(..gone);
+            self.times.extend(times.iter().skip(stays));
             self.slide(gone, new);
         } else {
-            self.window.clear();
-            self.window.extend_from_slice(samples);
-            fill(&mut self.sorted, samples);
+            self.times.clear();
+            self.times.extend_from_slice(times);
+            self.values.clear();
+            self.values.extend_from_slice(values);
+            fill(&mut self.sorted, values);
         }
         &self.sorted
     }
 
-    fn slide(&mut self, gone: usize, new: &[Sample]) {
+    /// Whether what is left without the first `gone` begins the window, to the bit.
+    fn begins(&self, gone: usize, window: &Window<'_>) -> bool {
+        let stays = self.times.get(gone..).unwrap_or_default();
+        let values = self.values.get(gone..).unwrap_or_default();
+        window.times.starts_with(stays) && { values.iter().zip(window.values) }
+            .all(|(a, b)| a.to_bits() == b.to_bits())
+    }
+
+    fn slide(&mut self, gone: usize, new: &[f64]) {
         fill(&mut self.comes, new);
-        fill(&mut self.goes, self.window.get(..gone).unwrap_or(&[]));
-        self.window.drain(..gone);
-        self.window.extend_from_slice(new);
+        fill(&mut self.goes, self.values.get(..gone).unwrap_or(&[]));
+        self.values.drain(..gone);
+        self.values.extend_from_slice(new);
         let (mut comes, mut goes) = (self.comes.as_slice(), self.goes.as_slice());
         self.spare.clear();
         for key in &self.sorted {
@@ -86,6 +104,11 @@ impl Scratch {
         mem::swap(&mut self.sorted, &mut self.spare);
     }
 
+    /// What it takes, as far as that grows with the samples of a series.
+    pub(in crate::promql) fn bytes(&self) -> usize {
+        self.plans.bytes() + self.ranks.bytes() + self.falls.bytes()
+    }
+
     /// For values that come from elsewhere; what is remembered of the last window stays.
     pub(super) fn sort_values(&mut self, values: impl Iterator<Item = f64>) -> &[Key] {
         self.spare.clear();
@@ -95,15 +118,8 @@ impl Scratch {
     }
 }
 
-fn fill(keys: &mut Vec<Key>, samples: &[Sample]) {
+fn fill(keys: &mut Vec<Key>, values: &[f64]) {
     keys.clear();
-    keys.extend(samples.iter().map(|s| key(s.v)));
+    keys.extend(values.iter().map(|v| key(*v)));
     keys.sort_unstable();
-}
-
-/// To the bit.
-fn is_same(a: &[Sample], b: &[Sample]) -> bool {
-    a.iter()
-        .zip(b)
-        .all(|(a, b)| a.t == b.t && a.v.to_bits() == b.v.to_bits())
 }

@@ -9,25 +9,28 @@ use crate::promql::eval::{Grid, Operand, Row, Run, Scalars, Window, absent, is_a
 use crate::promql::parser::{Expr, Extent, Features, parse};
 use crate::stdx::clock::ManualClock;
 use crate::stdx::stop::stop;
+use crate::storage::Columns;
 
-fn samples(text: &str) -> Vec<Sample> {
+fn samples(text: &str) -> Columns {
     let sample = |word: &str| {
         let (t, v) = word.split_once('=').unwrap();
         let t = (t.parse::<f64>().unwrap() * 1000.0) as i64;
         let v = v.parse().unwrap();
         Sample { t, v }
     };
-    text.split_whitespace().map(sample).collect()
+    let mut samples = Columns::default();
+    samples.extend(text.split_whitespace().map(sample));
+    samples
 }
 
 /// Of the range from 0 s to 60 s.
-fn over(samples: &[Sample]) -> Window<'_> {
+fn over(samples: &Columns) -> Window<'_> {
     Window {
-        samples,
+        times: &samples.times,
+        values: &samples.values,
         start: 0,
         end: 60_000,
         t: 60_000,
-        never_falls: false,
     }
 }
 
@@ -80,6 +83,13 @@ fn windows() {
     check("min_over_time", &[], mixed, "1");
     check("max_over_time", &[], "1=NaN 2=NaN", "NaN");
     check("max_over_time", &[], "1=NaN 2=1", "1");
+    check("max_over_time", &[], "1=-0 2=0 3=-1", "-0");
+    check("min_over_time", &[], "1=0 2=-0 3=1", "0");
+    check("max_over_time", &[], "1=NaN 2=-inf", "-inf");
+    check("min_over_time", &[], "1=inf 2=NaN", "inf");
+    let many = "1=1 2=9 3=2 4=8 5=3 6=7 7=4 8=6 9=5 10=NaN 11=0 12=10";
+    check("max_over_time", &[], many, "10");
+    check("min_over_time", &[], many, "0");
     check("ts_of_max_over_time", &[], "1=3 2=1 3=3 4=1", "3");
     check("ts_of_min_over_time", &[], "1=3 2=1 3=3 4=1", "4");
     check("ts_of_max_over_time", &[], "1=NaN 2=1", "2");
@@ -124,22 +134,6 @@ fn windows() {
         &[0.5, 0.5],
         "1=1 2=2 3=4",
         "3.5",
-    );
-}
-
-#[test]
-fn a_counter_that_never_falls_is_not_searched() {
-    let Some(Implementation::Window { f, .. }) = implementation("increase") else {
-        panic!("no window function");
-    };
-    let samples = samples("15=5 30=7 45=1 60=6");
-    let told = Window {
-        never_falls: true,
-        ..over(&samples)
-    };
-    assert_eq!(
-        show(f(&told, &[], &mut Scratch::default())),
-        "1.3333333333333333"
     );
 }
 
@@ -201,9 +195,11 @@ fn what_slides_is_what_is_sorted_anew() {
         (49, 119),
         (90, 600),
     ] {
-        let window = &all[from..to];
-        let expect = Scratch::default().sort(window).to_vec();
-        assert_eq!(scratch.sort(window), expect, "{from}..{to}");
+        let mut part = Columns::default();
+        part.extend(all[from..to].iter().copied());
+        let window = over(&part);
+        let expect = Scratch::default().sort(&window).to_vec();
+        assert_eq!(scratch.sort(&window), expect, "{from}..{to}");
     }
 }
 

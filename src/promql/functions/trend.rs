@@ -2,30 +2,31 @@
 
 use super::scratch::Scratch;
 use super::sum::Sum;
-use crate::model::{Sample, TimestampMs};
+use crate::model::TimestampMs;
 use crate::promql::eval::{Window, absent};
 
 pub(super) fn deriv(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
     // Times from the first sample on: small numbers round less.
-    match window.samples {
-        samples @ [first, _, ..] => line(samples, first.t).0,
+    match window.times {
+        [first, _, ..] => line(window, *first).0,
         _ => absent(),
     }
 }
 
 pub(super) fn predict(window: &Window<'_>, args: &[f64], _: &mut Scratch) -> f64 {
-    if window.samples.len() < 2 {
+    if window.times.len() < 2 {
         return absent();
     }
     let after = args.first().copied().unwrap_or(f64::NAN);
-    let (slope, intercept) = line(window.samples, window.t);
+    let (slope, intercept) = line(window, window.t);
     slope * after + intercept
 }
 
 /// The line with the least squares: its rise by the second, and its value at `origin`.
-fn line(samples: &[Sample], origin: TimestampMs) -> (f64, f64) {
-    let first = samples.first().map_or(f64::NAN, |s| s.v);
-    if samples.iter().skip(1).all(|s| s.v == first) {
+fn line(window: &Window<'_>, origin: TimestampMs) -> (f64, f64) {
+    let values = window.values;
+    let first = values.first().copied().unwrap_or(f64::NAN);
+    if values.iter().skip(1).all(|v| *v == first) {
         return if first.is_infinite() {
             (f64::NAN, f64::NAN)
         } else {
@@ -33,13 +34,13 @@ fn line(samples: &[Sample], origin: TimestampMs) -> (f64, f64) {
         };
     }
     let mut sums = [Sum::default(); 4];
-    for sample in samples {
-        let (x, y) = (sample.t.saturating_sub(origin) as f64 / 1e3, sample.v);
-        for (sum, v) in sums.iter_mut().zip([x, y, x * y, x * x]) {
+    for (t, y) in window.times.iter().zip(values) {
+        let x = t.saturating_sub(origin) as f64 / 1e3;
+        for (sum, v) in sums.iter_mut().zip([x, *y, x * y, x * x]) {
             sum.add(v);
         }
     }
-    let n = samples.len() as f64;
+    let n = values.len() as f64;
     let [x, y, xy, xx] = sums.map(|sum| sum.value());
     let covariance = xy - x * y / n;
     let variance = xx - x * x / n;
@@ -49,14 +50,14 @@ fn line(samples: &[Sample], origin: TimestampMs) -> (f64, f64) {
 
 /// Holt's linear method. Both factors lie between 0 and 1, or the query has been refused.
 pub(super) fn double_exponential(window: &Window<'_>, args: &[f64], _: &mut Scratch) -> f64 {
-    let ([first, second, ..], [smoothing, trending]) = (window.samples, args) else {
+    let ([first, second, ..], [smoothing, trending]) = (window.values, args) else {
         return absent();
     };
     let mut before = 0.0;
-    let mut smooth = first.v;
-    let mut trend = second.v - first.v;
-    for (i, sample) in window.samples.iter().enumerate().skip(1) {
-        let raw = smoothing * sample.v;
+    let mut smooth = *first;
+    let mut trend = second - first;
+    for (i, v) in window.values.iter().enumerate().skip(1) {
+        let raw = smoothing * v;
         if i > 1 {
             trend = trending * (smooth - before) + (1.0 - trending) * trend;
         }

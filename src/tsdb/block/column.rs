@@ -60,8 +60,8 @@ pub fn is_integral(v: f64) -> bool {
 /// Buffers that are used again from column to column.
 #[derive(Default)]
 pub struct Scratch {
-    pub floats: Vec<f64>,
-    pub ints: Vec<i64>,
+    floats: Vec<f64>,
+    ints: Vec<i64>,
     bits: Vec<u64>,
     beside: Vec<i64>,
     packer: Packer,
@@ -184,8 +184,14 @@ impl Scratch {
         Some(DECIMALS)
     }
 
-    /// Reads a column of `count` values into `self.floats`.
-    pub fn decode(&mut self, column: &[u8], count: usize, version: PcoVersion) -> Option<()> {
+    /// Appends a column of `count` values to `out`; of one that makes no sense, perhaps some.
+    pub fn decode(
+        &mut self,
+        column: &[u8],
+        count: usize,
+        version: PcoVersion,
+        out: &mut Vec<f64>,
+    ) -> Option<()> {
         if count == 0 || count > VALUES_MAX {
             return None;
         }
@@ -199,28 +205,31 @@ impl Scratch {
                 from.u64()?;
             }
         }
-        let floats = &mut self.floats;
-        floats.clear();
+        let before = out.len();
+        out.reserve(count);
         match kind & !EXCEPTIONS {
-            SAME => floats.resize(count, f64::from_bits(from.u64()?)),
-            SAME_INT => floats.resize(count, from.signed()? as f64),
+            SAME => out.resize(before + count, f64::from_bits(from.u64()?)),
+            SAME_INT => out.resize(before + count, from.signed()? as f64),
             FLOATS => {
-                floats.resize(count, 0.0);
-                decompress(from.rest(), floats, version, &mut self.pco)?;
+                out.resize(before + count, 0.0);
+                let new = out.get_mut(before..)?;
+                decompress(from.rest(), new, version, &mut self.pco)?;
             }
             BITS => {
                 self.bits.resize(count, 0);
                 decompress(from.rest(), &mut self.bits, version, &mut self.pco)?;
-                floats.extend(self.bits.iter().map(|bits| f64::from_bits(*bits)));
+                out.extend(self.bits.iter().map(|bits| f64::from_bits(*bits)));
             }
             PACKED_BITS => {
                 let of = |bits: &i64| f64::from_bits(*bits as u64);
-                packed::read(&mut from, count, |some| floats.extend(some.iter().map(of)))?;
+                packed::read(&mut from, count, |some| out.extend(some.iter().map(of)))?;
             }
-            DECIMALS => self.decode_decimals(from, count, version)?,
-            kind => self.decode_ints_by(kind, from, count, version, |v| v as f64)?,
+            DECIMALS => self.decode_decimals(from, count, version, out)?,
+            kind => self.decode_ints_by(kind, from, count, version, out, |v| v as f64)?,
         }
-        exceptions.map_or(Some(()), |from| self.put_exceptions(from))
+        exceptions.map_or(Some(()), |from| {
+            put_exceptions(from, out.get_mut(before..)?)
+        })
     }
 
     #[inline]
@@ -230,17 +239,17 @@ impl Scratch {
         mut from: Cursor<'_>,
         count: usize,
         version: PcoVersion,
+        out: &mut Vec<f64>,
         of: impl Fn(i64) -> f64,
     ) -> Option<()> {
-        let floats = &mut self.floats;
         match kind {
             PACKED => packed::read(&mut from, count, |some| {
-                floats.extend(some.iter().map(|v| of(*v)));
+                out.extend(some.iter().map(|v| of(*v)));
             }),
             INTS => {
                 self.ints.resize(count, 0);
                 decompress(from.rest(), &mut self.ints, version, &mut self.pco)?;
-                floats.extend(self.ints.iter().map(|v| of(*v)));
+                out.extend(self.ints.iter().map(|v| of(*v)));
                 Some(())
             }
             _ => None,
@@ -252,7 +261,9 @@ impl Scratch {
         mut from: Cursor<'_>,
         count: usize,
         version: PcoVersion,
+        out: &mut Vec<f64>,
     ) -> Option<()> {
+        let before = out.len();
         let digits = from.byte()?;
         let base = f64::from_bits(from.u64()?);
         let scale = Scale {
@@ -266,8 +277,8 @@ impl Scratch {
             packed::read(&mut from, count, |some| beside.extend_from_slice(some))?;
         }
         let kind = from.byte()?;
-        self.decode_ints_by(kind, from, count, version, |v| base + v as f64 / unit)?;
-        for (v, beside) in self.floats.iter_mut().zip(&self.beside) {
+        self.decode_ints_by(kind, from, count, version, out, |v| base + v as f64 / unit)?;
+        for (v, beside) in out.get_mut(before..)?.iter_mut().zip(&self.beside) {
             *v = f64::from_bits(v.to_bits().wrapping_add(*beside as u64));
         }
         Some(())
@@ -299,16 +310,6 @@ impl Scratch {
     /// Of the last [`Scratch::staleness`].
     pub fn stale_places(&self) -> &[u64] {
         &self.bits
-    }
-
-    fn put_exceptions(&mut self, mut from: Cursor<'_>) -> Option<()> {
-        let mut at = 0usize;
-        for _ in 0..from.size()? {
-            at = at.checked_add(from.size()?)?;
-            *self.floats.get_mut(at)? = f64::from_bits(from.u64()?);
-            at += 1;
-        }
-        Some(())
     }
 
     /// Appends whole numbers, packed or not.
@@ -344,6 +345,16 @@ impl Scratch {
             _ => None,
         }
     }
+}
+
+fn put_exceptions(mut from: Cursor<'_>, values: &mut [f64]) -> Option<()> {
+    let mut at = 0usize;
+    for _ in 0..from.size()? {
+        at = at.checked_add(from.size()?)?;
+        *values.get_mut(at)? = f64::from_bits(from.u64()?);
+        at += 1;
+    }
+    Some(())
 }
 
 /// What is known of numbers need not be searched, which is most of the work.
@@ -398,9 +409,10 @@ mod tests {
         scratch.encode(&values, &mut column).unwrap();
         let len = column.len();
         assert_eq!((column[0], len <= bytes_max), (kind, true), "{len} bytes");
-        { scratch.decode(&column, values.len(), pco_version()) }.unwrap();
+        let mut found = vec![7.0];
+        { scratch.decode(&column, values.len(), pco_version(), &mut found) }.unwrap();
         let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-        assert_eq!(bits(&scratch.floats), bits(&values));
+        assert_eq!(bits(&found[1..]), bits(&values));
         let expect = (0..count).filter(|i| values[*i as usize].to_bits() == STALE_NAN_BITS);
         let found = match scratch.staleness(&column).unwrap() {
             Staleness::None => Vec::new(),

@@ -10,7 +10,7 @@ use super::select::Column;
 use super::times::{self, TimeColumn, TimeData};
 use super::{Block, BlockError};
 use crate::model::{Sample, TimestampMs, is_stale_nan};
-use crate::storage::Times;
+use crate::storage::{Columns, Times};
 
 /// LIMIT: decoded columns of timestamps that a thread keeps; the series of a target share theirs,
 /// and come in turn with those of other targets. 120 KiB where columns have 1,920 values.
@@ -23,6 +23,8 @@ type TimesKey = (u64, u32, u32);
 #[derive(Default)]
 struct Buffers {
     values: Scratch,
+    /// Of a column, for those who want pairs.
+    apart: Columns,
     page: Option<(u64, u64, Page)>,
     /// Of shared columns, and the file and place of each.
     times: [(Option<TimesKey>, Vec<TimestampMs>); TIMES_KEPT],
@@ -53,14 +55,24 @@ pub fn read_column(
     out: &mut Vec<Sample>,
 ) -> Result<(), BlockError> {
     BUFFERS.with_borrow_mut(|buffers| {
-        let page = buffers.page(block, column.page)?;
-        let (when, values) = buffers.parts(block, column, page.bytes())?;
-        let count = column.time.count as usize;
-        let decoded = buffers.values.decode(values, count, block.footer.pco);
-        decoded.ok_or_else(|| block.nonsense("columns", column.page))?;
-        buffers.append(&column.time, when, start, end, out);
-        Ok(())
+        let mut apart = std::mem::take(&mut buffers.apart);
+        apart.clear();
+        let read = buffers.read(block, column, start, end, &mut apart);
+        out.extend(apart.samples());
+        buffers.apart = apart;
+        read
     })
+}
+
+/// As [`read_column`], times and values apart.
+pub fn read_column_apart(
+    block: &Block,
+    column: &Column,
+    start: TimestampMs,
+    end: TimestampMs,
+    out: &mut Columns,
+) -> Result<(), BlockError> {
+    BUFFERS.with_borrow_mut(|buffers| buffers.read(block, column, start, end, out))
 }
 
 /// Appends the times of the samples in `start..=end`.
@@ -77,23 +89,15 @@ pub fn read_column_times(
         let bad = || block.nonsense("columns", column.page);
         let count = column.time.count as usize;
         let stale = buffers.values.staleness(values).ok_or_else(bad)?;
+        let mut floats = Vec::new();
         if matches!(stale, Staleness::Unknown) {
-            let decoded = buffers.values.decode(values, count, block.footer.pco);
+            let pco = block.footer.pco;
+            let decoded = buffers.values.decode(values, count, pco, &mut floats);
             decoded.ok_or_else(bad)?;
         }
         let range = buffers.range(&column.time, when, start, end);
         let first = out.times.len();
-        if let When::Regular { first, step } = when {
-            let mut t = first + range.start as i64 * step;
-            out.times.extend(range.clone().map(|_| {
-                let now = t;
-                t = t.wrapping_add(step);
-                now
-            }));
-        } else {
-            let times = buffers.times(when).get(range.clone());
-            out.times.extend_from_slice(times.unwrap_or_default());
-        }
+        buffers.append_times(when, range.clone(), &mut out.times);
         let place = |at: usize| (first + at - range.start) as u32;
         match stale {
             Staleness::None => {}
@@ -104,7 +108,7 @@ pub fn read_column_times(
                     .extend(all.filter(|at| range.contains(at)).map(place));
             }
             Staleness::Unknown => {
-                let all = buffers.values.floats.iter().enumerate();
+                let all = floats.iter().enumerate();
                 let stale = all.filter(|(at, v)| range.contains(at) && is_stale_nan(**v));
                 out.stale.extend(stale.map(|(at, _)| place(at)));
             }
@@ -114,6 +118,29 @@ pub fn read_column_times(
 }
 
 impl Buffers {
+    fn read(
+        &mut self,
+        block: &Block,
+        column: &Column,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Columns,
+    ) -> Result<(), BlockError> {
+        let page = self.page(block, column.page)?;
+        let (when, stored) = self.parts(block, column, page.bytes())?;
+        let (before, count) = (out.len(), column.time.count as usize);
+        let values = &mut out.values;
+        if { self.values.decode(stored, count, block.footer.pco, values) }.is_none() {
+            values.truncate(before);
+            return Err(block.nonsense("columns", column.page));
+        }
+        let range = self.range(&column.time, when, start, end);
+        values.truncate(before + range.end);
+        values.drain(before..before + range.start);
+        self.append_times(when, range, &mut out.times);
+        Ok(())
+    }
+
     /// Finds the column in its page, and reads its times.
     fn parts<'a>(
         &mut self,
@@ -187,28 +214,18 @@ impl Buffers {
         }
     }
 
-    fn append(
-        &self,
-        time: &TimeColumn,
-        when: When,
-        start: TimestampMs,
-        end: TimestampMs,
-        out: &mut Vec<Sample>,
-    ) {
-        let range = self.range(time, when, start, end);
-        let from = range.start;
-        let values = self.values.floats.get(range.clone()).unwrap_or_default();
+    /// Of the samples in `range`.
+    fn append_times(&self, when: When, range: Range<usize>, out: &mut Vec<TimestampMs>) {
         if let When::Regular { first, step } = when {
-            let mut t = first + from as i64 * step;
-            out.extend(values.iter().map(|v| {
-                let sample = Sample { t, v: *v };
-                t = t.wrapping_add(step);
-                sample
+            let mut next = first.wrapping_add((range.start as i64).wrapping_mul(step));
+            out.extend(range.map(|_| {
+                let t = next;
+                next = t.wrapping_add(step);
+                t
             }));
         } else {
-            let times = self.times(when).get(range).unwrap_or_default();
-            let pairs = times.iter().zip(values);
-            out.extend(pairs.map(|(t, v)| Sample { t: *t, v: *v }));
+            let times = self.times(when).get(range);
+            out.extend_from_slice(times.unwrap_or_default());
         }
     }
 

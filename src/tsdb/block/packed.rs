@@ -268,6 +268,9 @@ fn put_frame(frame: &[i64], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
+/// Four numbers of this width are in one word, wherever in a byte they begin.
+const FOUR_WIDTH_MAX: usize = 14;
+
 /// Eight more than a frame of the widest has.
 const FRAME_BYTES: usize = FRAME * WIDTH_MAX as usize / 8 + 8;
 
@@ -293,10 +296,28 @@ fn get_frame(
         &last
     };
     let mask = (1u64 << width) - 1;
-    let mut bit = 0;
-    for v in frame {
+    let word = |bit: usize| {
         let word = u64::from_le_bytes(*source.get(bit / 8..)?.first_chunk()?);
-        *v = of(min.wrapping_add((word >> (bit % 8) & mask) as i64));
+        Some(word >> (bit % 8))
+    };
+    let mut number = |word: u64| of(min.wrapping_add((word & mask) as i64));
+    let fours = if width <= FOUR_WIDTH_MAX {
+        frame.len() / 4
+    } else {
+        0
+    };
+    let (fours, others) = frame.split_at_mut(fours * 4);
+    let mut bit = 0;
+    for [a, b, c, d] in fours.as_chunks_mut::<4>().0 {
+        let word = word(bit)?;
+        *a = number(word);
+        *b = number(word >> width);
+        *c = number(word >> (2 * width));
+        *d = number(word >> (3 * width));
+        bit += 4 * width;
+    }
+    for v in others {
+        *v = number(word(bit)?);
         bit += width;
     }
     Some(())

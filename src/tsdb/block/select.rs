@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::bytes::Cursor;
-use super::columns::{read_column, read_column_times};
+use super::columns::{read_column, read_column_apart, read_column_times};
 use super::page::{PageRef, get_page};
 use super::reader::Page;
 use super::texts::PairTexts;
@@ -13,7 +13,7 @@ use super::tombstones::Ranges;
 use super::writer::TIMES_PER_PAGE;
 use super::{Block, BlockError};
 use crate::model::{Labels, Matcher, Sample, TimestampMs};
-use crate::storage::{Series, SeriesSet, StorageError, Times};
+use crate::storage::{Columns, Series, SeriesSet, StorageError, Times};
 
 /// LIMIT: shared columns of timestamps that a selection remembers.
 const MEMO_MAX: usize = 4_096;
@@ -139,6 +139,8 @@ struct Walk {
     /// Numbers of the current series' pairs.
     pairs: Vec<u32>,
     texts: PairTexts,
+    /// Of the series at hand.
+    labels: String,
     known_times: HashMap<u32, TimeColumn, foldhash::fast::RandomState>,
 }
 
@@ -181,6 +183,7 @@ impl Walk {
             open: None,
             pairs: Vec::new(),
             texts: PairTexts::default(),
+            labels: String::new(),
             known_times: HashMap::default(),
         }
     }
@@ -250,15 +253,11 @@ impl Walk {
     }
 
     fn labels(&mut self, block: &Block) -> Result<Labels, BlockError> {
-        self.texts.make_room(self.pairs.len());
+        self.labels.clear();
         for id in &self.pairs {
-            self.texts.learn(block, *id)?;
+            self.texts.push(block, *id, &mut self.labels)?;
         }
-        let texts = self
-            .pairs
-            .iter()
-            .filter_map(|id| self.texts.get(block, *id));
-        Ok(Labels::from_sorted(texts))
+        Ok(Labels::of_pushed(&self.labels))
     }
 }
 
@@ -460,21 +459,32 @@ impl SeriesView {
         end: TimestampMs,
         out: &mut Vec<Sample>,
     ) -> Result<(), BlockError> {
-        let (before, start, end) = (out.len(), start.max(self.start), end.min(self.end));
-        for column in &self.columns {
-            if column.time.first > end || column.time.last < start {
-                continue;
-            }
-            match read_column(&self.block, column, start, end, out) {
-                Ok(()) | Err(BlockError::Damaged { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let before = out.len();
+        self.each_column(start, end, |column, start, end| {
+            read_column(&self.block, column, start, end, out)
+        })?;
         if !self.deleted.is_empty() {
             let new = out.split_off(before);
             out.extend(new.into_iter().filter(|s| !self.deleted.has(s.t)));
         }
         Ok(())
+    }
+
+    fn read_sample_columns(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Columns,
+    ) -> Result<(), BlockError> {
+        if !self.deleted.is_empty() {
+            let mut samples = Vec::new();
+            self.read_samples(start, end, &mut samples)?;
+            out.extend(samples);
+            return Ok(());
+        }
+        self.each_column(start, end, |column, start, end| {
+            read_column_apart(&self.block, column, start, end, out)
+        })
     }
 
     fn read_sample_times(
@@ -489,12 +499,25 @@ impl SeriesView {
             out.extend(&samples);
             return Ok(());
         }
+        self.each_column(start, end, |column, start, end| {
+            read_column_times(&self.block, column, start, end, out)
+        })
+    }
+
+    /// Calls `read` with the columns that have samples in the range, and the part of it that is
+    /// selected. What is damaged is left out.
+    fn each_column(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        mut read: impl FnMut(&Column, TimestampMs, TimestampMs) -> Result<(), BlockError>,
+    ) -> Result<(), BlockError> {
         let (start, end) = (start.max(self.start), end.min(self.end));
         for column in &self.columns {
             if column.time.first > end || column.time.last < start {
                 continue;
             }
-            match read_column_times(&self.block, column, start, end, out) {
+            match read(column, start, end) {
                 Ok(()) | Err(BlockError::Damaged { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -521,6 +544,15 @@ impl Series for SeriesView {
         out: &mut Vec<Sample>,
     ) -> Result<(), StorageError> {
         self.read_samples(start, end, out).map_err(Into::into)
+    }
+
+    fn read_columns(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Columns,
+    ) -> Result<(), StorageError> {
+        { self.read_sample_columns(start, end, out) }.map_err(Into::into)
     }
 
     fn read_times(

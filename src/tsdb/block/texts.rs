@@ -7,8 +7,9 @@ use super::matching::Value;
 use super::reader::Page;
 use super::writer::RANKS_PER_PAGE;
 use super::{Block, BlockError};
+use crate::model::Labels;
 
-/// LIMIT: pairs that a selection remembers, and bytes of their values.
+/// LIMIT: pairs that a selection remembers, and bytes of their texts.
 const PAIRS_MAX: usize = 4_096;
 const TEXT_BYTES_MAX: usize = 256 << 10;
 
@@ -22,6 +23,7 @@ type Map<T> = HashMap<u32, T, foldhash::fast::RandomState>;
 #[derive(Debug, Default)]
 pub struct PairTexts {
     known: Map<Text>,
+    /// As labels have it.
     text: String,
     ranks: Map<Page>,
     values: Map<Values>,
@@ -29,10 +31,8 @@ pub struct PairTexts {
 
 #[derive(Debug, Clone, Copy)]
 struct Text {
-    /// Among the footer's.
-    name: u32,
-    at: u32,
-    len: u32,
+    from: u32,
+    to: u32,
 }
 
 #[derive(Debug)]
@@ -43,25 +43,22 @@ struct Values {
 }
 
 impl PairTexts {
-    /// Makes room for another series of up to `count` pairs.
-    pub fn make_room(&mut self, count: usize) {
-        if self.known.len() + count > PAIRS_MAX || self.text.len() > TEXT_BYTES_MAX {
-            self.known.clear();
-            self.text.clear();
-        }
-    }
-
-    pub fn get<'a>(&'a self, block: &'a Block, id: u32) -> Option<(&'a str, &'a str)> {
-        let text = self.known.get(&id)?;
-        let name = block.footer.names.get(text.name as usize)?;
-        let from = text.at as usize;
-        Some((&name.name, self.text.get(from..from + text.len as usize)?))
+    /// Appends a pair to the text of labels.
+    pub fn push(&mut self, block: &Block, id: u32, labels: &mut String) -> Result<(), BlockError> {
+        let text = match self.known.get(&id) {
+            Some(text) => *text,
+            None => self.learn(block, id)?,
+        };
+        let text = self.text.get(text.from as usize..text.to as usize);
+        labels.push_str(text.unwrap_or_default());
+        Ok(())
     }
 
     /// Reads a pair that is not known.
-    pub fn learn(&mut self, block: &Block, id: u32) -> Result<(), BlockError> {
-        if self.known.contains_key(&id) {
-            return Ok(());
+    fn learn(&mut self, block: &Block, id: u32) -> Result<Text, BlockError> {
+        if self.known.len() >= PAIRS_MAX || self.text.len() > TEXT_BYTES_MAX {
+            self.known.clear();
+            self.text.clear();
         }
         let footer = &block.footer;
         let missing = BlockError::Damaged {
@@ -75,7 +72,8 @@ impl PairTexts {
         let (Some(number), Some(name)) = (values.checked_sub(1), name.checked_sub(1)) else {
             return Err(missing);
         };
-        let values = footer.values.get(number).ok_or(missing)?;
+        let pair = footer.values.get(number).zip(footer.names.get(name));
+        let (values, name) = pair.ok_or(missing)?;
         if !self.values.contains_key(&(number as u32)) {
             if self.values.len() >= PAGES_MAX {
                 self.values.clear();
@@ -86,14 +84,14 @@ impl PairTexts {
         }
         let value = { self.values.get(&(number as u32)) }.and_then(|v| v.get(rank - values.rank));
         let value = value.ok_or_else(|| block.nonsense("values", values.page))?;
+        let from = self.text.len() as u32;
+        Labels::push_pair(&mut self.text, &name.name, value);
         let text = Text {
-            name: name as u32,
-            at: self.text.len() as u32,
-            len: value.len() as u32,
+            from,
+            to: self.text.len() as u32,
         };
-        self.text.push_str(value);
         self.known.insert(id, text);
-        Ok(())
+        Ok(text)
     }
 
     fn rank(&mut self, block: &Block, id: u32) -> Result<u32, BlockError> {

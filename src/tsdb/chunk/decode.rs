@@ -11,7 +11,7 @@ use super::bits::unzigzag;
 use super::closed::{HEADER_BYTES, Mode};
 use super::window::{Bits, WINDOW_BITS};
 use crate::model::{STALE_NAN_BITS, Sample, TimestampMs};
-use crate::storage::Times;
+use crate::storage::{Columns, Times};
 
 /// Bytes that no encoder wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -44,6 +44,36 @@ pub fn decode(
     let early = { out.get(before..) }.map_or(0, |new| new.partition_point(|s| s.t < start));
     if early > 0 {
         out.drain(before..before + early);
+    }
+    result
+}
+
+/// As [`decode`], times and values apart.
+///
+/// # Errors
+/// As those of [`decode`].
+pub fn decode_columns(
+    bytes: &[u8],
+    start: TimestampMs,
+    end: TimestampMs,
+    out: &mut Columns,
+) -> Result<(), Corrupt> {
+    let (before, count) = (out.len(), count_of(bytes));
+    let Columns { times, values } = out;
+    times.resize(before + count, 0);
+    values.resize(before + count, 0.0);
+    let mut apart = Apart {
+        times: times.get_mut(before..).unwrap_or_default(),
+        values: values.get_mut(before..).unwrap_or_default(),
+        read: 0,
+    };
+    let result = each(bytes, end, &mut apart);
+    let read = apart.read;
+    out.truncate(before + read);
+    let early = { out.times.get(before..) }.map_or(0, |new| new.partition_point(|t| *t < start));
+    if early > 0 {
+        out.times.drain(before..before + early);
+        out.values.drain(before..before + early);
     }
     result
 }
@@ -105,6 +135,23 @@ impl Sink for Samples<'_> {
     fn put(&mut self, t: TimestampMs, v: &impl Value) {
         if let Some(place) = self.places.get_mut(self.read) {
             *place = Sample { t, v: v.float() };
+            self.read += 1;
+        }
+    }
+}
+
+struct Apart<'a> {
+    times: &'a mut [TimestampMs],
+    values: &'a mut [f64],
+    read: usize,
+}
+
+impl Sink for Apart<'_> {
+    #[inline(always)]
+    fn put(&mut self, t: TimestampMs, v: &impl Value) {
+        let time = self.times.get_mut(self.read);
+        if let Some((time, value)) = time.zip(self.values.get_mut(self.read)) {
+            (*time, *value) = (t, v.float());
             self.read += 1;
         }
     }

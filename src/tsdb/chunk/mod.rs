@@ -34,6 +34,6 @@ mod tests;
 
 pub(super) use bits::BitReader;
 pub(super) use closed::Chunk;
-pub(super) use decode::{Corrupt, decode, decode_times};
+pub(super) use decode::{Corrupt, decode, decode_columns, decode_times};
 pub(super) use open::{Open, window_start};
 pub(super) use pool::Pool;

@@ -8,8 +8,8 @@ use super::late;
 use super::lock::{Blocks, Head, State};
 use super::snapshot::{Dictionary, Order, Row, Scope, select};
 use crate::model::{Labels, Matcher, Sample, SeriesRef, TimestampMs};
-use crate::storage::{Querier, SelectHints, Series, SeriesSet, StorageError, Times};
-use crate::tsdb::chunk::{Corrupt, decode, decode_times};
+use crate::storage::{Columns, Querier, SelectHints, Series, SeriesSet, StorageError, Times};
+use crate::tsdb::chunk::{Corrupt, decode, decode_columns, decode_times};
 
 /// LIMIT: bytes of chunks that a thread keeps room for between two reads: some thousand samples.
 const COPIED_KEPT: usize = 16 << 10;
@@ -253,6 +253,27 @@ impl Series for HeadSeries {
             let decoded = { copied.chunks() }.try_for_each(|c| decode(c, start, end, out));
             decoded.map_err(damaged)?;
             late::merge(out, before, std::mem::take(&mut copied.late));
+            Ok(())
+        })
+    }
+
+    fn read_columns(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Columns,
+    ) -> Result<(), StorageError> {
+        self.copied(start, end, |copied, start, end| {
+            if copied.late.is_empty() {
+                let mut chunks = copied.chunks();
+                let decoded = chunks.try_for_each(|c| decode_columns(c, start, end, out));
+                return decoded.map_err(damaged);
+            }
+            let mut samples = Vec::new();
+            let decoded = { copied.chunks() }.try_for_each(|c| decode(c, start, end, &mut samples));
+            decoded.map_err(damaged)?;
+            late::merge(&mut samples, 0, std::mem::take(&mut copied.late));
+            out.extend(samples);
             Ok(())
         })
     }
