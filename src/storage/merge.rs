@@ -103,6 +103,12 @@ impl SeriesSet for Merge {
         parts.extend(taken.map(|(_, series)| series));
         Some(Ok(Box::new(Merged { labels, parts })))
     }
+
+    /// NOTE: most series are in several sets.
+    fn left(&self) -> Option<usize> {
+        let left = self.sets.iter().filter_map(|source| source.set.left());
+        left.max()
+    }
 }
 
 /// A series of several sources, the one that counts most first.

@@ -1,5 +1,7 @@
 //! Querying: series by matchers within a range of time.
 
+use std::ops::Range;
+
 use thiserror::Error;
 
 use crate::model::{Labels, Matcher, Sample, TimestampMs, is_stale_nan};
@@ -76,6 +78,11 @@ pub trait Querier: Send {
 /// Series one after another.
 pub trait SeriesSet: Send {
     fn next(&mut self) -> Option<Result<Box<dyn Series>, StorageError>>;
+
+    /// How many are still to come, about, where that is known at once.
+    fn left(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// One series of a selection.
@@ -210,10 +217,45 @@ impl Times {
         self.stale.extend(stale.map(|(i, _)| (first + i) as u32));
     }
 
+    /// When the newest sample is no stale marker, and less than `reach_ms` ago.
+    pub fn spans(&self, reach_ms: i64) -> impl Iterator<Item = Range<TimestampMs>> {
+        let (mut at, mut stale) = (0, self.stale.iter().copied().peekable());
+        std::iter::from_fn(move || {
+            while stale.next_if(|marker| *marker as usize == at).is_some() {
+                at += 1;
+            }
+            let until = stale.peek().map(|marker| *marker as usize);
+            let alive = self.times.get(at..until.unwrap_or(self.times.len()))?;
+            let start = *alive.first()?;
+            let run = unbroken(alive, reach_ms);
+            let reached = alive[run - 1].saturating_add(reach_ms);
+            at += run;
+            Some(match (alive.get(run), until) {
+                (None, Some(marker)) => start..reached.min(self.times[marker]),
+                _ => start..reached,
+            })
+        })
+    }
+
     /// Keeps the first `len`.
     pub fn truncate(&mut self, len: usize) {
         self.times.truncate(len);
         let kept = self.stale.partition_point(|at| (*at as usize) < len);
         self.stale.truncate(kept);
     }
+}
+
+/// How many of `times`, from the first on, are each at most `reach_ms` after the one before.
+fn unbroken(times: &[TimestampMs], reach_ms: i64) -> usize {
+    /// Compared without a branch for each.
+    const STRIDE: usize = 64;
+    // NOTE: what ascends is apart by a number without a sign, however far.
+    let is_far = |pair: &[TimestampMs]| pair[1].wrapping_sub(pair[0]) as u64 > reach_ms as u64;
+    let any_far = |stride: &[TimestampMs]| stride.windows(2).fold(false, |any, p| any | is_far(p));
+    let mut at = 0;
+    while times.get(at..=at + STRIDE).is_some_and(|s| !any_far(s)) {
+        at += STRIDE;
+    }
+    let near = times[at..].windows(2).take_while(|pair| !is_far(pair));
+    at + 1 + near.count()
 }

@@ -24,6 +24,16 @@ pub trait Make: Send + Sized + 'static {
     /// None where the series has nothing within the selection.
     fn make(&mut self, series: &dyn Series, run: &mut Run<'_>) -> Result<Option<Made>, QueryError>;
 
+    /// Of series that stand one after another.
+    fn make_all(&mut self, job: Job, run: &mut Run<'_>) -> Result<Vec<Made>, QueryError> {
+        let mut rows = Vec::with_capacity(job.len());
+        for series in job {
+            run.check()?;
+            rows.extend(self.make(&*series, run)?);
+        }
+        Ok(rows)
+    }
+
     /// One that makes the same, for another thread.
     fn another(&self) -> Self;
 
@@ -66,8 +76,11 @@ impl Made {
 /// LIMIT: values or samples of a batch, whichever are more: a fraction of a millisecond, and with
 /// all batches under way less than a megabyte.
 const BATCH_VALUES: usize = 1 << 14;
-/// LIMIT: series of a batch.
+/// LIMIT: series of a batch; of the first, before it is known how many samples they have.
 const BATCH_SERIES: usize = 256;
+const FIRST_SERIES: usize = 32;
+/// A batch is no more than this part of what is left, so that both threads end together.
+const BATCH_PART: usize = 8;
 /// LIMIT: batches that wait for the helper, and batches whose rows wait.
 const JOBS_MAX: usize = 2;
 const SLOTS_MAX: usize = 6;
@@ -79,12 +92,12 @@ const STACK: usize = 256 << 10;
 pub struct Helpers {
     clock: Arc<dyn Clock>,
     free: AtomicUsize,
-    /// Samples that a selection reads alone first.
+    /// Samples that a selection must have, as far as can be told.
     patience: u64,
 }
 
-/// A query over fewer samples is over before a thread has begun.
-const PATIENCE: u64 = 100_000;
+/// Fewer are read in half a millisecond, and a thread takes a tenth of one to begin.
+const PATIENCE: u64 = 30_000;
 
 impl Helpers {
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Helpers> {
@@ -121,7 +134,7 @@ impl Drop for Permit {
 pub struct Crew<M: Make> {
     set: Box<dyn SeriesSet>,
     make: M,
-    /// Batches under way, oldest first. Empty without a helper.
+    /// Batches under way, oldest first. No more than one without a helper.
     slots: VecDeque<Slot>,
     team: Option<Team>,
     /// Whether a helper was asked for.
@@ -155,12 +168,6 @@ impl<M: Make> Crew<M> {
     }
 
     pub fn next(&mut self, run: &mut Run<'_>) -> Result<Option<Made>, QueryError> {
-        if self.team.is_none()
-            && self.slots.is_empty()
-            && let Some(made) = self.alone(run)?
-        {
-            return Ok(Some(made));
-        }
         loop {
             match self.slots.front_mut() {
                 Some(Slot::Here(rows)) => match rows.next() {
@@ -183,34 +190,24 @@ impl<M: Make> Crew<M> {
         }
     }
 
-    /// Row by row, until it is clear that there are many.
-    fn alone(&mut self, run: &mut Run<'_>) -> Result<Option<Made>, QueryError> {
-        while !self.through && self.team.is_none() {
-            let Some(series) = self.set.next() else {
-                self.through = true;
-                break;
-            };
-            run.check()?;
-            self.series += 1;
-            let made = self.make.make(&*series?, run)?;
-            self.hold(self.make.bytes(), run)?;
-            self.team = self.hire(run);
-            if made.is_some() {
-                return Ok(made);
-            }
-        }
-        Ok(None)
-    }
-
+    /// Once it is clear that there is much to do.
     fn hire(&mut self, run: &Run<'_>) -> Option<Team> {
         let helpers = run.helpers()?;
-        let read = run.statistics.read_samples.saturating_sub(self.read_before);
+        let (read, each) = self.so_far(run);
+        let left = self.set.left().unwrap_or(0) as u64;
         let too_wide = self.make.steps() > BATCH_VALUES;
-        if self.asked || too_wide || read < helpers.patience {
+        let is_little = read.saturating_add(left.saturating_mul(each)) < helpers.patience;
+        if self.asked || self.series == 0 || too_wide || is_little {
             return None;
         }
         self.asked = true;
         Team::new(helpers.take()?, &self.make, run)
+    }
+
+    /// Samples that were read, and how many each series had.
+    fn so_far(&self, run: &Run<'_>) -> (u64, u64) {
+        let read = run.statistics.read_samples.saturating_sub(self.read_before);
+        (read, read / self.series.max(1))
     }
 
     /// Takes what the helper has made, or does something else until it is there.
@@ -237,10 +234,10 @@ impl<M: Make> Crew<M> {
     /// Gives the helper as much as it takes, and makes a batch.
     fn work(&mut self, run: &mut Run<'_>) -> Result<(), QueryError> {
         run.look()?;
-        let read = run.statistics.read_samples.saturating_sub(self.read_before);
-        let each = (read / self.series.max(1)) as usize;
-        let size = BATCH_VALUES / each.max(self.make.steps()).max(1);
-        let size = size.clamp(1, BATCH_SERIES);
+        if self.team.is_none() {
+            self.team = self.hire(run);
+        }
+        let size = self.batch_size(run);
         while let Some(team) = self.team.as_ref()
             && team.jobs.len() < JOBS_MAX
             && self.slots.len() < SLOTS_MAX
@@ -260,10 +257,21 @@ impl<M: Make> Crew<M> {
         }
         let (batch, failed) = pull(&mut *self.set, size, &mut self.through);
         self.series += batch.len() as u64;
-        let rows = make_all(&mut self.make, batch, run)?;
+        let rows = self.make.make_all(batch, run)?;
         self.slots.push_back(Slot::Here(rows.into_iter()));
         self.slots.extend(failed.map(Slot::Failed));
-        Ok(())
+        self.hold(self.make.bytes(), run)
+    }
+
+    fn batch_size(&self, run: &Run<'_>) -> usize {
+        let (_, each) = self.so_far(run);
+        let size = BATCH_VALUES / (each as usize).max(self.make.steps()).max(1);
+        let size = size.clamp(1, BATCH_SERIES);
+        match self.set.left() {
+            _ if self.series == 0 => size.min(FIRST_SERIES),
+            Some(left) => size.min((left / BATCH_PART).max(FIRST_SERIES)),
+            None => size,
+        }
     }
 
     fn hold(&mut self, bytes: usize, run: &mut Run<'_>) -> Result<(), QueryError> {
@@ -273,7 +281,7 @@ impl<M: Make> Crew<M> {
     }
 }
 
-type Job = Vec<Box<dyn Series>>;
+pub type Job = Vec<Box<dyn Series>>;
 
 /// The next series, and what went wrong behind them.
 fn pull(set: &mut dyn SeriesSet, size: usize, through: &mut bool) -> (Job, Option<QueryError>) {
@@ -292,15 +300,6 @@ fn pull(set: &mut dyn SeriesSet, size: usize, through: &mut bool) -> (Job, Optio
         }
     }
     (batch, None)
-}
-
-fn make_all<M: Make>(make: &mut M, job: Job, run: &mut Run<'_>) -> Result<Vec<Made>, QueryError> {
-    let mut rows = Vec::with_capacity(job.len());
-    for series in job {
-        run.check()?;
-        rows.extend(make.make(&*series, run)?);
-    }
-    Ok(rows)
 }
 
 /// What a helper made of a job.
@@ -349,7 +348,7 @@ impl Team {
 
 /// A panic costs the query, as it does on its own thread.
 fn done<M: Make>(make: &mut M, job: Job, run: &mut Run<'_>) -> Result<Done, QueryError> {
-    let made = catch_unwind(AssertUnwindSafe(|| make_all(make, job, run)));
+    let made = catch_unwind(AssertUnwindSafe(|| make.make_all(job, run)));
     let rows = made.unwrap_or_else(|panic| {
         let text = panic_message(&*panic);
         Err(QueryError::Execution(format!("unexpected error: {text}")))

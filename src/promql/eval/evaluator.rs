@@ -1,6 +1,6 @@
 //! From a node of an expression to what it is worth at all steps.
 
-use super::aggregate::{aggregate, projection};
+use super::aggregate::{aggregate, projection, totals};
 use super::binary::binary;
 use super::distinct::merged;
 use super::grid::Grid;
@@ -203,39 +203,45 @@ impl Evaluation {
             Some(param) => Some(self.eval(param, grid, run)?),
             None => None,
         };
-        let input = self.grouped(node, grid, run)?;
+        let (input, is_tally) = self.grouped(node, grid, run)?;
+        if is_tally {
+            let rows = totals(node, input, grid.steps, run)?;
+            return Ok(Operand::Vector(Box::new(rows)));
+        }
         let rows = aggregate(node, input, param, grid, run)?;
         Ok(Operand::Vector(rows))
     }
 
-    /// What an aggregation goes over: of stored series with no more labels than it groups by.
+    /// What an aggregation goes over: of stored series with no more labels than it groups by. And
+    /// whether it was counted already.
     fn grouped<'q>(
         &self,
         node: &'q Aggregate,
         grid: Grid,
         run: &mut Run<'_>,
-    ) -> Result<Box<dyn Rows + 'q>, QueryError> {
+    ) -> Result<(Box<dyn Rows + 'q>, bool), QueryError> {
         let is_pinned = grid.steps > 1 && is_invariant(&node.expr);
         if is_pinned || run.delays_names() || !asks_for_groups_alone(node.op) {
-            return self.rows(&node.expr, grid, run);
+            return Ok((self.rows(&node.expr, grid, run)?, false));
         }
-        let counts = matches!(node.op, Aggregator::Count | Aggregator::Group);
-        match node.expr.inner() {
+        let input: Box<dyn Rows + 'q> = match node.expr.inner() {
             Expr::Vector(selector) => {
-                let takes = match selector.extent {
-                    Extent::Plain if counts => Takes::Presence,
+                let takes = match (selector.extent, node.op) {
+                    (Extent::Plain, Aggregator::Count) => Takes::Number,
+                    (Extent::Plain, Aggregator::Group) => Takes::Presence,
                     _ => Takes::Values,
                 };
                 let wanted = Wanted::few(projection(node), false);
                 let rows = self.instant(selector, takes, wanted, grid, run)?;
-                Ok(Box::new(rows))
+                return Ok((Box::new(rows), takes == Takes::Number));
             }
             Expr::Call(call) => match self.windows_of(call, projection(node), grid, run)? {
-                Some(rollup) => Ok(Box::new(rollup)),
-                None => self.rows(&node.expr, grid, run),
+                Some(rollup) => Box::new(rollup),
+                None => self.rows(&node.expr, grid, run)?,
             },
-            _ => self.rows(&node.expr, grid, run),
-        }
+            _ => self.rows(&node.expr, grid, run)?,
+        };
+        Ok((input, false))
     }
 
     /// A subquery's rows over its own steps, as far as windows at the steps of `grid` reach; and

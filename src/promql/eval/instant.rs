@@ -1,11 +1,14 @@
 //! Instant selectors: at each step the newest sample within the lookback.
 
-use super::crew::{Crew, Made, Make};
+use std::ops::Range;
+
+use super::crew::{Crew, Job, Made, Make};
 use super::evaluator::Evaluation;
 use super::grid::Grid;
 use super::reach::{Reach, left_open};
 use super::row::{Row, Rows, absent, is_absent};
 use super::run::Run;
+use super::tally::Tally;
 use super::wanted::Wanted;
 use crate::model::{Sample, TimestampMs, is_stale_nan};
 use crate::promql::error::QueryError;
@@ -20,6 +23,8 @@ pub enum Takes {
     Times,
     /// 1, whatever the value.
     Presence,
+    /// The number of series that have a value: one row for several of the same labels.
+    Number,
 }
 
 pub struct Instant(Crew<Newest>);
@@ -52,6 +57,7 @@ impl Rows for Instant {
 struct Newest {
     look: Look,
     wanted: Wanted,
+    tally: Tally,
     /// Of the series at hand.
     samples: Vec<Sample>,
     times: Times,
@@ -62,14 +68,16 @@ impl Newest {
         Newest {
             look,
             wanted,
+            tally: Tally::new(look.steps),
             samples: Vec::new(),
             times: Times::default(),
         }
     }
 }
 
-impl Make for Newest {
-    fn make(&mut self, series: &dyn Series, run: &mut Run<'_>) -> Result<Option<Made>, QueryError> {
+impl Newest {
+    /// How many samples the series has.
+    fn read(&mut self, series: &dyn Series, run: &mut Run<'_>) -> Result<usize, QueryError> {
         let (start, end) = self.look.times();
         let read = if self.look.takes == Takes::Values {
             self.samples.clear();
@@ -81,7 +89,36 @@ impl Make for Newest {
             self.times.times.len()
         };
         run.statistics.read_samples += read as u64;
-        if read == 0 {
+        Ok(read)
+    }
+
+    fn count(&mut self, series: &dyn Series, run: &mut Run<'_>) -> Result<(), QueryError> {
+        if self.read(series, run)? == 0 {
+            return Ok(());
+        }
+        let look = self.look;
+        let mut spans = { self.times.spans(look.lookback_ms) }
+            .map(|span| look.steps_in(span))
+            .filter(|steps| !steps.is_empty())
+            .peekable();
+        if spans.peek().is_some() {
+            let counts = self.tally.of(self.wanted.glance(series).labels);
+            for steps in spans {
+                run.statistics.queryable_samples += steps.len() as u64;
+                counts.add(steps);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Make for Newest {
+    fn make(&mut self, series: &dyn Series, run: &mut Run<'_>) -> Result<Option<Made>, QueryError> {
+        if self.look.takes == Takes::Number {
+            self.count(series, run)?;
+            return Ok(self.tally.rows().next().map(Made::of));
+        }
+        if self.read(series, run)? == 0 {
             return Ok(None);
         }
         let mut values = vec![absent(); self.look.steps];
@@ -98,6 +135,22 @@ impl Make for Newest {
             drops_name: false,
             values,
         })))
+    }
+
+    fn make_all(&mut self, job: Job, run: &mut Run<'_>) -> Result<Vec<Made>, QueryError> {
+        let mut rows = Vec::new();
+        if self.look.takes != Takes::Number {
+            rows.reserve_exact(job.len());
+        }
+        for series in job {
+            run.check()?;
+            match self.look.takes {
+                Takes::Number => self.count(&*series, run)?,
+                _ => rows.extend(self.make(&*series, run)?),
+            }
+        }
+        rows.extend(self.tally.rows().map(Made::of));
+        Ok(rows)
     }
 
     fn another(&self) -> Newest {
@@ -173,6 +226,18 @@ impl Look {
         })
     }
 
+    /// The steps whose times lie in `span`. NOTE: where `@` pins them, there is but one.
+    fn steps_in(&self, span: Range<TimestampMs>) -> Range<usize> {
+        let stride = self.reach.stride.max(1);
+        let first_from = |t: TimestampMs| match t.saturating_sub(self.reach.first) {
+            ..=0 => 0,
+            // ORDER: before it is divided, which takes long.
+            _ if t > self.reach.last => self.steps,
+            after => usize::try_from((after - 1) / stride + 1).unwrap_or(self.steps),
+        };
+        first_from(span.start)..first_from(span.end).min(self.steps)
+    }
+
     #[inline]
     fn newest(
         &self,
@@ -236,4 +301,60 @@ pub fn between(before: &Sample, after: &Sample, t: i64, is_counter: bool) -> f64
         before.v
     };
     from + (after.v - from) * (t - before.t) as f64 / (after.t - before.t) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::stale_nan;
+
+    /// Whether there is a value at each step, by the newest sample and by spans.
+    fn both_ways(samples: &[(i64, bool)], look: Look) -> (Vec<f64>, Vec<f64>) {
+        let sample = |(t, is_stale): &(i64, bool)| Sample {
+            t: *t,
+            v: if *is_stale { stale_nan() } else { 2.0 },
+        };
+        let samples: Vec<Sample> = samples.iter().map(sample).collect();
+        let mut times = Times::default();
+        times.extend(&samples);
+        let mut values = vec![absent(); look.steps];
+        let present = look.fill_times(&times, &mut values);
+        let mut tally = Tally::new(look.steps);
+        let counts = tally.of(crate::model::Labels::empty());
+        let mut counted = 0;
+        for span in times.spans(look.lookback_ms) {
+            let steps = look.steps_in(span);
+            counted += steps.len();
+            counts.add(steps);
+        }
+        assert_eq!(counted, present);
+        (tally.rows().next().unwrap().values, values)
+    }
+
+    fn bits(values: &[f64]) -> Vec<u64> {
+        values.iter().map(|v| v.to_bits()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn spans_are_where_a_sample_is_near(
+            samples in prop::collection::btree_map(0i64..400, prop::bool::weighted(0.2), 0..40),
+            (first, stride, steps) in (-50i64..400, 1i64..60, 1usize..12),
+            lookback_ms in 1i64..80,
+        ) {
+            let last = first + stride * (steps as i64 - 1);
+            let look = Look {
+                reach: Reach { first, stride, last },
+                lookback_ms,
+                steps,
+                takes: Takes::Presence,
+                smoothed: false,
+            };
+            let samples: Vec<_> = samples.into_iter().collect();
+            let (counted, filled) = both_ways(&samples, look);
+            prop_assert_eq!(bits(&counted), bits(&filled));
+        }
+    }
 }

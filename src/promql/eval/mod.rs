@@ -27,6 +27,7 @@ mod row;
 mod run;
 mod scalar;
 mod stored;
+mod tally;
 mod view;
 mod wanted;
 mod window;

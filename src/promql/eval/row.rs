@@ -7,10 +7,12 @@ use crate::promql::QueryError;
 
 /// Stands where a series has no value at a step: the staleness marker's bits. No selector lets a
 /// marker through, and no computation makes one, as it is a signalling NaN.
+#[inline]
 pub fn absent() -> f64 {
     stale_nan()
 }
 
+#[inline]
 pub fn is_absent(v: f64) -> bool {
     is_stale_nan(v)
 }

@@ -1,5 +1,6 @@
 //! A closed chunk: bits in the pool that no longer change.
 
+use super::gather::Gather;
 use super::open::{Open, after};
 use super::pool::{Chain, Pool};
 use crate::model::TimestampMs;
@@ -47,6 +48,12 @@ impl Chunk {
         out.reserve(HEADER_BYTES + bytes);
         out.extend([self.mode as u8, self.count]);
         pool.copy_to(&self.words, bytes, out);
+    }
+
+    /// To be copied with others.
+    pub fn add_to(&self, gather: &mut Gather) {
+        let bytes = usize::from(self.bits).div_ceil(8);
+        gather.add([self.mode as u8, self.count], (&self.words, bytes), &[]);
     }
 
     /// Lets the samples up to `through` go; there must be newer ones.

@@ -23,6 +23,7 @@
 
 mod closed;
 mod decode;
+mod gather;
 mod open;
 mod pool;
 
@@ -35,5 +36,6 @@ mod tests;
 pub(super) use bits::BitReader;
 pub(super) use closed::Chunk;
 pub(super) use decode::{Corrupt, decode, decode_columns, decode_times};
+pub(super) use gather::Gather;
 pub(super) use open::{Open, window_start};
 pub(super) use pool::Pool;

@@ -8,6 +8,7 @@
 use super::bits::{width, zigzag};
 use super::closed::{Chunk, HEADER_BYTES, Mode};
 use super::decode::decode;
+use super::gather::Gather;
 use super::pool::{Chain, Pool};
 use crate::model::{Sample, TimestampMs};
 
@@ -314,6 +315,15 @@ impl Open {
         out.extend([self.mode() as u8, self.count]);
         pool.copy_to(&self.words, words * 8, out);
         out.extend_from_slice(self.acc.to_be_bytes().get(..rest).unwrap_or_default());
+    }
+
+    /// To be copied with others, as it is now.
+    pub fn add_to(&self, gather: &mut Gather) {
+        let bits = usize::from(self.bits);
+        let acc = self.acc.to_be_bytes();
+        let rest = acc.get(..(bits % 64).div_ceil(8)).unwrap_or_default();
+        let header = [self.mode() as u8, self.count];
+        gather.add(header, (&self.words, bits / 64 * 8), rest);
     }
 
     /// What was taken, as a chunk of its own; this one is then empty.

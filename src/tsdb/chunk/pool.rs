@@ -10,7 +10,7 @@
 /// costs 4 bytes more. Half as long ones save 18 bytes a series at 60 samples, cost 19 at 480, and
 /// take a third longer to read.
 const WORDS: usize = 8;
-const LINK_BYTES: usize = WORDS * 8;
+pub(super) const LINK_BYTES: usize = WORDS * 8;
 
 /// Words as bytes, the highest first, as they are decoded.
 type Link = [[u8; 8]; WORDS];
@@ -33,6 +33,13 @@ pub struct Pool {
 pub struct Chain {
     first: u32,
     last: u32,
+}
+
+impl Chain {
+    /// Its first link.
+    pub(super) fn first(&self) -> u32 {
+        self.first
+    }
 }
 
 impl Default for Chain {
@@ -94,13 +101,33 @@ impl Pool {
 
     /// Appends the first `len` bytes of a chain to `out`.
     pub fn copy_to(&self, chain: &Chain, len: usize, out: &mut Vec<u8>) {
-        let (mut link, mut left) = (chain.first, len);
-        while let Some(words) = self.links.get(link as usize).filter(|_| left > 0) {
-            let bytes = &words.as_flattened()[..left.min(LINK_BYTES)];
-            out.extend_from_slice(bytes);
-            left -= bytes.len();
+        let end = out.len() + len;
+        out.reserve(len.next_multiple_of(LINK_BYTES));
+        let mut link = chain.first;
+        // NOTE: whole links, as a copy of a known length is a few instructions.
+        while out.len() < end
+            && let Some(words) = self.links.get(link as usize)
+        {
+            out.extend_from_slice(words.as_flattened());
             link = self.next[link as usize];
         }
+        out.truncate(end);
+    }
+
+    /// What a link holds.
+    #[inline]
+    pub(super) fn link_bytes(&self, link: u32) -> Option<&[u8; LINK_BYTES]> {
+        self.links
+            .get(link as usize)?
+            .as_flattened()
+            .try_into()
+            .ok()
+    }
+
+    /// The link that follows.
+    #[inline]
+    pub(super) fn link_after(&self, link: u32) -> u32 {
+        self.next.get(link as usize).copied().unwrap_or(NONE)
     }
 
     pub fn first(&self, chain: &Chain) -> Option<u64> {

@@ -4,13 +4,13 @@ use proptest::prelude::*;
 
 use super::decode::{decode, decode_times};
 use super::open::{Open, SAMPLES_MAX};
-use super::{Corrupt, Pool};
+use super::{Corrupt, Gather, Pool};
 use crate::model::{STALE_NAN_BITS, Sample};
 use crate::storage::Times;
 
 /// All samples in as many chunks as it takes; the last one as an open chunk's copy.
 fn encode(samples: &[(i64, u64)]) -> Vec<Vec<u8>> {
-    let mut chunks = Vec::new();
+    let (mut chunks, mut closed) = (Vec::new(), Vec::new());
     let (mut open, mut pool) = (Open::default(), Pool::default());
     for (t, bits) in samples {
         if !open.append(&mut pool, *t, f64::from_bits(*bits)) {
@@ -19,7 +19,7 @@ fn encode(samples: &[(i64, u64)]) -> Vec<Vec<u8>> {
             let chunk = open.close(&mut pool);
             chunk.copy_to(&pool, &mut bytes);
             assert_eq!(bytes, before, "closing changes nothing");
-            chunk.release(&mut pool);
+            closed.push(chunk);
             chunks.push(bytes);
             assert!(open.append(&mut pool, *t, f64::from_bits(*bits)));
         }
@@ -34,6 +34,26 @@ fn encode(samples: &[(i64, u64)]) -> Vec<Vec<u8>> {
     if !open.is_empty() {
         assert_eq!(first_t(&bytes), open.first_t(&pool));
         chunks.push(bytes);
+    }
+    let mut gather = Gather::default();
+    for chunk in &closed {
+        chunk.add_to(&mut gather);
+    }
+    if !open.is_empty() {
+        open.add_to(&mut gather);
+    }
+    gather.fetch(&pool);
+    assert!(
+        gather.chunks(0..gather.len()).eq(chunks.iter()),
+        "copied together"
+    );
+    assert!(
+        gather
+            .chunks(chunks.len() / 2..chunks.len())
+            .eq(&chunks[chunks.len() / 2..])
+    );
+    for chunk in closed {
+        chunk.release(&mut pool);
     }
     chunks
 }

@@ -72,11 +72,11 @@ impl Flush {
         let mut samples = Vec::new();
         let mut set = self.view.select_all()?;
         self.taken.reserve_exact(set.len());
-        while let Some(series) = set.next_series() {
+        while let Some(series) = set.next_series()? {
             samples.clear();
             series.read(TimestampMs::MIN, TimestampMs::MAX, &mut samples)?;
             each(&series.labels(), &samples)?;
-            let (series, through) = series.seen();
+            let (series, through) = series.seen()?;
             self.taken.push(Taken { series, through });
         }
         Ok(())

@@ -96,12 +96,12 @@ impl State {
 }
 
 /// Adds `late` to `out[from..]`, both in order of time; of the same time, what is in `out` counts.
-pub fn merge(out: &mut Vec<Sample>, from: usize, late: Vec<Sample>) {
+pub fn merge(out: &mut Vec<Sample>, from: usize, late: &[Sample]) {
     if late.is_empty() {
         return;
     }
     let ordered = out.split_off(from);
-    let mut late = late.into_iter().peekable();
+    let mut late = late.iter().copied().peekable();
     for sample in ordered {
         while let Some(before) = late.next_if(|l| l.t < sample.t) {
             out.push(before);

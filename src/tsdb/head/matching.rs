@@ -135,7 +135,8 @@ impl Places {
     }
 
     fn places(&self) -> Vec<u32> {
-        let mut list = Vec::new();
+        let count: u32 = self.0.iter().map(|bits| bits.count_ones()).sum();
+        let mut list = Vec::with_capacity(count as usize);
         for (word, bits) in self.0.iter().enumerate() {
             let mut bits = *bits;
             while bits != 0 {

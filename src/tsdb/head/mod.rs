@@ -2,9 +2,9 @@
 //!
 //! Owns what it holds, behind one lock ([`Head`]): the slab of series, the index of label pairs,
 //! the table from labels to series, and the list of live views. The lock is held for a batch, for
-//! the matching of a selection, for copying one series' chunks; never while samples are decoded,
-//! labels sorted or anything is waited for. A panic under it closes the head for good: half a batch
-//! must not live on quietly.
+//! the matching of a selection, for copying the chunks of a few series; never while samples are
+//! decoded, labels sorted or anything is waited for. A panic under it closes the head for good:
+//! half a batch must not live on quietly.
 //!
 //! A *view* is what a query sees: the state after some commit. It costs nothing until something is
 //! appended that it must not see (see [`views`]).
@@ -15,6 +15,8 @@ mod lock;
 
 mod append;
 mod query;
+
+mod haul;
 
 mod floors;
 mod flush;

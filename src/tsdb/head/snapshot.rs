@@ -1,8 +1,8 @@
-//! What a selection takes out of the head: which series, how far each is seen, and their labels.
+//! What a selection takes out of the head: which series, and how far each is seen.
 //!
-//! Series are taken under the lock as numbers of pairs. Their texts are copied after that, some
-//! thousand at a time, so that appending waits for none of it; the view keeps the series, hence
-//! their pairs, from being released meanwhile. Sorting happens without the lock.
+//! To be sorted, series are taken under the lock as numbers of pairs. Their texts are copied after
+//! that, some thousand at a time, so that appending waits for none of it; the view keeps the
+//! series, hence their pairs, from being released meanwhile. Sorting happens without the lock.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::append::newest;
 use super::index::PairId;
 use super::lock::{Head, State};
 use super::views::NEVER;
-use crate::model::{Matcher, SeriesRef, TimestampMs};
+use crate::model::{Matcher, TimestampMs};
 use crate::storage::StorageError;
 
 /// LIMIT: texts copied in one hold of the lock, some 100 µs of it.
@@ -26,14 +26,13 @@ pub struct Scope {
     pub end: TimestampMs,
 }
 
-/// One series of a selection.
-#[derive(Debug, Clone, Copy)]
-pub struct Row {
-    pub series: SeriesRef,
-    /// Nothing newer is seen.
-    pub seen_t: TimestampMs,
-    labels_at: u32,
-    labels_len: u16,
+/// The series of a selection. NOTE: two lists, and no references, as a view keeps its series in
+/// their places: 12 bytes each, where many are selected by each of many threads.
+#[derive(Debug)]
+pub struct Rows {
+    pub places: Vec<u32>,
+    /// For each, up to when it is seen.
+    pub seen: Vec<TimestampMs>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +42,9 @@ pub enum Order {
     Places,
 }
 
-/// The labels of a selection: its distinct pairs, and each series' as numbers of these. The pairs
-/// are in order where the series are.
+/// Labels to sort by: distinct pairs, and each series' as numbers of these.
 #[derive(Debug, Default)]
-pub struct Dictionary {
+struct Dictionary {
     text: String,
     pairs: Vec<TextPair>,
     labels: Vec<u32>,
@@ -60,35 +58,59 @@ struct TextPair {
 }
 
 impl State {
-    /// The places that match and have samples in the scope, each with the newest time that is seen.
-    pub fn visible(&mut self, matchers: &[Matcher], scope: Scope) -> Vec<(u32, TimestampMs)> {
-        let places = self.matching(matchers);
-        let mut visible = Vec::with_capacity(places.len());
+    /// What matches and has samples in the scope.
+    pub fn visible(&mut self, matchers: &[Matcher], scope: Scope) -> Rows {
+        let mut places = self.matching(matchers);
+        places.retain(|at| self.has_samples(*at, scope));
+        let mut seen = Vec::with_capacity(places.len());
         let mut changed = Vec::new();
-        for at in places {
-            if !self.has_samples(at, scope) {
-                continue;
-            }
-            let series = self.slab.at(at);
+        for at in &places {
+            let series = self.slab.at(*at);
             if series.commit > scope.commit {
-                changed.push((at, None));
+                changed.push((*at, None));
             }
-            visible.push((at, newest(series)));
+            seen.push(newest(series));
         }
+        let mut rows = Rows { places, seen };
         if !changed.is_empty() {
             self.views.restore(scope.commit, &mut changed);
             let mut changed = changed.into_iter().peekable();
-            for (at, seen_t) in &mut visible {
+            for (at, seen_t) in rows.places.iter().zip(&mut rows.seen) {
                 if let Some((_, before)) = changed.next_if(|c| c.0 == *at) {
                     *seen_t = before.unwrap_or(NEVER);
                 }
             }
-            visible.retain(|(at, seen_t)| {
-                let seen = *seen_t != NEVER && *seen_t >= scope.start;
-                seen && !self.is_in_block(*at, *seen_t, scope) || self.has_late(*at, scope)
+            rows.retain(|at, seen_t| {
+                let seen = seen_t != NEVER && seen_t >= scope.start;
+                seen && !self.is_in_block(at, seen_t, scope) || self.has_late(at, scope)
             });
         }
-        visible
+        rows
+    }
+}
+
+impl Rows {
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub fn truncate(&mut self, len: usize) {
+        self.places.truncate(len);
+        self.seen.truncate(len);
+    }
+
+    fn retain(&mut self, keep: impl Fn(u32, TimestampMs) -> bool) {
+        let rows = self.places.iter().zip(&self.seen);
+        let kept: Vec<bool> = rows.map(|(at, seen_t)| keep(*at, *seen_t)).collect();
+        let (mut of_places, mut of_seen) = (kept.iter(), kept.iter());
+        self.places.retain(|_| of_places.next() == Some(&true));
+        self.seen.retain(|_| of_seen.next() == Some(&true));
+    }
+
+    /// Puts first what stands at the first number of `order`, and so on.
+    fn reorder(&mut self, order: &[u32]) {
+        self.places = order.iter().map(|i| self.places[*i as usize]).collect();
+        self.seen = order.iter().map(|i| self.seen[*i as usize]).collect();
     }
 }
 
@@ -98,33 +120,27 @@ pub fn select(
     matchers: &[Matcher],
     scope: Scope,
     order: Order,
-) -> Result<(Vec<Row>, Dictionary), StorageError> {
-    let mut rows = Vec::new();
+) -> Result<Rows, StorageError> {
     let mut labels: Vec<PairId> = Vec::new();
-    {
+    let mut ends = Vec::new();
+    let mut rows = {
         let mut state = head.lock()?;
-        let visible = state.visible(matchers, scope);
-        rows.reserve_exact(visible.len());
-        let of = |(at, _): &(u32, TimestampMs)| state.slab.pairs(*at).len();
-        labels.reserve_exact(visible.iter().map(of).sum());
-        for (at, seen_t) in visible {
-            let pairs = state.slab.pairs(at);
-            rows.push(Row {
-                series: state.slab.reference(at),
-                seen_t,
-                labels_at: labels.len() as u32,
-                labels_len: pairs.len() as u16,
-            });
-            labels.extend_from_slice(pairs);
+        let rows = state.visible(matchers, scope);
+        if order == Order::Places {
+            return Ok(rows);
         }
-    }
-    let mut dictionary = Dictionary::copy(head, labels)?;
-    if order == Order::Places {
-        return Ok((rows, dictionary));
-    }
-    dictionary.sort();
-    rows.sort_unstable_by(|a, b| dictionary.numbers(a).cmp(dictionary.numbers(b)));
-    Ok((rows, dictionary))
+        let pairs = |at: &u32| state.slab.pairs(*at);
+        labels.reserve_exact(rows.places.iter().map(|at| pairs(at).len()).sum());
+        ends.reserve_exact(rows.len());
+        for at in &rows.places {
+            labels.extend_from_slice(pairs(at));
+            ends.push(labels.len() as u32);
+        }
+        rows
+    };
+    let order = Dictionary::copy(head, labels)?.order(&ends);
+    rows.reorder(&order);
+    Ok(rows)
 }
 
 impl Dictionary {
@@ -153,8 +169,20 @@ impl Dictionary {
         })
     }
 
+    /// The order of series whose labels end there.
+    fn order(mut self, ends: &[u32]) -> Vec<u32> {
+        self.rank();
+        let labels_of = |i: u32| {
+            let start = i.checked_sub(1).map_or(0, |before| ends[before as usize]);
+            &self.labels[start as usize..ends[i as usize] as usize]
+        };
+        let mut order: Vec<u32> = (0..ends.len() as u32).collect();
+        order.sort_unstable_by(|a, b| labels_of(*a).cmp(labels_of(*b)));
+        order
+    }
+
     /// Numbers the pairs in their order.
-    fn sort(&mut self) {
+    fn rank(&mut self) {
         let (pairs, text) = (&self.pairs, &self.text);
         let mut order: Vec<u32> = (0..pairs.len() as u32).collect();
         order.sort_unstable_by_key(|number| pairs[*number as usize].of(text));
@@ -165,19 +193,6 @@ impl Dictionary {
         for label in &mut self.labels {
             *label = ranks[*label as usize];
         }
-        self.pairs = order.iter().map(|number| pairs[*number as usize]).collect();
-    }
-
-    /// Once sorted, in order of labels, as the labels themselves are.
-    fn numbers(&self, row: &Row) -> &[u32] {
-        let start = row.labels_at as usize;
-        &self.labels[start..start + usize::from(row.labels_len)]
-    }
-
-    /// Of a series, in order of names.
-    pub fn pairs(&self, row: &Row) -> impl Iterator<Item = (&str, &str)> {
-        let numbers = self.numbers(row).iter();
-        numbers.map(|number| self.pairs[*number as usize].of(&self.text))
     }
 }
 

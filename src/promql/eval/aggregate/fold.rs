@@ -20,6 +20,19 @@ pub(super) trait Column: Sized {
     fn finish(self) -> Vec<f64>;
 }
 
+/// Counts that were made of parts of the series, as one.
+///
+/// # Errors
+/// A limit; those of `input`.
+pub(in crate::promql::eval) fn totals<'q>(
+    node: &Aggregate,
+    input: Box<dyn Rows + 'q>,
+    steps: usize,
+    run: &mut Run<'_>,
+) -> Result<Held, QueryError> {
+    fold::<Total>(node, input, steps, run)
+}
+
 /// Runs all series through the columns of their groups.
 pub(super) fn fold<'q, C: Column>(
     node: &Aggregate,
@@ -172,6 +185,28 @@ impl Column for Count {
         for count in &mut self.0 {
             *count = if *count > 0.0 { *count } else { absent() };
         }
+        self.0
+    }
+}
+
+/// Of whole numbers, which no order of adding makes different.
+struct Total(Vec<f64>);
+
+impl Column for Total {
+    const BYTES_PER_STEP: usize = 8;
+
+    fn new(steps: usize) -> Total {
+        Total(vec![absent(); steps])
+    }
+
+    fn add(&mut self, values: &[f64]) {
+        for (total, &v) in self.0.iter_mut().zip(values) {
+            let sum = if is_absent(*total) { v } else { *total + v };
+            *total = if is_absent(v) { *total } else { sum };
+        }
+    }
+
+    fn finish(self) -> Vec<f64> {
         self.0
     }
 }

@@ -22,4 +22,5 @@ mod top;
 mod tests;
 
 pub(super) use dispatch::aggregate;
+pub(super) use fold::totals;
 pub(super) use groups::projection;

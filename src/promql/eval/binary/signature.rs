@@ -1,13 +1,10 @@
 //! Which series match, and what their result is called.
 
-use crate::model::names::METRIC_NAME;
 use crate::model::{Labels, LabelsBuilder};
 use crate::promql::eval::Run;
 use crate::promql::eval::projection::Projection;
+use crate::promql::eval::row::is_of_the_metric;
 use crate::promql::parser::{Binary, Cardinality, Matching};
-
-/// What the names of a metric's nature are; whoever makes another metric of it takes them off.
-const NATURE: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
 
 /// Series of equal projections match.
 pub(super) fn projection(matching: &Matching) -> Projection {
@@ -26,16 +23,20 @@ pub(super) fn result_labels(
     one: &Labels,
     run: &Run<'_>,
 ) -> Labels {
-    let mut builder = LabelsBuilder::new(many);
-    let changes = !node.op.is_comparison();
-    if changes || (node.returns_bool && !run.delays_names()) {
-        for name in NATURE {
-            builder.delete(name);
-        }
+    let nameless = !node.op.is_comparison() || (node.returns_bool && !run.delays_names());
+    let is_one_to_one = matching.cardinality == Cardinality::OneToOne;
+    if !nameless && !is_one_to_one && matching.include.is_empty() {
+        return many.clone();
     }
-    if matching.cardinality == Cardinality::OneToOne {
-        builder.retain(|name, _| matching.labels.iter().any(|l| l == name) == matching.on);
+    let kept = many.iter().filter(|(name, _)| {
+        let is_told = !is_one_to_one || matching.labels.iter().any(|l| l == name) == matching.on;
+        is_told && !(nameless && is_of_the_metric(name))
+    });
+    let labels = Labels::from_sorted(kept);
+    if matching.include.is_empty() {
+        return labels;
     }
+    let mut builder = LabelsBuilder::new(&labels);
     for name in &matching.include {
         builder.set(name, one.get(name).unwrap_or(""));
     }

@@ -1,0 +1,390 @@
+//! The series of a selection, and what is read of them.
+//!
+//! A *haul* is some series that stand one after another in a selection: their labels are copied in
+//! one hold of the lock, their chunks in another, when one of them is asked for. So the lock is
+//! taken seldom, the machine fetches the memory of several series at once, and of a large selection
+//! nothing is held but which series it has. Decoding needs no lock.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use super::late;
+use super::lock::State;
+use super::query::Pin;
+use super::snapshot::{Rows, Scope};
+use crate::model::{Labels, Sample, SeriesRef, TimestampMs};
+use crate::storage::{Columns, Series, SeriesSet, StorageError, Times};
+use crate::tsdb::chunk::{Corrupt, Gather, Pool, decode, decode_columns, decode_times};
+
+/// LIMIT: series of a haul. Copying them takes some 20 µs, for which an append may wait.
+const SERIES: usize = 32;
+/// LIMIT: bytes of chunks in a haul; what is beyond is copied series by series.
+const BYTES: usize = 64 << 10;
+/// LIMIT: bytes of chunks that a thread keeps room for between two reads: some thousand samples.
+const COPIED_KEPT: usize = 16 << 10;
+
+/// What a label takes, mostly no more.
+const LABEL_BYTES: usize = 32;
+
+thread_local! {
+    static GATHER: RefCell<Gather> = RefCell::default();
+}
+
+/// What the series of a selection share.
+pub struct Selection {
+    pub pin: Arc<Pin>,
+    pub scope: Scope,
+    pub rows: Rows,
+    /// By labels. Otherwise these are seldom asked for.
+    pub is_sorted: bool,
+}
+
+pub struct HeadSet {
+    of: Arc<Selection>,
+    /// The number of the next series.
+    next: usize,
+    haul: Option<Arc<Haul>>,
+}
+
+impl HeadSet {
+    pub fn new(of: Selection) -> HeadSet {
+        HeadSet {
+            of: Arc::new(of),
+            next: 0,
+            haul: None,
+        }
+    }
+
+    /// How many series are left.
+    pub fn len(&self) -> usize {
+        self.of.rows.len() - self.next
+    }
+
+    pub fn next_series(&mut self) -> Result<Option<HeadSeries>, StorageError> {
+        if self.len() == 0 {
+            return Ok(None);
+        }
+        let at = self.next;
+        let haul = match &self.haul {
+            Some(haul) if at - haul.from < haul.len() => haul,
+            _ => self.haul.insert(Arc::new(Haul::new(&self.of, at)?)),
+        };
+        self.next += 1;
+        Ok(Some(HeadSeries {
+            at: at - haul.from,
+            haul: haul.clone(),
+        }))
+    }
+}
+
+impl SeriesSet for HeadSet {
+    fn next(&mut self) -> Option<Result<Box<dyn Series>, StorageError>> {
+        let next = self.next_series().transpose()?;
+        Some(next.map(|series| -> Box<dyn Series> { Box::new(series) }))
+    }
+
+    fn left(&self) -> Option<usize> {
+        Some(self.len())
+    }
+}
+
+struct Haul {
+    of: Arc<Selection>,
+    /// The number of its first series in the selection.
+    from: usize,
+    texts: OnceLock<Texts>,
+    /// Nothing where the head was closed.
+    copies: OnceLock<Option<Copies>>,
+}
+
+impl Haul {
+    fn new(of: &Arc<Selection>, from: usize) -> Result<Haul, StorageError> {
+        let haul = Haul {
+            of: of.clone(),
+            from,
+            texts: OnceLock::new(),
+            copies: OnceLock::new(),
+        };
+        if of.is_sorted {
+            let state = of.pin.head.lock()?;
+            haul.texts.get_or_init(|| Texts::of(&state, haul.places()));
+        }
+        Ok(haul)
+    }
+
+    fn texts(&self) -> &Texts {
+        self.texts.get_or_init(|| match self.of.pin.head.lock() {
+            Ok(state) => Texts::of(&state, self.places()),
+            // NOTE: the head is closed, which ends the process, or the next read says so.
+            Err(_) => Texts::default(),
+        })
+    }
+
+    fn len(&self) -> usize {
+        (self.of.rows.len() - self.from).min(SERIES)
+    }
+
+    fn places(&self) -> &[u32] {
+        &self.of.rows.places[self.from..self.from + self.len()]
+    }
+
+    /// As many series as there is room for.
+    fn copy(&self, scope: Scope) -> Result<Copies, StorageError> {
+        let (mut chunks, mut parts) = (Gather::default(), Vec::with_capacity(self.len()));
+        let state = self.of.pin.head.lock()?;
+        for at in self.from..self.from + self.len() {
+            parts.push(state.part(&self.of.rows, at, scope, &mut chunks));
+            if chunks.planned_bytes() > BYTES {
+                break;
+            }
+        }
+        chunks.fetch(&state.pool);
+        Ok(Copies {
+            scope: (scope.start, scope.end),
+            chunks,
+            parts,
+        })
+    }
+}
+
+/// Labels of the series of a haul.
+#[derive(Default)]
+struct Texts {
+    /// Names and values in turn.
+    text: String,
+    /// Where a name ends, and where its value.
+    ends: Vec<(u32, u32)>,
+    /// For each series, where its labels end in `ends`.
+    series: Vec<u32>,
+}
+
+impl Texts {
+    fn of(state: &State, places: &[u32]) -> Texts {
+        let count = { places.iter() }
+            .map(|at| state.slab.pairs(*at).len())
+            .sum();
+        let mut texts = Texts {
+            text: String::with_capacity(count * LABEL_BYTES),
+            ends: Vec::with_capacity(count),
+            series: Vec::with_capacity(places.len()),
+        };
+        for at in places {
+            for pair in state.slab.pairs(*at) {
+                let (name, value) = state.index.text(*pair);
+                texts.text.push_str(name);
+                let name_end = texts.text.len() as u32;
+                texts.text.push_str(value);
+                texts.ends.push((name_end, texts.text.len() as u32));
+            }
+            texts.series.push(texts.ends.len() as u32);
+        }
+        texts
+    }
+
+    /// In order of names.
+    fn pairs(&self, at: usize) -> impl Iterator<Item = (&str, &str)> {
+        let end_of = |at: usize| self.series.get(at).map_or(0, |end| *end as usize);
+        let first = at.checked_sub(1).map_or(0, end_of);
+        let ends = self.ends.get(first..end_of(at)).unwrap_or_default();
+        let mut start = { first.checked_sub(1) }.map_or(0, |before| self.ends[before].1 as usize);
+        ends.iter().map(move |(name_end, end)| {
+            let (name_end, end) = (*name_end as usize, *end as usize);
+            let pair = (&self.text[start..name_end], &self.text[name_end..end]);
+            start = end;
+            pair
+        })
+    }
+}
+
+/// Chunks of the first series of a haul.
+struct Copies {
+    /// The times that were asked for.
+    scope: (TimestampMs, TimestampMs),
+    chunks: Gather,
+    parts: Vec<Part>,
+}
+
+/// What is stored of one series in a range.
+struct Part {
+    /// Which chunks.
+    range: Range<usize>,
+    /// The first time that is seen of them.
+    start: TimestampMs,
+    late: Vec<Sample>,
+}
+
+struct Stored<'c> {
+    chunks: &'c Gather,
+    part: &'c Part,
+}
+
+impl<'c> Stored<'c> {
+    fn chunks(&self) -> impl Iterator<Item = &'c [u8]> {
+        self.chunks.chunks(self.part.range.clone())
+    }
+
+    fn read(&self, end: TimestampMs, out: &mut Vec<Sample>) -> Result<(), StorageError> {
+        let (before, start) = (out.len(), self.part.start);
+        let decoded = { self.chunks() }.try_for_each(|c| decode(c, start, end, out));
+        decoded.map_err(damaged)?;
+        late::merge(out, before, &self.part.late);
+        Ok(())
+    }
+
+    fn read_columns(&self, end: TimestampMs, out: &mut Columns) -> Result<(), StorageError> {
+        if self.part.late.is_empty() {
+            let (mut chunks, start) = (self.chunks(), self.part.start);
+            let decoded = chunks.try_for_each(|c| decode_columns(c, start, end, out));
+            return decoded.map_err(damaged);
+        }
+        let mut samples = Vec::new();
+        self.read(end, &mut samples)?;
+        out.extend(samples);
+        Ok(())
+    }
+
+    fn read_times(&self, end: TimestampMs, out: &mut Times) -> Result<(), StorageError> {
+        if self.part.late.is_empty() {
+            let (mut chunks, start) = (self.chunks(), self.part.start);
+            let decoded = chunks.try_for_each(|c| decode_times(c, start, end, out));
+            return decoded.map_err(damaged);
+        }
+        let mut samples = Vec::new();
+        self.read(end, &mut samples)?;
+        out.extend(&samples);
+        Ok(())
+    }
+}
+
+pub struct HeadSeries {
+    haul: Arc<Haul>,
+    /// Which of the haul.
+    at: usize,
+}
+
+impl Series for HeadSeries {
+    fn labels(&self) -> Labels {
+        Labels::from_sorted(self.haul.texts().pairs(self.at))
+    }
+
+    fn each_label(&self, each: &mut dyn FnMut(&str, &str)) {
+        for (name, value) in self.haul.texts().pairs(self.at) {
+            each(name, value);
+        }
+    }
+
+    fn read(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Vec<Sample>,
+    ) -> Result<(), StorageError> {
+        self.stored(start, end, |stored, end| stored.read(end, out))
+    }
+
+    fn read_columns(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Columns,
+    ) -> Result<(), StorageError> {
+        self.stored(start, end, |stored, end| stored.read_columns(end, out))
+    }
+
+    fn read_times(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Times,
+    ) -> Result<(), StorageError> {
+        self.stored(start, end, |stored, end| stored.read_times(end, out))
+    }
+}
+
+impl HeadSeries {
+    /// Which it is, and up to when it is seen.
+    pub fn seen(&self) -> Result<(SeriesRef, TimestampMs), StorageError> {
+        let (of, at) = (&*self.haul.of, self.haul.from + self.at);
+        let series = of.pin.head.lock()?.slab.reference(of.rows.places[at]);
+        Ok((series, of.rows.seen[at]))
+    }
+
+    /// Calls `read` with what is stored in the range, and the last time that is seen of the chunks.
+    fn stored(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        read: impl FnOnce(Stored<'_>, TimestampMs) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let (haul, of) = (&*self.haul, &*self.haul.of);
+        let scope = Scope {
+            start: start.max(of.scope.start),
+            end: end.min(of.scope.end),
+            ..of.scope
+        };
+        if scope.start > scope.end {
+            return Ok(());
+        }
+        let at = haul.from + self.at;
+        let end = scope.end.min(of.rows.seen[at]);
+        let copies = haul.copies.get_or_init(|| haul.copy(scope).ok());
+        if let Some(copies) = copies
+            && copies.scope == (scope.start, scope.end)
+            && let Some(part) = copies.parts.get(self.at)
+        {
+            let chunks = &copies.chunks;
+            return read(Stored { chunks, part }, end);
+        }
+        GATHER.with_borrow_mut(|chunks| {
+            chunks.clear(COPIED_KEPT);
+            let state = of.pin.head.lock()?;
+            let part = state.part(&of.rows, at, scope, chunks);
+            chunks.fetch(&state.pool);
+            drop(state);
+            let part = &part;
+            read(Stored { chunks, part }, end)
+        })
+    }
+}
+
+impl State {
+    /// What a row has in the scope; its chunks are added to `chunks`.
+    fn part(&self, rows: &Rows, at: usize, scope: Scope, chunks: &mut Gather) -> Part {
+        let (place, seen_t) = (rows.places[at], rows.seen[at]);
+        // NOTE: the view keeps every series that has samples in its range.
+        let series = self.slab.at(place);
+        let floor = self.floors.of(self.slab.reference(place), scope.view);
+        let end = scope.end.min(seen_t);
+        // NOTE: what is before it a block of the view has.
+        let start = scope.start.max(floor.after());
+        let first = chunks.len();
+        if start <= end {
+            series.gather(&self.pool, start, end, chunks);
+        }
+        Part {
+            range: first..chunks.len(),
+            start,
+            late: self.late.copy(place, scope, floor.commit),
+        }
+    }
+}
+
+impl super::series::Series {
+    /// Adds the chunks that reach into the range.
+    fn gather(&self, pool: &Pool, start: TimestampMs, end: TimestampMs, chunks: &mut Gather) {
+        let first = self.closed().partition_point(|c| c.last_t < start);
+        let reached = self.closed().iter().skip(first);
+        for closed in reached.take_while(|c| c.chunk.first_t(pool) <= end) {
+            closed.chunk.add_to(chunks);
+        }
+        let open = &self.open;
+        if !open.is_empty() && open.last_t() >= start && open.first_t(pool) <= end {
+            open.add_to(chunks);
+        }
+    }
+}
+
+fn damaged(corrupt: Corrupt) -> StorageError {
+    StorageError::Other(corrupt.to_string())
+}
