@@ -85,9 +85,11 @@ fn run(dir: Arc<dyn Dir>, targets: u64, series: u64) -> io::Result<()> {
     let began = cpu();
     let (mut samples, mut defined, mut sum) = (0, 0, 0.0);
     let read = replay(&dir, None, &mut |entry| match entry {
-        Entry::Samples(batch) => {
-            samples += batch.len() as u64;
-            sum += batch.iter().map(|sample| sample.v).sum::<f64>();
+        Entry::Scrapes { rows, .. } => {
+            for (_, values) in rows {
+                samples += values.len() as u64;
+                sum += values.iter().sum::<f64>();
+            }
         }
         Entry::Series { .. } => defined += 1,
         _ => {}

@@ -111,10 +111,15 @@ impl Open {
         }
         let delta = (t - self.last_t) as u32;
         let code = delta_of_delta(i64::from(delta) - i64::from(self.delta));
-        match integer(v) {
-            Some(value) if self.flags == 0 => self.put_integer(pool, code, value),
-            _ if self.flags & XOR != 0 => self.put_xor(pool, code, v.to_bits()),
-            _ => self.put_rare(pool, code, v),
+        // NOTE: one place that writes, for all that is frequent: it is inlined.
+        let coded = match integer(v) {
+            Some(value) if self.flags == 0 => Some(self.code_integer(code, value)),
+            _ if self.flags & XOR != 0 => Some(self.code_xor(code, v.to_bits())),
+            _ => None,
+        };
+        match coded {
+            Some((code, rest)) => self.put_both(pool, code, rest),
+            None => self.put_rare(pool, code, v),
         }
         self.delta = delta;
         self.last_t = t;
@@ -132,7 +137,8 @@ impl Open {
             self.put_beside_escaped(pool, v);
         } else {
             self.recode(pool);
-            self.put_xor(pool, code, v.to_bits());
+            let (code, rest) = self.code_xor(code, v.to_bits());
+            self.put_both(pool, code, rest);
         }
     }
 
@@ -162,14 +168,19 @@ impl Open {
         self.count = 1;
     }
 
+    fn put_integer(&mut self, pool: &mut Pool, code: Code, value: i64) {
+        let (code, rest) = self.code_integer(code, value);
+        self.put_both(pool, code, rest);
+    }
+
     /// Where nothing is escaped. `code` comes before it.
     #[inline(always)]
-    fn put_integer(&mut self, pool: &mut Pool, code: Code, value: i64) {
+    fn code_integer(&mut self, code: Code, value: i64) -> (Code, Code) {
         let delta = value - self.last_v as i64;
         let coded = zigzag(delta - (self.memory >> WIDTH_BITS));
         let mut needed = width(coded);
         if needed == 0 {
-            return self.put(pool, code.bits << 1, code.len + 1);
+            return (code.then(0, 1), Code::default());
         }
         let last_width = (self.memory & WIDTH_MASK) as u32;
         let code = if needed <= last_width && last_width - needed <= INTEGER_SLACK {
@@ -178,8 +189,8 @@ impl Open {
         } else {
             code.then(0b11 << 6 | u64::from(needed), 8)
         };
-        self.put_after(pool, code, coded, needed);
         self.memory = delta << WIDTH_BITS | i64::from(needed);
+        (code, Code::new(coded, needed))
     }
 
     /// As [`Open::put_integer`], where the value before may be escaped, or this one must be.
@@ -194,8 +205,8 @@ impl Open {
         // NOTE: after an escaped value differences start from zero, and `0` is taken.
         let coded = zigzag(value);
         let needed = width(coded).max(1);
-        let code = Code::default().then(0b11 << 6 | u64::from(needed), 8);
-        self.put_after(pool, code, coded, needed);
+        let code = Code::new(0b11 << 6 | u64::from(needed), 8);
+        self.put_both(pool, code, Code::new(coded, needed));
         self.flags &= !ESCAPED;
         self.memory = i64::from(needed);
     }
@@ -213,10 +224,10 @@ impl Open {
 
     /// `code` comes before it.
     #[inline(always)]
-    fn put_xor(&mut self, pool: &mut Pool, code: Code, v: u64) {
+    fn code_xor(&mut self, code: Code, v: u64) -> (Code, Code) {
         let xor = v ^ self.last_v.to_bits();
         if xor == 0 {
-            return self.put(pool, code.bits << 1, code.len + 1);
+            return (code.then(0, 1), Code::default());
         }
         let leading = xor.leading_zeros().min(31);
         let trailing = xor.trailing_zeros();
@@ -228,32 +239,31 @@ impl Open {
             && trailing >= last_trailing
             && last_length - length <= XOR_SLACK
         {
-            return self.put_after(pool, code.then(0b10, 2), xor >> last_trailing, last_length);
+            let rest = Code::new(xor >> last_trailing, last_length);
+            return (code.then(0b10, 2), rest);
         }
-        let window = u64::from(leading) << 6 | u64::from(length - 1);
-        self.put_after(
-            pool,
-            code.then(0b11 << 11 | window, 13),
-            xor >> trailing,
-            length,
-        );
         self.memory = i64::from(leading << 8 | length);
+        let window = u64::from(leading) << 6 | u64::from(length - 1);
+        let rest = Code::new(xor >> trailing, length);
+        (code.then(0b11 << 11 | window, 13), rest)
     }
 
-    /// Writes a code and `n` bits after it, at once where they fit.
+    /// At once where they fit.
     #[inline(always)]
-    fn put_after(&mut self, pool: &mut Pool, code: Code, value: u64, n: u32) {
-        if code.len + n <= 64 {
-            self.put(pool, code.bits << n | value, code.len + n);
+    fn put_both(&mut self, pool: &mut Pool, code: Code, rest: Code) {
+        // NOTE: a value of all 64 bits has none before it that would fit.
+        if code.len + rest.len < 64 {
+            let both = code.then(rest.bits, rest.len);
+            self.put(pool, both.bits, both.len);
         } else {
-            self.put_apart(pool, code, value, n);
+            self.put_apart(pool, code, rest);
         }
     }
 
     #[inline(never)]
-    fn put_apart(&mut self, pool: &mut Pool, code: Code, value: u64, n: u32) {
+    fn put_apart(&mut self, pool: &mut Pool, code: Code, rest: Code) {
         self.put(pool, code.bits, code.len);
-        self.put(pool, value, n);
+        self.put(pool, rest.bits, rest.len);
     }
 
     /// Writes the lowest `n` bits of `value`, above which there must be none.
@@ -374,6 +384,11 @@ struct Code {
 }
 
 impl Code {
+    #[inline]
+    fn new(bits: u64, len: u32) -> Code {
+        Code { bits, len }
+    }
+
     #[inline]
     fn then(self, bits: u64, len: u32) -> Code {
         Code {

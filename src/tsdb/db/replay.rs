@@ -1,5 +1,6 @@
 //! The log's part of a start: what was committed after the newest block comes back.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::error::OpenError;
@@ -9,7 +10,7 @@ use crate::tsdb::dir::Dir;
 use crate::tsdb::exemplars::Exemplars;
 use crate::tsdb::head::Head;
 use crate::tsdb::metrics::StoreMetrics;
-use crate::tsdb::wal::{Entry, Logged, Position, Replayed, replay_ahead};
+use crate::tsdb::wal::{Entry, Logged, Position, Replayed, Row, replay_ahead};
 
 /// Reads the log into the head, a record at a time.
 pub fn replay_into(
@@ -50,6 +51,7 @@ impl Sink<'_> {
         }
         match entry {
             Entry::Series { id, labels } => self.name(id, labels),
+            Entry::Scrapes { ids, rows } => self.scrapes(ids, rows),
             Entry::Samples(samples) => self.samples(samples, false),
             Entry::OutOfOrder(samples) => self.samples(samples, true),
             Entry::Exemplars(exemplars) => self.exemplars(exemplars),
@@ -78,6 +80,14 @@ impl Sink<'_> {
                 let labels = || self.head.labels(series);
                 exemplars.add_again(series, exemplar.clone(), labels);
             }
+        }
+    }
+
+    fn scrapes(&mut self, ids: &[Range<u32>], rows: &[Row<'_>]) {
+        let ids = ids.iter().cloned().flatten();
+        let series = ids.map(|id| self.series.get(id as usize).copied().flatten());
+        if let Err(error) = self.head.take_rows_again(series, rows) {
+            self.failed = Some(error);
         }
     }
 

@@ -121,6 +121,24 @@ impl Head {
         Ok(done)
     }
 
+    /// As [`Head::take_again`], of scrapes of the same series: each row has its time and a value
+    /// for each of them. All that a series has is stored before the next is looked at.
+    pub fn take_rows_again(
+        &self,
+        series: impl Iterator<Item = Option<SeriesRef>>,
+        rows: &[(TimestampMs, &[f64])],
+    ) -> Result<(), StorageError> {
+        let mut state = self.lock()?;
+        let mut window = state.window();
+        window.ordered = TimestampMs::MIN + 1;
+        state.commit += 1;
+        let rows = rows
+            .iter()
+            .map(|(t, values)| (*t, window_start(*t), *values));
+        state.append_rows(series, &rows.collect::<Vec<_>>(), window);
+        Ok(())
+    }
+
     /// How far behind the newest sample those may be that are not in order; 0 refuses them.
     pub fn set_late_window(&self, window_ms: i64) -> Result<(), StorageError> {
         self.lock()?.late.window_ms = window_ms.max(0);
@@ -271,6 +289,60 @@ impl State {
             }
         }
         done.appended += appended;
+        self.chunks += chunks;
+        self.min_t = self.min_t.min(min_t);
+        self.min_t_since = self.min_t_since.min(min_t);
+        self.max_t = self.max_t.max(max_t);
+    }
+
+    /// Of each row its time, where the window begins that it is in, and the values.
+    fn append_rows(
+        &mut self,
+        series: impl Iterator<Item = Option<SeriesRef>>,
+        rows: &[(TimestampMs, TimestampMs, &[f64])],
+        window: Window,
+    ) {
+        let commit = self.commit;
+        let (mut min_t, mut max_t) = (TimestampMs::MAX, TimestampMs::MIN);
+        let (mut chunks, mut appended) = (0, 0);
+        for (i, reference) in series.enumerate() {
+            let found = reference.and_then(|reference| self.slab.get_mut(reference));
+            let Some((at, series)) = found else {
+                continue;
+            };
+            let mut last_t = newest(series);
+            if self.views.needs_mark(series.commit) {
+                self.views.mark(commit, at, last_t);
+            }
+            for (t, since, values) in rows {
+                let (t, Some(v)) = (*t, values.get(i).copied()) else {
+                    continue;
+                };
+                if t > last_t {
+                    chunks += series.append(&mut self.pool, *since, t, v);
+                    (last_t, min_t) = (t, min_t.min(t));
+                    appended += 1;
+                    continue;
+                }
+                // NOTE: the series does not have this commit yet: what a row repeats was in a batch
+                // of its own.
+                appended += match judge(series, t, v, window, commit) {
+                    Verdict::Late => match self.late.insert(at, t, v, commit) {
+                        Taken::Duplicate(_) => 0,
+                        Taken::Same => 1,
+                        Taken::New => {
+                            min_t = min_t.min(t);
+                            1
+                        }
+                    },
+                    Verdict::Append | Verdict::Same => 1,
+                    Verdict::Refuse(_) => 0,
+                };
+            }
+            series.commit = commit;
+            max_t = max_t.max(last_t);
+        }
+        self.samples_appended += appended;
         self.chunks += chunks;
         self.min_t = self.min_t.min(min_t);
         self.min_t_since = self.min_t_since.min(min_t);

@@ -246,6 +246,47 @@ fn within_a_batch_the_first_wins_and_the_window_stays() {
     assert_eq!(done, expected);
 }
 
+/// What is stored of rows, each with its time and a value for each series, is what is stored of one
+/// row after the other.
+#[test]
+fn rows_that_are_taken_again() {
+    type Rows<'a> = &'a [(i64, &'a [f64])];
+    let stored = |calls: &[Rows<'_>], late_ms: i64| {
+        let db = db();
+        let head = db.head();
+        head.set_late_window(late_ms).unwrap();
+        let series = ["n=a", "n=b"].map(|name| Some(resolve(&db, name)));
+        for rows in calls {
+            let all = [series[0], None, series[1]];
+            head.take_rows_again(all.into_iter(), rows).unwrap();
+        }
+        let stats = head.stats().unwrap();
+        let found = read(&*db.querier(ALL.0, ALL.1).unwrap(), &[]);
+        let texts = found.into_iter().map(|(_, samples)| samples);
+        let counts = [stats.min_t, stats.max_t, stats.samples_appended as i64];
+        (texts.collect::<Vec<_>>().join(" | "), counts)
+    };
+    let check = |rows: Rows<'_>, late_ms: i64, expect: &str, counts: [i64; 3]| {
+        let at_once = stored(&[rows], late_ms);
+        assert_eq!(at_once, (expect.to_owned(), counts), "{rows:?}");
+        let one_by_one: Vec<_> = rows.iter().map(std::slice::from_ref).collect();
+        assert_eq!(stored(&one_by_one, late_ms), at_once, "{rows:?}");
+    };
+    let (a, b) = ([1.0, 9.0, 2.0], [3.5, 9.0, 4.0]);
+    check(&[(1, &a), (2, &b)], 0, "1=1 2=3.5 | 1=2 2=4", [1, 2, 4]);
+    // A time in another window, and one that is older than an hour.
+    let far = 3 * HOUR;
+    let expect = "1=1 10800000=3.5 | 1=2 10800000=4";
+    check(&[(1, &a), (far, &b), (2, &a)], 0, expect, [1, far, 4]);
+    // A repetition counts, another value does not.
+    check(&[(5, &a), (5, &a), (5, &b)], 0, "5=1 | 5=2", [5, 5, 4]);
+    let late = "1=3.5 5=1 | 1=4 5=2";
+    check(&[(5, &a), (1, &b), (1, &b), (1, &a)], 10, late, [1, 5, 6]);
+    check(&[(5, &a), (1, &b)], 0, "5=1 | 5=2", [5, 5, 2]);
+    // Rows that end early.
+    check(&[(1, &a[..1]), (2, &b)], 0, "1=1 2=3.5 | 2=4", [1, 2, 3]);
+}
+
 #[test]
 fn selection_by_matchers() {
     let db = db();

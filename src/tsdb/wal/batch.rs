@@ -5,7 +5,8 @@
     reason = "built for size, each of them would be a call for each value"
 )]
 
-use super::entry::Logged;
+use std::ops::Range;
+
 use super::value::Last;
 use super::varint::{Bytes, put, zigzag};
 use crate::model::TimestampMs;
@@ -94,6 +95,31 @@ fn put_runs(out: &mut Vec<u8>, ids: &[u32]) {
     }
 }
 
+/// Of which series a batch has samples, and when. Its lists are used again for each batch.
+#[derive(Debug, Default)]
+pub(super) struct Samples {
+    pub ids: Vec<Range<u32>>,
+    pub count: usize,
+    /// One for all of them, or one for each.
+    pub times: Vec<TimestampMs>,
+}
+
+impl Samples {
+    pub fn ids(&self) -> impl Iterator<Item = u32> {
+        self.ids.iter().cloned().flatten()
+    }
+
+    pub fn own_times(&self) -> bool {
+        self.times.len() > 1
+    }
+
+    /// Of the `i`th sample.
+    pub fn time(&self, i: usize) -> TimestampMs {
+        let first = self.times.first();
+        self.times.get(i).or(first).copied().unwrap_or_default()
+    }
+}
+
 /// A payload taken apart as far as its values.
 #[derive(Debug)]
 pub(super) struct BatchReader<'a> {
@@ -103,23 +129,24 @@ pub(super) struct BatchReader<'a> {
 }
 
 impl<'a> BatchReader<'a> {
-    /// Fills `out` with ids and times; values come later.
-    pub fn new(payload: &'a [u8], out: &mut Vec<Logged>) -> Option<BatchReader<'a>> {
-        out.clear();
+    /// Fills `out`; values come later.
+    pub fn new(payload: &'a [u8], out: &mut Samples) -> Option<BatchReader<'a>> {
         let mut bytes = Bytes(payload);
         let flags = bytes.byte()?;
         let back = u32::try_from(bytes.number()?).ok()?;
         let first = bytes.signed()?;
-        let count = bytes.count(SAMPLES_MAX)?;
-        read_runs(&mut bytes, count, first, out)?;
+        out.count = bytes.count(SAMPLES_MAX)?;
+        read_runs(&mut bytes, out.count, &mut out.ids)?;
+        out.times.clear();
+        out.times.push(first);
         if flags & OWN_TIMES != 0 {
             let mut last = first;
-            for sample in out.iter_mut().skip(1) {
+            for _ in 1..out.count {
                 last = last.wrapping_add(bytes.signed()?);
-                sample.t = last;
+                out.times.push(last);
             }
         }
-        let tags = bytes.take(count.div_ceil(4))?;
+        let tags = bytes.take(out.count.div_ceil(4))?;
         let head = BatchHead {
             back,
             full: flags & FULL != 0,
@@ -139,18 +166,15 @@ impl<'a> BatchReader<'a> {
     }
 }
 
-fn read_runs(
-    bytes: &mut Bytes<'_>,
-    count: usize,
-    t: TimestampMs,
-    out: &mut Vec<Logged>,
-) -> Option<()> {
-    let mut next = 0i64;
-    while out.len() < count {
+fn read_runs(bytes: &mut Bytes<'_>, count: usize, out: &mut Vec<Range<u32>>) -> Option<()> {
+    out.clear();
+    let (mut next, mut left) = (0i64, count);
+    while left > 0 {
         let start = u32::try_from(next.checked_add(bytes.signed()?)?).ok()?;
-        let len = bytes.count(count - out.len()).filter(|len| *len > 0)?;
+        let len = bytes.count(left).filter(|len| *len > 0)?;
         let end = start.checked_add(u32::try_from(len).ok()?)?;
-        out.extend((start..end).map(|id| Logged { id, t, v: 0.0 }));
+        out.push(start..end);
+        left -= len;
         next = i64::from(end);
     }
     Some(())

@@ -1,6 +1,6 @@
 //! What records say, of the series whose past is known.
 
-use super::batch::BatchReader;
+use super::batch::{BatchReader, Samples};
 use super::definition;
 use super::entry::{Entry, Logged};
 use super::exemplar;
@@ -16,10 +16,13 @@ const GAPS_MAX: usize = 256;
 /// Reads the records of one segment in order.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
-    /// By id; `None` where no definition was read.
-    series: Vec<Option<Last>>,
+    /// By id; unknown where no definition was read.
+    series: Vec<Last>,
     gaps: Vec<Gap>,
-    samples: Vec<Logged>,
+    batch: Samples,
+    values: Vec<f64>,
+    /// Which of the values build on something that is missing, in order.
+    lost: Vec<usize>,
     pub counts: Counts,
 }
 
@@ -94,11 +97,11 @@ impl Decoder {
                 return;
             }
             if at >= self.series.len() {
-                self.series.resize(at + 1, None);
+                self.series.resize(at + 1, Last::UNKNOWN);
             }
             let mut last = Last::default();
             last.seq = seq;
-            self.series[at] = Some(last);
+            self.series[at] = last;
             sink(Entry::Series { id, labels });
         })
     }
@@ -110,40 +113,38 @@ impl Decoder {
         tell: bool,
         sink: &mut dyn FnMut(Entry<'_>),
     ) -> Option<()> {
-        let mut batch = BatchReader::new(payload, &mut self.samples)?;
+        let mut batch = BatchReader::new(payload, &mut self.batch)?;
         let known_since = match batch.head.back {
             0 => 0,
             back => known_since(&self.gaps, seq.checked_sub(back)?),
         };
-        let (full, mut kept) = (batch.head.full, 0);
-        let (series, samples) = (self.series.as_mut_slice(), self.samples.as_mut_slice());
-        for i in 0..samples.len() {
-            let sample = samples[i];
-            let last = series.get_mut(sample.id as usize).and_then(Option::as_mut);
-            let stays = last
-                .as_ref()
-                .is_none_or(|l| l.seq < known_since && !(full && l.seq != seq));
-            let mut lost = Last::default();
-            let last = match last {
-                // NOTE: it stays as it is, so that no later record builds on this one.
-                Some(last) if stays => {
-                    lost = *last;
-                    &mut lost
-                }
-                Some(last) => {
+        let full = batch.head.full;
+        self.values.clear();
+        self.lost.clear();
+        for id in self.batch.ids.iter().cloned().flatten() {
+            let i = self.values.len();
+            let last = self.series.get_mut(id as usize);
+            let v = match last {
+                Some(last)
+                    if last.is_known() && (last.seq >= known_since || full && last.seq != seq) =>
+                {
                     if full && last.seq != seq {
                         *last = Last::default();
                     }
-                    last
+                    let v = batch.value(i, last)?;
+                    last.seq = seq;
+                    v
                 }
-                None => &mut lost,
+                // NOTE: it stays as it is, so that no later record builds on this one.
+                last => {
+                    self.lost.push(i);
+                    let mut last = last.map_or_else(Last::default, |last| *last);
+                    batch.value(i, &mut last)?
+                }
             };
-            let v = batch.value(i, last)?;
-            last.seq = seq;
-            samples[kept] = Logged { v, ..sample };
-            kept += usize::from(!stays);
+            self.values.push(v);
         }
-        self.emit(kept, tell, sink, Entry::Samples);
+        self.emit(tell, sink);
         Some(())
     }
 
@@ -153,42 +154,71 @@ impl Decoder {
         tell: bool,
         sink: &mut dyn FnMut(Entry<'_>),
     ) -> Option<()> {
-        let mut batch = BatchReader::new(payload, &mut self.samples)?;
-        let mut kept = 0;
-        for i in 0..self.samples.len() {
-            let sample = self.samples[i];
-            let v = batch.value(i, &mut Last::default())?;
-            if let Some(Some(_)) = self.series.get(sample.id as usize) {
-                self.samples[kept] = Logged { v, ..sample };
-                kept += 1;
+        let mut batch = BatchReader::new(payload, &mut self.batch)?;
+        self.values.clear();
+        self.lost.clear();
+        for (i, id) in self.batch.ids().enumerate() {
+            self.values.push(batch.value(i, &mut Last::default())?);
+            if !self.knows(id) {
+                self.lost.push(i);
             }
         }
-        self.emit(kept, tell, sink, Entry::OutOfOrder);
+        let samples = self.logged();
+        if self.count(samples.len(), tell) {
+            sink(Entry::OutOfOrder(&samples));
+        }
         Some(())
+    }
+
+    fn knows(&self, id: u32) -> bool {
+        self.series.get(id as usize).is_some_and(Last::is_known)
+    }
+
+    fn emit(&mut self, tell: bool, sink: &mut dyn FnMut(Entry<'_>)) {
+        if self.lost.is_empty() && !self.batch.own_times() {
+            if self.count(self.values.len(), tell) {
+                let rows = &[(self.batch.time(0), self.values.as_slice())];
+                let ids = &self.batch.ids;
+                sink(Entry::Scrapes { ids, rows });
+            }
+            return;
+        }
+        let samples = self.logged();
+        if self.count(samples.len(), tell) {
+            sink(Entry::Samples(&samples));
+        }
+    }
+
+    /// The samples of the batch without those that are lost.
+    fn logged(&self) -> Vec<Logged> {
+        let mut lost = self.lost.iter().peekable();
+        let all = self.batch.ids().zip(&self.values).enumerate();
+        let kept = all.filter(|(i, _)| lost.next_if_eq(&i).is_none());
+        let logged = kept.map(|(i, (id, v))| Logged {
+            id,
+            t: self.batch.time(i),
+            v: *v,
+        });
+        logged.collect()
+    }
+
+    /// Whether there is something to tell.
+    fn count(&mut self, kept: usize, tell: bool) -> bool {
+        self.counts.unread_samples += self.lost.len() as u64;
+        let tell = tell && kept > 0;
+        if tell {
+            self.counts.samples += kept as u64;
+        }
+        tell
     }
 
     fn exemplars(&self, payload: &[u8], sink: &mut dyn FnMut(Entry<'_>)) -> Option<()> {
         let mut exemplars = exemplar::read(payload)?;
-        exemplars.retain(|(id, _)| matches!(self.series.get(*id as usize), Some(Some(_))));
+        exemplars.retain(|(id, _)| self.knows(*id));
         if !exemplars.is_empty() {
             sink(Entry::Exemplars(&exemplars));
         }
         Some(())
-    }
-
-    fn emit<'a>(
-        &'a mut self,
-        kept: usize,
-        tell: bool,
-        sink: &mut dyn FnMut(Entry<'_>),
-        entry: fn(&'a [Logged]) -> Entry<'a>,
-    ) {
-        self.counts.unread_samples += (self.samples.len() - kept) as u64;
-        self.samples.truncate(kept);
-        if tell && kept > 0 {
-            self.counts.samples += kept as u64;
-            sink(entry(&self.samples));
-        }
     }
 }
 

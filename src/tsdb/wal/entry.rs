@@ -1,5 +1,7 @@
 //! What the log is asked and what it tells: places in it, and what its records say.
 
+use std::ops::Range;
+
 use crate::model::{Labels, Matcher, TimestampMs};
 use crate::storage::Exemplar;
 
@@ -18,13 +20,22 @@ pub struct Logged {
     pub v: f64,
 }
 
+/// One batch: its time, and a value for each series.
+pub type Row<'a> = (TimestampMs, &'a [f64]);
+
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Entry<'a> {
     /// From here on `id` means this series, whatever it meant in another segment. Ids are small
     /// numbers from 0, good as an index of a list.
     Series { id: u32, labels: &'a Labels },
-    /// A batch, in the order in which it was logged.
+    /// Batches of the same series, in the order in which they were logged; most are scrapes. Only
+    /// where there are several, no series comes twice in `ids`.
+    Scrapes {
+        ids: &'a [Range<u32>],
+        rows: &'a [Row<'a>],
+    },
+    /// A batch whose samples have times of their own, in the order in which it was logged.
     Samples(&'a [Logged]),
     /// The same of samples that were older than the newest of their series.
     OutOfOrder(&'a [Logged]),

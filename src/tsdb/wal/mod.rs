@@ -10,6 +10,7 @@
 mod ahead;
 mod entry;
 mod keeper;
+mod part;
 mod reader;
 mod replay;
 mod writer;
@@ -30,7 +31,7 @@ mod varint;
 mod tests;
 
 pub use ahead::replay_ahead;
-pub use entry::{Entry, Logged, Position};
+pub use entry::{Entry, Logged, Position, Row};
 pub use keeper::{Dropped, Hold, Keeper};
 pub use reader::{Lost, Reader};
 pub use replay::{Replayed, replay};

@@ -1,5 +1,6 @@
 //! The log as its users see it, on a directory that can fail.
 
+mod ahead;
 mod damage;
 mod files;
 mod power;
@@ -74,6 +75,13 @@ impl Heard {
                 let series = named.get("a_number").unwrap().parse().unwrap();
                 assert_eq!(Some(*named), labels(SeriesRef(series)).as_ref());
                 self.ids.insert(*id, series);
+            }
+            Entry::Scrapes { ids: runs, rows } => {
+                for (t, values) in *rows {
+                    let all = runs.iter().cloned().flatten().zip(*values);
+                    let told = all.map(|(id, v)| (ids[&id], *t, v.to_bits()));
+                    self.samples.extend(told);
+                }
             }
             Entry::Samples(batch) => self.samples.extend(batch.iter().map(told)),
             Entry::OutOfOrder(batch) => self.out_of_order.extend(batch.iter().map(told)),

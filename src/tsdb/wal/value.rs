@@ -57,15 +57,34 @@ pub(super) struct Last {
     pub age: u8,
 }
 
+/// [`Last::seq`] of a series that nothing is known of. A segment has not so many records.
+const UNKNOWN: u32 = u32::MAX;
+
 impl Last {
+    pub const UNKNOWN: Last = Last {
+        bits: 0,
+        slope: 0.0,
+        seq: UNKNOWN,
+        digits: 0,
+        misses: 0,
+        line: 0,
+        age: 0,
+    };
+
+    #[inline(always)]
+    pub fn is_known(&self) -> bool {
+        self.seq != UNKNOWN
+    }
+
     #[inline(always)]
     fn forecast(&self) -> f64 {
-        let last = f64::from_bits(self.bits);
-        if self.line > 0 {
-            last + self.slope
+        let line = f64::from_bits(self.bits) + self.slope;
+        // NOTE: as bits, so that it is no branch: which of them it is nobody foretells.
+        f64::from_bits(if self.line > 0 {
+            line.to_bits()
         } else {
-            last
-        }
+            self.bits
+        })
     }
 
     #[inline(always)]

@@ -34,14 +34,14 @@ fn bits() -> impl Strategy<Value = u64> {
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Batch(Vec<Told>),
     OutOfOrder(Vec<Told>),
     Cut,
     Again,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let batch = || {
         let own = proptest::collection::vec((0..40u64, any::<i64>(), bits()), 0..40);
         let alike = (
