@@ -108,7 +108,8 @@ fn make_room(body: &mut Vec<u8>, sure: u64, limit: u64) {
     if spare >= READ_BYTES_MIN.max(sure.min(FIRST_BYTES)) {
         return;
     }
-    let wanted = sure.max(body.len() / 2);
+    // NOTE: by an eighth, because the buffer is kept and lent again.
+    let wanted = sure.max(body.len() / 8);
     let wanted = wanted.clamp(FIRST_BYTES, GROW_BYTES_MAX);
     // NOTE: one read beyond the limit is what finds out that it is passed.
     let allowed = limit.saturating_sub(body.len() as u64) + READ_BYTES_MIN as u64;

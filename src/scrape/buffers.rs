@@ -25,7 +25,7 @@ const SAMPLE_BYTES: usize = size_of::<crate::storage::Pending>();
 const EXEMPLAR_BYTES: usize = size_of::<crate::storage::PendingExemplar>();
 
 /// LIMIT: as many turns as few cores can read at once; a turn that finds none makes its own.
-const COUNT_MAX: usize = 8;
+const COUNT_MAX: usize = 4;
 /// LIMIT: of all that wait together; pages of 1,000 series need 150 KiB each.
 const BYTES_MAX: usize = 8 << 20;
 /// Below this nothing is ever given back to the system.

@@ -3,16 +3,18 @@
 //!
 //! A target answers nearly the same lines in the same order every time. So each line is first
 //! compared with the one that followed its predecessor the last time; only when they differ is it
-//! looked up by hash. HELP, TYPE and UNIT lines are remembered as they stand: they are the
-//! metadata.
+//! looked up. What is remembered of a line is its length and a hash of 64 bits that is keyed at
+//! random, not its text: that was two thirds of a line's bytes, and took longer to compare. Two
+//! lines of a target's pages are taken for one another once in 2^64. HELP, TYPE and UNIT lines are
+//! remembered as they stand besides: they are the metadata.
 
-use std::cell::RefCell;
+use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::texts::{Texts, TooLarge};
+use super::texts::Texts;
 use crate::exposition::{Entry as Line, Format, Parser};
 use crate::model::{MetricType, SeriesRef};
 
@@ -26,17 +28,20 @@ const METADATA_TURNS: u32 = 10;
 /// After so many pages without a surprise the index is let go: it is a tenth of the cache.
 const QUIET_TURNS: u32 = 4;
 
+/// 32 bytes, because there is one for every series.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// `DROPPED` where relabelling drops the series; of other lines than series always.
+    /// `DROPPED` where relabelling drops the series. Of a metadata line the number of its text.
     series: SeriesRef,
+    hash: u64,
     /// The last turn that saw the line.
     seen: u32,
     /// The last turn in which the series was tracked for staleness.
     tracked: u32,
     /// What followed in the page.
     next: Slot,
-    flags: u32,
+    /// The line's length, its type, flags.
+    shape: u32,
 }
 
 const DROPPED: SeriesRef = SeriesRef(u64::MAX);
@@ -44,7 +49,26 @@ const DROPPED: SeriesRef = SeriesRef(u64::MAX);
 const META: u32 = 1;
 /// Tracked in this turn, and before that in the last good one.
 const WAS_LIVE: u32 = 2;
-const KIND_SHIFT: u32 = 8;
+const KIND_SHIFT: u32 = 2;
+const LEN_SHIFT: u32 = 5;
+
+impl Entry {
+    fn is_meta(&self) -> bool {
+        self.shape & META != 0
+    }
+
+    fn len(&self) -> usize {
+        (self.shape >> LEN_SHIFT) as usize
+    }
+
+    fn kind(&self) -> MetricType {
+        metric_type(self.shape >> KIND_SHIFT & ((1 << (LEN_SHIFT - KIND_SHIFT)) - 1))
+    }
+}
+
+/// A line is too long, or there are too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooLarge;
 
 /// What a known series' line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +85,11 @@ pub(super) enum Known {
 
 #[derive(Debug)]
 pub(super) struct Cache {
-    texts: Texts,
     entries: Vec<Entry>,
-    /// Of all texts, while it is needed.
+    /// By hash, while it is needed.
     index: Option<HashTable<Slot>>,
+    /// Of the metadata lines: those of types, which much resemble one another, and the others.
+    texts: [Texts; 2],
     /// How many pages in a row came as expected.
     quiet: u32,
     hasher: RandomState,
@@ -116,9 +141,9 @@ impl Reading {
 impl Default for Cache {
     fn default() -> Cache {
         Cache {
-            texts: Texts::default(),
             entries: Vec::new(),
             index: Some(HashTable::new()),
+            texts: <[Texts; 2]>::default(),
             quiet: 0,
             hasher: RandomState::default(),
             format: Format::Text,
@@ -141,9 +166,16 @@ impl Cache {
         self.format
     }
 
-    pub fn begin(&mut self, format: Format) {
+    pub fn begin(&mut self, format: Format, body: &[u8]) {
         if format != self.format && !self.entries.is_empty() {
             self.start_over();
+        }
+        if self.entries.is_empty() {
+            // NOTE: places are made at once, as lists that grow leave holes; as many bytes at most
+            // as the body has.
+            let lines = memchr::memchr_iter(b'\n', body).count();
+            let lines = lines.min(body.len() / size_of::<Entry>());
+            self.entries.reserve_exact(lines);
         }
         self.turn += 1;
         self.format = format;
@@ -162,12 +194,14 @@ impl Cache {
         };
     }
 
-    /// The text of the line that is expected next, and whether it is a metadata line.
+    /// The line that `rest` begins with, if it is the one that is expected next, and whether it is
+    /// a metadata line.
     #[inline]
-    pub fn expected(&mut self) -> Option<(bool, &[u8])> {
+    pub fn expected<'a>(&self, rest: &'a [u8]) -> Option<(bool, &'a [u8])> {
         let entry = self.entries.get(self.reading.expected as usize)?;
-        let meta = entry.flags & META != 0;
-        Some((meta, self.texts.load(self.reading.expected)))
+        let text = rest.get(..entry.len())?;
+        let same = self.hasher.hash_one(text) == entry.hash;
+        same.then_some((entry.is_meta(), text))
     }
 
     /// The expected line came: goes on behind it.
@@ -187,9 +221,13 @@ impl Cache {
     /// Looks another line up; where it is known, the one that followed it is expected next.
     pub fn find(&mut self, text: &[u8]) -> Option<Slot> {
         let hash = self.hasher.hash_one(text);
-        self.make_index();
-        let (index, texts) = (self.index.as_ref()?, &mut self.texts);
-        let slot = *index.find(hash, |slot| texts.load(*slot) == text)?;
+        self.quiet = 0;
+        let index = self.index.get_or_insert_with(|| index_of(&self.entries));
+        let same = |slot: &Slot| {
+            let entry = self.entries.get(*slot as usize);
+            entry.is_some_and(|entry| entry.hash == hash && entry.len() == text.len())
+        };
+        let slot = *index.find(hash, same)?;
         let entry = *self.entries.get(slot as usize)?;
         // A line that stood in this page before does not bend the order.
         if entry.seen != self.turn {
@@ -213,42 +251,34 @@ impl Cache {
 
     pub fn insert_metadata(&mut self, line: &[u8]) -> Result<Slot, TooLarge> {
         self.metadata_changed = true;
-        self.insert(line, DROPPED, META)
+        let number = push_metadata(&mut self.texts, line)?;
+        self.insert(line, number, META)
     }
 
     fn insert(&mut self, text: &[u8], series: SeriesRef, flags: u32) -> Result<Slot, TooLarge> {
-        self.make_index();
-        let slot = self.texts.push(text)?;
-        let (hasher, texts) = (&self.hasher, RefCell::new(&mut self.texts));
-        let rehash = |slot: &Slot| hasher.hash_one(texts.borrow_mut().load(*slot));
-        if let Some(index) = &mut self.index {
-            index.insert_unique(hasher.hash_one(text), slot, rehash);
+        let slot = Slot::try_from(self.entries.len()).map_err(|_| TooLarge)?;
+        let len = u32::try_from(text.len()).map_err(|_| TooLarge)?;
+        if len > u32::MAX >> LEN_SHIFT {
+            return Err(TooLarge);
         }
+        let hash = self.hasher.hash_one(text);
+        self.quiet = 0;
+        let index = self.index.get_or_insert_with(|| index_of(&self.entries));
         self.entries.push(Entry {
             series,
+            hash,
             seen: self.turn,
             tracked: 0,
             // What was expected here may well come behind the new line.
             next: self.reading.expected,
-            flags,
+            shape: len << LEN_SHIFT | flags,
         });
+        let hash_of = |slot: &Slot| self.entries.get(*slot as usize).map_or(0, |e| e.hash);
+        index.insert_unique(hash, slot, hash_of);
         self.reading.touched += 1;
         self.reading.inserted += 1;
         self.link(slot);
         Ok(slot)
-    }
-
-    /// Where a page does not come as expected after a quiet time, the index is made again.
-    fn make_index(&mut self) {
-        self.quiet = 0;
-        if self.index.is_some() {
-            return;
-        }
-        let slots = 0..self.entries.len() as Slot;
-        let hashes: Vec<u64> = slots
-            .map(|slot| self.hasher.hash_one(self.texts.load(slot)))
-            .collect();
-        self.index = Some(index_of(&hashes));
     }
 
     fn link(&mut self, slot: Slot) {
@@ -303,10 +333,10 @@ impl Cache {
             return;
         }
         if entry.tracked == self.live && self.live != 0 {
-            entry.flags |= WAS_LIVE;
+            entry.shape |= WAS_LIVE;
             self.reading.live_again += 1;
         } else {
-            entry.flags &= !WAS_LIVE;
+            entry.shape &= !WAS_LIVE;
             self.reading.newly_tracked += 1;
         }
         entry.tracked = self.turn;
@@ -347,7 +377,7 @@ impl Cache {
     fn live_series(&self) -> impl Iterator<Item = SeriesRef> + '_ {
         let (live, turn) = (self.live, self.turn);
         let is_live = move |e: &&Entry| {
-            live != 0 && (e.tracked == live || (e.tracked == turn && e.flags & WAS_LIVE != 0))
+            live != 0 && (e.tracked == live || (e.tracked == turn && e.shape & WAS_LIVE != 0))
         };
         self.entries.iter().filter(is_live).map(|e| e.series)
     }
@@ -396,9 +426,11 @@ impl Cache {
             reading.jumps > 64 + reading.touched / 8 && reading.mispredicted < reading.touched / 16;
         if gone > 64 + self.entries.len() / 4 || parted {
             self.rebuild();
-        } else if reading.inserted == 0 && self.entries.capacity() > self.entries.len() * 9 / 8 {
-            self.entries.shrink_to_fit();
-            self.texts.shrink();
+        } else if reading.inserted == 0 {
+            if self.entries.capacity() > self.entries.len() * 9 / 8 {
+                self.entries.shrink_to_fit();
+            }
+            self.texts.iter_mut().for_each(Texts::shrink);
         }
         self.quiet += 1;
         if self.quiet > QUIET_TURNS {
@@ -409,37 +441,35 @@ impl Cache {
     /// Keeps what this page had, and metadata for a while, in the order of the page.
     fn rebuild(&mut self) {
         let keep = |entry: &Entry| {
-            entry.seen == self.turn
-                || (entry.flags & META != 0 && entry.seen + METADATA_TURNS >= self.turn)
+            entry.seen == self.turn || (entry.is_meta() && entry.seen + METADATA_TURNS >= self.turn)
         };
         let order = self.page_order();
         let kept: Vec<Slot> = order
             .into_iter()
             .filter(|s| keep(&self.entries[*s as usize]))
             .collect();
-        let mut fresh = Texts::default();
-        fresh.reserve(kept.len(), self.texts.middle_bytes().min(kept.len() * 64));
-        let mut entries = Vec::with_capacity(kept.len());
-        let mut hashes = Vec::with_capacity(kept.len());
+        let mut texts = <[Texts; 2]>::default();
+        let mut entries: Vec<Entry> = Vec::with_capacity(kept.len());
         for slot in &kept {
-            let text = self.texts.load(*slot);
-            // It can't be too large: it is a part of what was not.
-            let Ok(new) = fresh.push(text) else { break };
-            hashes.push(self.hasher.hash_one(text));
-            let next = if entries.len() + 1 < kept.len() {
-                new + 1
-            } else {
-                NONE
+            let mut entry = self.entries[*slot as usize];
+            if entry.is_meta() {
+                let text = load_metadata(&mut self.texts, entry.series);
+                // It can't be too many: they are a part of what was not.
+                let Ok(number) = push_metadata(&mut texts, text) else {
+                    break;
+                };
+                entry.series = number;
+            }
+            entry.next = match entries.len() + 1 {
+                next if next < kept.len() => next as Slot,
+                _ => NONE,
             };
-            entries.push(Entry {
-                next,
-                ..self.entries[*slot as usize]
-            });
+            entries.push(entry);
         }
-        fresh.shrink();
-        let index = Some(index_of(&hashes));
+        texts.iter_mut().for_each(Texts::shrink);
         self.first = if entries.is_empty() { NONE } else { 0 };
-        (self.texts, self.entries, self.index) = (fresh, entries, index);
+        self.index = Some(index_of(&entries));
+        (self.texts, self.entries) = (texts, entries);
         self.metadata_changed = true;
     }
 
@@ -467,28 +497,51 @@ impl Cache {
 
 /// Series whose references the storage no longer knows.
 impl Cache {
-    /// The text and type of a line of this series.
-    pub fn text_of(&mut self, series: SeriesRef) -> Option<(Vec<u8>, MetricType, Format)> {
-        let at = self
-            .entries
-            .iter()
-            .position(|e| e.series == series && series != DROPPED)?;
-        let kind = metric_type(self.entries[at].flags >> KIND_SHIFT);
-        Some((self.texts.load(at as Slot).to_vec(), kind, self.format))
+    /// Gives the lines of a page that are of these series, which are in order, each with its type.
+    pub fn each_line_of(
+        &self,
+        series: &[SeriesRef],
+        page: &[u8],
+        mut f: impl FnMut(SeriesRef, &[u8], MetricType),
+    ) {
+        let is_wanted = |e: &&Entry| !e.is_meta() && series.binary_search(&e.series).is_ok();
+        let wanted = self.entries.iter().filter(is_wanted);
+        let wanted: HashMap<_, _> = wanted.map(|e| ((e.hash, e.len()), e)).collect();
+        let mut parser = Parser::new(page, self.format);
+        while let Ok(Some(line)) = parser.next() {
+            if let Line::Series { series: text, .. } = line
+                && let Some(entry) = wanted.get(&(self.hasher.hash_one(text), text.len()))
+            {
+                f(entry.series, text, entry.kind());
+            }
+        }
     }
 
     pub fn replace(&mut self, old: SeriesRef, new: SeriesRef) {
-        let of_old = self.entries.iter_mut().filter(|e| e.series == old);
+        let of_old = self.entries.iter_mut();
+        let of_old = of_old.filter(|e| e.series == old && !e.is_meta());
         of_old.for_each(|e| e.series = new);
     }
 }
 
-fn index_of(hashes: &[u64]) -> HashTable<Slot> {
-    let mut index = HashTable::with_capacity(hashes.len());
-    for (slot, hash) in (0..).zip(hashes) {
-        index.insert_unique(*hash, slot, |slot: &Slot| hashes[*slot as usize]);
+fn index_of(entries: &[Entry]) -> HashTable<Slot> {
+    let mut index = HashTable::with_capacity(entries.len());
+    let hash_of = |slot: &Slot| entries.get(*slot as usize).map_or(0, |e| e.hash);
+    for (slot, entry) in (0..).zip(entries) {
+        index.insert_unique(entry.hash, slot, hash_of);
     }
     index
+}
+
+/// The text's number: its place in its list, and in the lowest bit which list that is.
+fn push_metadata(texts: &mut [Texts; 2], line: &[u8]) -> Result<SeriesRef, TooLarge> {
+    let list = usize::from(line.starts_with(b"# TYPE"));
+    let place = texts[list].push(line).ok_or(TooLarge)?;
+    Ok(SeriesRef(u64::from(place) << 1 | list as u64))
+}
+
+fn load_metadata(texts: &mut [Texts; 2], number: SeriesRef) -> &[u8] {
+    texts[(number.0 & 1) as usize].load((number.0 >> 1) as u32)
 }
 
 fn metric_type(code: u32) -> MetricType {
@@ -517,16 +570,14 @@ impl Cache {
     /// Every known metadata line, decoded, oldest sighting first.
     pub fn each_metadata(&mut self, mut f: impl FnMut(Line<'_>)) {
         let turn = self.turn;
-        let mut slots: Vec<(u32, Slot)> = (0..)
-            .zip(&self.entries)
-            .filter(|(_, e)| e.flags & META != 0 && e.seen + METADATA_TURNS >= turn)
-            .map(|(slot, e)| (e.seen, slot))
-            .collect();
-        slots.sort_unstable();
+        let is_known = |e: &&Entry| e.is_meta() && e.seen + METADATA_TURNS >= turn;
+        let known = self.entries.iter().filter(is_known);
+        let mut known: Vec<_> = known.map(|e| (e.seen, e.series)).collect();
+        known.sort_unstable();
         let mut line = Vec::new();
-        for (_, slot) in slots {
+        for (_, number) in known {
             line.clear();
-            line.extend_from_slice(self.texts.load(slot));
+            line.extend_from_slice(load_metadata(&mut self.texts, number));
             line.push(b'\n');
             if let Ok(Some(entry)) = Parser::new(&line, self.format).next() {
                 f(entry);
@@ -536,7 +587,7 @@ impl Cache {
 
     #[cfg(test)]
     pub fn heap_bytes(&self) -> usize {
-        self.texts.heap_bytes()
+        self.texts.iter().map(Texts::heap_bytes).sum::<usize>()
             + self.entries.capacity() * size_of::<Entry>()
             + self.index.as_ref().map_or(0, HashTable::allocation_size)
     }

@@ -54,10 +54,11 @@ impl Ingest<'_> {
         format: Format,
         counts: &mut Counts,
     ) -> Result<(), ScrapeError> {
-        self.cache.begin(format);
+        self.cache.begin(format, body);
         let mut parser = Parser::new(body, format);
         loop {
-            match self.cache.expected() {
+            let rest = body.get(parser.pos()..).unwrap_or_default();
+            match self.cache.expected(rest) {
                 Some((false, series)) => {
                     if let Some(point) = parser.next_if_series(series)? {
                         let slot = self.cache.met();

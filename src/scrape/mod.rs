@@ -1,7 +1,8 @@
 //! Scraping: targets from discovery's groups, a loop and a thread for each, samples into storage.
 //!
 //! Owns the threads `scrape` (the manager), `reloader` (coalesces updates of the targets) and
-//! `scrape-NNNN` (one a target), the caches of the targets' series, and the failure log files.
+//! `scrape-NNNN` (one a target, and `scrape-NNNN-new` for its first turn), the caches of the
+//! targets' series, and the failure log files.
 //! **Invariant:** knows no encoding on disk, no YAML, no HTTP client; a target that hangs, lies or
 //! grows costs only itself, and nobody waits for it.
 

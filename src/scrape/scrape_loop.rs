@@ -1,5 +1,6 @@
 //! One target's loop, without its thread: what happens at a tick.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use super::schedule::go_text;
 use super::target::{Health, Status, Target};
 use crate::config::ScrapeConfig;
 use crate::exposition::{self, Format};
-use crate::model::{TimestampMs, stale_nan};
+use crate::model::{SeriesRef, TimestampMs, stale_nan};
 use crate::net::{Fetch, ScrapeRequest};
 use crate::stdx::clock::Clock;
 use crate::stdx::stop::Stop;
@@ -178,7 +179,7 @@ impl ScrapeLoop {
             // Nothing of a page that is broken in the middle counts.
             batch.clear();
             if counts == Counts::default() {
-                memory.cache.begin(memory.cache.format());
+                memory.cache.begin(memory.cache.format(), &[]);
             }
             if memory
                 .cache
@@ -304,34 +305,20 @@ impl ScrapeLoop {
             .iter()
             .filter_map(|at| work.batch.samples.get(*at as usize).copied())
             .collect();
-        let storage = &*self.env.storage;
         work.batch.clear();
-        for sample in lost {
-            // A series that is gone needs no marker.
-            if crate::model::is_stale_nan(sample.v) {
-                continue;
-            }
-            let labels = match memory.cache.text_of(sample.series) {
-                Some((text, kind, format)) => {
-                    let builder = &mut work.builder;
-                    exposition::labels(&text, format, kind, builder)
-                        .map_err(ScrapeError::from)
-                        .and_then(|()| {
-                            super::merge::series_labels(&self.config, self.target.labels(), builder)
-                        })
-                        .ok()
-                        .flatten()
-                }
-                // Of the report, or resolved anew a moment ago.
-                None => memory.report.labels_of(sample.series, self.target.labels()),
-            };
-            let Some(series) = labels.and_then(|labels| storage.resolve(&labels).ok()) else {
-                continue;
-            };
-            memory.cache.replace(sample.series, series);
-            memory.report.replace(sample.series, series);
-            work.batch.append(series, sample.t, sample.v);
+        // A series that is gone needs no marker.
+        let lost = || lost.iter().filter(|s| !crate::model::is_stale_nan(s.v));
+        let renewed = self.renew(memory, lost().map(|s| s.series).collect(), work);
+        for (old, new) in &renewed {
+            memory.cache.replace(*old, *new);
+            memory.report.replace(*old, *new);
         }
+        for sample in lost() {
+            if let Some(series) = renewed.get(&sample.series) {
+                work.batch.append(*series, sample.t, sample.v);
+            }
+        }
+        let storage = &*self.env.storage;
         match storage.commit(&work.batch) {
             Ok(again) => {
                 faults.out_of_order += again.out_of_order;
@@ -340,6 +327,37 @@ impl ScrapeLoop {
             }
             Err(e) => self.warn("Scrape commit failed", &e),
         }
+    }
+
+    /// The series that take the place of those that are lost.
+    fn renew(
+        &self,
+        memory: &Remembered,
+        mut lost: Vec<SeriesRef>,
+        work: &mut Work,
+    ) -> HashMap<SeriesRef, SeriesRef> {
+        lost.sort_unstable();
+        lost.dedup();
+        let (storage, target) = (&*self.env.storage, self.target.labels());
+        let mut renewed = HashMap::new();
+        for series in &lost {
+            let labels = memory.report.labels_of(*series, target);
+            if let Some(new) = labels.and_then(|labels| storage.resolve(&labels).ok()) {
+                renewed.insert(*series, new);
+            }
+        }
+        let (cache, builder) = (&memory.cache, &mut work.builder);
+        cache.each_line_of(&lost, &work.body, |series, text, kind| {
+            let labels = exposition::labels(text, cache.format(), kind, builder)
+                .map_err(ScrapeError::from)
+                .and_then(|()| super::merge::series_labels(&self.config, target, builder));
+            if let Ok(Some(labels)) = labels
+                && let Ok(new) = storage.resolve(&labels)
+            {
+                renewed.entry(series).or_insert(new);
+            }
+        });
+        renewed
     }
 
     fn count(&self, page: &Page, faults: &Committed) {

@@ -1,5 +1,5 @@
-//! The texts of a page's lines, in the order in which they first came, without what each shares
-//! with the one before it: neighbours in a page differ in a few bytes only.
+//! The texts of a page's metadata lines, in the order in which they first came, without what each
+//! shares with the one before it.
 
 /// LIMIT: of every so many texts one stands whole, so that any can be read in few steps.
 const RESTART: u32 = 16;
@@ -17,16 +17,13 @@ pub(super) struct Texts {
     loaded: Option<u32>,
 }
 
-/// The texts of a target do not fit into 32 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TooLarge;
-
 impl Texts {
-    /// Adds a text; its slot is the number of texts before it.
-    pub fn push(&mut self, text: &[u8]) -> Result<u32, TooLarge> {
-        let slot = u32::try_from(self.starts.len()).map_err(|_| TooLarge)?;
-        let start = u32::try_from(self.middles.len()).map_err(|_| TooLarge)?;
-        u32::try_from(self.middles.len() + text.len()).map_err(|_| TooLarge)?;
+    /// Adds a text; its slot is the number of texts before it. `None` when they do not fit into 32
+    /// bits.
+    pub fn push(&mut self, text: &[u8]) -> Option<u32> {
+        let slot = u32::try_from(self.starts.len()).ok()?;
+        let start = u32::try_from(self.middles.len()).ok()?;
+        u32::try_from(self.middles.len() + text.len()).ok()?;
         let (head, tail) = if slot.is_multiple_of(RESTART) {
             (0, 0)
         } else {
@@ -40,7 +37,7 @@ impl Texts {
         self.text.clear();
         self.text.extend_from_slice(text);
         self.loaded = Some(slot);
-        Ok(slot)
+        Some(slot)
     }
 
     /// The text of a slot. One after another they cost a copy of the middle each.
@@ -89,21 +86,13 @@ impl Texts {
         }
     }
 
-    pub fn reserve(&mut self, texts: usize, bytes: usize) {
-        self.starts.reserve_exact(texts);
-        self.shared.reserve_exact(texts);
-        self.middles.reserve_exact(bytes);
-    }
-
+    /// Gives back what stands empty, if it is worth it.
     pub fn shrink(&mut self) {
-        self.middles.shrink_to_fit();
-        self.starts.shrink_to_fit();
-        self.shared.shrink_to_fit();
-    }
-
-    /// Bytes that are kept of the texts.
-    pub fn middle_bytes(&self) -> usize {
-        self.middles.len()
+        if self.starts.capacity() > self.starts.len() * 9 / 8 {
+            self.middles.shrink_to_fit();
+            self.starts.shrink_to_fit();
+            self.shared.shrink_to_fit();
+        }
     }
 
     #[cfg(test)]
@@ -144,7 +133,7 @@ mod tests {
             })
             .collect();
         for (i, text) in all.iter().enumerate() {
-            assert_eq!(texts.push(text.as_bytes()), Ok(i as u32));
+            assert_eq!(texts.push(text.as_bytes()), Some(i as u32));
         }
         for i in (0..100)
             .chain((0..100).rev())
@@ -153,6 +142,6 @@ mod tests {
             assert_eq!(texts.load(i), all[i as usize].as_bytes(), "{i}");
         }
         let whole: usize = all.iter().map(String::len).sum();
-        assert!(texts.middle_bytes() < whole);
+        assert!(texts.middles.len() < whole);
     }
 }

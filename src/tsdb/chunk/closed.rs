@@ -12,6 +12,7 @@ pub const HEADER_BYTES: usize = 2;
 pub enum Mode {
     Integer,
     Xor,
+    Decimal,
 }
 
 impl Mode {
@@ -19,6 +20,7 @@ impl Mode {
         match byte {
             0 => Some(Mode::Integer),
             1 => Some(Mode::Xor),
+            2 => Some(Mode::Decimal),
             _ => None,
         }
     }

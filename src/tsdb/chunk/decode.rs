@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::bits::unzigzag;
 use super::closed::{HEADER_BYTES, Mode};
+use super::decimal::{BESIDE_BITS, Step, Walk, beside_of};
 use super::window::{Bits, WINDOW_BITS};
 use crate::model::{STALE_NAN_BITS, Sample, TimestampMs};
 use crate::storage::{Columns, Times};
@@ -195,6 +196,7 @@ fn each(bytes: &[u8], end: TimestampMs, sink: &mut impl Sink) -> Result<(), Corr
         None => return Err(corrupt(0)),
         Some(Mode::Integer) => integers(bits, count, end, sink),
         Some(Mode::Xor) => xors(bits, count, end, sink),
+        Some(Mode::Decimal) => decimals(bits, count, end, sink),
     };
     read.map_err(corrupt)
 }
@@ -429,5 +431,63 @@ fn xors(
             bits.skip(used);
             bits.take(length)
         } << trailing;
+    }
+}
+
+/// The error is the number of the sample that is damaged.
+#[inline(never)]
+fn decimals(
+    mut bits: Bits<'_>,
+    count: usize,
+    end: TimestampMs,
+    sink: &mut impl Sink,
+) -> Result<(), usize> {
+    if count == 0 {
+        return Ok(());
+    }
+    let mut clock = Clock::first(&mut bits);
+    let first = f64::from_bits(bits.take(64));
+    let mut walk = Walk::new(first, bits.take(4) as u8);
+    let (mut delta, mut width) = (0i64, 0u32);
+    let mut sample = 0;
+    loop {
+        if bits.is_over() {
+            return Err(sample);
+        }
+        if clock.t > end {
+            return Ok(());
+        }
+        sink.put(clock.t, &walk.last.to_bits());
+        sample += 1;
+        if sample == count {
+            return Ok(());
+        }
+        let window = bits.window();
+        let used = clock.next(window).ok_or(sample)?;
+        let rest = window << used;
+        let mut beside = 0;
+        if rest >> 63 == 0 {
+            bits.skip(used + 1);
+        } else if rest >> 62 == 2 && width > 0 && used + 2 + width + BESIDE_BITS <= WINDOW_BITS {
+            let rest = rest << 2;
+            delta = delta.wrapping_add(unzigzag(rest >> (64 - width)));
+            let (len, found) = beside_of(rest << width);
+            beside = found;
+            bits.skip(used + 2 + width + len);
+        } else {
+            bits.skip(used + 2);
+            if rest >> 62 & 1 == 1 {
+                width = bits.take(6) as u32;
+            }
+            if width == 0 {
+                return Err(sample);
+            }
+            delta = delta.wrapping_add(unzigzag(bits.take(width)));
+            let (len, found) = beside_of(bits.window());
+            beside = found;
+            bits.skip(len);
+        }
+        let steps = delta;
+        walk.step(Step { steps, beside });
     }
 }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A timestamp is the zigzag difference of two differences `d`: `0` for none, else `10`, `110` or
-//! `111` and 7, 14 or 24 bits. Values are written in one of two modes, which holds for the chunk:
+//! `111` and 7, 14 or 24 bits. Values are written in one of three modes, which holds for the chunk:
 //!
 //! - *integers*: the zigzag difference of two differences: `0` for none, `10` and as many bits as
 //!   last time, `11`, a new width in 6 bits and that many bits. Width 0 escapes to 64 raw bits (a
@@ -17,11 +17,16 @@
 //! - *XOR* (Gorilla, Pelkonen et al. 2015, section 4.1.2): the first value raw; then `0` for the
 //!   same, `10` and the bits in the last window, `11`, leading zeros in 5 bits, length less one in
 //!   6 bits, and the bits.
+//! - *decimals*: the first value raw and a scale in 4 bits; then how many steps it is from the last
+//!   value, written as an integer's value is; behind all but `0`, by how many last places the value
+//!   is beside that: `0` for none, `10` and a sign for one, `11` and 3 bits. A value that is no
+//!   such number gives the chunk another scale, or makes it one of XOR.
 //!
 //! Owns nothing. **Invariant:** every bit pattern of a value comes back as it was, and no bytes
 //! make the decoder panic. Knows no series and no lock.
 
 mod closed;
+mod decimal;
 mod decode;
 mod gather;
 mod open;

@@ -7,6 +7,7 @@
 
 use super::bits::{width, zigzag};
 use super::closed::{Chunk, HEADER_BYTES, Mode};
+use super::decimal::{SCALE_MAX, Step};
 use super::decode::decode;
 use super::gather::Gather;
 use super::pool::{Chain, Pool};
@@ -29,6 +30,9 @@ pub fn window_start(t: TimestampMs) -> TimestampMs {
 const INTEGER_SLACK: u32 = 6;
 const XOR_SLACK: u32 = 11;
 
+/// What a step takes besides its difference.
+const STEP_SLACK: u32 = 3;
+
 /// The integers that `f64` holds exactly.
 const INTEGER_MAX: u64 = 1 << 53;
 
@@ -40,8 +44,8 @@ pub struct Open {
     last_v: f64,
     /// The bits that do not fill a word yet, from the highest down.
     acc: u64,
-    /// What the value coder remembers: for integers the last difference, shifted by 6, and the
-    /// width; for XOR the leading zeros, shifted by 8, and the length of the window.
+    /// What the value coder remembers: for integers and decimals the last difference, shifted by 6,
+    /// and the width; for XOR the leading zeros, shifted by 8, and the length of the window.
     memory: i64,
     /// The words that are full.
     words: Chain,
@@ -56,6 +60,10 @@ const XOR: u8 = 1;
 const ESCAPED: u8 = 2;
 /// There are no samples, but the newest of those that were is known.
 const KEPT: u8 = 4;
+/// A chunk of XOR whose values are no decimals.
+const TRIED: u8 = 8;
+/// Above the flags is the scale of a chunk of decimals; 0 for another chunk.
+const SCALE_SHIFT: u32 = 4;
 
 impl Open {
     pub fn is_empty(&self) -> bool {
@@ -111,16 +119,7 @@ impl Open {
         }
         let delta = (t - self.last_t) as u32;
         let code = delta_of_delta(i64::from(delta) - i64::from(self.delta));
-        // NOTE: one place that writes, for all that is frequent: it is inlined.
-        let coded = match integer(v) {
-            Some(value) if self.flags == 0 => Some(self.code_integer(code, value)),
-            _ if self.flags & XOR != 0 => Some(self.code_xor(code, v.to_bits())),
-            _ => None,
-        };
-        match coded {
-            Some((code, rest)) => self.put_both(pool, code, rest),
-            None => self.put_rare(pool, code, v),
-        }
+        self.put_value(pool, code, v);
         self.delta = delta;
         self.last_t = t;
         self.last_v = v;
@@ -128,39 +127,117 @@ impl Open {
         true
     }
 
-    /// Into a chunk of integers, with something escaped now or before, or the first that does not
-    /// suit it.
+    /// Appends `n` samples with the last value, each `delta` after the one before, all in the window
+    /// that begins at `since`: two bits each. Answers false, having done nothing, where that is not
+    /// all that [`Open::append_in`] would write, or no word has room for it.
+    #[inline]
+    pub fn append_same(&mut self, since: TimestampMs, delta: u32, n: u8) -> bool {
+        let bits = 2 * u16::from(n);
+        let repeats = match self.flags {
+            0 => self.memory >> WIDTH_BITS == 0,
+            flags => flags & XOR != 0,
+        };
+        let has_room = (self.bits & 63) + bits < 64 && self.count <= SAMPLES_MAX.saturating_sub(n);
+        if self.count == 0 || self.delta != delta || !repeats || !has_room || self.last_t < since {
+            return false;
+        }
+        self.bits += bits;
+        self.count += n;
+        self.last_t += i64::from(delta) * i64::from(n);
+        true
+    }
+
+    /// `code` comes before it.
+    #[inline(always)]
+    fn put_value(&mut self, pool: &mut Pool, code: Code, v: f64) {
+        // NOTE: one place that writes, for all that is frequent: it is inlined.
+        match self.code_value(code, v) {
+            Some((code, rest)) => self.put_both(pool, code, rest),
+            None => self.put_rare(pool, code, v),
+        }
+    }
+
+    /// What a value is in this chunk, if it suits it.
+    #[inline(always)]
+    fn code_value(&mut self, code: Code, v: f64) -> Option<(Code, Code)> {
+        if self.flags == 0 {
+            integer(v).map(|value| self.code_integer(code, value))
+        } else if self.flags & XOR != 0 && self.memory != 0 {
+            Some(self.code_xor(code, v.to_bits()))
+        } else if self.scale() > 0 {
+            let step = Step::between(self.last_v, v, self.scale());
+            step.map(|step| self.code_step(code, step))
+        } else {
+            None
+        }
+    }
+
+    /// What does not suit the chunk, or may change what it is.
     #[cold]
     fn put_rare(&mut self, pool: &mut Pool, code: Code, v: f64) {
+        if self.flags & XOR != 0 {
+            // NOTE: until now all values were the same, so that no window is known.
+            if self.flags & TRIED == 0
+                && v.to_bits() != self.last_v.to_bits()
+                && let Some(scale) = self.fitting(v, 1)
+            {
+                self.recode(pool, scale << SCALE_SHIFT);
+                return self.put_again(pool, code, v);
+            }
+            let (code, rest) = self.code_xor(code, v.to_bits());
+            return self.put_both(pool, code, rest);
+        }
+        if self.scale() > 0 {
+            let scale = self.fitting(v, self.scale() + 1);
+            let flags = scale.map_or(XOR | TRIED, |scale| scale << SCALE_SHIFT);
+            self.recode(pool, flags);
+            return self.put_again(pool, code, v);
+        }
         if suits_integers(v) {
             self.put(pool, code.bits, code.len);
             self.put_beside_escaped(pool, v);
         } else {
-            self.recode(pool);
-            let (code, rest) = self.code_xor(code, v.to_bits());
-            self.put_both(pool, code, rest);
+            self.recode(pool, XOR);
+            self.put_again(pool, code, v);
         }
     }
 
-    fn append_first(&mut self, pool: &mut Pool, t: TimestampMs, v: f64) {
-        let mode = match integer(v) {
-            Some(_) => Mode::Integer,
-            None => Mode::Xor,
-        };
-        self.start(pool, mode, t, v);
+    /// After the chunk became another.
+    fn put_again(&mut self, pool: &mut Pool, code: Code, v: f64) {
+        self.put_value(pool, code, v);
     }
 
-    fn start(&mut self, pool: &mut Pool, mode: Mode, t: TimestampMs, v: f64) {
+    /// The first scale, from `least` on, at which `v` is some steps from the last value, if that is
+    /// shorter than an XOR.
+    fn fitting(&self, v: f64, least: u8) -> Option<u8> {
+        let xor = v.to_bits() ^ self.last_v.to_bits();
+        let length = 64u32.saturating_sub(xor.leading_zeros() + xor.trailing_zeros());
+        (least..=SCALE_MAX).find(|scale| {
+            let step = Step::between(self.last_v, v, *scale);
+            step.is_some_and(|step| width(zigzag(step.steps)) + STEP_SLACK < length)
+        })
+    }
+
+    fn scale(&self) -> u8 {
+        self.flags >> SCALE_SHIFT
+    }
+
+    fn append_first(&mut self, pool: &mut Pool, t: TimestampMs, v: f64) {
+        let flags = if integer(v).is_some() { 0 } else { XOR };
+        self.start(pool, flags, t, v);
+    }
+
+    fn start(&mut self, pool: &mut Pool, flags: u8, t: TimestampMs, v: f64) {
         self.clear(pool);
         self.put(pool, t as u64, 64);
-        match mode {
-            Mode::Integer => {
-                self.put_integer(pool, Code::default(), integer(v).unwrap_or(0));
-                self.memory &= WIDTH_MASK;
-            }
-            Mode::Xor => {
-                self.flags = XOR;
-                self.put(pool, v.to_bits(), 64);
+        self.flags = flags;
+        if flags == 0 {
+            self.put_integer(pool, Code::default(), integer(v).unwrap_or(0));
+            self.memory &= WIDTH_MASK;
+        } else {
+            self.put(pool, v.to_bits(), 64);
+            if self.scale() > 0 {
+                self.put(pool, self.scale().into(), 4);
             }
         }
         self.last_t = t;
@@ -171,6 +248,25 @@ impl Open {
     fn put_integer(&mut self, pool: &mut Pool, code: Code, value: i64) {
         let (code, rest) = self.code_integer(code, value);
         self.put_both(pool, code, rest);
+    }
+
+    #[inline]
+    fn code_step(&mut self, code: Code, step: Step) -> (Code, Code) {
+        let coded = zigzag(step.steps - (self.memory >> WIDTH_BITS));
+        if coded == 0 && step.beside == 0 {
+            return (code.then(0, 1), Code::default());
+        }
+        let mut needed = width(coded).max(1);
+        let last_width = (self.memory & WIDTH_MASK) as u32;
+        let code = if needed <= last_width && last_width - needed <= INTEGER_SLACK {
+            needed = last_width;
+            code.then(0b10, 2)
+        } else {
+            code.then(0b11 << 6 | u64::from(needed), 8)
+        };
+        let (beside, len) = step.beside_code();
+        self.memory = step.steps << WIDTH_BITS | i64::from(needed);
+        (code, Code::new(coded << len | beside, needed + len))
     }
 
     /// Where nothing is escaped. `code` comes before it.
@@ -288,9 +384,9 @@ impl Open {
         self.bits += n as u16;
     }
 
-    /// The mode that has a place for every value, for all samples so far.
+    /// Writes all samples so far anew, beginning as `flags` say.
     #[cold]
-    fn recode(&mut self, pool: &mut Pool) {
+    fn recode(&mut self, pool: &mut Pool, flags: u8) {
         let mut bytes = Vec::new();
         self.copy_to(pool, &mut bytes);
         let mut samples: Vec<Sample> = Vec::with_capacity(self.count());
@@ -299,7 +395,7 @@ impl Open {
         }
         let mut samples = samples.into_iter();
         if let Some(first) = samples.next() {
-            self.start(pool, Mode::Xor, first.t, first.v);
+            self.start(pool, flags, first.t, first.v);
         }
         for sample in samples {
             self.append(pool, sample.t, sample.v);
@@ -352,10 +448,12 @@ impl Open {
     }
 
     fn mode(&self) -> Mode {
-        if self.flags & XOR == 0 {
-            Mode::Integer
-        } else {
+        if self.scale() > 0 {
+            Mode::Decimal
+        } else if self.flags & XOR != 0 {
             Mode::Xor
+        } else {
+            Mode::Integer
         }
     }
 

@@ -139,6 +139,13 @@ fn sizes() {
         (0..240).map(|i| if i == 100 { f64::INFINITY } else { 3.0 }),
         0.5,
     );
+    // Decimals, and sums of them with what is none.
+    check_size((0..240).map(|i| f64::from(i * i % 997) / 100.0), 1.9);
+    check_size(
+        (0..240).map(|i| 100.0 / 7.0 + f64::from(i * i % 997) / 1000.0),
+        2.0,
+    );
+    check_size((0..240).map(|i| f64::from(i) * 0.123 + 5e4), 0.9);
     check_size((0..240).map(|i| if i < 100 { 3.0 } else { f64::NAN }), 0.45);
 }
 
@@ -197,6 +204,8 @@ fn any_value() -> impl Strategy<Value = u64> {
         2 => any::<i32>().prop_map(|i| f64::from(i).to_bits()),
         2 => any::<i64>().prop_map(|i| (i as f64).to_bits()),
         1 => (-1000i32..1000).prop_map(|i| (f64::from(i) / 8.0).to_bits()),
+        4 => (-1000i32..1000).prop_map(|i| (f64::from(i) / 100.0).to_bits()),
+        1 => (-1000i32..1000).prop_map(|i| (f64::from(i) / 1e5 + 1.0 / 7.0).to_bits()),
         1 => Just(STALE_NAN_BITS),
         1 => any::<u64>(),
     ]
@@ -212,6 +221,21 @@ fn any_step() -> impl Strategy<Value = i64> {
 }
 
 proptest! {
+    #[test]
+    fn decimals_come_back(
+        digits in 1i32..12,
+        base in prop_oneof![Just(0.0), any::<f64>()],
+        steps in prop::collection::vec((-1000i32..1000, 0u8..50), 1..300),
+    ) {
+        let unit = 10f64.powi(digits);
+        let values = steps.iter().map(|(n, odd)| match odd {
+            0 => STALE_NAN_BITS,
+            1 => (base * 1.1 + f64::from(*n)).to_bits(),
+            _ => (base + f64::from(*n) / unit).to_bits(),
+        });
+        check_round_trip(&(0..).map(|i| i * 1000).zip(values).collect::<Vec<_>>());
+    }
+
     #[test]
     fn all_samples_come_back(
         start in prop_oneof![any::<i64>(), -100_000i64..100_000],
@@ -230,7 +254,7 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(
         mut bytes in prop::collection::vec(any::<u8>(), 0..400),
-        mode in 0u8..3,
+        mode in 0u8..4,
     ) {
         if let Some(first) = bytes.first_mut() {
             *first = mode;

@@ -179,8 +179,9 @@ impl State {
             self.slab.at_mut(at).idle = false;
             return Ok((self.slab.reference(at), false));
         }
-        let pairs = self.intern(labels);
-        let Some(at) = self.slab.insert(hash, &pairs) else {
+        let (pairs, complete) = self.intern(labels);
+        let place = { complete }.then(|| self.slab.insert(hash, &pairs));
+        let Some(at) = place.flatten() else {
             // NOTE: no series is gone, but pairs that are new have none, and are released.
             self.index.sweep(&pairs, |_| false);
             let series = self.slab.len();
@@ -197,17 +198,21 @@ impl State {
         Ok((self.slab.reference(at), true))
     }
 
-    /// The numbers of pairs. Most are those of the series that was new before this one.
-    fn intern(&mut self, labels: &Labels) -> Vec<PairId> {
+    /// The numbers of pairs, and whether all have one. Most are those of the series that was new
+    /// before this one.
+    fn intern(&mut self, labels: &Labels) -> (Vec<PairId>, bool) {
         let mut pairs = Vec::with_capacity(self.interned.len());
         for (i, (name, value)) in labels.iter().enumerate() {
             let before = self.interned.get(i).copied();
             let same = before.filter(|pair| self.index.text(*pair) == (name, value));
-            pairs.push(same.unwrap_or_else(|| self.index.intern(name, value)));
+            match same.or_else(|| self.index.intern(name, value)) {
+                Some(pair) => pairs.push(pair),
+                None => return (pairs, false),
+            }
         }
         self.interned.clear();
         self.interned.extend_from_slice(&pairs);
-        pairs
+        (pairs, true)
     }
 
     fn sift(&mut self, batch: &[Pending], into: &mut Sifted) -> Committed {

@@ -56,6 +56,7 @@ impl Head {
         let mut state = self.lock()?;
         state.min_t = oldest.min(state.min_t_since);
         state.slab.compact_pairs();
+        state.index.compact();
         drop(state);
         self.metrics.series_removed.add(done.series as f64);
         self.metrics.chunks_removed.add(done.chunks as f64);

@@ -2,13 +2,14 @@
 //!
 //! A series is a list of numbers of pairs (4 bytes a label), so that it costs half of what two
 //! symbols a label would, and a pair's number leads to its postings without another table. Names
-//! are numbers too; a value is text beside its pair, for few values occur under several names. A
-//! pair lives as long as its postings have a series, a name as long as it has a pair.
+//! are numbers too; a value's text is its pair's, for few values occur under several names. A pair
+//! lives as long as its postings have a series, a name as long as it has a pair.
 
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
 use super::slab::push_tight;
+use super::values::{Value, Values};
 
 pub type PairId = u32;
 pub type NameId = u32;
@@ -21,9 +22,13 @@ pub struct Index {
     pairs: Vec<Pair>,
     free_pairs: Vec<PairId>,
     pair_table: HashTable<PairId>,
+    values: Values,
+    /// Postings of pairs that more than one series has.
+    lists: Vec<Vec<u32>>,
+    free_lists: Vec<u32>,
     hasher: foldhash::fast::RandomState,
-    /// Of names and values, as they stand here.
-    text_bytes: usize,
+    /// Of names, as they stand here.
+    name_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -33,22 +38,24 @@ pub struct Name {
     pub pairs: Vec<PairId>,
 }
 
+/// 20 bytes, because there are as many as series where a label is all but unique.
 #[derive(Debug, Default)]
-pub struct Pair {
-    pub name: NameId,
-    /// Whether `series` is in order of places, which only a place used again can break.
-    sorted: bool,
-    pub value: Box<str>,
+struct Pair {
+    name: NameId,
+    value: Value,
     series: Postings,
 }
 
 /// Places of series. Many a pair has one alone.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 enum Postings {
     #[default]
     None,
     One(u32),
-    Many(Vec<u32>),
+    /// The number of a list in order of places.
+    Many(u32),
+    /// The same in no order, which only a place used again can make.
+    Unsorted(u32),
 }
 
 impl Default for Index {
@@ -60,8 +67,11 @@ impl Default for Index {
             pairs: Vec::new(),
             free_pairs: Vec::new(),
             pair_table: HashTable::new(),
+            values: Values::default(),
+            lists: Vec::new(),
+            free_lists: Vec::new(),
             hasher: foldhash::fast::RandomState::default(),
-            text_bytes: 0,
+            name_bytes: 0,
         }
     }
 }
@@ -69,7 +79,8 @@ impl Default for Index {
 impl Index {
     pub fn text(&self, pair: PairId) -> (&str, &str) {
         let pair = &self.pairs[pair as usize];
-        (&self.names[pair.name as usize].text, &pair.value)
+        let name = &self.names[pair.name as usize].text;
+        (name, self.values.get(pair.value))
     }
 
     pub fn name_of(&self, pair: PairId) -> NameId {
@@ -77,7 +88,7 @@ impl Index {
     }
 
     pub fn value(&self, pair: PairId) -> &str {
-        &self.pairs[pair as usize].value
+        self.values.get(self.pairs[pair as usize].value)
     }
 
     pub fn pair_count(&self) -> usize {
@@ -85,7 +96,7 @@ impl Index {
     }
 
     pub fn text_bytes(&self) -> usize {
-        self.text_bytes
+        self.name_bytes + self.values.text_bytes()
     }
 
     pub fn name(&self, text: &str) -> Option<NameId> {
@@ -110,7 +121,7 @@ impl Index {
     pub fn pair(&self, name: NameId, value: &str) -> Option<PairId> {
         let same = |id: &PairId| {
             let pair = &self.pairs[*id as usize];
-            pair.name == name && &*pair.value == value
+            pair.name == name && self.values.get(pair.value) == value
         };
         let hash = hash_pair(&self.hasher, name, value);
         self.pair_table.find(hash, same).copied()
@@ -118,60 +129,61 @@ impl Index {
 
     /// The places of the series that have the pair, in order.
     pub fn postings(&mut self, pair: PairId) -> &[u32] {
-        let pair = &mut self.pairs[pair as usize];
-        if !std::mem::replace(&mut pair.sorted, true)
-            && let Postings::Many(list) = &mut pair.series
-        {
-            list.sort_unstable();
+        let series = &mut self.pairs[pair as usize].series;
+        if let Postings::Unsorted(list) = *series {
+            self.lists[list as usize].sort_unstable();
+            *series = Postings::Many(list);
         }
-        pair.series.as_slice()
+        self.postings_unsorted(pair)
     }
 
     /// The places of the series that have the pair, in no order.
     pub fn postings_unsorted(&self, pair: PairId) -> &[u32] {
-        self.pairs[pair as usize].series.as_slice()
+        match &self.pairs[pair as usize].series {
+            Postings::None => &[],
+            Postings::One(one) => std::slice::from_ref(one),
+            Postings::Many(list) | Postings::Unsorted(list) => &self.lists[*list as usize],
+        }
     }
 
     /// How many series have the pair.
     pub fn series_count(&self, pair: PairId) -> usize {
-        self.pairs[pair as usize].series.as_slice().len()
+        self.postings_unsorted(pair).len()
     }
 
     /// The pair's number, which is made if there is none; [`Index::add`] a series to it next.
-    pub fn intern(&mut self, name: &str, value: &str) -> PairId {
-        let name = self.intern_name(name);
-        if let Some(found) = self.pair(name, value) {
-            return found;
+    /// `None` when there is no place for its value.
+    pub fn intern(&mut self, name: &str, value: &str) -> Option<PairId> {
+        let known = self.name(name);
+        if let Some(found) = known.and_then(|name| self.pair(name, value)) {
+            return Some(found);
         }
+        let text = self.values.add(value)?;
+        let name = known.unwrap_or_else(|| self.new_name(name));
         let pair = Pair {
             name,
-            sorted: true,
-            value: value.into(),
+            value: text,
             series: Postings::None,
         };
         let id = place(&mut self.pairs, &mut self.free_pairs, pair);
         push_tight(&mut self.names[name as usize].pairs, id);
-        self.text_bytes += value.len();
-        let (pairs, hasher) = (&self.pairs, &self.hasher);
+        let (pairs, values, hasher) = (&self.pairs, &self.values, &self.hasher);
         let rehash = |id: &PairId| {
             let pair = &pairs[*id as usize];
-            hash_pair(hasher, pair.name, &pair.value)
+            hash_pair(hasher, pair.name, values.get(pair.value))
         };
         let hash = hash_pair(hasher, name, value);
         self.pair_table.insert_unique(hash, id, rehash);
-        id
+        Some(id)
     }
 
-    fn intern_name(&mut self, text: &str) -> NameId {
-        if let Some(found) = self.name(text) {
-            return found;
-        }
+    fn new_name(&mut self, text: &str) -> NameId {
         let name = Name {
             text: text.into(),
             pairs: Vec::new(),
         };
         let id = place(&mut self.names, &mut self.free_names, name);
-        self.text_bytes += text.len();
+        self.name_bytes += text.len();
         let (names, hasher) = (&self.names, &self.hasher);
         let rehash = |id: &NameId| hasher.hash_one(&*names[*id as usize].text);
         self.name_table
@@ -180,17 +192,27 @@ impl Index {
     }
 
     pub fn add(&mut self, pair: PairId, series: u32) {
-        let pair = &mut self.pairs[pair as usize];
-        match &mut pair.series {
-            Postings::None => pair.series = Postings::One(series),
+        let postings = &mut self.pairs[pair as usize].series;
+        let many = |sorted| {
+            if sorted {
+                Postings::Many
+            } else {
+                Postings::Unsorted
+            }
+        };
+        match *postings {
+            Postings::None => *postings = Postings::One(series),
             Postings::One(first) => {
-                pair.sorted = *first < series;
-                pair.series = Postings::Many(vec![*first, series]);
+                let both = vec![first, series];
+                let list = place(&mut self.lists, &mut self.free_lists, both);
+                *postings = many(first < series)(list);
             }
             Postings::Many(list) => {
-                pair.sorted &= list.last().is_none_or(|last| *last < series);
-                push_tight(list, series);
+                let places = &mut self.lists[list as usize];
+                *postings = many(places.last().is_none_or(|last| *last < series))(list);
+                push_tight(places, series);
             }
+            Postings::Unsorted(list) => push_tight(&mut self.lists[list as usize], series),
         }
     }
 
@@ -199,9 +221,9 @@ impl Index {
     pub fn sweep(&mut self, pairs: &[PairId], gone: impl Fn(u32) -> bool) {
         let mut names = Vec::new();
         for id in pairs {
-            let pair = &mut self.pairs[*id as usize];
-            pair.series.remove(&gone);
-            if pair.series.as_slice().is_empty() {
+            self.remove(*id, &gone);
+            let pair = &self.pairs[*id as usize];
+            if matches!(pair.series, Postings::None) {
                 names.push(pair.name);
                 self.release(*id);
             }
@@ -211,9 +233,39 @@ impl Index {
         for id in names {
             let (name, pairs) = (&mut self.names[id as usize], &self.pairs);
             name.pairs
-                .retain(|pair| !pairs[*pair as usize].series.as_slice().is_empty());
+                .retain(|pair| !matches!(pairs[*pair as usize].series, Postings::None));
             if name.pairs.is_empty() {
                 self.release_name(id);
+            }
+        }
+    }
+
+    /// Closes the gaps that released values left when they are the larger part.
+    pub fn compact(&mut self) {
+        let live = { self.pairs.iter_mut() }.map(|pair| &mut pair.value);
+        self.values.compact(live);
+    }
+
+    fn remove(&mut self, pair: PairId, gone: impl Fn(u32) -> bool) {
+        let postings = &mut self.pairs[pair as usize].series;
+        match *postings {
+            Postings::One(series) if gone(series) => *postings = Postings::None,
+            Postings::None | Postings::One(_) => {}
+            Postings::Many(number) | Postings::Unsorted(number) => {
+                let list = &mut self.lists[number as usize];
+                list.retain(|series| !gone(*series));
+                *postings = match *list.as_slice() {
+                    [] => Postings::None,
+                    [one] => Postings::One(one),
+                    _ => {
+                        if list.len() * 2 < list.capacity() {
+                            list.shrink_to_fit();
+                        }
+                        return;
+                    }
+                };
+                *list = Vec::new();
+                self.free_lists.push(number);
             }
         }
     }
@@ -221,12 +273,12 @@ impl Index {
     /// The pair's name keeps it in its list until the sweep ends.
     fn release(&mut self, id: PairId) {
         let pair = std::mem::take(&mut self.pairs[id as usize]);
-        let hash = hash_pair(&self.hasher, pair.name, &pair.value);
+        let hash = hash_pair(&self.hasher, pair.name, self.values.get(pair.value));
         if let Ok(entry) = self.pair_table.find_entry(hash, |found| *found == id) {
             entry.remove();
         }
         self.free_pairs.push(id);
-        self.text_bytes -= pair.value.len();
+        self.values.release(pair.value);
     }
 
     fn release_name(&mut self, id: NameId) {
@@ -236,16 +288,18 @@ impl Index {
             entry.remove();
         }
         self.free_names.push(id);
-        self.text_bytes -= name.text.len();
+        self.name_bytes -= name.text.len();
     }
 
     pub fn heap_bytes(&self) -> usize {
         let names: usize = self.names.iter().map(|n| n.pairs.capacity() * 4).sum();
-        let pairs: usize = self.pairs.iter().map(|p| p.series.heap_bytes()).sum();
+        let lists: usize = self.lists.iter().map(|l| l.capacity() * 4).sum();
         let tables = (self.name_table.capacity() + self.pair_table.capacity()) * 6;
-        self.text_bytes
+        self.name_bytes
+            + self.values.heap_bytes()
             + names
-            + pairs
+            + lists
+            + self.lists.capacity() * size_of::<Vec<u32>>()
             + tables
             + self.names.capacity() * size_of::<Name>()
             + self.pairs.capacity() * size_of::<Pair>()
@@ -264,37 +318,4 @@ fn place<T>(list: &mut Vec<T>, free: &mut Vec<u32>, value: T) -> u32 {
     }
     push_tight(list, value);
     list.len() as u32 - 1
-}
-
-impl Postings {
-    fn as_slice(&self) -> &[u32] {
-        match self {
-            Postings::None => &[],
-            Postings::One(one) => std::slice::from_ref(one),
-            Postings::Many(list) => list,
-        }
-    }
-
-    fn remove(&mut self, gone: impl Fn(u32) -> bool) {
-        match self {
-            Postings::One(series) if gone(*series) => *self = Postings::None,
-            Postings::None | Postings::One(_) => {}
-            Postings::Many(list) => {
-                list.retain(|series| !gone(*series));
-                match *list.as_slice() {
-                    [] => *self = Postings::None,
-                    [one] => *self = Postings::One(one),
-                    _ if list.len() * 2 < list.capacity() => list.shrink_to_fit(),
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    fn heap_bytes(&self) -> usize {
-        match self {
-            Postings::Many(list) => list.capacity() * size_of::<u32>(),
-            Postings::None | Postings::One(_) => 0,
-        }
-    }
 }

@@ -31,6 +31,7 @@ mod views;
 mod index;
 mod series;
 mod slab;
+mod values;
 
 #[cfg(test)]
 pub(super) mod tests;

@@ -14,8 +14,11 @@ pub struct Slab {
     gaps: usize,
 }
 
-/// LIMIT: lists of the head grow by this part, not to the double, so that little stands empty.
+/// LIMIT: lists of the head grow by this part, not to the double, so that little stands empty; but
+/// short ones by half a cache line, since each place that a list leaves stays with its thread's
+/// share of the allocator.
 const GROWTH: usize = 8;
+const GROWTH_BYTES: usize = 32;
 
 /// Adds to a list that many others stand beside.
 pub fn push_tight<T>(list: &mut Vec<T>, value: T) {
@@ -25,7 +28,8 @@ pub fn push_tight<T>(list: &mut Vec<T>, value: T) {
 
 fn reserve_tight<T>(list: &mut Vec<T>, more: usize) {
     if list.capacity() - list.len() < more {
-        list.reserve_exact(more.max(list.len() / GROWTH).max(2));
+        let least = list.len().clamp(2, (GROWTH_BYTES / size_of::<T>()).max(2));
+        list.reserve_exact(more.max(list.len() / GROWTH).max(least));
     }
 }
 
