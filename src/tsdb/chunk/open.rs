@@ -127,9 +127,9 @@ impl Open {
         true
     }
 
-    /// Appends `n` samples with the last value, each `delta` after the one before, all in the window
-    /// that begins at `since`: two bits each. Answers false, having done nothing, where that is not
-    /// all that [`Open::append_in`] would write, or no word has room for it.
+    /// Appends `n` samples with the last value, each `delta` after the one before, all in the
+    /// window that begins at `since`: two bits each. Answers false, having done nothing, where that
+    /// is not all that [`Open::append_in`] would write, or where a word has no room for it.
     #[inline]
     pub fn append_same(&mut self, since: TimestampMs, delta: u32, n: u8) -> bool {
         let bits = 2 * u16::from(n);

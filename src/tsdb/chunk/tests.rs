@@ -252,6 +252,34 @@ proptest! {
     }
 
     #[test]
+    fn repeating_at_once_writes_what_repeating_writes(
+        values in prop::collection::vec(any_value(), 1..100),
+        again in 0usize..4,
+        delta in prop_oneof![Just(1_000u32), 1..3u32],
+        n in 0u8..40,
+    ) {
+        let (mut once, mut each, mut pool) = (Open::default(), Open::default(), Pool::default());
+        let last = values[values.len() - 1];
+        let values = values.iter().copied().chain(std::iter::repeat_n(last, again));
+        let mut times = (0..).map(|i| i * 1000);
+        for (v, t) in values.zip(&mut times) {
+            prop_assert!(once.append(&mut pool, t, f64::from_bits(v)));
+            prop_assert!(each.append(&mut pool, t, f64::from_bits(v)));
+        }
+        if once.append_same(0, delta, n) {
+            for _ in 0..n {
+                let t = each.last_t() + i64::from(delta);
+                prop_assert!(each.append(&mut pool, t, f64::from_bits(last)));
+            }
+        }
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        once.copy_to(&pool, &mut a);
+        each.copy_to(&pool, &mut b);
+        prop_assert_eq!(a, b);
+        prop_assert_eq!(once.last_t(), each.last_t());
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(
         mut bytes in prop::collection::vec(any::<u8>(), 0..400),
         mode in 0u8..4,
