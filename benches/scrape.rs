@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferula::config::{Config, LoadOptions, load_text};
-use ferula::metrics::{Format, Registry};
+use ferula::metrics::Registry;
 use ferula::model::{LabelMap, TargetGroup};
 use ferula::net::{Env, Strictness};
 use ferula::scrape::{Alignment, Handle, Options, PrepareEnv, prepare};
@@ -105,7 +105,7 @@ fn config(interval_ms: u64) -> Option<Config> {
 
 fn appended(registry: &Registry) -> f64 {
     let mut text = String::new();
-    registry.encode(Format::Text, &mut text);
+    registry.encode(&mut text);
     let name = "prometheus_tsdb_head_samples_appended_total";
     let lines = text.lines().filter(|l| l.starts_with(name));
     lines

@@ -11,6 +11,7 @@ use super::events::{self, Event};
 use super::ground::{Ground, load_options};
 use super::main_loop::End;
 use super::run_group::RunGroup;
+use super::site::site;
 use super::start::start;
 use super::{logging, process, signals, tools};
 use crate::cli::{self, Flags, Invocation};
@@ -78,6 +79,8 @@ fn daemon(flags: &Flags) -> Result<(), Fatal> {
         let error = anyhow::anyhow!("agent mode (--agent) is not built yet");
         return Err(Fatal { code: 3, error });
     }
+    // ORDER: before anything is opened; what is wrong with a flag is told at once, as code 2.
+    site(flags, &process::host_name()).map_err(|error| Fatal { code: 2, error })?;
     process::raise_open_files();
     let (events_tx, events) = events::channel();
     report_panics(events_tx.clone());

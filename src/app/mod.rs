@@ -4,6 +4,7 @@
 //! allocator's settings. **Invariant:** nobody imports this room; it holds no logic that a
 //! component could hold.
 
+mod check_tools;
 mod daemon;
 mod ground;
 mod main_loop;

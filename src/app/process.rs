@@ -121,19 +121,21 @@ fn register_build_info(registry: &Registry) {
     ];
     let help = "A metric with a constant '1' value labeled by version and target.";
     let info = registry.gauge_vec("prometheus_build_info", help, names);
-    info.with(&[
-        "",
-        std::env::consts::ARCH,
-        std::env::consts::OS,
-        "",
-        "",
-        "",
-        "3.14.0",
-    ])
-    .set(1.0);
+    info.with(&["", goarch(), std::env::consts::OS, "", "", "", "3.14.0"])
+        .set(1.0);
     let help = "The version of Ferula, always 1.";
     let info = registry.gauge_vec("ferula_build_info", help, &["version"]);
     info.with(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+}
+
+/// The architecture by Go's name for it, as dashboards know it.
+fn goarch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        other => other,
+    }
 }
 
 /// A field of `/proc/self/stat`, counted from 0 after the command's name (proc(5)'s number less 3).

@@ -167,14 +167,10 @@ impl<'t> Server<'t> {
             Some(file) => client_settings(file)?,
             None => ClientSettings::default(),
         };
-        let url = Url::parse(&tool.server)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"))
-            .with_context(|| format!("{:?} is no URL of a server", tool.server))?;
         let env = Env::new(clock.clone(), &Registry::new());
         Ok(Server {
             client: Client::new(&settings, "query", &env)?,
-            base: url.as_str().trim_end_matches('/').to_owned(),
+            base: server_url(&tool.server)?,
             headers: &tool.headers,
         })
     }
@@ -222,7 +218,16 @@ impl<'t> Server<'t> {
     }
 }
 
-fn client_settings(file: &Path) -> Result<ClientSettings> {
+/// Without a slash at its end.
+pub fn server_url(text: &str) -> Result<String> {
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
+        .with_context(|| format!("{text:?} is no URL of a server"))?;
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+pub fn client_settings(file: &Path) -> Result<ClientSettings> {
     let options = LoadOptions {
         environment: &|name| std::env::var(name).ok(),
         ..LoadOptions::default()

@@ -1,7 +1,7 @@
 //! Signals: SIGINT by `ctrlc`, SIGTERM and SIGHUP by `signal-hook`, all of them events for main.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use crossbeam_channel::Sender;
@@ -9,9 +9,14 @@ use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 use super::events::{Event, ReloadRequest};
+use crate::stdx::clock::{Clock, RealClock};
 use crate::stdx::limits::THREAD_STACK;
 use crate::stdx::stop::StopSender;
 use crate::stdx::thread::{Thread, spawn};
+
+/// What comes sooner after the first signal to end is that signal once more: who starts a command
+/// may tell it and its group of processes, as `timeout` does.
+const REPETITION: Duration = Duration::from_secs(1);
 
 /// Keeps the thread `signals`; dropping it ends it.
 pub struct SignalThread {
@@ -20,13 +25,13 @@ pub struct SignalThread {
     thread: Thread,
 }
 
-/// Starts listening. The first SIGINT or SIGTERM asks for an orderly end; the second ends the
+/// Starts listening. The first SIGINT or SIGTERM asks for an orderly end; a second one ends the
 /// process at once.
 pub fn listen(events: Sender<Event>) -> anyhow::Result<SignalThread> {
-    let terminating = Arc::new(AtomicBool::new(false));
-    let (seen, interrupts) = (terminating.clone(), events.clone());
+    let asked = Asked::new(Arc::new(RealClock::new()));
+    let (interrupted, interrupts) = (asked.clone(), events.clone());
     // NOTE: ctrlc's own thread, which lives as long as the process; it has no way to end it.
-    ctrlc::set_handler(move || terminate("SIGINT", &seen, &interrupts))
+    ctrlc::set_handler(move || terminate("SIGINT", &interrupted, &interrupts))
         .context("cannot listen for SIGINT")?;
     let mut signals = Signals::new([SIGTERM, SIGHUP]).context("cannot listen for signals")?;
     let handle = signals.handle();
@@ -41,7 +46,7 @@ pub fn listen(events: Sender<Event>) -> anyhow::Result<SignalThread> {
                     // NOTE: when the channel is full, reloads enough are waiting already.
                     let _ = events.try_send(Event::Reload(request));
                 }
-                _ => terminate("SIGTERM", &terminating, &events),
+                _ => terminate("SIGTERM", &asked, &events),
             }
         }
     })
@@ -49,17 +54,15 @@ pub fn listen(events: Sender<Event>) -> anyhow::Result<SignalThread> {
     Ok(SignalThread { handle, thread })
 }
 
-/// For a tool: the first SIGINT or SIGTERM stops its work, the second ends the process at once.
+/// For a tool: the first SIGINT or SIGTERM stops its work, a second one ends the process at once.
 pub fn stop_work(running: StopSender) -> anyhow::Result<SignalThread> {
+    let asked = Asked::new(Arc::new(RealClock::new()));
     let running = Arc::new(Mutex::new(Some(running)));
     let stop = move || {
-        // NOTE: an option of nothing but a sender is always whole.
-        let sender = running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if sender.is_none() {
-            end_at_once();
+        if asked.is_first() {
+            // NOTE: an option of nothing but a sender is always whole.
+            let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(running.take());
         }
     };
     let interrupt = stop.clone();
@@ -73,22 +76,80 @@ pub fn stop_work(running: StopSender) -> anyhow::Result<SignalThread> {
     Ok(SignalThread { handle, thread })
 }
 
-fn terminate(name: &'static str, terminating: &AtomicBool, events: &Sender<Event>) {
-    if terminating.swap(true, Ordering::SeqCst) {
-        log::warn!(signal = name; "Received a second signal to end, exiting at once");
-        end_at_once();
+fn terminate(name: &'static str, asked: &Asked, events: &Sender<Event>) {
+    if asked.is_first() {
+        // NOTE: a full channel must not swallow the end; main empties it soon.
+        let _ = events.send(Event::Terminate(name));
     }
-    // NOTE: a full channel must not swallow the end; main empties it soon.
-    let _ = events.send(Event::Terminate(name));
+}
+
+/// Whether, and when, the end was asked for.
+struct Asked {
+    clock: Arc<dyn Clock>,
+    first: Mutex<Option<Duration>>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Request {
+    First,
+    Repetition,
+    Second,
+}
+
+impl Asked {
+    fn new(clock: Arc<dyn Clock>) -> Arc<Asked> {
+        let first = Mutex::default();
+        Arc::new(Asked { clock, first })
+    }
+
+    /// Does not return from a second request.
+    fn is_first(&self) -> bool {
+        match self.ask() {
+            Request::First => true,
+            Request::Repetition => false,
+            Request::Second => end_at_once(),
+        }
+    }
+
+    fn ask(&self) -> Request {
+        let now = self.clock.mono();
+        // NOTE: a plain value is always whole.
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        match *first {
+            None => {
+                *first = Some(now);
+                Request::First
+            }
+            Some(first) if now.saturating_sub(first) < REPETITION => Request::Repetition,
+            Some(_) => Request::Second,
+        }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the operator asked twice")]
 fn end_at_once() -> ! {
+    log::warn!("Received a second signal to end, exiting at once");
     std::process::exit(1)
 }
 
 impl Drop for SignalThread {
     fn drop(&mut self) {
         self.handle.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stdx::clock::ManualClock;
+
+    #[test]
+    fn a_signal_that_comes_double_is_one() {
+        let clock = Arc::new(ManualClock::new(0));
+        let asked = Asked::new(clock.clone());
+        assert_eq!(asked.ask(), Request::First);
+        assert_eq!(asked.ask(), Request::Repetition);
+        clock.advance(REPETITION);
+        assert_eq!(asked.ask(), Request::Second);
     }
 }

@@ -40,19 +40,24 @@ fn port_of(address: &str) -> Option<u16> {
     port.parse().ok()
 }
 
-/// Without one it is the host's name and the port that is listened on.
+/// Without one it is the host's name and the port that is listened on; so it is with a path alone,
+/// which as in Prometheus is what has no scheme.
 fn external_url(given: &str, hostname: &str, port: u16) -> Result<Url> {
     let flag = "cannot read --web.external-url";
     ensure!(
         !given.starts_with(['"', '\'']) && !given.ends_with(['"', '\'']),
         "{flag}: parse external URL {given:?}: URL must not begin or end with quotes"
     );
-    let whole = if given.is_empty() {
-        format!("http://{hostname}:{port}/")
-    } else {
-        given.to_owned()
-    };
-    Url::parse(&whole).with_context(|| format!("{flag}: parse external URL {whole:?}"))
+    let parse = || format!("{flag}: parse external URL {given:?}");
+    let own = Url::parse(&format!("http://{hostname}:{port}/")).with_context(parse)?;
+    let url = own.join(given).with_context(parse)?;
+    // NOTE: of `localhost:9090/prom` the first part is read as a scheme.
+    ensure!(
+        url.has_host(),
+        "{}: no host in it; write it as http://HOST:PORT/PATH",
+        parse()
+    );
+    Ok(url)
 }
 
 /// Without one it is the external URL's path. Empty, or starts with `/` and does not end with one.
@@ -84,7 +89,12 @@ mod tests {
         check("https://x.example/prom/", "", "x.example", 443, "/prom");
         check("https://x.example/prom/", "/", "x.example", 443, "");
         check("http://x.example:80", "/a/b/", "x.example", 80, "/a/b");
-        assert!(external_url("\"x\"", "h", 1).is_err());
+        check("/prom/", "", "gateway", 9091, "/prom");
+        check("prom", "", "gateway", 9091, "/prom");
+        check("prom.example.com", "/", "gateway", 9091, "");
+        for wrong in ["\"x\"", "localhost:9090/prom", "http://"] {
+            assert!(external_url(wrong, "h", 1).is_err(), "{wrong}");
+        }
         assert_eq!(port_of("0.0.0.0:9091"), Some(9091));
         assert_eq!(port_of("9091"), None);
     }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use super::{logging, query_tools, tsdb_tools};
+use super::{check_tools, logging, query_tools, tsdb_tools};
 use crate::cli::{CheckConfig, Tool};
 use crate::config::check;
 use crate::promql;
@@ -11,6 +11,11 @@ use crate::promql;
 pub fn run(tool: &Tool) -> ExitCode {
     match tool {
         Tool::CheckConfig(arguments) => run_check_config(arguments),
+        Tool::CheckServer(arguments) => print_verdict(check_tools::server(arguments)),
+        Tool::CheckWebConfigs(files) => {
+            let (text, good) = check_tools::web_configs(files);
+            print("", &text, u8::from(!good))
+        }
         Tool::Tsdb(tool) => tsdb_tools::run(tool),
         Tool::Query(tool) => print_result(query_tools::run(tool)),
         Tool::FormatQuery(query) => print_result(format_query(query)),
@@ -47,6 +52,14 @@ fn print_result(result: anyhow::Result<String>) -> ExitCode {
     match result {
         Ok(stdout) => print(&stdout, "", 0),
         Err(error) => print("", &(logging::told(&error) + "\n"), 1),
+    }
+}
+
+/// A verdict stands where promtool's does, on standard error.
+fn print_verdict(result: anyhow::Result<String>) -> ExitCode {
+    match result {
+        Ok(verdict) => print("", &verdict, 0),
+        Err(error) => print_result(Err(error)),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::tsdb::prometheus::{
     PromDirectory, PromError, PromSink, QuerierStream, Range, SeriesSpan, analyze,
     compatible_range_ms, create_blocks, dump, export, import, print_blocks,
 };
-use crate::tsdb::{Intake, Offline};
+use crate::tsdb::{Intake, Offline, Totals};
 
 /// The retention without flags, and without a word in the configuration: Prometheus's.
 const RETENTION_DAYS: i64 = 15;
@@ -166,6 +166,25 @@ fn backfill(arguments: &CreateBlocks, stop: &Stop, out: &mut dyn Write) -> Resul
         block_ms: compatible_range_ms(longest),
         labels: arguments.labels.clone(),
     };
+    // NOTE: looked at first, as to open a directory makes one.
+    let mut open = reader(&arguments.input)?;
+    let clock = Arc::new(RealClock::new());
+    let mut meter = Meter::new(&*clock);
+    let mut show = |at: &Progress| meter.show(at);
+    if Offline::is_ours(&arguments.path) {
+        let mut intake = Intake::open(&arguments.path, clock.clone())?;
+        let made = create_blocks(
+            &mut open,
+            &mut intake,
+            &options,
+            &mut |_| {},
+            &mut show,
+            stop,
+        );
+        drop(meter);
+        told(made)?;
+        return tell_backfilled(&intake.totals(), arguments, clock.wall_ms(), out);
+    }
     let mut sink = PromSink::new(&arguments.path)?;
     let mut with_header = true;
     let mut print = |stats: &BlockStats| {
@@ -175,22 +194,44 @@ fn backfill(arguments: &CreateBlocks, stop: &Stop, out: &mut dyn Write) -> Resul
             with_header = false;
         }
     };
-    let mut open = || {
-        let file = std::fs::File::open(&arguments.input)?;
-        if !file.metadata()?.is_file() {
-            let what = "the input is read several times and must be a file";
-            return Err(io::Error::other(what));
-        }
-        Ok(Box::new(file) as Box<dyn io::Read>)
-    };
-    let clock = RealClock::new();
-    let mut meter = Meter::new(&clock);
-    let mut show = |at: &Progress| meter.show(at);
     let made = create_blocks(&mut open, &mut sink, &options, &mut print, &mut show, stop);
     drop(meter);
+    told(made)
+}
+
+fn told(made: Result<(), PromError>) -> Result<()> {
     match made {
         Err(PromError::Sink(e)) => Err(anyhow::anyhow!(e.to_string())),
         made => made.context("block creation"),
+    }
+}
+
+/// Opens the file anew at each call.
+fn reader(input: &Path) -> Result<impl FnMut() -> io::Result<Box<dyn io::Read>> + '_> {
+    let meta = std::fs::metadata(input).with_context(|| format!("open {}", input.display()))?;
+    anyhow::ensure!(
+        meta.is_file(),
+        "{}: the input is read several times and must be a file",
+        input.display()
+    );
+    Ok(move || Ok(Box::new(std::fs::File::open(input)?) as Box<dyn io::Read>))
+}
+
+fn tell_backfilled(
+    made: &Totals,
+    arguments: &CreateBlocks,
+    now: TimestampMs,
+    out: &mut dyn Write,
+) -> Result<()> {
+    if arguments.quiet {
+        return Ok(());
+    }
+    let (blocks, samples) = (made.blocks, made.samples);
+    let path = arguments.path.display();
+    writeln!(out, "made {blocks} blocks of {samples} samples in {path}")?;
+    match made.oldest {
+        Some(oldest) => tell_retention(oldest, now, out),
+        None => Ok(()),
     }
 }
 

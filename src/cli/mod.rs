@@ -12,5 +12,5 @@ mod tsdb_tools;
 
 pub use flags::{Flags, Invocation, LogFormat, Usage, parse};
 pub use query_tools::{Ask, QueryTool};
-pub use tools::{CheckConfig, Tool};
+pub use tools::{CheckConfig, CheckServer, Tool};
 pub use tsdb_tools::{Analyze, CreateBlocks, Dump, Export, Import, List, TsdbTool};

@@ -1,4 +1,4 @@
-//! The tools: `ferula check config`, `ferula query`, `ferula promql` and `ferula tsdb`.
+//! The tools: `ferula check`, `ferula query`, `ferula promql` and `ferula tsdb`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +13,8 @@ use super::tsdb_tools::{self, TsdbTool};
 #[derive(Debug)]
 pub enum Tool {
     CheckConfig(CheckConfig),
+    CheckServer(CheckServer),
+    CheckWebConfigs(Vec<PathBuf>),
     Tsdb(TsdbTool),
     Query(QueryTool),
     /// `ferula promql format`, with the query.
@@ -33,6 +35,17 @@ pub struct CheckConfig {
     pub ignore_unsupported_sd: bool,
 }
 
+/// `ferula check healthy` and `ready`, as promtool has them.
+#[derive(Debug)]
+pub struct CheckServer {
+    /// The page that is asked for.
+    pub path: &'static str,
+    /// Base URL, with a scheme.
+    pub server: String,
+    /// `--http.config.file`.
+    pub http_config: Option<PathBuf>,
+}
+
 pub(super) fn commands() -> Vec<Command> {
     let switch = |name: &'static str, help: &'static str| {
         Arg::new(name)
@@ -42,12 +55,7 @@ pub(super) fn commands() -> Vec<Command> {
     };
     let config = Command::new("config")
         .about("Check configuration files as the daemon would read them")
-        .arg(
-            Arg::new("files")
-                .value_name("FILE")
-                .num_args(1..)
-                .required(true),
-        )
+        .arg(files())
         .arg(switch(
             "syntax-only",
             "Open no file that the configuration names",
@@ -65,16 +73,59 @@ pub(super) fn commands() -> Vec<Command> {
             "ignore-unknown-fields",
             "Accept keys of rule files that are not known",
         ));
+    let web_config = Command::new("web-config")
+        .about("Check files for --web.config.file, and those that they name")
+        .arg(files());
     vec![
         Command::new("check")
-            .about("Check files")
+            .about("Check files, or whether a server is well")
             .subcommand_required(true)
             .arg_required_else_help(true)
-            .subcommand(config),
+            .subcommand(config)
+            .subcommand(web_config)
+            .subcommand(server("healthy", "Check whether a server answers"))
+            .subcommand(server("ready", "Check whether a server answers queries")),
         query_tools::command(),
         query_tools::promql_command(),
         tsdb_tools::command(),
     ]
+}
+
+fn files() -> Arg {
+    Arg::new("files")
+        .value_name("FILE")
+        .num_args(1..)
+        .required(true)
+}
+
+fn server(name: &'static str, about: &'static str) -> Command {
+    let url = Arg::new("url")
+        .long("url")
+        .value_name("URL")
+        .default_value("http://localhost:9090")
+        .help("The server's URL");
+    let http_config = Arg::new("http.config.file")
+        .long("http.config.file")
+        .value_name("FILE")
+        .help("How to authenticate and encrypt");
+    Command::new(name).about(about).arg(url).arg(http_config)
+}
+
+fn paths(matches: &ArgMatches) -> Vec<PathBuf> {
+    let files = matches.get_many::<String>("files").into_iter().flatten();
+    files.map(PathBuf::from).collect()
+}
+
+impl CheckServer {
+    fn new(path: &'static str, matches: &ArgMatches) -> CheckServer {
+        CheckServer {
+            path,
+            server: matches.get_one("url").cloned().unwrap_or_default(),
+            http_config: matches
+                .get_one::<String>("http.config.file")
+                .map(PathBuf::from),
+        }
+    }
 }
 
 impl Tool {
@@ -86,9 +137,8 @@ impl Tool {
         match (name, matches.subcommand()) {
             ("check", Some(("config", matches))) => {
                 let lint = matches.get_one::<String>("lint").map_or("", String::as_str);
-                let files = matches.get_many::<String>("files").into_iter().flatten();
                 Ok(Tool::CheckConfig(CheckConfig {
-                    files: files.map(PathBuf::from).collect(),
+                    files: paths(matches),
                     syntax_only: matches.get_flag("syntax-only"),
                     agent: matches.get_flag("agent"),
                     lint: lint.to_owned(),
@@ -96,6 +146,13 @@ impl Tool {
                     lookback_delta: flags.duration("query.lookback-delta"),
                     ignore_unsupported_sd: flags.is_on("config.ignore-unsupported-sd"),
                 }))
+            }
+            ("check", Some(("web-config", matches))) => Ok(Tool::CheckWebConfigs(paths(matches))),
+            ("check", Some(("healthy", matches))) => {
+                Ok(Tool::CheckServer(CheckServer::new("/-/healthy", matches)))
+            }
+            ("check", Some(("ready", matches))) => {
+                Ok(Tool::CheckServer(CheckServer::new("/-/ready", matches)))
             }
             ("tsdb", Some((name, matches))) => {
                 TsdbTool::from_matches(name, matches).map(Tool::Tsdb)

@@ -147,7 +147,10 @@ fn create_blocks() -> Command {
     let open_metrics = Command::new("openmetrics")
         .about("Make blocks of samples in the OpenMetrics format")
         .arg(text("input").required(true).help("File with the samples"))
-        .arg(data_directory())
+        .arg(
+            data_directory()
+                .help("Data directory of a stopped Ferula; any other gets blocks for a Prometheus"),
+        )
         .arg(
             text("label")
                 .long("label")
@@ -159,8 +162,12 @@ fn create_blocks() -> Command {
         .about("Make blocks of samples from elsewhere")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .arg(human_readable())
-        .arg(switch("quiet", "Do not print the blocks that are made").short('q'))
+        .arg(human_readable().global(true))
+        .arg(
+            switch("quiet", "Do not print the blocks that are made")
+                .short('q')
+                .global(true),
+        )
         .arg(
             text("max-block-duration")
                 .long("max-block-duration")
@@ -298,8 +305,8 @@ impl CreateBlocks {
         Ok(CreateBlocks {
             input: path(arguments, "input"),
             path: path(arguments, "path"),
-            human_readable: matches.get_flag("human-readable"),
-            quiet: matches.get_flag("quiet"),
+            human_readable: arguments.get_flag("human-readable"),
+            quiet: arguments.get_flag("quiet"),
             block_duration_max,
             labels: labels.collect::<Result<_, _>>()?,
         })

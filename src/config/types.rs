@@ -91,7 +91,7 @@ pub enum SdConfig {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FileSdConfig {
-    /// Absolute patterns.
+    /// Patterns; those that were relative are joined with the directory of their file.
     pub files: Vec<String>,
     pub refresh_interval: Duration,
 }

@@ -1,28 +1,22 @@
-//! The registry as an exposition: text 0.0.4 or OpenMetrics 1.0.0.
+//! The registry as an exposition: text 0.0.4.
+//!
+//! Not OpenMetrics, as in Prometheus: there a counter's family has no `_total`, so that
+//! `/api/v1/metadata` and what looks into it would not know the counters by their names.
 
 use std::fmt::Write as _;
 
 use super::registry::{Child, Family, Kind, Registry, lock};
 use crate::stdx::gofmt::push_text_float;
 
-/// How `/metrics` is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Prometheus text 0.0.4.
-    Text,
-    /// OpenMetrics text, of the version given: counters' families without `_total`, `# EOF`.
-    OpenMetrics,
-}
-
 impl Registry {
     /// Writes every family that has instruments, sorted by name.
-    pub fn encode(&self, format: Format, out: &mut String) {
+    pub fn encode(&self, out: &mut String) {
         for (name, family) in self.families() {
             let children = lock(&family.children).clone();
             if children.is_empty() {
                 continue;
             }
-            push_head(out, name, &family, format);
+            push_head(out, name, &family);
             for (values, child) in &children {
                 Sample {
                     out,
@@ -33,25 +27,13 @@ impl Registry {
                 .push(child);
             }
         }
-        if format == Format::OpenMetrics {
-            out.push_str("# EOF\n");
-        }
     }
 }
 
-fn push_head(out: &mut String, name: &str, family: &Family, format: Format) {
-    let counter = family.kind == Kind::Counter;
-    let (family_name, kind) = match (format, counter, name.strip_suffix("_total")) {
-        (Format::OpenMetrics, true, Some(base)) => (base, "counter"),
-        // A counter whose name does not end in _total can't be one in OpenMetrics.
-        (Format::OpenMetrics, true, None) => (name, "unknown"),
-        _ => (name, family.kind.as_str()),
-    };
+fn push_head(out: &mut String, name: &str, family: &Family) {
+    let kind = family.kind.as_str();
     let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
-    let _ = write!(
-        out,
-        "# HELP {family_name} {help}\n# TYPE {family_name} {kind}\n"
-    );
+    let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
 }
 
 impl Kind {
@@ -130,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_formats() {
+    fn every_kind() {
         let registry = Registry::new();
         registry
             .counter_vec("a_total", "Help of a.", &["job"])
@@ -141,7 +123,7 @@ mod tests {
         histogram.observe(0.7);
         registry.summary("d", "Help of d.", &[0.5]).observe(3.0);
         let mut text = String::new();
-        registry.encode(Format::Text, &mut text);
+        registry.encode(&mut text);
         let expected = r#"# HELP a_total Help of a.
 # TYPE a_total counter
 a_total{job="x\"y"} 2
@@ -162,12 +144,5 @@ d_sum 3
 d_count 1
 "#;
         assert_eq!(text, expected);
-        text.clear();
-        registry.encode(Format::OpenMetrics, &mut text);
-        assert!(
-            text.starts_with("# HELP a Help of a.\n# TYPE a counter\na_total{"),
-            "{text}"
-        );
-        assert!(text.ends_with("# EOF\n"));
     }
 }

@@ -7,6 +7,5 @@ mod encode;
 mod instrument;
 mod registry;
 
-pub use encode::Format;
 pub use instrument::{Counter, Gauge, Histogram, Summary};
 pub use registry::{CounterVec, GaugeVec, HistogramVec, Registry, SummaryVec};

@@ -118,28 +118,24 @@ impl Plan {
     }
 }
 
-/// Opens the log of queries that the configuration names.
-/// A written section holds alone; flags hold without one.
+/// A written section holds alone, and a time of zero in it is no limit; without one flags hold, of
+/// which zero is as good as none.
 fn retention(config: &StorageConfig, flags: &Surroundings) -> Retention {
     let bytes = config.retention_size.or(flags.retention_size_flag);
     let bytes = bytes.unwrap_or(0);
-    let percentage = config.retention_percentage.unwrap_or(0.0);
-    // NOTE: a limit for bytes alone is enough (reference section 8).
-    let unlimited = if bytes > 0 || percentage > 0.0 {
-        Duration::ZERO
-    } else {
-        RETENTION
+    let by_flags = || {
+        let time = flags.retention_flag.filter(|time| !time.is_zero());
+        // NOTE: a limit for bytes alone is enough (reference section 8).
+        time.unwrap_or(if bytes > 0 { Duration::ZERO } else { RETENTION })
     };
-    let time = { config.retention_time.or(flags.retention_flag) }
-        .filter(|time| !time.is_zero())
-        .unwrap_or(unlimited);
     Retention {
-        time: time.min(RETENTION_MAX),
+        time: { config.retention_time.unwrap_or_else(by_flags) }.min(RETENTION_MAX),
         bytes,
-        percentage,
+        percentage: config.retention_percentage.unwrap_or(0.0),
     }
 }
 
+/// Opens the log of queries that the configuration names.
 fn query_log(config: &Config) -> Result<Option<QueryLog>, String> {
     let Some(path) = &config.global.query_log_file else {
         return Ok(None);

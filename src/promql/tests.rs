@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::metrics::{Format, Registry};
+use crate::metrics::Registry;
 use crate::model::{Labels, Matcher, Sample, TimestampMs, stale_nan};
 use crate::stdx::clock::ManualClock;
 use crate::stdx::stop::{Stop, stop};
@@ -245,7 +245,7 @@ fn limits() {
     assert_eq!(ask(&settings(), &never(), 30_012), closed);
     assert_eq!(ask(&settings(), &never(), 0), "1: 0@0");
     let mut text = String::new();
-    fixture.registry.encode(Format::Text, &mut text);
+    fixture.registry.encode(&mut text);
     for line in [
         "prometheus_engine_queries 0\n",
         "prometheus_engine_queries_concurrent_max 1\n",

@@ -13,7 +13,7 @@ use super::pool::PoolShared;
 use super::scrape_loop::{LoopEnv, ScrapeLoop, Turned};
 use super::target::{Discovered, Made, Target};
 use crate::config::{Config, LoadOptions, ScrapeConfig, load_text};
-use crate::metrics::{Format, Registry};
+use crate::metrics::Registry;
 use crate::model::names::NameScheme;
 use crate::model::{LabelMap, Labels, SeriesRef, TargetGroup, TimestampMs, is_stale_nan};
 use crate::net::{Fetch, NetError, ScrapeRequest, ScrapeResponse};
@@ -379,7 +379,7 @@ impl Rig {
     /// A counter's or gauge's value, by the line's beginning.
     pub fn metric(&self, name: &str) -> String {
         let mut text = String::new();
-        self.registry.encode(Format::Text, &mut text);
+        self.registry.encode(&mut text);
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix(&format!("{name} ")));

@@ -49,7 +49,7 @@ use crate::stdx::thread::{Thread, spawn};
 use crate::storage::{Appendable, Appender, Committed, Querier, Queryable, StorageError};
 
 pub use self::error::{OpenError, WorkError};
-pub use self::intake::Intake;
+pub use self::intake::{Intake, Totals};
 pub use self::offline::Offline;
 pub use self::options::{Options, Place, default_head_budget};
 pub use self::retention::Retention;

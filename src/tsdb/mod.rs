@@ -21,6 +21,7 @@ mod exemplars;
 mod metrics;
 
 pub use db::{
-    Db, Intake, Offline, OpenError, Options, Place, Retention, WorkError, default_head_budget,
+    Db, Intake, Offline, OpenError, Options, Place, Retention, Totals, WorkError,
+    default_head_budget,
 };
 pub use head::{Cardinality, Counted, HeadStats};

@@ -6,7 +6,6 @@ use super::api;
 use super::context::Context;
 use super::server::{Method, Request, Response};
 use super::state::Phase;
-use crate::metrics::Format;
 
 /// Paths that a worker of their own serves, so that they answer whatever the others do.
 pub const RESERVED: &[&str] = &["/-/healthy", "/-/ready", "/-/quit", "/metrics"];
@@ -20,7 +19,7 @@ pub fn handle(context: &Context, request: &Request, path: &str) -> Option<Respon
             not_ready(context).unwrap_or_else(|| told(request, "Prometheus Server is Ready.\n"))
         }
         "/-/reload" | "/-/quit" => lifecycle(context, request, path),
-        "/metrics" if get => metrics(context, request),
+        "/metrics" if get => metrics(context),
         "/version" if get => Response::json(200, api::build_info()),
         "/" if get => Response::text(200, WELCOME),
         "/-/healthy" | "/-/ready" | "/metrics" | "/version" | "/" => {
@@ -86,23 +85,11 @@ fn lifecycle(context: &Context, request: &Request, path: &str) -> Response {
     }
 }
 
-fn metrics(context: &Context, request: &Request) -> Response {
+fn metrics(context: &Context) -> Response {
     context.metrics.in_flight.add(1.0);
-    let accept = request.header("accept").unwrap_or_default();
-    let open = accept
-        .split(',')
-        .any(|a| a.trim().starts_with("application/openmetrics-text"));
-    let (format, kind) = if open {
-        (
-            Format::OpenMetrics,
-            "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        )
-    } else {
-        (Format::Text, "text/plain; version=0.0.4; charset=utf-8")
-    };
     // NOTE: a page that grows by doubling would leave its halves behind in the heap.
     let mut body = String::with_capacity(context.metrics.page_bytes.load(Relaxed));
-    context.registry.encode(format, &mut body);
+    context.registry.encode(&mut body);
     context
         .metrics
         .page_bytes
@@ -110,7 +97,7 @@ fn metrics(context: &Context, request: &Request) -> Response {
     context.metrics.in_flight.add(-1.0);
     context.metrics.scrapes_ok.inc();
     Response::new(200)
-        .header("Content-Type", kind)
+        .header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
         .bytes(body.into_bytes())
         .compressed()
 }

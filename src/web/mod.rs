@@ -19,3 +19,4 @@ mod json;
 pub use context::{Context, Control, Runtime, Site, WebMetrics};
 pub use router::{Router, classify, handlers};
 pub use state::{ConfigStatus, Phase, ReloadReport, State};
+pub use web_config::WebConfig;

@@ -15,6 +15,7 @@ mod discovery;
 mod exemplars;
 mod hostile_clients;
 mod hostile_targets;
+mod operator;
 mod promql;
 mod query;
 mod reload;

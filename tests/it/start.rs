@@ -82,7 +82,7 @@ fn what_ends_a_start_is_named_with_its_flag_and_value() {
         "(--web.config.file): web configuration file w.yml: open w.yml: no such file or directory",
     );
     check(
-        "--web.external-url=foo",
+        "--web.external-url=localhost:9090/prom",
         "cannot read --web.external-url: parse external URL",
     );
     check(

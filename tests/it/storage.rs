@@ -18,6 +18,9 @@ fn status_and_deletion() {
         "{status}"
     );
     assert_eq!(status["lossWindowSeconds"], 30);
+    // The segment that is being written counts too.
+    let log = ferula.metric("prometheus_tsdb_wal_storage_size_bytes");
+    assert!(log.is_some_and(|bytes| bytes > 0.0), "{log:?}");
     assert_eq!(status["seriesCountByMetricName"][0]["value"], 1);
     assert_eq!(ferula.get("/api/v1/status/tsdb?limit=0").status, 400);
 

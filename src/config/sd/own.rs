@@ -68,8 +68,9 @@ pub(super) fn file(item: &Item<'_>) -> Read {
     let files: Vec<String> = names.iter().map(|name| item.cx.join(name)).collect();
     s.put("files", files.as_slice());
     let refresh_interval = refresh_interval(&mut s, 300);
+    // NOTE: not made absolute, as rules match on `__meta_filepath`.
     let config = FileSdConfig {
-        files: files.iter().map(|file| absolute(file)).collect(),
+        files,
         refresh_interval,
     };
     Some((SdConfig::File(config), s.finish()))

@@ -13,7 +13,7 @@ use super::super::resolver::Resolver;
 use super::super::{Client, ClientSettings, Env, Fetch};
 use super::server::{Do, answer, page, raw, raw_close, serve};
 use super::{connection, get, ok, request, when};
-use crate::metrics::{Format, Registry};
+use crate::metrics::Registry;
 use crate::stdx::clock::RealClock;
 
 /// The answer `wire` has this body, and leaves the connection usable or not.
@@ -299,7 +299,7 @@ fn names_are_looked_up_remembered_and_counted() {
     get(&mut client.connection(), "http://127.0.0.1:1/m").unwrap_err();
     drop(client);
     let mut text = String::new();
-    registry.encode(Format::Text, &mut text);
+    registry.encode(&mut text);
     for (line, count) in [
         ("attempted_total{dialer_name=\"job\"}", 5),
         ("established_total{dialer_name=\"job\"}", 2),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::messages::{Exemplar, Histogram, Label, body, compressed, series};
-use crate::metrics::{Format, Registry};
+use crate::metrics::Registry;
 use crate::model::{Labels, SeriesRef, TimestampMs};
 use crate::remote::{AcceptedMessages, Options, Receiver};
 use crate::stdx::clock::ManualClock;
@@ -149,7 +149,7 @@ impl Bed {
 
     fn metric(&self, name: &str) -> String {
         let mut text = String::new();
-        self.registry.encode(Format::Text, &mut text);
+        self.registry.encode(&mut text);
         let line = text
             .lines()
             .find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));

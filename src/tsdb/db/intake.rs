@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::error::OpenError;
 use super::offline::block_ids;
 use super::open::{refuse_foreign, remove_leftovers};
-use crate::model::{Labels, Sample};
+use crate::model::{Labels, Sample, TimestampMs};
 use crate::stdx::clock::Clock;
 use crate::tsdb::block::{Block, BlockId, BlockWriter, Options, PageCache};
 use crate::tsdb::dir::{Dir, Disk, Lock};
@@ -31,8 +31,18 @@ pub struct Intake {
     /// Sources that are blocks now.
     taken: BTreeSet<String>,
     under_way: Option<(String, BlockWriter)>,
+    totals: Totals,
     // ORDER: let go last.
     _lock: Option<Lock>,
+}
+
+/// What was made of sources since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub blocks: u64,
+    pub samples: u64,
+    /// The time of the oldest sample.
+    pub oldest: Option<TimestampMs>,
 }
 
 impl Intake {
@@ -66,8 +76,13 @@ impl Intake {
             clock,
             taken,
             under_way: None,
+            totals: Totals::default(),
             _lock: lock,
         })
+    }
+
+    pub fn totals(&self) -> Totals {
+        self.totals
     }
 
     /// The same for tests that look at what the disk does.
@@ -113,11 +128,17 @@ impl Sink for Intake {
 
     fn finish(&mut self) -> Result<Option<BlockStats>, PromError> {
         if let Some((id, writer)) = self.under_way.take() {
-            writer.finish(LEVEL, &[], None).map_err(PromError::sink)?;
+            let made = writer.finish(LEVEL, &[], None).map_err(PromError::sink)?;
             // ORDER: the block first; a power cut between the two imports it again, and of samples
             // that are there twice one counts.
             self.taken.insert(id);
             self.write_imported().map_err(PromError::sink)?;
+            if let Some(meta) = made {
+                let oldest = self.totals.oldest.unwrap_or(meta.min_t);
+                self.totals.oldest = Some(oldest.min(meta.min_t));
+                self.totals.blocks += 1;
+                self.totals.samples += meta.samples;
+            }
         }
         Ok(None)
     }
@@ -162,7 +183,6 @@ fn last_id(dir: &Arc<dyn Dir>) -> Result<BlockId, OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::TimestampMs;
     use crate::stdx::clock::ManualClock;
     use crate::storage::{Querier, Queryable as _};
     use crate::tsdb::Offline;
@@ -194,6 +214,16 @@ mod tests {
                 intake.add(&labels, &of(min_t)).unwrap();
                 intake.finish().unwrap();
             }
+            let (blocks, samples, oldest) = match run {
+                0 => (2, 2, Some(0)),
+                run => (1, 1, Some(run + 1)),
+            };
+            let totals = Totals {
+                blocks,
+                samples,
+                oldest,
+            };
+            assert_eq!(intake.totals(), totals, "{run}");
             // One that is not finished leaves nothing.
             let (id, min_t, max_t) = ("cut short".to_owned(), 9, 9);
             assert!(intake.begin(&Source { id, min_t, max_t }).unwrap());

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::brake::Brake;
 use super::core::{Changes, Store, in_order};
 use super::error::OpenError;
-use super::foreign::prometheus_sign;
+use super::foreign::{blocks_beside, prometheus_sign};
 use super::log::Log;
 use super::options::{Options, Place};
 use super::quarantine::quarantine;
@@ -51,6 +51,13 @@ pub fn open_store(
     dir.sync_dir("")
         .map_err(OpenError::io("cannot sync the data directory"))?;
     remove_leftovers(&*dir)?;
+    if let Some(block) = blocks_beside(&*dir).unwrap_or_default().first() {
+        log::warn!(
+            block = block;
+            "blocks of Prometheus's format lie in the data directory, where nothing reads them: \
+             move them to another directory, then stop, and take them over with `ferula tsdb import`"
+        );
+    }
     // NOTE: litter that stays costs room, not the start.
     if let Err(error) = snapshot::remove_unfinished(&*dir) {
         log::error!("cannot remove a snapshot that was not finished: {error}");

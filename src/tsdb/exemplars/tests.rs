@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::ring::{Ring, Verdict};
 use super::store::{Exemplars, Named};
-use crate::metrics::{Format, Registry};
+use crate::metrics::Registry;
 use crate::model::{Labels, MatchOp, Matcher, SeriesRef};
 use crate::storage::{Exemplar, PendingExemplar};
 
@@ -221,7 +221,7 @@ fn what_is_counted() {
     let (ring, registry) = filled(10);
     let value = |name: &str| {
         let mut text = String::new();
-        registry.encode(Format::Text, &mut text);
+        registry.encode(&mut text);
         let line = text.lines().find_map(|l| l.strip_prefix(name));
         line.map(|l| l.trim().to_owned())
     };

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::Head;
-use crate::metrics::{Format, Registry};
+use crate::metrics::Registry;
 use crate::model::{Labels, MatchOp, Matcher, Sample, SeriesRef};
 use crate::stdx::clock::ManualClock;
 use crate::stdx::thread;
@@ -644,7 +644,7 @@ fn figures() {
         ["__name__=m=2", "a=x=1"]
     );
     let mut text = String::new();
-    registry.encode(Format::Text, &mut text);
+    registry.encode(&mut text);
     for line in [
         "prometheus_tsdb_head_series 2",
         "prometheus_tsdb_head_chunks 2",

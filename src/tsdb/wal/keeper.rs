@@ -269,6 +269,7 @@ impl Shared {
         let number = position.segment;
         files.position = position;
         files.segments.insert(number, position.offset.into());
+        self.metrics.storage_bytes.add(position.offset.into());
         files.dirty.push((number, Arc::new(Mutex::new(sync))));
         files.names += 1;
         self.metrics.segment_current.set(f64::from(number));
@@ -278,9 +279,10 @@ impl Shared {
     pub fn wrote(&self, position: Position) {
         let mut files = self.files();
         files.position = position;
-        files
-            .segments
-            .insert(position.segment, position.offset.into());
+        let len = u64::from(position.offset);
+        let before = files.segments.insert(position.segment, len).unwrap_or(0);
+        let more = len.saturating_sub(before);
+        self.metrics.storage_bytes.add(more as f64);
     }
 
     /// Whether the writer must leave its segment.

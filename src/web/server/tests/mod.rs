@@ -11,7 +11,7 @@ mod pieces;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::metrics::{Format, Registry};
+use crate::metrics::Registry;
 use crate::stdx::clock::{Clock, RealClock};
 
 use super::{Class, Options, Request, Response, Server};
@@ -52,7 +52,7 @@ impl Fixture {
     /// Whether the registry shows this line.
     fn shows(&self, line: &str) -> bool {
         let mut text = String::new();
-        self.registry.encode(Format::Text, &mut text);
+        self.registry.encode(&mut text);
         text.lines().any(|l| l == line)
     }
 }
