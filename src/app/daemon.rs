@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 
-use super::events::{self, Event};
+use super::events::{self, Event, Inbox};
 use super::ground::{Ground, load_options};
 use super::main_loop::End;
 use super::run_group::RunGroup;
@@ -83,19 +83,23 @@ fn daemon(flags: &Flags) -> Result<(), Fatal> {
     site(flags, &process::host_name()).map_err(|error| Fatal { code: 2, error })?;
     process::raise_open_files();
     let (events_tx, events) = events::channel();
-    report_panics(events_tx.clone());
+    let (panics_tx, panics) = events::panics();
+    report_panics(panics_tx);
     let signals = signals::listen(events_tx.clone())?;
     let config = load_at_start(flags)?;
-    let result = serve(flags, config, events_tx, &events);
+    let inbox = Inbox { events, panics };
+    let result = serve(flags, config, events_tx, &inbox);
     drop(signals);
     result
 }
 
-/// A thread that panicked is told to main, which decides what it costs.
-fn report_panics(events: Sender<Event>) {
+/// A vital thread that panicked is told to main. Whoever owns another has counted and reported it.
+fn report_panics(panics: Sender<String>) {
     thread::on_panic(move |panicked| {
-        // NOTE: never waits: the panicking thread may be the one that main waits for.
-        let _ = events.try_send(Event::Panicked(panicked.thread.clone()));
+        if events::is_vital(&panicked.thread) {
+            // NOTE: never waits: the panicking thread may be the one that main waits for.
+            let _ = panics.try_send(panicked.thread.clone());
+        }
     });
 }
 
@@ -133,7 +137,7 @@ fn serve(
     flags: &Flags,
     config: Config,
     events_tx: Sender<Event>,
-    events: &Receiver<Event>,
+    inbox: &Inbox,
 ) -> Result<(), Fatal> {
     let ground = Ground::new(flags);
     let plan = Plan::prepare(config, &ground.surroundings, Strictness::Lenient);
@@ -148,7 +152,7 @@ fn serve(
     let mut group = RunGroup::default();
     let mut main_loop = start(&ground, plan, events_tx, &mut group)?;
     log::info!("Server is ready to receive web requests.");
-    let end = main_loop.run(events);
+    let end = main_loop.run(inbox);
     main_loop.state().set_phase(Phase::Stopping);
     drop(main_loop);
     let in_time = group.stop(STOP_DEADLINE);

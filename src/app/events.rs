@@ -2,8 +2,7 @@
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// LIMIT: signals coalesce, an HTTP reload waits for a place, a panic is told once a thread; so
-/// eight are never waited for long.
+/// LIMIT: signals coalesce, an HTTP reload waits for a place; so eight are never waited for long.
 pub const EVENTS_MAX: usize = 8;
 
 #[derive(Debug)]
@@ -11,8 +10,16 @@ pub enum Event {
     /// A signal or `/-/quit`: its name, for the log.
     Terminate(&'static str),
     Reload(ReloadRequest),
-    /// A thread panicked: its name.
+    /// A thread without which nothing goes on panicked: its name.
     Panicked(String),
+}
+
+/// What the main thread listens to.
+#[derive(Debug)]
+pub struct Inbox {
+    pub events: Receiver<Event>,
+    /// Of [`panics`].
+    pub panics: Receiver<String>,
 }
 
 /// Someone wants the configuration read again.
@@ -26,4 +33,26 @@ pub struct ReloadRequest {
 
 pub fn channel() -> (Sender<Event>, Receiver<Event>) {
     bounded(EVENTS_MAX)
+}
+
+/// Names of vital threads that panicked. Apart from the other events, for who tells of a panic
+/// cannot wait for a place.
+///
+/// LIMIT: one; the first ends the process, and no other changes that.
+pub fn panics() -> (Sender<String>, Receiver<String>) {
+    bounded(1)
+}
+
+/// Threads whose end leaves the daemon without a purpose; the others' owners go on without them.
+pub fn is_vital(thread: &str) -> bool {
+    [
+        "scrape",
+        "reloader",
+        "sd-scrape",
+        "watch",
+        "http-accept",
+        "tsdb",
+        "tsdb-compact",
+    ]
+    .contains(&thread)
 }

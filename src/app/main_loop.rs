@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::{never, select};
 
-use super::events::{Event, ReloadRequest};
+use super::events::{Event, Inbox, ReloadRequest};
 use super::ground::load_options;
 use super::process;
 use crate::cli::Flags;
@@ -107,22 +107,20 @@ impl MainLoop {
     }
 
     /// Until someone asks for the end, or goes on without one.
-    pub fn run(&mut self, events: &Receiver<Event>) -> End {
+    pub fn run(&mut self, inbox: &Inbox) -> End {
         loop {
-            match self.next_event(events) {
+            match self.next_event(inbox) {
                 Event::Terminate(cause) => {
                     log::info!(cause = cause; "Received a request to end, exiting gracefully...");
                     return End::Asked;
                 }
                 Event::Reload(request) => self.on_reload(request),
-                Event::Panicked(thread) if is_vital(&thread) => return End::Panicked(thread),
-                // Whoever owns the thread has counted and reported it.
-                Event::Panicked(_) => {}
+                Event::Panicked(thread) => return End::Panicked(thread),
             }
         }
     }
 
-    fn next_event(&mut self, events: &Receiver<Event>) -> Event {
+    fn next_event(&mut self, inbox: &Inbox) -> Event {
         let clock = self.parts.clock.clone();
         let mut settled = clock.after(SETTLED);
         loop {
@@ -136,7 +134,11 @@ impl MainLoop {
                     process::give_memory_back();
                     settled = clock.after(GIVE_BACK_EVERY);
                 }
-                recv(events) -> event => {
+                recv(inbox.panics) -> thread => {
+                    // NOTE: the hook of panics holds its sender as long as the process lives.
+                    return Event::Panicked(thread.unwrap_or_default());
+                }
+                recv(inbox.events) -> event => {
                     // NOTE: the signal thread holds a sender for as long as this loop runs.
                     return event.unwrap_or(Event::Terminate("no one left to ask for it"));
                 }
@@ -275,17 +277,4 @@ fn watched_files(config: &Config) -> Vec<PathBuf> {
     files
         .chain(config.rule_files.iter().map(PathBuf::from))
         .collect()
-}
-
-/// Threads whose end leaves the daemon without a purpose; the others' owners go on without them.
-fn is_vital(thread: &str) -> bool {
-    [
-        "scrape",
-        "reloader",
-        "sd-scrape",
-        "watch",
-        "http-accept",
-        "tsdb",
-    ]
-    .contains(&thread)
 }

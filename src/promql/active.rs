@@ -4,12 +4,15 @@
 //! The file is Prometheus's `queries.active`: `[`, then 1,000 bytes a place, each with one object
 //! and a comma in its last byte, or zeroes. It is written ahead in full, so that a full disk can't
 //! get in the way later, and never synced: what a killed process wrote is in the page cache, and a
-//! power cut has no query for its culprit.
+//! power cut has no query for its culprit. On a medium that stands still one query waits in its
+//! write, and the others leave theirs to it.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +22,11 @@ const PLACE_BYTES: usize = 1000;
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
 #[derive(Debug)]
-pub struct ActiveQueries(File);
+pub struct ActiveQueries {
+    file: Mutex<File>,
+    /// What the places are to hold, until somebody has written it.
+    wanted: Mutex<BTreeMap<usize, Vec<u8>>>,
+}
 
 /// A query that had not ended when the process did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +53,11 @@ impl ActiveQueries {
             *first = b'[';
         }
         file.write_all_at(&zeroes, 0)?;
-        Ok((ActiveQueries(file), unfinished))
+        let active = ActiveQueries {
+            file: Mutex::new(file),
+            wanted: Mutex::default(),
+        };
+        Ok((active, unfinished))
     }
 
     /// Whether it was written is of no consequence to the query.
@@ -54,11 +65,30 @@ impl ActiveQueries {
         let mut entry = entry(query, now_sec);
         entry.resize(PLACE_BYTES - 1, 0);
         entry.push(b',');
-        let _ = self.0.write_all_at(&entry, offset(place));
+        self.put(place, entry);
     }
 
     pub(super) fn end(&self, place: usize) {
-        let _ = self.0.write_all_at(&[0; PLACE_BYTES], offset(place));
+        self.put(place, vec![0; PLACE_BYTES]);
+    }
+
+    fn put(&self, place: usize, entry: Vec<u8>) {
+        self.wanted().insert(place, entry);
+        // NOTE: who holds the file looks again when it has let it go, so nothing is forgotten.
+        while !self.wanted().is_empty()
+            && let Ok(file) = self.file.try_lock()
+        {
+            loop {
+                let next = self.wanted().pop_first();
+                let Some((place, entry)) = next else { break };
+                let _ = file.write_all_at(&entry, offset(place));
+            }
+        }
+    }
+
+    fn wanted(&self) -> MutexGuard<'_, BTreeMap<usize, Vec<u8>>> {
+        // NOTE: no code that can panic halfway runs under the lock.
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,6 +153,22 @@ mod tests {
         active.begin(1, "x", 4);
         active.end(1);
         assert_eq!(ActiveQueries::open(&path, 2).unwrap().1, []);
+    }
+
+    #[test]
+    fn a_medium_that_stands_still_holds_up_one_query() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("queries.active");
+        let (active, _) = ActiveQueries::open(&path, 3).unwrap();
+        let stuck = active.file.lock().unwrap();
+        active.begin(1, "up", 1);
+        active.begin(2, "down", 2);
+        active.end(1);
+        drop(stuck);
+        active.begin(0, "next", 3);
+        let queries = ActiveQueries::open(&path, 3).unwrap().1;
+        let queries: Vec<_> = queries.iter().map(|q| q.query.as_str()).collect();
+        assert_eq!(queries, ["next", "down"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::OnceLock;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -80,6 +80,11 @@ fn report(panicked: Panicked) {
     if let Some(hook) = PANIC_HOOK.get() {
         hook(&panicked);
     }
+}
+
+/// Ends the calling thread as a panic does, for its owner to decide what that costs.
+pub fn give_up(why: &str) -> ! {
+    resume_unwind(Box::new(why.to_owned()))
 }
 
 /// The text of a panic's payload.

@@ -9,6 +9,7 @@ mod querier;
 mod replay;
 mod ring;
 
+mod attempt;
 mod brake;
 mod compactor;
 mod flush;

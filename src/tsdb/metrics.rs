@@ -135,9 +135,9 @@ pub struct StoreMetrics {
     pub dropped_segments: Counter,
     pub clean_start: Gauge,
     pub replay_duration: Gauge,
-    /// That wait for room on the disk, and that found no place even there.
+    /// That wait for room in the log, and those of which there are too many for that.
     pub waiting_samples: Gauge,
-    pub refused_samples: Counter,
+    pub passed_over_samples: Counter,
     pub braked_samples: Counter,
     pub snapshot_bytes: Gauge,
     pub compaction_lost_pages: Counter,
@@ -241,13 +241,13 @@ impl StoreMetrics {
                 "ferula_tsdb_full_disk_waiting_samples",
                 "Samples that wait in memory for room on the disk.",
             ),
-            refused_samples: registry.counter(
-                "ferula_tsdb_full_disk_refused_samples_total",
-                "Samples refused because the disk is full and too many wait.",
+            passed_over_samples: registry.counter(
+                "ferula_tsdb_full_disk_passed_over_samples_total",
+                "Samples that wait for the next block alone, because too many wait for the log.",
             ),
             braked_samples: registry.counter(
                 "ferula_tsdb_head_full_refused_samples_total",
-                "Samples refused because they come faster than the disk takes blocks.",
+                "Samples refused because the head cannot become a block, or not fast enough.",
             ),
             snapshot_bytes: registry.gauge(
                 "ferula_tsdb_snapshot_bytes",

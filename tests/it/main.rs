@@ -13,6 +13,7 @@ mod crash;
 mod damage;
 mod discovery;
 mod exemplars;
+mod full_disk;
 mod hostile_clients;
 mod hostile_targets;
 mod operator;

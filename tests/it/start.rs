@@ -69,9 +69,26 @@ fn what_ends_a_start_is_named_with_its_flag_and_value() {
         let stderr = run_to_end(dir.path(), &[flag]).stderr;
         assert!(stderr.contains(expect), "{flag}: {stderr}");
     };
+    let storage = "cannot open the storage (--storage.tsdb.path=";
     check(
         "--storage.tsdb.path=prometheus.yml",
-        "cannot open the storage (--storage.tsdb.path=prometheus.yml)",
+        &format!(
+            "{storage}prometheus.yml): cannot open the data directory (what stands there is no \
+             directory): prometheus.yml: File exists (os error 17)\""
+        ),
+    );
+    std::fs::create_dir_all(dir.path().join("a/lock")).unwrap();
+    check(
+        "--storage.tsdb.path=a",
+        &format!("{storage}a): lock file a/lock (a directory stands where a file belongs): "),
+    );
+    std::fs::create_dir(dir.path().join("b")).unwrap();
+    std::fs::write(dir.path().join("b/wal"), "").unwrap();
+    check(
+        "--storage.tsdb.path=b",
+        &format!(
+            "{storage}b): cannot make a directory (what stands there is no directory): b/wal: "
+        ),
     );
     check(
         "--web.listen-address=localhost",

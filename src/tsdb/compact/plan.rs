@@ -13,6 +13,15 @@ pub struct PlanOptions {
     pub retention_ms: i64,
     /// Bytes that an output may take beside what there is.
     pub room_bytes: u64,
+    /// Blocks that are merged with no other for now.
+    pub left_out: Vec<BlockId>,
+}
+
+impl PlanOptions {
+    fn takes(&self, group: &[&BlockMeta]) -> bool {
+        let bytes: u64 = group.iter().map(|m| m.bytes).sum();
+        bytes <= self.room_bytes && group.iter().all(|m| !self.left_out.contains(&m.id))
+    }
 }
 
 /// Each range of time is so many of the one below it.
@@ -49,16 +58,10 @@ pub fn plan(
     let mut sorted: Vec<&BlockMeta> = blocks.iter().collect();
     sorted.sort_unstable_by_key(|m| (m.min_t, m.max_t, m.id));
     let ranges = ranges(options);
-    let fits = |group: &Vec<&BlockMeta>| {
-        let bytes: u64 = group.iter().map(|m| m.bytes).sum();
-        bytes <= options.room_bytes
-    };
     let found = alike(&sorted, newest, options)
-        .into_iter()
-        .chain(overlapping(&sorted, &ranges, newest))
-        .chain(whole_ranges(&sorted, &ranges, newest))
-        .chain(deleted(&sorted))
-        .find(fits)?;
+        .or_else(|| overlapping(&sorted, &ranges, newest, options))
+        .or_else(|| whole_ranges(&sorted, &ranges, newest, options))
+        .or_else(|| deleted(&sorted, options))?;
     Some(found.into_iter().map(|m| m.id).collect())
 }
 
@@ -111,7 +114,7 @@ fn alike<'a>(
         let together = last.max_t.saturating_sub(first.min_t);
         let alike = most <= least.max(1).saturating_mul(LIKE_RATIO)
             && together <= options.flush_range_ms.saturating_mul(STEP);
-        alike.then(|| group.to_vec())
+        (alike && options.takes(group)).then(|| group.to_vec())
     })
 }
 
@@ -121,6 +124,7 @@ fn overlapping<'a>(
     sorted: &[&'a BlockMeta],
     ranges: &[i64],
     newest: TimestampMs,
+    options: &PlanOptions,
 ) -> Option<Vec<&'a BlockMeta>> {
     let (flush, most) = (*ranges.first()?, *ranges.last()?);
     let mut group: Vec<&BlockMeta> = Vec::new();
@@ -135,13 +139,13 @@ fn overlapping<'a>(
             group.push(meta);
             continue;
         }
-        if is_worth(&group, flush, newest) {
+        if is_worth(&group, flush, newest) && options.takes(&group) {
             return Some(group);
         }
         group = vec![meta];
         end = meta.max_t;
     }
-    is_worth(&group, flush, newest).then_some(group)
+    (is_worth(&group, flush, newest) && options.takes(&group)).then_some(group)
 }
 
 fn is_worth(group: &[&BlockMeta], flush: i64, newest: TimestampMs) -> bool {
@@ -158,6 +162,7 @@ fn whole_ranges<'a>(
     sorted: &[&'a BlockMeta],
     ranges: &[i64],
     newest: TimestampMs,
+    options: &PlanOptions,
 ) -> Option<Vec<&'a BlockMeta>> {
     let flush = *ranges.first()?;
     for range in ranges {
@@ -172,7 +177,8 @@ fn whole_ranges<'a>(
         }
         for (start, mut group) in groups {
             group.truncate(SOURCES_MAX);
-            if group.len() > 1 && is_complete(start, *range, flush, newest) {
+            if group.len() > 1 && is_complete(start, *range, flush, newest) && options.takes(&group)
+            {
                 return Some(group);
             }
         }
@@ -180,9 +186,10 @@ fn whole_ranges<'a>(
     None
 }
 
-fn deleted<'a>(sorted: &[&'a BlockMeta]) -> Option<Vec<&'a BlockMeta>> {
-    let much = |m: &&&BlockMeta| m.tombstones > 0 && m.tombstones * 100 / DELETED_SHARE >= m.series;
-    sorted.iter().find(much).map(|m| vec![*m])
+fn deleted<'a>(sorted: &[&'a BlockMeta], options: &PlanOptions) -> Option<Vec<&'a BlockMeta>> {
+    let much = |m: &BlockMeta| m.tombstones > 0 && m.tombstones * 100 / DELETED_SHARE >= m.series;
+    let mut found = sorted.iter().filter(|m| much(m) && options.takes(&[**m]));
+    found.next().map(|m| vec![*m])
 }
 
 #[cfg(test)]
@@ -193,6 +200,17 @@ mod tests {
 
     /// Blocks as (hours from, to, bytes); the answer is their positions.
     fn check(blocks: &[(f64, f64, u64)], newest: f64, retention_days: i64, expect: &[u64]) {
+        check_without(&[], blocks, newest, retention_days, expect);
+    }
+
+    /// The same while some are left out.
+    fn check_without(
+        left_out: &[u64],
+        blocks: &[(f64, f64, u64)],
+        newest: f64,
+        retention_days: i64,
+        expect: &[u64],
+    ) {
         let of = |(i, (from, to, bytes)): (usize, &(f64, f64, u64))| BlockMeta {
             id: BlockId(i as u64),
             min_t: (from * HOUR as f64) as i64,
@@ -211,6 +229,7 @@ mod tests {
             flush_range_ms: 2 * HOUR,
             retention_ms: retention_days * 24 * HOUR,
             room_bytes: 10_000,
+            left_out: left_out.iter().map(|id| BlockId(*id)).collect(),
         };
         let found = plan(&metas, (newest * HOUR as f64) as i64, &options).unwrap_or_default();
         let found: Vec<u64> = found.iter().map(|id| id.0).collect();
@@ -263,7 +282,24 @@ mod tests {
         check(&[(0.0, 6.0, 9), (5.5, 12.0, 9)], 12.0, 15, &[]);
         // No room.
         check(&[(0.0, 2.0, 9_000), (2.0, 4.0, 9_000)], 20.0, 15, &[]);
+        // What has no room, or is left out, keeps no other from being merged.
+        let two = [(0.0, 2.0, 9_000), (2.0, 4.0, 9_000)];
+        let more = [
+            (6.0, 8.0, 9),
+            (8.0, 10.0, 9),
+            (12.0, 16.0, 9),
+            (13.0, 17.0, 9),
+        ];
+        let all = [&two[..], &more[..]].concat();
+        check(&all, 20.0, 15, &[4, 5]);
+        check_without(&[5], &all, 20.0, 15, &[2, 3]);
+        check_without(&[3, 5], &all, 20.0, 15, &[]);
+        check_without(&[2], &early, 0.4, 15, &[]);
+        let more_early = [&early[..], &[(0.4, 0.5, 9)]].concat();
+        check_without(&[0], &more_early, 0.5, 15, &[1, 2, 3, 4]);
+        check_without(&[4], &more_early, 0.5, 15, &[0, 1, 2, 3]);
         // Much deleted.
         check(&[(0.0, 2.0, 77)], 20.0, 15, &[0]);
+        check_without(&[0], &[(0.0, 2.0, 77), (2.0, 4.0, 77)], 5.0, 15, &[1]);
     }
 }

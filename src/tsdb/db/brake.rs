@@ -1,4 +1,4 @@
-//! The end of the head's growth: when the disk takes blocks more slowly than samples come.
+//! The end of the head's growth: when the disk takes no blocks, or more slowly than samples come.
 //!
 //! At `--storage.head-budget` the head becomes a block, while it goes on growing. Where that takes
 //! too long (a slow or failing disk, or queries that need what the block has), batches are refused
@@ -37,7 +37,7 @@ impl Core {
         if store.brake.0.swap(is_full, Relaxed) != is_full {
             if is_full {
                 log::error!(used_bytes = used, limit_bytes = limit;
-                    "samples are refused: they come faster than the disk takes blocks");
+                    "samples are refused: the head cannot become a block, or not fast enough");
             } else {
                 log::info!(used_bytes = used; "samples are taken again");
             }
@@ -46,7 +46,7 @@ impl Core {
             store.metrics.braked_samples.add(batch.len() as f64);
             return Err(StorageError::Other(format!(
                 "samples in the head take {used} bytes, {limit} at most (from \
-                 --storage.head-budget): they come faster than the disk takes blocks"
+                 --storage.head-budget): it cannot become a block, or not fast enough"
             )));
         }
         Ok(())

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, select};
 
+use super::attempt::attempt;
 use super::core::{Core, Store, locked};
 use super::error::WorkError;
 use super::flush::SPAN_MS;
@@ -16,7 +17,8 @@ use crate::stdx::stop::Stop;
 use crate::tsdb::block::{Block, BlockId, Options};
 use crate::tsdb::compact::{Outcome, PlanOptions, merge, plan};
 
-/// How long after a failure the next attempt waits.
+/// How long after a failure the next merge waits, which is one of other blocks: most often it is
+/// the disk that fails, and needs time.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 
 pub struct Compactor {
@@ -49,9 +51,7 @@ impl Compactor {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(_) if stop.is_stopped() => return,
-                Err(error) => {
-                    store.metrics.compactions_failed.inc();
-                    log::error!("compaction failed and will be tried again: {error}");
+                Err(_) => {
                     let pause = self.core.clock.after(PAUSE_AFTER_FAILURE);
                     select! {
                         recv(stop.channel()) -> _ => {}
@@ -67,13 +67,14 @@ impl Compactor {
 impl Core {
     /// Merges what the plan says; `false` when it says nothing.
     pub fn compact(&self, store: &Store, stop: &Stop) -> Result<bool, WorkError> {
-        let _merging = locked(&store.merging);
+        let mut setbacks = locked(&store.merging);
         let blocks = self.head.blocks()?;
         let metas: Vec<_> = blocks.iter().map(|block| block.meta().clone()).collect();
         let options = PlanOptions {
             flush_range_ms: SPAN_MS,
             retention_ms: self.settings.retention().time_ms().unwrap_or(0),
             room_bytes: self.room_bytes(store),
+            left_out: setbacks.left_out(&metas, self.clock.mono()),
         };
         let Some(ids) = plan(&metas, self.newest()?, &options) else {
             return Ok(false);
@@ -83,7 +84,20 @@ impl Core {
             .cloned()
             .collect();
         let stopped = || stop.is_stopped() || store.merging_wanted.load(Relaxed);
-        self.merge_into_one(store, &chosen, &stopped)
+        let merged = attempt(|| self.merge_into_one(store, &chosen, &stopped));
+        if let Err(error) = &merged {
+            store.metrics.compactions_failed.inc();
+            // NOTE: a full disk is not the blocks' fault.
+            let pause = if error.is_full() {
+                PAUSE_AFTER_FAILURE
+            } else {
+                setbacks.note(&ids, self.clock.mono())
+            };
+            let named: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            log::error!(blocks = named.join(",").as_str(), pause = format!("{pause:?}").as_str();
+                "blocks could not be merged, and stay as they are: {error}");
+        }
+        merged
     }
 
     /// Puts one block in the place of others; `false` when it was stopped.
@@ -97,19 +111,30 @@ impl Core {
         let began = self.clock.mono();
         let ids: Vec<BlockId> = chosen.iter().map(|block| block.id()).collect();
         let id = store.next_id(self.clock.wall_ms());
-        let meta = match merge(&store.dir, chosen, id, &Options::default(), stopped)? {
+        let mut was_stopped = false;
+        let finish = || {
+            let outcome = merge(&store.dir, chosen, id, &Options::default(), stopped)?;
+            was_stopped = outcome == Outcome::Stopped;
+            Ok(match outcome {
+                Outcome::Stopped | Outcome::Empty => None,
+                Outcome::Written(meta) => Some(meta),
+            })
+        };
+        let (meta, block) = store.finish_block(id, finish)?.unzip();
+        if was_stopped {
             // NOTE: the bell rings again within a minute.
-            Outcome::Stopped => return Ok(false),
-            Outcome::Empty => None,
-            Outcome::Written(meta) => Some(meta),
-        };
-        let block = match &meta {
-            Some(meta) => Some(Block::open(&store.dir, meta.id, &store.cache)?),
-            None => None,
-        };
+            return Ok(false);
+        }
         store.change(&self.head, &ids, block, |list| self.head.set_blocks(list))?;
-        store.set_lost_aside(chosen);
-        store.remove_files(&ids);
+        // NOTE: a file that stays is removed at the next start.
+        let removed = attempt(|| {
+            store.set_lost_aside(chosen);
+            store.remove_files(&ids);
+            Ok(())
+        });
+        if let Err(error) = removed {
+            log::error!("cannot remove blocks that were merged: {error}");
+        }
         let took = self.clock.mono().saturating_sub(began);
         store.metrics.compactions.inc();
         store
@@ -162,6 +187,9 @@ impl Core {
     /// What an output may take, of the medium and of the limit for the directory.
     fn room_bytes(&self, store: &Store) -> u64 {
         let free = store.dir.free_bytes().unwrap_or(u64::MAX);
+        // NOTE: of what a flush needs a merge takes nothing: without it nothing goes on.
+        let head = self.head.used_bytes().map_or(0, |used| used.0 as u64);
+        let free = free.saturating_sub(head.saturating_mul(2));
         let Some(limit) = self.settings.retention().directory_limit(&*store.dir) else {
             return free;
         };

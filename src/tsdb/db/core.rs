@@ -4,13 +4,15 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::attempt::{Setbacks, attempt};
 use super::brake::Brake;
+use super::error::WorkError;
 use super::log::Log;
 use super::retention::Retention;
 use crate::model::TimestampMs;
 use crate::stdx::clock::Clock;
 use crate::storage::StorageError;
-use crate::tsdb::block::{Block, BlockId, PageCache};
+use crate::tsdb::block::{Block, BlockError, BlockId, BlockMeta, PageCache};
 use crate::tsdb::dir::{Dir, Lock};
 use crate::tsdb::exemplars::Exemplars;
 use crate::tsdb::filenames::BLOCKS_DIR;
@@ -74,8 +76,8 @@ pub struct Store {
     /// lock.
     pub changes: Mutex<Changes>,
     /// Held by whoever merges blocks or marks what is deleted in them: neither sees the other's
-    /// half.
-    pub merging: Mutex<()>,
+    /// half. Behind it stands which merges failed.
+    pub merging: Mutex<Setbacks>,
     /// Somebody waits for `merging`, who is more urgent than a compaction.
     pub merging_wanted: AtomicBool,
     /// Bytes of the log that are kept for readers that lag.
@@ -114,6 +116,26 @@ impl Store {
         let blocks = head.blocks()?;
         let kept = blocks.iter().filter(|b| !gone.contains(&b.meta().id));
         publish(in_order(kept.cloned().chain(new).collect()))
+    }
+
+    /// Finishes a block and opens it. Where either fails no file stays: it will be written again,
+    /// and would each time take room on the disk.
+    pub fn finish_block(
+        &self,
+        id: BlockId,
+        finish: impl FnOnce() -> Result<Option<BlockMeta>, BlockError>,
+    ) -> Result<Option<(BlockMeta, Arc<Block>)>, WorkError> {
+        let opened = attempt(|| {
+            let Some(meta) = finish()? else {
+                return Ok(None);
+            };
+            let block = Block::open(&self.dir, id, &self.cache)?;
+            Ok(Some((meta, block)))
+        });
+        if opened.is_err() {
+            self.remove_files(&[id]);
+        }
+        opened
     }
 
     /// Removes files of blocks that are no longer in the list.

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::storage::StorageError;
 use crate::tsdb::block::BlockError;
-use crate::tsdb::dir::LockError;
+use crate::tsdb::dir::{LockError, advice};
 use crate::tsdb::wal::WalError;
 
 #[derive(Debug, Error)]
@@ -19,7 +19,7 @@ pub enum OpenError {
     Prometheus { path: String, sign: String },
     #[error(transparent)]
     Lock(#[from] LockError),
-    #[error("{what}: {source}")]
+    #[error("{what}{}: {source}", advice(.source))]
     Io {
         what: &'static str,
         source: io::Error,
@@ -34,6 +34,14 @@ impl OpenError {
     }
 }
 
+/// Whether it goes away with room on the disk.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
 /// Work in the background that failed, and will be tried again.
 #[derive(Debug, Error)]
 pub enum WorkError {
@@ -45,8 +53,23 @@ pub enum WorkError {
     Storage(#[from] StorageError),
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// A mistake of ours; what it worked on is as it was.
+    #[error("a panic: {0}")]
+    Panicked(String),
     #[error("the database is in memory and has no files")]
     InMemory,
     #[error("the database is stopping")]
     Stopping,
+}
+
+impl WorkError {
+    /// Whether it goes away with room on the disk.
+    pub fn is_full(&self) -> bool {
+        match self {
+            WorkError::Block(BlockError::Io { source, .. })
+            | WorkError::Wal(WalError::Write(source))
+            | WorkError::Io(source) => is_full(source),
+            _ => false,
+        }
+    }
 }

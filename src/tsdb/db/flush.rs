@@ -1,15 +1,22 @@
 //! From the head to a block, while samples go on coming.
 
+use super::attempt::attempt;
 use super::core::{Core, Store, locked};
 use super::error::WorkError;
 use crate::model::{TimestampMs, timestamp};
 use crate::storage::StorageError;
-use crate::tsdb::block::{Block, BlockWriter, Options};
+use crate::tsdb::block::{BlockWriter, Options};
 use crate::tsdb::head::Release;
 use crate::tsdb::wal::Dropped;
 
 /// The head becomes a block at the latest with so much time in it.
 pub const SPAN_MS: i64 = 2 * 3600 * 1000;
+
+/// LIMIT: of samples in the head, where room ends; blocks of less compress badly, and are many.
+const EARLY_BYTES: usize = 256 << 10;
+
+/// Of a limit for the directory the log may have this part; the rest is for blocks.
+const LOG_SHARE: u64 = 4;
 
 /// LIMIT: how far ahead of the wall clock samples may be dated and still tell the time.
 const AHEAD_MS: i64 = 3600 * 1000;
@@ -25,9 +32,25 @@ impl Core {
         // NOTE: series stay when their samples go. So that each flush brings something, they count
         // for half of the budget at most.
         let budget = usize::try_from(self.settings.head_budget).unwrap_or(usize::MAX);
+        if samples >= EARLY_BYTES && self.room_ends()? {
+            return Ok(true);
+        }
         let newest = stats.max_t.min(self.clock.wall_ms() + AHEAD_MS);
         Ok(samples + series.min(budget / 2) >= budget
             || newest.saturating_sub(stats.min_t) >= SPAN_MS)
+    }
+
+    /// Whether the head had better be a block soon, while there is room for one beside the log that
+    /// it takes the place of.
+    pub fn room_ends(&self) -> Result<bool, StorageError> {
+        let Some(store) = &self.store else {
+            return Ok(false);
+        };
+        let samples = self.head.used_bytes()?.0 as u64;
+        let free = store.dir.free_bytes().unwrap_or(u64::MAX);
+        let limit = self.settings.retention().directory_limit(&*store.dir);
+        Ok(free < samples.saturating_mul(2)
+            || limit.is_some_and(|limit| store.keeper.bytes() >= limit / LOG_SHARE))
     }
 
     /// Makes a block of everything that is committed. What it returns lets the samples go.
@@ -39,7 +62,8 @@ impl Core {
     ) -> Result<Release, WorkError> {
         let began = self.clock.mono();
         let from = *locked(&store.flushed);
-        let (mut flush, cut) = self.begin_flush(store)?;
+        let begun = self.begin_flush(store)?;
+        let (mut flush, cut) = (begun.flush, begun.cut);
         let id = store.next_id(self.clock.wall_ms());
         let mut writer = BlockWriter::create(store.dir.clone(), id, &Options::default())?;
         flush.read(|labels, samples| -> Result<(), WorkError> {
@@ -50,12 +74,10 @@ impl Core {
         if let Err(error) = self.log_exemplars_again(store) {
             log::error!("a restart will not know older exemplars: {error}");
         }
-        let meta = writer.finish(0, &[], Some((from, cut)))?;
-        let block = match &meta {
-            Some(meta) => Some(Block::open(&store.dir, meta.id, &store.cache)?),
-            None => None,
-        };
+        let finish = || writer.finish(0, &[], Some((from, cut)));
+        let (meta, block) = store.finish_block(id, finish)?.unzip();
         let release = store.change(&self.head, &[], block, |list| flush.publish(list))?;
+        store.let_go_waiting(begun.waiting)?;
         if let Some(meta) = meta {
             store.metrics.flushed_bytes.add(meta.bytes as f64);
             // ORDER: only what a durable block names is let go.
@@ -66,7 +88,9 @@ impl Core {
                 "the head became a block");
         }
         store.metrics.truncations.inc();
-        match store.keeper.drop_before(cut, store.wal_held_bytes) {
+        // NOTE: what is left of the log is no reason to hold on to the samples.
+        let dropped = attempt(|| Ok(store.keeper.drop_before(cut, store.wal_held_bytes)?));
+        match dropped {
             Ok(dropped) => store.tell_dropped(dropped),
             Err(error) => log::error!("cannot remove segments of the log: {error}"),
         }

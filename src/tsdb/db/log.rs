@@ -4,12 +4,16 @@ use std::io;
 use std::sync::MutexGuard;
 
 use super::core::{Core, Store};
-use super::error::WorkError;
-use super::ring::{Ring, is_full};
+use super::error::{WorkError, is_full};
+use super::ring::Ring;
 use crate::storage::{Committed, Pending, StorageError};
 use crate::tsdb::head::{Flush, Head, Sifted};
 use crate::tsdb::metrics::StoreMetrics;
 use crate::tsdb::wal::{Position, Wal, WalError};
+
+/// LIMIT: free bytes below which waiting samples are not tried: each attempt makes a file for
+/// nothing, and flash wears.
+const CATCH_UP_BYTES: u64 = 64 << 10;
 
 /// Behind the log's lock.
 #[derive(Debug)]
@@ -42,29 +46,21 @@ impl Log {
             return Ok(done);
         }
         // ORDER: after what waits already.
-        let written = if self.ring.is_empty() {
-            write(&mut self.wal, head, &self.wanted)
-        } else {
-            Err(WalError::Write(io::ErrorKind::StorageFull.into()))
-        };
-        match written {
-            Ok(()) => {}
-            Err(error) if is_full(&error) => {
-                if self.ring.is_empty() {
-                    log::error!("the disk is full: what is committed waits in memory ({error})");
+        let mut waits = !self.ring.is_empty();
+        if !waits {
+            match write(&mut self.wal, head, &self.wanted) {
+                Ok(()) => {}
+                Err(WalError::Write(error)) => {
+                    tell_waiting(&error);
+                    waits = true;
                 }
-                if !self.ring.push(ordered, late) {
-                    metrics
-                        .refused_samples
-                        .add((ordered.len() + late.len()) as f64);
-                    return Err(StorageError::Other(format!(
-                        "the disk is full, and {} samples wait in memory already",
-                        self.ring.samples()
-                    )));
-                }
-                metrics.waiting_samples.set(self.ring.samples() as f64);
+                Err(error) => return Err(StorageError::Other(error.to_string())),
             }
-            Err(error) => return Err(StorageError::Other(error.to_string())),
+        }
+        if waits {
+            let passed_over = self.ring.push(ordered, late);
+            metrics.passed_over_samples.add(passed_over as f64);
+            metrics.waiting_samples.set(self.ring.samples() as f64);
         }
         let taken = head.take(&[ordered, late])?;
         if !taken.gone.is_empty() {
@@ -80,6 +76,18 @@ impl Log {
         // NOTE: told when it began to wait; it is tried again.
         let _ = ring.drain(|batch| write(wal, head, batch));
         metrics.waiting_samples.set(ring.samples() as f64);
+    }
+}
+
+fn tell_waiting(error: &io::Error) {
+    let then = "what is committed waits in memory, and is lost if the process ends before";
+    if is_full(error) {
+        log::error!(
+            "the disk is full: {then} there is room ({error}); --storage.tsdb.retention.size keeps \
+             the directory within a limit"
+        );
+    } else {
+        log::error!("the log cannot be written: {then} it can ({error})");
     }
 }
 
@@ -108,28 +116,50 @@ impl Core {
         Ok(done)
     }
 
-    /// Writes what waits for room on the disk; whether there was any.
-    pub fn catch_up(&self, store: &Store) -> Result<bool, StorageError> {
+    /// Writes what waits for room on the disk.
+    pub fn catch_up(&self, store: &Store) -> Result<(), StorageError> {
         let mut log = store.lock_log()?;
-        if log.ring.is_empty() {
-            return Ok(false);
+        let free = store.dir.free_bytes();
+        if !log.ring.is_empty() && free.map_or(true, |free| free >= CATCH_UP_BYTES) {
+            log.catch_up(&self.head, &store.metrics);
         }
-        log.catch_up(&self.head, &store.metrics);
-        Ok(true)
+        Ok(())
     }
 
     /// What is committed now, and the log's place behind it.
-    pub fn begin_flush(&self, store: &Store) -> Result<(Flush, Position), WorkError> {
+    pub fn begin_flush(&self, store: &Store) -> Result<Begun, WorkError> {
         let mut log = store.lock_log()?;
         let cut = log.wal.cut();
         // ORDER: before the log goes on.
         let flush = self.head.flush()?;
+        let waiting = log.ring.end();
         drop(log);
-        Ok((flush, cut))
+        Ok(Begun {
+            flush,
+            cut,
+            waiting,
+        })
     }
 }
 
+/// A flush at its beginning.
+#[derive(Debug)]
+pub struct Begun {
+    pub flush: Flush,
+    pub cut: Position,
+    /// The batches that waited for room, those before this number, are in the flush.
+    pub waiting: u64,
+}
+
 impl Store {
+    /// What waited when a flush began is in its block.
+    pub fn let_go_waiting(&self, end: u64) -> Result<(), StorageError> {
+        let mut log = self.lock_log()?;
+        log.ring.let_go(end);
+        self.metrics.waiting_samples.set(log.ring.samples() as f64);
+        Ok(())
+    }
+
     /// # Errors
     /// A panic left a half-written batch.
     pub fn lock_log(&self) -> Result<MutexGuard<'_, Log>, StorageError> {

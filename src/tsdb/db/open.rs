@@ -94,7 +94,7 @@ pub fn open_store(
         dir,
         cache,
         changes: Mutex::new(Changes { last_id }),
-        merging: Mutex::new(()),
+        merging: Mutex::default(),
         merging_wanted: AtomicBool::new(false),
         wal_held_bytes: options.wal_held_bytes,
         metrics,

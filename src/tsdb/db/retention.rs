@@ -44,19 +44,16 @@ impl Retention {
 
     /// Bytes that the whole directory may have, if there is a limit.
     pub fn directory_limit(&self, dir: &dyn Dir) -> Option<u64> {
-        if self.percentage > 0.0 {
-            match dir.total_bytes() {
-                Ok(total) if total > 0 => {
-                    return Some((total as f64 * self.percentage / 100.0) as u64);
-                }
-                found => log::warn!(
-                    "the size of the medium of --storage.tsdb.path is not known ({found:?}): \
-                     storage.tsdb.retention.percentage has no effect, \
-                     storage.tsdb.retention.size has"
-                ),
-            }
+        let share = self.share_of_medium(dir);
+        share.or((self.bytes > 0).then_some(self.bytes))
+    }
+
+    fn share_of_medium(&self, dir: &dyn Dir) -> Option<u64> {
+        if self.percentage <= 0.0 {
+            return None;
         }
-        (self.bytes > 0).then_some(self.bytes)
+        let total = dir.total_bytes().ok().filter(|total| *total > 0)?;
+        Some((total as f64 * self.percentage / 100.0) as u64)
     }
 }
 
@@ -74,6 +71,12 @@ impl Core {
         self.remove_blocks(store, &by_time, "time")?;
         if !by_time.is_empty() {
             store.metrics.time_retentions.inc();
+        }
+        if retention.percentage > 0.0 && retention.share_of_medium(&*store.dir).is_none() {
+            log::warn!(
+                "the size of the medium of --storage.tsdb.path is not known: \
+                 storage.tsdb.retention.percentage has no effect, storage.tsdb.retention.size has"
+            );
         }
         if let Some(limit) = retention.directory_limit(&*store.dir) {
             let by_size = over_size(store, &self.head.blocks()?, limit)?;

@@ -1,12 +1,14 @@
-//! A full disk: what is committed waits in memory for its place in the log.
+//! A disk that is full, or can't be written: what is committed waits in memory for its place in the
+//! log.
 //!
-//! It is in the head already, so that queries see it; a process that ends before there is room
-//! loses it, which the log says. Committed in the order in which it came.
+//! It is in the head already, where queries see it and the next block takes it from; a process that
+//! ends before there is room loses it, which the log says. Committed in the order in which it came.
+//! Where too much waits, the oldest waits no longer: it is still in the head, and safe with the
+//! next block.
 
 use std::collections::VecDeque;
-use std::io;
 
-use crate::model::TimestampMs;
+use crate::model::{TimestampMs, timestamp};
 use crate::storage::Pending;
 use crate::tsdb::head::Sifted;
 use crate::tsdb::wal::WalError;
@@ -18,24 +20,20 @@ const SAMPLES_MAX: usize = 256 << 10;
 #[derive(Debug, Default)]
 pub struct Ring {
     waiting: VecDeque<Sifted>,
+    /// The number of the first batch that waits, of all that ever did.
+    first: u64,
     samples: usize,
-    /// Samples that found no place here either, since the disk is full.
-    refused: u64,
-    refused_range: Option<(TimestampMs, TimestampMs)>,
-}
-
-/// Whether an error goes away with room on the disk.
-pub fn is_full(error: &WalError) -> bool {
-    match error {
-        WalError::Write(error) => matches!(
-            error.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        ),
-        WalError::TooLong(_) => false,
-    }
+    /// Since the disk is full, of those that wait no longer.
+    passed_over: u64,
+    passed_over_range: Option<(TimestampMs, TimestampMs)>,
 }
 
 impl Ring {
+    /// Whether the disk has all that was committed.
+    pub fn is_over(&self) -> bool {
+        self.waiting.is_empty() && self.passed_over == 0
+    }
+
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -44,23 +42,56 @@ impl Ring {
         self.samples
     }
 
-    /// Takes a batch, unless there are too many; then it is counted.
-    pub fn push(&mut self, ordered: &[Pending], late: &[Pending]) -> bool {
-        let count = ordered.len() + late.len();
-        if self.samples + count > SAMPLES_MAX {
-            for pending in ordered.iter().chain(late) {
-                let (first, last) = self.refused_range.unwrap_or((pending.t, pending.t));
-                self.refused_range = Some((first.min(pending.t), last.max(pending.t)));
-            }
-            self.refused += count as u64;
-            return false;
+    /// How many samples wait for nothing but a block; with none, it is the log that is wanted.
+    pub fn passed_over(&self) -> u64 {
+        self.passed_over
+    }
+
+    /// The process ends, and what is here with it.
+    pub fn tell_lost(&self) {
+        if self.is_over() {
+            return;
         }
-        self.samples += count;
+        let waiting = { self.waiting.iter() }.flat_map(|b| b.ordered.iter().chain(&b.late));
+        let range = waiting.map(|pending| (pending.t, pending.t));
+        let range = range.chain(self.passed_over_range);
+        let range = range.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let (oldest, newest) = range.unwrap_or_default();
+        log::error!(samples = self.samples as u64 + self.passed_over,
+            oldest = timestamp::rfc3339(oldest).as_str(),
+            newest = timestamp::rfc3339(newest).as_str();
+            "the disk takes nothing to the end: the samples that wait in memory are lost");
+    }
+
+    /// The number that the next batch will have.
+    pub fn end(&self) -> u64 {
+        self.first + self.waiting.len() as u64
+    }
+
+    /// Takes a batch, in the place of the oldest where there are too many. Returns how many samples
+    /// wait no longer.
+    pub fn push(&mut self, ordered: &[Pending], late: &[Pending]) -> u64 {
+        let before = self.passed_over;
+        self.samples += ordered.len() + late.len();
         self.waiting.push_back(Sifted {
             ordered: ordered.to_vec(),
             late: late.to_vec(),
         });
-        true
+        // NOTE: one at least stays, for it tells that the disk is full.
+        while self.samples > SAMPLES_MAX && self.waiting.len() > 1 {
+            let Some(oldest) = self.pop() else { break };
+            if self.passed_over == 0 {
+                log::error!(samples_max = SAMPLES_MAX;
+                    "too many samples wait for room on the disk: the oldest are in memory alone, \
+                     until the head can become a block");
+            }
+            for Pending { t, .. } in oldest.ordered.iter().chain(&oldest.late) {
+                let (first, last) = self.passed_over_range.unwrap_or((*t, *t));
+                self.passed_over_range = Some((first.min(*t), last.max(*t)));
+            }
+            self.passed_over += (oldest.ordered.len() + oldest.late.len()) as u64;
+        }
+        self.passed_over - before
     }
 
     /// Gives `write` what waits, the oldest first, until it fails.
@@ -70,14 +101,31 @@ impl Ring {
     ) -> Result<(), WalError> {
         while let Some(first) = self.waiting.front() {
             write(first)?;
-            self.samples -= first.ordered.len() + first.late.len();
-            self.waiting.pop_front();
+            self.pop();
         }
-        self.waiting = VecDeque::new();
-        let refused = std::mem::take(&mut self.refused);
-        let (first, last) = self.refused_range.take().unwrap_or_default();
-        log::info!(refused_samples = refused, oldest = first, newest = last;
-            "the disk has room again, what waited is written");
+        log::info!("the disk takes samples again, what waited is in the log");
         Ok(())
+    }
+
+    /// Batches before this number are in a block, and so is what was passed over before them.
+    pub fn let_go(&mut self, end: u64) {
+        if self.is_over() {
+            return;
+        }
+        while self.first < end && self.pop().is_some() {}
+        (self.passed_over, self.passed_over_range) = (0, None);
+        if self.waiting.is_empty() {
+            log::info!("the disk takes samples again, what waited is in a block");
+        }
+    }
+
+    fn pop(&mut self) -> Option<Sifted> {
+        let popped = self.waiting.pop_front()?;
+        self.first += 1;
+        self.samples -= popped.ordered.len() + popped.late.len();
+        if self.waiting.is_empty() {
+            self.waiting = VecDeque::new();
+        }
+        Some(popped)
     }
 }

@@ -11,11 +11,13 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, MutexGuard};
 
+use super::attempt::Setbacks;
 use super::core::{Core, Store, locked};
 use super::error::WorkError;
+use super::log::Begun;
 use crate::model::timestamp;
 use crate::tsdb::block::{Block, BlockWriter, Options};
 use crate::tsdb::dir::{Dir, Sub, remove_tree};
@@ -74,11 +76,11 @@ impl Core {
         };
         // NOTE: of the same moment, so that nothing is between the head and the blocks.
         let blocks = match &head {
-            Some((flush, _)) => flush.blocks(),
+            Some(begun) => begun.flush.blocks(),
             None => self.head.blocks()?,
         };
         store.put_blocks(&blocks, &into, tmp)?;
-        if let Some((flush, cut)) = head {
+        if let Some(Begun { flush, cut, .. }) = head {
             self.put_head(store, flush, (from, cut), &into)?;
         }
         into.sync_dir(BLOCKS_DIR)?;
@@ -115,7 +117,7 @@ impl Store {
     }
 
     /// The right to change blocks, before a compaction that goes on.
-    pub fn urgently_merging(&self) -> std::sync::MutexGuard<'_, ()> {
+    pub fn urgently_merging(&self) -> MutexGuard<'_, Setbacks> {
         self.merging_wanted.store(true, Relaxed);
         let merging = locked(&self.merging);
         self.merging_wanted.store(false, Relaxed);

@@ -3,6 +3,8 @@
 mod admin;
 mod beside;
 mod churn;
+mod full;
+mod panics;
 mod power;
 mod promises;
 
@@ -126,26 +128,6 @@ fn what_is_refused_is_not_logged() {
         1
     );
     assert_eq!(world.killed().all(), expected(&[("a", &[10, 20, 30])]));
-}
-
-#[test]
-fn a_batch_that_is_not_written_is_not_there() {
-    let world = World::new();
-    let a = fill(&world.db, "n=a", [1]);
-    let next = world.disk.operations();
-    (next..next + 2).for_each(|number| world.disk.fault(number, Fault::Error));
-    let mut batch = Appender::default();
-    batch.append(a, 2, 2.0);
-    let failed = world.db.commit(&batch).is_err();
-    let there = if failed { &[1][..] } else { &[1, 2] };
-    assert!(failed, "the fault is met");
-    assert_eq!(world.all(), expected(&[("a", there)]));
-    for t in 3..8 {
-        batch.clear();
-        batch.append(a, t, t as f64);
-        let _ = world.db.commit(&batch);
-    }
-    assert_eq!(world.killed().all(), world.all());
 }
 
 #[test]
@@ -540,13 +522,6 @@ fn a_full_disk_is_a_state() {
     let store = world.db.0.core.store.as_ref().unwrap();
     wait_until(|| store.lock_log().unwrap().ring.is_empty());
     assert_eq!(world.killed().all(), all);
-    world.disk.set_free(Some(0));
-    let mut batch = Appender::default();
-    (0..200_000).for_each(|i| batch.append(a, 10 + i, 0.0));
-    assert_eq!(world.db.commit(&batch).unwrap().appended, 200_000);
-    batch.samples.iter_mut().for_each(|s| s.t += 200_000);
-    let error = world.db.commit(&batch).unwrap_err().to_string();
-    assert!(error.contains("200000 samples wait"), "{error}");
 }
 
 #[test]

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, select};
 
+use super::attempt::{Pauses, attempt};
 use super::core::{Core, Store};
 use super::error::WorkError;
 use crate::stdx::clock::Ticker;
 use crate::stdx::stop::Stop;
+use crate::stdx::thread::give_up;
 use crate::storage::StorageError;
 use crate::tsdb::head::Release;
 
@@ -19,8 +21,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// least once as long.
 const COLLECT_EVERY: Duration = Duration::from_secs(60);
 
-/// LIMIT: after a flush that failed; what fails is the disk, and it needs time.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
+/// LIMIT: after a flush that failed; what fails is the disk most often, and it needs time.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+/// LIMIT: an attempt may write as much as a block has before it fails.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// What others ask of the thread.
 #[derive(Debug)]
@@ -39,7 +43,12 @@ pub struct Worker {
     bell: Sender<()>,
     next_collect: Duration,
     next_sync: Duration,
-    next_flush: Duration,
+    /// While the disk is full.
+    next_retain: Duration,
+    /// After flushes that failed.
+    flush_pauses: Pauses,
+    /// Bytes that were free before one that found no room.
+    full_with: Option<u64>,
     /// Samples that blocks have and a view still needs.
     pending: Vec<Release>,
 }
@@ -49,8 +58,10 @@ impl Worker {
         let now = core.clock.mono();
         Worker {
             next_collect: now + COLLECT_EVERY,
+            next_retain: now,
             next_sync: now + core.settings.wal_sync_interval,
-            next_flush: now,
+            flush_pauses: Pauses::default(),
+            full_with: None,
             pending: Vec::new(),
             core,
             jobs,
@@ -63,6 +74,7 @@ impl Worker {
         let mut ticker = Ticker::new(&*self.core.clock, first, TICK);
         // NOTE: a full channel has rung already.
         let _ = self.bell.try_send(());
+        let mut closed = false;
         loop {
             select! {
                 recv(stop.channel()) -> _ => break,
@@ -77,30 +89,45 @@ impl Worker {
                     let done = self.on_tick(stop);
                     ticker.advance(&*self.core.clock);
                     if let Err(StorageError::Closed) = done {
+                        closed = true;
                         break;
                     }
                 }
             }
         }
-        if let Some(store) = &self.core.store {
-            // NOTE: the last chance of what waits; the disk has told what it thinks of it.
-            let _ = self.core.catch_up(store);
-        }
+        self.write_rest();
         self.sync();
+        if closed {
+            // NOTE: whoever panicked under a lock may be a request or a scrape, whose end ends
+            // nothing; without its storage the process has no purpose, and what is in the log is
+            // there when it starts again.
+            give_up("a panic has closed the storage");
+        }
+    }
+
+    /// The last chance of what waits for room.
+    fn write_rest(&self) {
+        let Some(store) = &self.core.store else {
+            return;
+        };
+        // NOTE: a closed log has told what is the matter.
+        let _ = self.core.catch_up(store);
+        if let Ok(log) = store.lock_log() {
+            log.ring.tell_lost();
+        }
     }
 
     fn on_tick(&mut self, stop: &Stop) -> Result<(), StorageError> {
         let core = self.core.clone();
         self.sync_if_due();
-        if let Some(store) = &core.store
-            && core.catch_up(store)?
-        {
-            // NOTE: the next attempt has what retention frees.
-            self.retain();
-        }
         self.let_go()?;
+        if let Some(store) = &core.store
+            && !store.lock_log()?.ring.is_over()
+        {
+            self.make_room(store, stop)?;
+        }
         let now = core.clock.mono();
-        if self.pending.is_empty() && now >= self.next_flush && core.flush_is_due()? {
+        if self.pending.is_empty() && self.flush_pauses.is_over(now) && core.flush_is_due()? {
             // NOTE: told where it failed; samples stay where they are until it works.
             let _ = self.flush(stop);
         }
@@ -112,21 +139,59 @@ impl Worker {
         Ok(())
     }
 
+    /// Samples wait for room on the disk, or for a disk that can be written.
+    fn make_room(&mut self, store: &Store, stop: &Stop) -> Result<(), StorageError> {
+        let now = self.core.clock.mono();
+        if now >= self.next_retain {
+            self.next_retain = now + FIRST_PAUSE;
+            self.retain();
+        }
+        if store.lock_log()?.ring.passed_over() == 0 && !self.core.room_ends()? {
+            self.core.catch_up(store)?;
+            if store.lock_log()?.ring.is_over() {
+                return Ok(());
+            }
+        }
+        // ORDER: a block has what waits too, and lets the log go; the log would take the room that
+        // the block needs, and grow.
+        if self.pending.is_empty() && self.may_have_room(store)? {
+            // NOTE: told where it failed.
+            let _ = self.flush(stop);
+        }
+        self.core.catch_up(store)
+    }
+
+    /// Whether there may be room for a block. Where it was missing an attempt is made once there is
+    /// more, and seldom otherwise: in vain it writes what fits.
+    fn may_have_room(&self, store: &Store) -> Result<bool, StorageError> {
+        if self.flush_pauses.is_over(self.core.clock.mono()) {
+            return Ok(true);
+        }
+        let free = store.dir.free_bytes().unwrap_or(0);
+        let samples = self.core.head.used_bytes()?.0 as u64;
+        Ok(free >= samples && self.full_with.is_some_and(|had| free > had + had / 4))
+    }
+
     fn flush(&mut self, stop: &Stop) -> Result<(), WorkError> {
         let core = self.core.clone();
         let Some(store) = &core.store else {
             return Ok(());
         };
         self.let_go()?;
-        let release = core.flush(store, || {
-            self.sync_if_due();
-            if stop.is_stopped() {
-                return Err(WorkError::Stopping);
-            }
-            Ok(())
+        let free = store.dir.free_bytes();
+        let release = attempt(|| {
+            core.flush(store, || {
+                self.sync_if_due();
+                if stop.is_stopped() {
+                    return Err(WorkError::Stopping);
+                }
+                Ok(())
+            })
         });
         match release {
             Ok(release) => {
+                self.flush_pauses = Pauses::default();
+                self.full_with = None;
                 self.pending.push(release);
                 self.let_go()?;
                 // ORDER: before a merge begins, whose memory would stand beside what a flush left.
@@ -139,7 +204,9 @@ impl Worker {
                     store.metrics.truncations_failed.inc();
                     log::error!("the head could not become a block, and stays: {error}");
                 }
-                self.next_flush = core.clock.mono() + PAUSE_AFTER_FAILURE;
+                self.full_with = free.ok().filter(|_| error.is_full());
+                let now = core.clock.mono();
+                self.flush_pauses.failed(now, FIRST_PAUSE, LONGEST_PAUSE);
                 Err(error)
             }
         }
@@ -169,7 +236,7 @@ impl Worker {
         let Some(store) = &self.core.store else {
             return;
         };
-        if let Err(error) = self.core.retain(store) {
+        if let Err(error) = attempt(|| self.core.retain(store)) {
             log::error!("retention failed and will be tried again: {error}");
         }
         let _ = self.bell.try_send(());

@@ -5,9 +5,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use super::error::of_file;
 use super::{Dir, Entry, File};
 
-/// A directory of the machine's file system.
+/// A directory of the machine's file system. Its errors name the file.
 #[derive(Debug, Clone)]
 pub struct Disk {
     root: PathBuf,
@@ -16,13 +17,31 @@ pub struct Disk {
 impl Disk {
     /// Makes the directory when it is not there.
     pub fn open(root: impl Into<PathBuf>) -> io::Result<Disk> {
-        let root = root.into();
-        fs::create_dir_all(&root)?;
-        Ok(Disk { root })
+        let disk = Disk { root: root.into() };
+        disk.create_dir("")?;
+        Ok(disk)
     }
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    fn at<T>(&self, path: &str, work: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+        // NOTE: joined with nothing it would end in a slash.
+        let path = match path {
+            "" => self.root.clone(),
+            path => self.root.join(path),
+        };
+        work(&path).map_err(|error| of_file(&path, error))
+    }
+
+    fn open_with(&self, path: &str, options: &fs::OpenOptions) -> io::Result<Box<dyn File>> {
+        self.at(path, |path| {
+            Ok(Box::new(DiskFile {
+                file: options.open(path)?,
+                path: path.to_owned(),
+            }) as Box<dyn File>)
+        })
     }
 }
 
@@ -30,96 +49,121 @@ impl Dir for Disk {
     fn create(&self, path: &str) -> io::Result<Box<dyn File>> {
         let mut options = fs::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true);
-        Ok(Box::new(DiskFile(options.open(self.root.join(path))?)))
+        self.open_with(path, &options)
     }
 
     fn open(&self, path: &str) -> io::Result<Box<dyn File>> {
-        Ok(Box::new(DiskFile(fs::File::open(self.root.join(path))?)))
+        self.open_with(path, fs::OpenOptions::new().read(true))
     }
 
     fn list(&self, path: &str) -> io::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        for entry in fs::read_dir(self.root.join(path))? {
-            let entry = entry?;
-            let metadata = entry.metadata()?;
-            // NOTE: our own names are ASCII; whatever else stands there is not ours.
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
-            };
-            entries.push(Entry {
-                name,
-                len: metadata.len(),
-                is_dir: metadata.is_dir(),
-            });
-        }
-        entries.sort_unstable();
-        Ok(entries)
+        self.at(path, list)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.root.join(from), self.root.join(to))
+        self.at(from, |from| fs::rename(from, self.root.join(to)))
     }
 
     fn link(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::hard_link(self.root.join(from), self.root.join(to))
+        self.at(to, |to| fs::hard_link(self.root.join(from), to))
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
-        fs::remove_file(self.root.join(path))
+        self.at(path, |path| fs::remove_file(path))
     }
 
     fn remove_dir(&self, path: &str) -> io::Result<()> {
-        fs::remove_dir(self.root.join(path))
+        self.at(path, |path| fs::remove_dir(path))
     }
 
     fn truncate(&self, path: &str, len: u64) -> io::Result<()> {
-        let file = fs::OpenOptions::new()
-            .write(true)
-            .open(self.root.join(path))?;
-        file.set_len(len)
+        self.at(path, |path| {
+            let file = fs::OpenOptions::new().write(true).open(path)?;
+            file.set_len(len)
+        })
     }
 
     fn create_dir(&self, path: &str) -> io::Result<()> {
-        fs::create_dir_all(self.root.join(path))
+        self.at(path, |path| fs::create_dir_all(path))
     }
 
     fn sync_dir(&self, path: &str) -> io::Result<()> {
-        fs::File::open(self.root.join(path))?.sync_all()
+        self.at(path, |path| fs::File::open(path)?.sync_all())
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        let stat = rustix::fs::statvfs(&self.root)?;
-        Ok(stat.f_bavail * stat.f_frsize)
+        self.at("", |path| {
+            let stat = rustix::fs::statvfs(path)?;
+            Ok(stat.f_bavail * stat.f_frsize)
+        })
     }
 
     fn total_bytes(&self) -> io::Result<u64> {
-        let stat = rustix::fs::statvfs(&self.root)?;
-        Ok(stat.f_blocks * stat.f_frsize)
+        self.at("", |path| {
+            let stat = rustix::fs::statvfs(path)?;
+            Ok(stat.f_blocks * stat.f_frsize)
+        })
     }
 }
 
+fn list(path: &Path) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let metadata = match entry.metadata() {
+            // NOTE: another thread has removed it since.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata?,
+        };
+        // NOTE: our own names are ASCII; whatever else stands there is not ours.
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        entries.push(Entry {
+            name,
+            len: metadata.len(),
+            is_dir: metadata.is_dir(),
+        });
+    }
+    entries.sort_unstable();
+    Ok(entries)
+}
+
 #[derive(Debug)]
-struct DiskFile(fs::File);
+struct DiskFile {
+    file: fs::File,
+    /// For errors.
+    path: PathBuf,
+}
+
+impl DiskFile {
+    fn named<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|error| of_file(&self.path, error))
+    }
+}
 
 impl File for DiskFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.0.read_at(buffer, offset) {
+            match self.file.read_at(buffer, offset) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                done => return done,
+                done => return self.named(done),
             }
         }
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all(bytes)
+        let done = self.file.write_all(bytes);
+        self.named(done)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.0.sync_data()
+        let done = self.file.sync_data();
+        self.named(done)
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        let metadata = self.named(self.file.metadata())?;
+        Ok(metadata.len())
     }
 }

@@ -23,6 +23,8 @@ pub enum Fault {
     NoSpace,
     /// It and all after it fail; an append has written half.
     PowerCut,
+    /// It panics, and has done nothing.
+    Panic,
 }
 
 /// What may take its time.
@@ -337,6 +339,7 @@ impl World {
         match fault {
             _ if self.dead => Err(io::Error::other("the power is cut")),
             Some(Fault::NoSpace) => Err(ErrorKind::StorageFull.into()),
+            Some(Fault::Panic) => panic!("injected"),
             Some(_) => Err(io::Error::other("injected")),
             None => Ok(()),
         }

@@ -1,17 +1,19 @@
 //! The lock that keeps two processes out of one data directory.
 
 use std::fs;
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 use thiserror::Error;
 
+use super::error::advice;
+
 #[derive(Debug, Error)]
 pub enum LockError {
     #[error("the data directory is in use by another process{}: {} is locked", owner(.pid), .path.display())]
     Held { path: PathBuf, pid: String },
-    #[error("lock file {}: {source}", .path.display())]
+    #[error("lock file {}{}: {source}", .path.display(), advice(.source))]
     Io { path: PathBuf, source: io::Error },
 }
 
@@ -52,9 +54,18 @@ impl Lock {
             }
             Err(error) => return Err(io(error.into())),
         }
-        file.set_len(0).map_err(io)?;
         file.rewind().map_err(io)?;
-        writeln!(file, "{}", std::process::id()).map_err(io)?;
+        let text = format!("{}\n", std::process::id());
+        // NOTE: a full disk is no bar. Most often the bytes have their place there already.
+        if let Err(error) = file.write_all(text.as_bytes())
+            && !matches!(
+                error.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+            )
+        {
+            return Err(io(error));
+        }
+        file.set_len(text.len() as u64).map_err(io)?;
         let clean = pid.is_empty();
         Ok(Lock { file, clean })
     }

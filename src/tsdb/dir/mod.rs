@@ -7,6 +7,7 @@
 mod disk;
 #[cfg(test)]
 pub(super) mod double;
+mod error;
 mod lockfile;
 mod sub;
 
@@ -14,6 +15,7 @@ use std::fmt::Debug;
 use std::io;
 
 pub use disk::Disk;
+pub use error::advice;
 pub use lockfile::{Lock, LockError};
 pub use sub::{Sub, remove_tree};
 

@@ -21,7 +21,7 @@ use crate::stdx::clock::Clock;
 use crate::storage::Pending;
 use crate::tsdb::dir::{Dir, File};
 use crate::tsdb::exemplars::Named;
-use crate::tsdb::filenames::segment as segment_path;
+use crate::tsdb::filenames::{WAL_DIR, segment as segment_path};
 
 /// A segment's length with few series. LIMIT: as much is kept longer than needed when one sample in
 /// it is still needed.
@@ -394,7 +394,14 @@ impl Wal {
             created_ms: self.shared.clock.wall_ms(),
         };
         let create = || {
-            let mut file = dir.create(&path)?;
+            let mut file = match dir.create(&path) {
+                // NOTE: somebody has removed the directory while we run.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    dir.create_dir(WAL_DIR)?;
+                    dir.create(&path)
+                }
+                file => file,
+            }?;
             file.append(&header.to_bytes())?;
             Ok((file, dir.open(&path)?))
         };

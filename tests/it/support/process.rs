@@ -66,9 +66,40 @@ impl Ferula {
         Ferula::start_in(dir, arguments)
     }
 
+    /// Starts with `data` on a medium of its own, of so many KiB; `first` is a shell's command
+    /// before it. `None` where the system lets nobody have one.
+    #[expect(clippy::print_stdout, reason = "says that a test is skipped")]
+    pub fn start_on_medium(config: &str, kib: u32, first: &str) -> Option<Ferula> {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["-r", "-m", "true"]).stderr(Stdio::null());
+        if !unshare.status().is_ok_and(|status| status.success()) {
+            println!("skipped: `unshare -r -m` does not work here");
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("prometheus.yml"), config).unwrap();
+        let script =
+            format!("mkdir data; mount -t tmpfs -o size={kib}k none data; {first}; exec \"$@\"");
+        let mut command = Command::new("unshare");
+        command.args(["-r", "-m", "sh", "-c", &script, "sh", PROGRAM]);
+        let launched = launch_by(command, dir.path(), &[]);
+        Some(Ferula::launched(dir, launched))
+    }
+
+    /// A file as the program sees it, on a medium that only it has.
+    pub fn path_inside(&self, name: &str) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.pid()));
+        let path = self.path(name);
+        root.join(path.strip_prefix("/").unwrap())
+    }
+
     /// Starts in a directory that holds `prometheus.yml` already.
     pub fn start_in(dir: TempDir, arguments: &[&str]) -> Ferula {
-        let (child, log) = launch(dir.path(), arguments);
+        let launched = launch(dir.path(), arguments);
+        Ferula::launched(dir, launched)
+    }
+
+    fn launched(dir: TempDir, (child, log): Launched) -> Ferula {
         let mut ferula = Ferula {
             dir,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -226,8 +257,15 @@ impl Ferula {
     }
 }
 
-fn launch(dir: &Path, arguments: &[&str]) -> (Child, Arc<Mutex<Vec<String>>>) {
-    let mut child = Command::new(PROGRAM)
+/// A child, and where its log goes.
+type Launched = (Child, Arc<Mutex<Vec<String>>>);
+
+fn launch(dir: &Path, arguments: &[&str]) -> Launched {
+    launch_by(Command::new(PROGRAM), dir, arguments)
+}
+
+fn launch_by(mut command: Command, dir: &Path, arguments: &[&str]) -> Launched {
+    let mut child = command
         .current_dir(dir)
         .args(["--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"])
         .args(arguments)

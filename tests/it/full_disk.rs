@@ -1,0 +1,103 @@
+//! A disk that is full, and one that goes away: the daemon runs on, answers, and says so.
+//!
+//! The medium is a small file system in memory that only the program under test sees.
+
+use std::fs;
+use std::io::Write as _;
+
+use rustix::process::Signal;
+
+use crate::support::{Exporter, Ferula, eventually};
+
+const WAITING: &str = "ferula_tsdb_full_disk_waiting_samples";
+const COUNT: &str = "count_over_time(a[1h])";
+
+fn scraping(exporter: &Exporter) -> String {
+    format!(
+        "scrape_configs:\n- job_name: j\n  scrape_interval: 100ms\n  scrape_timeout: 100ms\n  \
+         static_configs: [{{targets: ['{}']}}]\n",
+        exporter.address
+    )
+}
+
+/// How many samples are found, once there are more than so many.
+fn more_than(ferula: &Ferula, count: f64) -> f64 {
+    eventually("more samples", || {
+        let found = ferula.values(COUNT).first().copied();
+        found.filter(|found| *found > count)
+    })
+}
+
+fn lines(ferula: &Ferula, level: &str) -> usize {
+    ferula
+        .log_text()
+        .matches(&format!("level={level} "))
+        .count()
+}
+
+#[test]
+fn a_full_disk_heals_by_itself() {
+    let exporter = Exporter::page("a 1\n");
+    let Some(ferula) = Ferula::start_on_medium(&scraping(&exporter), 1024, "true") else {
+        return;
+    };
+    let before = more_than(&ferula, 3.0);
+    let ballast = ferula.path_inside("data/ballast");
+    let mut file = fs::File::create(&ballast).unwrap();
+    while file.write_all(&[0; 512]).is_ok() {}
+    drop(file);
+    eventually("samples wait", || {
+        ferula.metric(WAITING).filter(|n| *n > 20.0)
+    });
+    let full = more_than(&ferula, before + 10.0);
+    assert!(lines(&ferula, "ERROR") < 6, "{}", ferula.log_text());
+    fs::remove_file(&ballast).unwrap();
+    eventually("nothing waits", || {
+        (ferula.metric(WAITING) == Some(0.0)).then_some(())
+    });
+    more_than(&ferula, full);
+    assert_eq!(
+        ferula.metric("ferula_tsdb_full_disk_passed_over_samples_total"),
+        Some(0.0)
+    );
+    ferula.signal(Signal::TERM);
+    let finished = ferula.wait();
+    assert_eq!(finished.code(), 0, "{}", finished.stderr);
+    assert!(
+        !finished.stderr.contains("are lost\""),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn a_start_on_a_full_disk() {
+    let exporter = Exporter::page("a 1\n");
+    let fill = "cat /dev/zero > data/ballast 2> /dev/null";
+    let Some(ferula) = Ferula::start_on_medium(&scraping(&exporter), 256, fill) else {
+        return;
+    };
+    more_than(&ferula, 3.0);
+    ferula.wait_for_log("the disk is full: what is committed waits in memory");
+    ferula.signal(Signal::TERM);
+    let finished = ferula.wait();
+    assert_eq!(finished.code(), 0, "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("that wait in memory are lost"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn a_directory_that_is_removed_comes_back() {
+    let exporter = Exporter::page("a 1\n");
+    let mut ferula = Ferula::start("global: {}\n");
+    fs::remove_dir_all(ferula.path("data")).unwrap();
+    ferula.write("prometheus.yml", &scraping(&exporter));
+    assert_eq!(ferula.reload().status, 200);
+    let before = more_than(&ferula, 3.0);
+    ferula.kill();
+    ferula.start_again(&[]);
+    more_than(&ferula, before);
+}
