@@ -62,7 +62,7 @@ pub fn start(ground: &Ground<'_>, served: Served, events_tx: Sender<Event>) -> R
         clock: ground.clock.clone(),
         registry: ground.registry.clone(),
         control: control(flags, events_tx),
-        site,
+        site: Arc::new(site),
         runtime: runtime(ground, db),
         metrics: WebMetrics::new(&ground.registry),
     });

@@ -58,7 +58,7 @@ pub fn start(
         discovery::Handle::start(options).context("cannot start the discovery manager")?;
     let scrape = scrape::Handle::start(scrape_options(ground, &db, targets))
         .context("cannot start the scrape manager")?;
-    let state = Arc::new(State::new());
+    let state = Arc::new(State::default());
     let engine = Arc::new(query_engine(ground));
     let served = Served {
         db: db.clone(),

@@ -30,6 +30,16 @@ pub struct Usage {
     pub to_stdout: bool,
 }
 
+impl Usage {
+    fn refusal(code: u8, text: String) -> Usage {
+        Usage {
+            text,
+            code,
+            to_stdout: false,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     Logfmt,
@@ -57,11 +67,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     match matches.subcommand() {
         Some((name, matches)) => tools::Tool::from_matches(name, matches, &flags)
             .map(Invocation::Tool)
-            .map_err(|text| Usage {
-                text,
-                code: 2,
-                to_stdout: false,
-            }),
+            .map_err(|text| Usage::refusal(2, text)),
         None => Ok(Invocation::Daemon(flags)),
     }
 }
@@ -72,10 +78,9 @@ fn expand_files(arguments: Vec<OsString>) -> Result<Vec<OsString>, Usage> {
     for argument in arguments {
         match argument.to_str().and_then(|a| a.strip_prefix('@')) {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| Usage {
-                    text: format!("cannot read the arguments in {path:?}: {e}\n"),
-                    code: 2,
-                    to_stdout: false,
+                let text = std::fs::read_to_string(path).map_err(|e| {
+                    let text = format!("cannot read the arguments in {path:?}: {e}\n");
+                    Usage::refusal(2, text)
                 })?;
                 let lines = text
                     .lines()
@@ -151,21 +156,11 @@ impl Flags {
         } else {
             format!("The following flag(s) can only be used in agent mode: {names}\n")
         };
-        Err(Usage {
-            text,
-            code: 3,
-            to_stdout: false,
-        })
+        Err(Usage::refusal(3, text))
     }
 
     fn check_values(&self) -> Result<(), Usage> {
-        let wrong = |text: String| {
-            Err(Usage {
-                text: format!("error: {text}\n"),
-                code: 2,
-                to_stdout: false,
-            })
-        };
+        let wrong = |text: String| Err(Usage::refusal(2, format!("error: {text}\n")));
         let interval = self.duration("config.auto-reload-interval");
         if interval < Duration::from_secs(1) {
             return wrong(format!(

@@ -10,7 +10,7 @@ mod table;
 mod tools;
 mod tsdb_tools;
 
-pub use flags::{Flags, Invocation, LogFormat, Usage, parse};
+pub use flags::{Flags, Invocation, LogFormat, parse};
 pub use query_tools::{Ask, QueryTool};
 pub use tools::{CheckConfig, CheckServer, Tool};
 pub use tsdb_tools::{Analyze, CreateBlocks, Dump, Export, Import, List, TsdbTool};

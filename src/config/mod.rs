@@ -35,7 +35,4 @@ mod tests;
 pub use diagnostic::{Diagnostic, Severity};
 pub use load::{LoadOptions, load, load_http_client, load_text, summary};
 pub use target_file::{TargetFileKind, parse_target_groups};
-pub use types::{
-    AlertmanagerConfig, Config, FileSdConfig, Global, HttpSdConfig, ScrapeConfig, SdConfig,
-    StorageConfig,
-};
+pub use types::{Config, FileSdConfig, HttpSdConfig, ScrapeConfig, SdConfig, StorageConfig};

@@ -31,16 +31,10 @@ pub(super) fn rules(
 
 fn rule(item: &Item<'_>, scheme: NameScheme) -> Option<(Option<Rule>, Out)> {
     let mut s = item.section("relabel.plain")?;
-    let given = |item: &Item<'_>| {
-        item.list("model.LabelNames")
-            .iter()
-            .map(Item::string)
-            .collect()
-    };
-    let source_labels: Option<Vec<String>> = s
+    let source_labels = s
         .get("source_labels")
         .filter(|item| !item.is_null())
-        .map(|item| given(&item));
+        .map(|item| item.strings("model.LabelNames"));
     let raw = RawRule {
         source_labels,
         separator: s.get("separator").map(|item| item.string()),

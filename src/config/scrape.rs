@@ -123,8 +123,7 @@ fn params(s: &mut Section<'_>) -> Vec<(String, Vec<String>)> {
     };
     let mut params: Vec<(String, Vec<String>)> = Vec::new();
     for (name, values) in item.map("url.Values") {
-        let values = values.list("[]string").iter().map(Item::string).collect();
-        params.push((name.to_owned(), values));
+        params.push((name.to_owned(), values.strings("[]string")));
     }
     params.sort_unstable();
     let shown = params
@@ -162,11 +161,7 @@ fn protocols(
         .get("scrape_protocols")
         .filter(|item| !item.is_null())
         .map(|item| {
-            let names: Vec<String> = item
-                .list("[]config.ScrapeProtocol")
-                .iter()
-                .map(Item::string)
-                .collect();
+            let names = item.strings("[]config.ScrapeProtocol");
             protocols::checked(&names).unwrap_or_else(|fault| {
                 let job = gofmt::quote(job);
                 item.error(format!("{} for scrape config with job name {job}", fault.0));

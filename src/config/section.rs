@@ -96,6 +96,10 @@ impl<'a> Item<'a> {
         })
     }
 
+    pub fn strings(&self, wanted: &str) -> Vec<String> {
+        self.list(wanted).iter().map(Item::string).collect()
+    }
+
     pub fn list(&self, wanted: &str) -> Vec<Item<'a>> {
         let Kind::Seq(items) = &self.node.kind else {
             if !self.is_null() {
@@ -260,19 +264,15 @@ impl<'a> Section<'a> {
         for (key, _) in self.entries {
             let (text, kind) = (&key.text, self.type_name);
             let path = self.key_path(text);
-            if !self.asked.contains(&text.as_str()) {
-                self.cx.error(
-                    key.id,
-                    path,
-                    format!("field {text} not found in type {kind}"),
-                );
+            let fault = if !self.asked.contains(&text.as_str()) {
+                "not found"
             } else if !seen.insert(text) {
-                self.cx.error(
-                    key.id,
-                    path,
-                    format!("field {text} already set in type {kind}"),
-                );
-            }
+                "already set"
+            } else {
+                continue;
+            };
+            let text = format!("field {text} {fault} in type {kind}");
+            self.cx.error(key.id, path, text);
         }
         Out::Map(self.out)
     }
@@ -358,8 +358,9 @@ impl<'a> Section<'a> {
     }
 
     pub fn strings(&mut self, key: &'static str) -> Vec<String> {
-        let list = self.list(key, "[]string");
-        list.iter().map(Item::string).collect()
+        self.get(key)
+            .map(|item| item.strings("[]string"))
+            .unwrap_or_default()
     }
 
     pub fn string_map(&mut self, key: &'static str) -> Vec<(String, String)> {

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use crate::metrics::SummaryVec;
-use crate::metrics::{Counter, CounterVec, Gauge, GaugeVec, HistogramVec, Registry, Summary};
+use crate::metrics::{
+    Counter, CounterVec, Gauge, GaugeVec, HistogramVec, Registry, Summary, SummaryVec,
+};
 
 const QUANTILES: &[f64] = &[0.5, 0.9, 0.99];
 

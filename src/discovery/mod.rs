@@ -21,7 +21,5 @@ mod provider;
 #[cfg(test)]
 mod tests;
 
-pub use discoverer::{Discoverer, Updates};
-pub use error::Error;
 pub use manager::{Applied, Handle, Options};
 pub use prepare::{Prepared, prepare};

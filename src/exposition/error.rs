@@ -2,12 +2,13 @@
 
 use super::float::FloatError;
 use super::lexer::Token;
-use crate::stdx::gofmt::quote_bytes;
+use crate::stdx::gofmt::quote_bytes as quoted;
 
 /// A whole scrape fails by it: the rest of such a body is not to be trusted.
+///
+/// NOTE: boxed, because results of the hot path carry it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
-// NOTE: boxed, because results of the hot path carry it.
 pub struct ParseError(Box<Problem>);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,7 +76,3 @@ pub(super) fn excerpt(bytes: &[u8]) -> Vec<u8> {
 }
 
 const EXCERPT_BYTES_MAX: usize = 1024;
-
-fn quoted(bytes: &[u8]) -> String {
-    quote_bytes(bytes)
-}

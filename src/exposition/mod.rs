@@ -19,7 +19,7 @@ mod lexer;
 mod media_type;
 
 pub use error::ParseError;
-pub use labels::{Exemplar, labels, parse_exemplar};
+pub use labels::{labels, parse_exemplar};
 pub use parser::{Entry, Parser, Point};
 pub use protocol::{Format, Protocol, accept_header, format_of};
 

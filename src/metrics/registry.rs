@@ -27,8 +27,9 @@ pub(super) enum Kind {
     Summary,
 }
 
+/// NOTE: public for [`Instrument`] alone; no other room can name it.
 #[derive(Clone)]
-pub(super) enum Child {
+pub enum Child {
     Counter(Counter),
     Gauge(Gauge),
     Histogram(Histogram),
@@ -58,25 +59,18 @@ pub type SummaryVec = Instruments<Summary>;
 
 /// What a family can hold.
 pub trait Instrument: Clone {
-    #[doc(hidden)]
-    fn into_child(self) -> ChildBox;
-    #[doc(hidden)]
-    fn from_child(child: &ChildBox) -> Option<Self>;
+    fn into_child(self) -> Child;
+    fn from_child(child: &Child) -> Option<Self>;
 }
-
-/// Hides the enum of instruments from other rooms.
-#[doc(hidden)]
-#[derive(Debug, Clone)]
-pub struct ChildBox(pub(super) Child);
 
 macro_rules! instrument {
     ($($kind:ident),*) => {$(
         impl Instrument for $kind {
-            fn into_child(self) -> ChildBox {
-                ChildBox(Child::$kind(self))
+            fn into_child(self) -> Child {
+                Child::$kind(self)
             }
-            fn from_child(child: &ChildBox) -> Option<Self> {
-                match &child.0 {
+            fn from_child(child: &Child) -> Option<Self> {
+                match child {
                     Child::$kind(it) => Some(it.clone()),
                     _ => None,
                 }
@@ -93,14 +87,11 @@ impl<I: Instrument> Instruments<I> {
         debug_assert_eq!(values.len(), self.family.label_names.len());
         let key: Vec<String> = values.iter().map(|v| (*v).to_owned()).collect();
         let mut children = lock(&self.family.children);
-        if let Some(found) = children
-            .get(&key)
-            .and_then(|c| I::from_child(&ChildBox(c.clone())))
-        {
+        if let Some(found) = children.get(&key).and_then(I::from_child) {
             return found;
         }
         let made = (self.make)(&self.parameters);
-        children.insert(key, made.clone().into_child().0);
+        children.insert(key, made.clone().into_child());
         made
     }
 
@@ -158,12 +149,8 @@ impl Registry {
         help: &'static str,
         label_names: &'static [&'static str],
     ) -> CounterVec {
-        let family = self.family(name, help, Kind::Counter, label_names);
-        Instruments {
-            family,
-            make: |_| Counter::default(),
-            parameters: Arc::from([]),
-        }
+        let make = |_: &[f64]| Counter::default();
+        self.instruments(name, help, Kind::Counter, label_names, make, &[])
     }
 
     pub fn gauge_vec(
@@ -172,12 +159,8 @@ impl Registry {
         help: &'static str,
         label_names: &'static [&'static str],
     ) -> GaugeVec {
-        let family = self.family(name, help, Kind::Gauge, label_names);
-        Instruments {
-            family,
-            make: |_| Gauge::default(),
-            parameters: Arc::from([]),
-        }
+        let make = |_: &[f64]| Gauge::default();
+        self.instruments(name, help, Kind::Gauge, label_names, make, &[])
     }
 
     pub fn histogram_vec(
@@ -187,12 +170,8 @@ impl Registry {
         label_names: &'static [&'static str],
         bounds: &[f64],
     ) -> HistogramVec {
-        let family = self.family(name, help, Kind::Histogram, label_names);
-        Instruments {
-            family,
-            make: Histogram::new,
-            parameters: Arc::from(bounds),
-        }
+        let make = Histogram::new;
+        self.instruments(name, help, Kind::Histogram, label_names, make, bounds)
     }
 
     pub fn summary_vec(
@@ -202,11 +181,23 @@ impl Registry {
         label_names: &'static [&'static str],
         quantiles: &[f64],
     ) -> SummaryVec {
-        let family = self.family(name, help, Kind::Summary, label_names);
+        let make = Summary::new;
+        self.instruments(name, help, Kind::Summary, label_names, make, quantiles)
+    }
+
+    fn instruments<I>(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        kind: Kind,
+        label_names: &'static [&'static str],
+        make: fn(&[f64]) -> I,
+        parameters: &[f64],
+    ) -> Instruments<I> {
         Instruments {
-            family,
-            make: Summary::new,
-            parameters: Arc::from(quantiles),
+            family: self.family(name, help, kind, label_names),
+            make,
+            parameters: Arc::from(parameters),
         }
     }
 

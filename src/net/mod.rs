@@ -43,7 +43,7 @@ mod tests;
 
 pub use client::{Client, FetchRequest, Fetched, Strictness};
 pub use connection::Connection;
-pub use deadline::Canceller;
+
 pub use env::Env;
 pub use error::{NetError, without_password};
 pub use request::{Fetch, ScrapeRequest, ScrapeResponse};

@@ -21,15 +21,14 @@ mod value;
 mod tests;
 
 pub use active::{ActiveQueries, UnfinishedQuery};
-pub use annotations::{Annotations, Severity};
+pub use annotations::Severity;
 pub use engine::{Engine, Query, Settings, Times, default_memory_budget};
 pub use error::QueryError;
 pub use parser::{
     Aggregate, Aggregator, Arity, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, Expr,
-    Extent, Features, Function, Length, Matching, MatrixSelector, NumberLiteral, Paren, ParseError,
-    Span, StringLiteral, Subquery, Type, Unary, VectorSelector, functions, parse, parse_selector,
+    Extent, Features, Length, Matching, Subquery, VectorSelector, functions, parse, parse_selector,
     pretty, resolve, selectors,
 };
 pub use query_log::{HttpOrigin, QueryLog};
-pub use statistics::Statistics;
+
 pub use value::{Answer, Series, Value};

@@ -9,4 +9,4 @@ mod rule;
 mod tests;
 
 pub use process::process;
-pub use rule::{Action, RawRule, Rule, RuleError};
+pub use rule::{RawRule, Rule, RuleError};

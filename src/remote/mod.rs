@@ -15,7 +15,5 @@ mod series;
 mod tests;
 mod wire;
 
-pub use error::WriteError;
-pub use media_type::{AcceptedMessages, MessageError};
+pub use media_type::AcceptedMessages;
 pub use receiver::{Options, Receiver};
-pub use wire::WireError;

@@ -37,11 +37,11 @@ mod failure_log;
 mod graveyard;
 mod metrics;
 
-pub use manager::{Applied, Handle, Options};
+pub use manager::{Handle, Options};
 pub use prepare::{PrepareEnv, Prepared, prepare};
 pub use schedule::Alignment;
-pub use target::{Health, Status, Target};
-pub use view::{Dropped, FamilyMetadata, PoolTargets, View};
+pub use target::Target;
+pub use view::{FamilyMetadata, View};
 
 #[cfg(test)]
 mod testing;

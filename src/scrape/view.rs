@@ -79,8 +79,8 @@ impl View {
     }
 
     /// Metadata of all targets; of one family where it is given. Each target is asked in its turn,
-    /// and may make the caller wait while it reads a page.
-    pub fn metadata(&self, family: Option<&str>) -> Vec<FamilyMetadata> {
+    /// when the iterator comes to it, and may make the caller wait while it reads a page.
+    pub fn metadata(&self, family: Option<&str>) -> impl Iterator<Item = FamilyMetadata> {
         let targets = self.active(None).into_iter().flat_map(|p| p.targets);
         let of = |target: Arc<Target>| {
             let families = target.metadata().into_iter();
@@ -92,8 +92,7 @@ impl View {
         };
         targets
             .flat_map(of)
-            .filter(|m| family.is_none_or(|f| f == m.family))
-            .collect()
+            .filter(move |m| family.is_none_or(|f| f == m.family))
     }
 
     /// The job's part of the configuration, with secrets hidden.

@@ -29,7 +29,7 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
     pub control: Control,
-    pub site: Site,
+    pub site: Arc<Site>,
     pub runtime: Runtime,
     pub metrics: WebMetrics,
 }

@@ -14,7 +14,7 @@ pub enum Phase {
 }
 
 /// The configuration that runs, and how the last attempt to change it went.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ConfigStatus {
     /// With defaults filled in and secrets hidden.
     pub yaml: Arc<str>,
@@ -37,31 +37,14 @@ pub struct ReloadReport {
     pub changes: Vec<String>,
 }
 
-impl Default for ConfigStatus {
-    fn default() -> ConfigStatus {
-        ConfigStatus {
-            yaml: Arc::from(""),
-            applied_at: 0,
-            last_reload: ReloadReport::default(),
-        }
-    }
-}
-
-/// Shared by the main thread, which writes it, and the handlers.
-#[derive(Debug)]
+/// Shared by the main thread, which writes it, and the handlers. At first it says `Starting`.
+#[derive(Debug, Default)]
 pub struct State {
     phase: AtomicU8,
     config: Mutex<Arc<ConfigStatus>>,
 }
 
 impl State {
-    pub fn new() -> State {
-        State {
-            phase: AtomicU8::new(0),
-            config: Mutex::default(),
-        }
-    }
-
     pub fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Relaxed);
     }
@@ -84,11 +67,5 @@ impl State {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
-    }
-}
-
-impl Default for State {
-    fn default() -> State {
-        State::new()
     }
 }

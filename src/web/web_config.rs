@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +64,7 @@ struct Raw {
     tls_server_config: Option<RawTls>,
     http_server_config: Option<RawHttp>,
     rate_limit: Option<RawRateLimit>,
-    basic_auth_users: Option<Unique<String>>,
+    basic_auth_users: Option<Unique>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -101,26 +100,26 @@ struct RawHttp {
     /// HTTP/2 is never spoken, which a client can't tell from false.
     #[serde(rename = "http2")]
     _http2: Option<bool>,
-    headers: Option<Unique<String>>,
+    headers: Option<Unique>,
 }
 
 /// A mapping in which a key that comes twice is an error.
 #[derive(Debug, Default)]
-struct Unique<V>(Vec<(String, V)>);
+struct Unique(Vec<(String, String)>);
 
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
+impl<'de> Deserialize<'de> for Unique {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Map<V>(PhantomData<V>);
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for Map<V> {
-            type Value = Unique<V>;
+        struct Map;
+        impl<'de> Visitor<'de> for Map {
+            type Value = Unique;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a mapping")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique<V>, A::Error> {
-                let mut entries: Vec<(String, V)> = Vec::new();
-                while let Some((key, value)) = map.next_entry::<String, V>()? {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique, A::Error> {
+                let mut entries: Vec<(String, String)> = Vec::new();
+                while let Some((key, value)) = map.next_entry()? {
                     if entries.iter().any(|(other, _)| *other == key) {
                         return Err(A::Error::custom(format!("key {key:?} already set in map")));
                     }
@@ -129,7 +128,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
                 Ok(Unique(entries))
             }
         }
-        deserializer.deserialize_map(Map(PhantomData))
+        deserializer.deserialize_map(Map)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Proxies.
 
-use crate::config::section::{Item, Section};
+use crate::config::section::Section;
 use crate::config::yaml::Out;
 use crate::net::{ProxySettings, Secret, without_password};
 
@@ -12,11 +12,7 @@ pub(super) fn proxy(s: &mut Section<'_>) -> ProxySettings {
     let mut shown = Vec::new();
     if let Some(item) = s.get("proxy_connect_header") {
         for (name, values) in item.map("config.ProxyHeader") {
-            let values: Vec<String> = values
-                .list("[]config.Secret")
-                .iter()
-                .map(Item::string)
-                .collect();
+            let values = values.strings("[]config.Secret");
             let hidden = Out::Seq(values.iter().map(|_| "<secret>".into()).collect());
             shown.push((name.to_owned(), hidden));
             let header = |value| (name.to_owned(), Secret::new(value));

@@ -18,38 +18,18 @@ pub(in crate::config) fn tls(s: &mut Section<'_>) -> TlsSettings {
     settings
 }
 
+/// What is inline, then what is a file, in the same order.
+const KEYS: [&str; 6] = ["ca", "cert", "key", "ca_file", "cert_file", "key_file"];
+
 fn tls_section(s: &mut Section<'_>) -> (TlsSettings, Vec<(String, Out)>) {
-    let keys = ["ca", "cert", "key", "ca_file", "cert_file", "key_file"];
-    let mut values: Vec<String> = Vec::new();
-    for key in keys {
-        values.push(if key.ends_with("_file") {
+    let values = KEYS.map(|key| {
+        if key.ends_with("_file") {
             s.path(key)
         } else {
             s.string(key)
-        });
-    }
-    let clash = |name: &str| match name {
-        "key" => "at most one of key and key_file must be configured".to_owned(),
-        name => format!("at most one of {name}, {name}_file & {name}_ref must be configured"),
-    };
-    let mut sources = Vec::new();
-    for (i, ref_key) in ["ca_ref", "cert_ref", "key_ref"].into_iter().enumerate() {
-        let (inline, file) = (&values[i], &values[i + 3]);
-        if !inline.is_empty() && !file.is_empty() {
-            s.error_at(keys[i + 3], clash(keys[i]));
         }
-        if !s.string(ref_key).is_empty() {
-            s.error_at(ref_key, "cannot use secret ref without manager");
-        }
-        sources.push(if file.is_empty() {
-            (!inline.is_empty()).then(|| SecretSource::Inline(Secret::new(inline.as_str())))
-        } else {
-            Some(SecretSource::File(PathBuf::from(file)))
-        });
-    }
-    let mut sources = sources.into_iter();
-    let (ca, cert, key) = (sources.next(), sources.next(), sources.next());
-    let (ca, cert, key) = (ca.flatten(), cert.flatten(), key.flatten());
+    });
+    let [ca, cert, key] = sources(s, &values);
     if cert.is_some() && key.is_none() {
         s.error(
             "exactly one of key or key_file must be configured when a client certificate is \
@@ -62,13 +42,10 @@ fn tls_section(s: &mut Section<'_>) -> (TlsSettings, Vec<(String, Out)>) {
     }
     let server_name = s.string("server_name");
     let insecure_skip_verify = s.bool("insecure_skip_verify").unwrap_or(false);
+    let (min, max) = (tls_version(s, "min_version"), tls_version(s, "max_version"));
     let mut out: Vec<(String, Out)> = Vec::new();
-    for (key, value) in keys.into_iter().zip(&values) {
-        let shown = if key == "key" {
-            "<secret>"
-        } else {
-            value.as_str()
-        };
+    for (key, value) in KEYS.into_iter().zip(&values) {
+        let shown = if key == "key" { "<secret>" } else { value };
         if !value.is_empty() {
             out.push((key.to_owned(), shown.into()));
         }
@@ -76,15 +53,10 @@ fn tls_section(s: &mut Section<'_>) -> (TlsSettings, Vec<(String, Out)>) {
     if !server_name.is_empty() {
         out.push(("server_name".to_owned(), server_name.as_str().into()));
     }
-    out.push((
-        "insecure_skip_verify".to_owned(),
-        insecure_skip_verify.into(),
-    ));
-    let (min, max) = (tls_version(s, "min_version"), tls_version(s, "max_version"));
+    let skips = insecure_skip_verify.into();
+    out.push(("insecure_skip_verify".to_owned(), skips));
     for (key, version) in [("min_version", min), ("max_version", max)] {
-        if let Some(version) = version {
-            out.push((key.to_owned(), format!("TLS{version}").into()));
-        }
+        out.extend(version.map(|version| (key.to_owned(), format!("TLS{version}").into())));
     }
     let (min_version, max_version) = check_versions(s, min, max);
     let settings = TlsSettings {
@@ -97,6 +69,31 @@ fn tls_section(s: &mut Section<'_>) -> (TlsSettings, Vec<(String, Out)>) {
         max_version,
     };
     (settings, out)
+}
+
+/// Of the authority, the certificate and the key: a file, or what is inline.
+fn sources(s: &mut Section<'_>, values: &[String; 6]) -> [Option<SecretSource>; 3] {
+    [0, 1, 2].map(|i| {
+        let (inline, file) = (&values[i], &values[i + 3]);
+        if !inline.is_empty() && !file.is_empty() {
+            let text = match KEYS[i] {
+                "key" => "at most one of key and key_file must be configured".to_owned(),
+                name => {
+                    format!("at most one of {name}, {name}_file & {name}_ref must be configured")
+                }
+            };
+            s.error_at(KEYS[i + 3], text);
+        }
+        let ref_key = ["ca_ref", "cert_ref", "key_ref"][i];
+        if !s.string(ref_key).is_empty() {
+            s.error_at(ref_key, "cannot use secret ref without manager");
+        }
+        if file.is_empty() {
+            (!inline.is_empty()).then(|| SecretSource::Inline(Secret::new(inline.as_str())))
+        } else {
+            Some(SecretSource::File(PathBuf::from(file)))
+        }
+    })
 }
 
 /// 10 to 13.

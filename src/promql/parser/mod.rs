@@ -30,13 +30,11 @@ mod tests;
 
 pub use ast::{
     Aggregate, Aggregator, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, Expr, Extent,
-    Length, Matching, MatrixSelector, NumberLiteral, Paren, Span, StringLiteral, Subquery, Type,
-    Unary, VectorSelector,
+    Length, Matching, MatrixSelector, Span, StringLiteral, Subquery, Type, Unary, VectorSelector,
 };
-pub use error::ParseError;
 pub use expression::parse;
 pub use features::Features;
-pub use functions::{Arity, Function, functions};
+pub use functions::{Arity, functions};
 pub use pretty::pretty;
 pub use resolve::resolve;
 pub use selector::parse_selector;

@@ -75,23 +75,8 @@ impl Query {
                 self.seconds(inner)?
             }
             DurationExpr::Unary(true, inner, _) => -self.seconds(inner)?,
-            DurationExpr::MinOf(a, b, _) => {
-                let (a, b) = (self.seconds(a)?, self.seconds(b)?);
-                // NOTE: NaN of any, as in Go, where Rust's `min` leaves it out.
-                if a.is_nan() || b.is_nan() {
-                    f64::NAN
-                } else {
-                    a.min(b)
-                }
-            }
-            DurationExpr::MaxOf(a, b, _) => {
-                let (a, b) = (self.seconds(a)?, self.seconds(b)?);
-                if a.is_nan() || b.is_nan() {
-                    f64::NAN
-                } else {
-                    a.max(b)
-                }
-            }
+            DurationExpr::MinOf(a, b, _) => of_two(self.seconds(a)?, self.seconds(b)?, f64::min),
+            DurationExpr::MaxOf(a, b, _) => of_two(self.seconds(a)?, self.seconds(b)?, f64::max),
             DurationExpr::Binary(op, a, b, _) => {
                 let (a, b) = (self.seconds(a)?, self.seconds(b)?);
                 match op {
@@ -107,6 +92,15 @@ impl Query {
             }
         };
         Ok(value)
+    }
+}
+
+/// NaN of any, as in Go, where Rust's `min` and `max` leave it out.
+fn of_two(a: f64, b: f64, choose: fn(f64, f64) -> f64) -> f64 {
+    if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        choose(a, b)
     }
 }
 

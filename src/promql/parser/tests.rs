@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::error::ParseError;
 use super::*;
 
 mod printing;

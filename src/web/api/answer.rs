@@ -1,6 +1,6 @@
 //! The envelope of every answer, and the closed table of errors.
 
-use super::result::QueryResult;
+use super::document::Document;
 use crate::web::json::{self, Object};
 use crate::web::server::Response;
 
@@ -10,33 +10,16 @@ const ANNOTATIONS_MAX: usize = 10;
 /// A success.
 #[derive(Debug, Default)]
 pub struct Answer {
-    data: Data,
+    data: Option<Document>,
     warnings: Vec<String>,
     infos: Vec<String>,
 }
 
-#[derive(Debug, Default)]
-enum Data {
-    #[default]
-    None,
-    Json(String),
-    Result(Box<QueryResult>),
-}
-
-const SUCCESS: &str = "{\"status\":\"success\",\"data\":";
-
 impl Answer {
     /// `data` is JSON.
-    pub fn of(data: String) -> Answer {
+    pub fn of(data: impl Into<Document>) -> Answer {
         Answer {
-            data: Data::Json(data),
-            ..Answer::default()
-        }
-    }
-
-    pub fn of_result(result: QueryResult) -> Answer {
-        Answer {
-            data: Data::Result(Box::new(result)),
+            data: Some(data.into()),
             ..Answer::default()
         }
     }
@@ -57,20 +40,15 @@ impl Answer {
     }
 
     pub fn into_response(self) -> Response {
+        let Some(data) = self.data else {
+            return Response::new(204);
+        };
         let mut after = String::new();
         push_annotations(&mut after, "warning", self.warnings);
         push_annotations(&mut after, "info", self.infos);
         after.push('}');
-        match self.data {
-            Data::None => Response::new(204),
-            Data::Result(result) => result.within(SUCCESS, &after).into_response(),
-            // NOTE: it may be many megabytes; it is moved, and never there twice.
-            Data::Json(mut body) => {
-                body.insert_str(0, SUCCESS);
-                body.push_str(&after);
-                Response::json(200, body)
-            }
-        }
+        data.within("{\"status\":\"success\",\"data\":", after)
+            .into_response()
     }
 }
 

@@ -1,5 +1,6 @@
 //! `/query_exemplars`.
 
+use super::document::Document;
 use super::parameters::time_or;
 use super::{Answer, ApiError};
 use crate::model::{Labels, Matcher, timestamp};
@@ -27,13 +28,19 @@ pub fn query(context: &Context, request: &Request) -> Result<Answer, ApiError> {
         return Ok(Answer::nothing());
     }
     let found = context.db.exemplars(&sets, start, end)?;
-    Ok(Answer::of(json::list(&found, push_series)))
+    let list = Document::default().list(found, bytes_of, push_series);
+    Ok(Answer::of(list))
 }
 
-fn push_series(out: &mut String, (labels, exemplars): &(Labels, Vec<Exemplar>)) {
+fn bytes_of((labels, exemplars): &(Labels, Vec<Exemplar>)) -> usize {
+    let of_one = |e: &Exemplar| size_of::<Exemplar>() + e.labels.heap_bytes();
+    labels.heap_bytes() + exemplars.iter().map(of_one).sum::<usize>()
+}
+
+fn push_series(out: &mut String, (labels, exemplars): (Labels, Vec<Exemplar>)) {
     let series = Object::new()
-        .labels("seriesLabels", labels)
-        .raw("exemplars", &json::list(exemplars, push_exemplar));
+        .labels("seriesLabels", &labels)
+        .raw("exemplars", &json::list(&exemplars, push_exemplar));
     out.push_str(&series.end());
 }
 
@@ -64,7 +71,7 @@ mod tests {
             exemplar(&[("id", "a<\"b"), ("a", "1")], 0.1, 1_500),
             exemplar(&[], f64::INFINITY, 2_000),
         ];
-        push_series(&mut out, &(Labels::from_pairs([("__name__", "m")]), all));
+        push_series(&mut out, (Labels::from_pairs([("__name__", "m")]), all));
         assert_eq!(
             out,
             r#"{"seriesLabels":{"__name__":"m"},"exemplars":[{"labels":{"a":"1","id":"a<\"b"},"value":"0.1","timestamp":1.500},{"labels":{},"value":"+Inf","timestamp":2}]}"#

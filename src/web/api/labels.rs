@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::document::Document;
+use super::folded::Folded;
 use super::parameters::{limit, matchers, time_or};
-use super::query::truncated;
+use super::query::{truncate, truncated};
 use super::{Answer, ApiError, ErrorKind};
 use crate::model::names::unescape;
 use crate::model::{Labels, Matcher, timestamp};
@@ -46,44 +48,51 @@ impl Selection {
     }
 
     /// The engine's time for a query, from now on.
-    fn deadline(context: &Context) -> Deadline<'_> {
+    fn deadline<'r>(context: &'r Context, request: &'r Request) -> Deadline<'r> {
         let now = context.clock.mono();
         Deadline {
+            request,
             clock: &*context.clock,
             at: now.saturating_add(context.engine.settings().timeout),
         }
     }
 
-    /// Asks once for each set of matchers, or once without any; the union, cut at the limit.
-    fn union(
+    /// Asks once for each set of matchers, or once without any, what is sorted; the union, cut at
+    /// the limit.
+    fn texts(
         &self,
         deadline: &Deadline<'_>,
-        request: &Request,
         ask: impl Fn(&[Matcher]) -> Result<Vec<String>, StorageError>,
     ) -> Result<Answer, ApiError> {
-        let mut all = BTreeSet::new();
-        if self.sets.is_empty() {
-            all.extend(ask(&[])?);
-        }
-        for set in &self.sets {
-            deadline.look(request)?;
-            all.extend(ask(set)?);
-        }
-        let cut = self.limit > 0 && all.len() > self.limit;
-        let shown = all.iter().take(if cut { self.limit } else { usize::MAX });
-        Ok(Answer::of(json::texts(shown)).warn(cut.then(truncated)))
+        let mut all = match &self.sets[..] {
+            [] => ask(&[])?,
+            [set] => ask(set)?,
+            sets => {
+                let mut all = BTreeSet::new();
+                for set in sets {
+                    deadline.look()?;
+                    all.extend(ask(set)?);
+                }
+                all.into_iter().collect()
+            }
+        };
+        let cut = truncate(&mut all, self.limit);
+        let bytes_of = |text: &String| size_of::<String>() + text.len();
+        let list = Document::default().list(all, bytes_of, |out, text| json::push_text(out, &text));
+        Ok(Answer::of(list).warn(cut.then(truncated)))
     }
 }
 
 /// Until when a request may go on: thousands of selectors may be asked for at once.
-struct Deadline<'c> {
-    clock: &'c dyn Clock,
+struct Deadline<'r> {
+    request: &'r Request,
+    clock: &'r dyn Clock,
     at: Duration,
 }
 
 impl Deadline<'_> {
-    fn look(&self, request: &Request) -> Result<(), ApiError> {
-        if request.is_canceled() {
+    fn look(&self) -> Result<(), ApiError> {
+        if self.request.is_canceled() {
             return Err(ApiError::new(ErrorKind::Canceled, "context canceled"));
         }
         if self.clock.mono() >= self.at {
@@ -97,8 +106,8 @@ impl Deadline<'_> {
 pub fn names(context: &Context, request: &Request) -> Result<Answer, ApiError> {
     let selection = Selection::of(&request.form(), ApiError::bad_data)?;
     let querier = selection.querier(context)?;
-    let deadline = Selection::deadline(context);
-    selection.union(&deadline, request, |set| {
+    let deadline = Selection::deadline(context, request);
+    selection.texts(&deadline, |set| {
         querier.label_names(set, selection.hints.limit)
     })
 }
@@ -117,8 +126,8 @@ pub fn values(context: &Context, request: &Request, name: &str) -> Result<Answer
     }
     let selection = Selection::of(&request.form(), ApiError::bad_data)?;
     let querier = selection.querier(context)?;
-    let deadline = Selection::deadline(context);
-    selection.union(&deadline, request, |set| {
+    let deadline = Selection::deadline(context, request);
+    selection.texts(&deadline, |set| {
         querier.label_values(&name, set, selection.hints.limit)
     })
 }
@@ -142,21 +151,42 @@ pub fn series(context: &Context, request: &Request) -> Result<Answer, ApiError> 
     }
     let selection = Selection::of(&form, |why| ApiError::parameter("match[]", why))?;
     let querier = selection.querier(context)?;
-    let deadline = Selection::deadline(context);
-    let mut found: BTreeSet<Labels> = BTreeSet::new();
-    for set in &selection.sets {
-        deadline.look(request)?;
+    let deadline = Selection::deadline(context, request);
+    let each = |set: &[Matcher], take: &mut dyn FnMut(Labels)| -> Result<(), ApiError> {
+        deadline.look()?;
         let mut series = querier.select(&selection.hints, set)?;
         while let Some(series) = series.next() {
-            deadline.look(request)?;
-            found.insert(series?.labels());
+            deadline.look()?;
+            take(series?.labels());
         }
+        Ok(())
+    };
+    let (mut shown, mut cut, mut text) = (Folded::default(), false, String::new());
+    let mut show = |labels: Labels| {
+        cut = selection.limit > 0 && shown.len() == selection.limit;
+        if !cut {
+            text.clear();
+            json::push_labels(&mut text, &labels);
+            shown.push(&text);
+        }
+    };
+    if let [set] = &selection.sets[..] {
+        // NOTE: they are sorted already.
+        each(set, &mut show)?;
+    } else {
+        let mut union = BTreeSet::new();
+        for set in &selection.sets {
+            each(set, &mut |labels| {
+                union.insert(labels);
+            })?;
+        }
+        union.into_iter().for_each(show);
     }
-    let cut = selection.limit > 0 && found.len() > selection.limit;
-    let shown = found
-        .iter()
-        .take(if cut { selection.limit } else { usize::MAX });
-    Ok(Answer::of(json::list(shown, json::push_labels)).warn(cut.then(truncated)))
+    let list = Document::default()
+        .text("[")
+        .parts(shown.unfold())
+        .text("]");
+    Ok(Answer::of(list).warn(cut.then(truncated)))
 }
 
 impl From<StorageError> for ApiError {

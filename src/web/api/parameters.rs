@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::ApiError;
 use crate::model::{Matcher, TimestampMs, duration, timestamp};
-use crate::promql;
+use crate::promql::{self, Expr};
 use crate::stdx::gofmt;
+use crate::web::context::Context;
 use crate::web::server::Form;
 
 /// A time; `default` when the parameter is absent or empty.
@@ -100,6 +101,12 @@ pub fn timeout(form: &Form, longest: Duration) -> Result<Duration, ApiError> {
             Ok(longest.min(Duration::from_nanos(ns.max(0) as u64)))
         }
     }
+}
+
+/// The expression of `query`.
+pub fn query(context: &Context, text: &str) -> Result<Expr, ApiError> {
+    let features = &context.engine.settings().features;
+    promql::parse(text, features).map_err(|why| ApiError::parameter("query", why))
 }
 
 /// All `match[]` selectors, or why there are none.

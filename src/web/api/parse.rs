@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::parameters::query;
 use super::{Answer, ApiError};
 use crate::model::Matcher;
 use crate::promql::{
@@ -26,10 +27,7 @@ pub fn parse_query(context: &Context, request: &Request) -> Result<Answer, ApiEr
 }
 
 fn parse(context: &Context, request: &Request) -> Result<Expr, ApiError> {
-    let features = &context.engine.settings().features;
-    let form = request.form();
-    promql::parse(form.get("query").unwrap_or(""), features)
-        .map_err(|why| ApiError::parameter("query", why))
+    query(context, request.form().get("query").unwrap_or(""))
 }
 
 /// An object whose keys come in Go's order: sorted.

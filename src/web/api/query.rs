@@ -1,11 +1,11 @@
 //! `/query` and `/query_range`.
 
-use super::parameters::{duration_ms, limit, time, time_or, timeout};
-use super::result::QueryResult;
-use super::{Answer, ApiError, ErrorKind};
 use std::time::Duration;
 
-use crate::promql::{self, Expr, HttpOrigin, Query, QueryError, Settings, Severity, Times, Value};
+use super::parameters::{duration_ms, limit, query, time, time_or, timeout};
+use super::result::result;
+use super::{Answer, ApiError, ErrorKind};
+use crate::promql::{HttpOrigin, Query, QueryError, Settings, Severity, Times, Value};
 use crate::stdx::gofmt;
 use crate::web::context::Context;
 use crate::web::server::{Form, Request};
@@ -69,7 +69,7 @@ fn run(
     };
     let query = Query {
         text,
-        expr: &parse(context, text)?,
+        expr: &query(context, text)?,
         times,
         settings,
         cancel: &request.canceled,
@@ -82,18 +82,11 @@ fn run(
         Some(_) => Some(found.statistics.json()),
     };
     let texts = |severity| found.annotations.texts(severity, text);
-    Ok(
-        Answer::of_result(QueryResult::new(found.value, stats.as_deref()))
-            .warn(cut.then(truncated))
-            .warn(texts(Severity::Warning))
-            .warn(deprecated_stats(&form))
-            .inform(texts(Severity::Info)),
-    )
-}
-
-fn parse(context: &Context, text: &str) -> Result<Expr, ApiError> {
-    let features = &context.engine.settings().features;
-    promql::parse(text, features).map_err(|why| ApiError::parameter("query", why))
+    Ok(Answer::of(result(found.value, stats.as_deref()))
+        .warn(cut.then(truncated))
+        .warn(texts(Severity::Warning))
+        .warn(deprecated_stats(&form))
+        .inform(texts(Severity::Info)))
 }
 
 /// The engine's settings, with what the request asks for.
@@ -148,7 +141,8 @@ fn deprecated_stats(form: &Form) -> Option<String> {
     ))
 }
 
-fn truncate<T>(items: &mut Vec<T>, limit: usize) -> bool {
+/// As [`cut`].
+pub fn truncate<T>(items: &mut Vec<T>, limit: usize) -> bool {
     let cut = limit > 0 && items.len() > limit;
     if cut {
         items.truncate(limit);

@@ -1,137 +1,79 @@
-//! A query's result as JSON, written in bounded pieces: its text takes up to twice the room of its
-//! values, and is never there as a whole.
+//! A query's result as JSON.
 
 use std::vec::IntoIter;
 
+use super::document::{Document, Parts};
 use crate::model::{Labels, Sample};
 use crate::promql::{Series, Value};
 use crate::web::json;
-use crate::web::server::{Pieces, Response};
 
-/// LIMIT: bytes of text made at once, a sample or the labels of a series more or less.
-const PIECE_BYTES: usize = 64 << 10;
+/// An object of what a query found. `stats` is JSON.
+pub fn result(value: Value, stats: Option<&str>) -> Document {
+    let mut front = String::from("{\"resultType\":\"");
+    let document = match value {
+        Value::Scalar(sample) => {
+            front.push_str("scalar\",\"result\":");
+            json::push_point(&mut front, &sample);
+            Document::from(front)
+        }
+        Value::Text(t, text) => {
+            front.push_str("string\",\"result\":");
+            json::push_text_point(&mut front, t, &text);
+            Document::from(front)
+        }
+        Value::Vector(vector) => {
+            front.push_str("vector\",\"result\":");
+            let bytes_of = |(labels, _): &(Labels, Sample)| bytes_of(labels, 1);
+            Document::from(front).list(vector, bytes_of, push_instant)
+        }
+        Value::Matrix(matrix) => {
+            front.push_str("matrix\",\"result\":[");
+            Document::from(front).parts(Matrix::new(matrix)).text("]")
+        }
+    };
+    let document = match stats {
+        Some(stats) => document.text(",\"stats\":").text(stats),
+        None => document,
+    };
+    document.text("}")
+}
 
-/// LIMIT: an answer that is smaller is sent as a whole, with its length.
-const WHOLE_BYTES: usize = 256 << 10;
+/// LIMIT: less than a KiB of text, so that pieces are as large as they should be.
+const SAMPLES_AT_ONCE: usize = 16;
 
-/// An object of what a query found, and what is to be written of it yet.
-#[derive(Debug)]
-pub struct QueryResult {
-    /// What is made already.
-    front: Vec<u8>,
-    rest: Rest,
+/// A matrix, of which some samples of a series are written at once.
+struct Matrix {
+    rest: IntoIter<Series>,
     /// Of the series that is being written.
     samples: Option<IntoIter<Sample>>,
     needs_comma: bool,
-    /// What stands behind the series.
-    back: String,
     held: usize,
 }
 
-#[derive(Debug)]
-enum Rest {
-    Nothing,
-    Vector(IntoIter<(Labels, Sample)>),
-    Matrix(IntoIter<Series>),
-}
-
-impl QueryResult {
-    /// `stats` is JSON.
-    pub fn new(value: Value, stats: Option<&str>) -> QueryResult {
-        let mut front = String::from("{\"resultType\":\"");
-        let (held, rest, close) = match value {
-            Value::Scalar(sample) => {
-                front.push_str("scalar\",\"result\":");
-                json::push_point(&mut front, &sample);
-                (0, Rest::Nothing, "")
-            }
-            Value::Text(t, text) => {
-                front.push_str("string\",\"result\":");
-                json::push_text_point(&mut front, t, &text);
-                (0, Rest::Nothing, "")
-            }
-            Value::Vector(vector) => {
-                front.push_str("vector\",\"result\":[");
-                let held = vector.iter().map(|(labels, _)| bytes_of(labels, 1)).sum();
-                (held, Rest::Vector(vector.into_iter()), "]")
-            }
-            Value::Matrix(matrix) => {
-                front.push_str("matrix\",\"result\":[");
-                let bytes = |(labels, samples): &Series| bytes_of(labels, samples.capacity());
-                let held = matrix.iter().map(bytes).sum();
-                (held, Rest::Matrix(matrix.into_iter()), "]")
-            }
-        };
-        let mut back = String::from(close);
-        if let Some(stats) = stats {
-            back.push_str(",\"stats\":");
-            back.push_str(stats);
-        }
-        back.push('}');
-        QueryResult {
-            front: front.into_bytes(),
-            rest,
+impl Matrix {
+    fn new(matrix: Vec<Series>) -> Matrix {
+        let bytes = |(labels, samples): &Series| bytes_of(labels, samples.capacity());
+        Matrix {
+            held: matrix.iter().map(bytes).sum(),
+            rest: matrix.into_iter(),
             samples: None,
             needs_comma: false,
-            back,
-            held,
         }
     }
 
-    /// What stands around the object.
-    pub fn within(mut self, before: &str, after: &str) -> QueryResult {
-        self.front.splice(0..0, before.bytes());
-        self.back.push_str(after);
-        self
-    }
-
-    pub fn into_response(mut self) -> Response {
-        let mut body = Vec::new();
-        while body.len() < WHOLE_BYTES {
-            if !self.next(&mut body) {
-                return Response::json(200, body);
-            }
-        }
-        self.front = body;
-        Response::pieces(200, self).header("Content-Type", "application/json")
-    }
-
-    /// Until the piece is full; whether there is more.
-    fn write(&mut self, out: &mut String) -> bool {
-        while out.len() < PIECE_BYTES {
-            if !self.write_samples(out) && !self.write_series(out) {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// The next series, or its beginning; false where there is none.
+    /// The beginning of the next series; false where there is none.
     fn write_series(&mut self, out: &mut String) -> bool {
-        match &mut self.rest {
-            Rest::Nothing => return false,
-            Rest::Vector(all) => {
-                let Some((labels, sample)) = all.next() else {
-                    return false;
-                };
-                self.held = self.held.saturating_sub(bytes_of(&labels, 1));
-                push_metric(out, &labels, &mut self.needs_comma);
-                out.push_str(",\"value\":");
-                json::push_point(out, &sample);
-                out.push('}');
-            }
-            Rest::Matrix(all) => {
-                let Some((labels, samples)) = all.next() else {
-                    return false;
-                };
-                let bytes = bytes_of(&labels, samples.capacity());
-                self.held = self.held.saturating_sub(bytes);
-                push_metric(out, &labels, &mut self.needs_comma);
-                out.push_str(",\"values\":[");
-                self.needs_comma = false;
-                self.samples = Some(samples.into_iter());
-            }
+        let Some((labels, samples)) = self.rest.next() else {
+            return false;
+        };
+        let bytes = bytes_of(&labels, samples.capacity());
+        self.held = self.held.saturating_sub(bytes);
+        if std::mem::take(&mut self.needs_comma) {
+            out.push(',');
         }
+        push_metric(out, &labels);
+        out.push_str(",\"values\":[");
+        self.samples = Some(samples.into_iter());
         true
     }
 
@@ -140,7 +82,7 @@ impl QueryResult {
         let Some(samples) = &mut self.samples else {
             return false;
         };
-        while out.len() < PIECE_BYTES {
+        for _ in 0..SAMPLES_AT_ONCE {
             let Some(sample) = samples.next() else {
                 out.push_str("]}");
                 (self.samples, self.needs_comma) = (None, true);
@@ -155,35 +97,25 @@ impl QueryResult {
     }
 }
 
-impl Pieces for QueryResult {
-    fn next(&mut self, out: &mut Vec<u8>) -> bool {
-        if !self.front.is_empty() {
-            out.append(&mut self.front);
-            return true;
-        }
-        let mut text = String::with_capacity(PIECE_BYTES + (PIECE_BYTES >> 4));
-        let more = self.write(&mut text);
-        if !more {
-            text.push_str(&self.back);
-        }
-        if out.is_empty() {
-            *out = text.into_bytes();
-        } else {
-            out.extend_from_slice(text.as_bytes());
-        }
-        more
+impl Parts for Matrix {
+    fn write(&mut self, out: &mut String) -> bool {
+        self.write_samples(out) || self.write_series(out)
     }
 
     fn held(&self) -> usize {
         let at_hand = self.samples.as_ref().map_or(0, ExactSizeIterator::len);
-        self.held + self.front.len() + at_hand * size_of::<Sample>()
+        self.held + at_hand * size_of::<Sample>()
     }
 }
 
-fn push_metric(out: &mut String, labels: &Labels, needs_comma: &mut bool) {
-    if std::mem::replace(needs_comma, true) {
-        out.push(',');
-    }
+fn push_instant(out: &mut String, (labels, sample): (Labels, Sample)) {
+    push_metric(out, &labels);
+    out.push_str(",\"value\":");
+    json::push_point(out, &sample);
+    out.push('}');
+}
+
+fn push_metric(out: &mut String, labels: &Labels) {
     out.push_str("{\"metric\":");
     json::push_labels(out, labels);
 }
@@ -195,6 +127,7 @@ fn bytes_of(labels: &Labels, samples: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::api::document::{PIECE_BYTES, WHOLE_BYTES};
     use crate::web::server::Body;
 
     fn labels(n: usize) -> Labels {
@@ -210,18 +143,17 @@ mod tests {
     }
 
     /// The whole text, and the largest piece.
-    fn text(result: QueryResult) -> (String, usize) {
-        let response = result.within("<", ">").into_response();
+    fn text(result: Document) -> (String, usize) {
+        let response = result.within("<", ">".to_owned()).into_response();
         assert_eq!(response.headers[0].1, "application/json");
         let mut pieces = match response.body {
             Body::Bytes(bytes) => return (String::from_utf8(bytes.to_vec()).unwrap(), bytes.len()),
             Body::Pieces(pieces) => pieces,
-            other => panic!("{other:?}"),
         };
         let (mut all, mut largest) = (Vec::new(), 0);
         loop {
-            let (mut piece, held) = (Vec::new(), pieces.held());
-            let more = pieces.next(&mut piece);
+            let held = pieces.held();
+            let (piece, more) = pieces.next();
             assert!(pieces.held() <= held);
             // The first is what was made before it was known to be large.
             largest = if all.is_empty() {
@@ -239,7 +171,7 @@ mod tests {
     #[test]
     fn small_results() {
         let check = |value, stats, expect: &str| {
-            let (text, _) = text(QueryResult::new(value, stats));
+            let (text, _) = text(result(value, stats));
             assert_eq!(text, format!("<{expect}>"));
         };
         let one = samples(2)[1];
@@ -280,7 +212,7 @@ mod tests {
             (many, 2_000, 100_000),
             (Value::Vector(vector), 30_000, 30_000),
         ] {
-            let (text, largest) = text(QueryResult::new(value, Some("7")));
+            let (text, largest) = text(result(value, Some("7")));
             assert!(text.len() > 3 * WHOLE_BYTES, "{}", text.len());
             assert!(largest < PIECE_BYTES + 1_000, "{largest}");
             let json = text.strip_prefix('<').and_then(|t| t.strip_suffix('>'));

@@ -1,13 +1,15 @@
 //! `/targets`, `/targets/metadata`, `/metadata`, `/scrape_pools`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use url::Url;
 
+use super::document::Document;
 use super::parameters::count;
 use super::{Answer, ApiError, ErrorKind};
 use crate::model::timestamp::rfc3339;
-use crate::model::{Metadata, duration};
+use crate::model::{Labels, Metadata, duration};
 use crate::promql;
 use crate::scrape::{FamilyMetadata, Target};
 use crate::web::context::{Context, Site};
@@ -22,17 +24,16 @@ pub fn targets(context: &Context, request: &Request) -> Answer {
     let mut active = Vec::new();
     if shows("active") {
         for of_pool in context.scrape.active(pool) {
-            let shown = of_pool.targets.iter();
-            active.extend(shown.map(|t| active_target(&of_pool.pool, t, &context.site)));
+            let name: Arc<str> = of_pool.pool.into();
+            active.extend(of_pool.targets.into_iter().map(|t| (name.clone(), t)));
         }
     }
     let (mut dropped, mut counts) = (Vec::new(), Object::new());
     if shows("dropped") {
         for of_pool in context.scrape.dropped(pool) {
-            dropped.extend(of_pool.discovered_labels.iter().map(|labels| {
-                let target = Object::new().labels("discoveredLabels", labels);
-                target.text("scrapePool", &of_pool.pool).end()
-            }));
+            let name: Arc<str> = of_pool.pool.into();
+            let labels = of_pool.discovered_labels.into_iter();
+            dropped.extend(labels.map(|labels| (name.clone(), labels)));
         }
         for of_pool in context.scrape.dropped(None) {
             counts = counts.number(&of_pool.pool, of_pool.count as f64);
@@ -43,18 +44,25 @@ pub fn targets(context: &Context, request: &Request) -> Answer {
     } else {
         "null".to_owned()
     };
-    let data = Object::new()
-        .raw(
-            "activeTargets",
-            &json::list(active, |out, target| out.push_str(&target)),
-        )
-        .raw(
-            "droppedTargets",
-            &json::list(dropped, |out, target| out.push_str(&target)),
-        )
-        .raw("droppedTargetCounts", &counts);
-    Answer::of(data.end())
+    let site = context.site.clone();
+    let push_active = move |out: &mut String, (pool, target): (Arc<str>, Arc<Target>)| {
+        out.push_str(&active_target(&pool, &target, &site));
+    };
+    let push_dropped = |out: &mut String, (pool, labels): (Arc<str>, Labels)| {
+        let target = Object::new().labels("discoveredLabels", &labels);
+        out.push_str(&target.text("scrapePool", &pool).end());
+    };
+    let data = Document::default()
+        .text("{\"activeTargets\":")
+        .list(active, |_| ACTIVE_BYTES, push_active)
+        .text(",\"droppedTargets\":")
+        .list(dropped, |(_, labels)| labels.heap_bytes(), push_dropped)
+        .text(format!(",\"droppedTargetCounts\":{counts}}}"));
+    Answer::of(data)
 }
+
+/// About half of the text of an active target.
+const ACTIVE_BYTES: usize = 512;
 
 /// What Go's zero time looks like.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -108,25 +116,25 @@ pub fn target_metadata(context: &Context, request: &Request) -> Result<Answer, A
         }
     };
     let metric = form.get("metric").filter(|m| !m.is_empty());
-    let mut found = context.scrape.metadata(metric);
-    found.retain(|m| {
+    let found = context.scrape.metadata(metric).filter(|m| {
         let labels = m.target.labels();
         matchers
             .iter()
             .all(|matcher| matcher.matches(labels.get(&matcher.name).unwrap_or("")))
     });
-    if let Ok(limit) = usize::try_from(limit) {
-        found.truncate(limit);
-    }
-    Ok(Answer::of(json::list(&found, |out, m: &FamilyMetadata| {
+    let found = found.take(usize::try_from(limit).unwrap_or(usize::MAX));
+    let names_metric = metric.is_none();
+    let push = move |out: &mut String, m: FamilyMetadata| {
         let object = Object::new().labels("target", m.target.labels());
-        let object = if metric.is_none() {
+        let object = if names_metric {
             object.text("metric", &m.family)
         } else {
             object
         };
         out.push_str(&with_metadata(object, &m.metadata));
-    })))
+    };
+    let list = Document::default().list(found.collect(), |m| bytes_of(&m.metadata), push);
+    Ok(Answer::of(list))
 }
 
 pub fn metadata(context: &Context, request: &Request) -> Result<Answer, ApiError> {
@@ -140,16 +148,24 @@ pub fn metadata(context: &Context, request: &Request) -> Result<Answer, ApiError
             of_family.insert(found.metadata);
         }
     }
-    let shown = families
-        .iter()
-        .take(usize::try_from(limit).unwrap_or(usize::MAX));
-    let data = shown.fold(Object::new(), |object, (family, all)| {
-        let list = json::list(all, |out, metadata| {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let shown: Vec<_> = families.into_iter().take(limit).collect();
+    let push = |out: &mut String, (family, all): (String, BTreeSet<Metadata>)| {
+        json::push_text(out, &family);
+        out.push(':');
+        json::push_list(out, &all, |out, metadata| {
             out.push_str(&with_metadata(Object::new(), metadata));
         });
-        object.raw(family, &list)
-    });
-    Ok(Answer::of(data.end()))
+    };
+    let data = Document::default()
+        .text("{")
+        .items(shown, |(_, all)| all.iter().map(bytes_of).sum(), push)
+        .text("}");
+    Ok(Answer::of(data))
+}
+
+fn bytes_of(metadata: &Metadata) -> usize {
+    size_of::<FamilyMetadata>() + metadata.help.len()
 }
 
 fn with_metadata(object: Object, metadata: &Metadata) -> String {

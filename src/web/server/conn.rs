@@ -5,10 +5,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::Timespec;
 use rustls::ServerConnection;
-
-use crate::stdx::clock::Clock;
 
 use super::encode::Output;
 
@@ -113,22 +111,6 @@ impl Conn {
         Ok(false)
     }
 
-    /// Writes everything, waiting for the client until `deadline`.
-    pub fn write_all(
-        &mut self,
-        output: &mut Output,
-        clock: &dyn Clock,
-        deadline: Duration,
-    ) -> io::Result<()> {
-        while !self.write(output, usize::MAX)? {
-            let left = deadline.saturating_sub(clock.mono());
-            if left.is_zero() || !self.wait(PollFlags::OUT, left)? {
-                return Err(ErrorKind::TimedOut.into());
-            }
-        }
-        Ok(())
-    }
-
     pub fn wants_write(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
@@ -147,15 +129,6 @@ impl Conn {
         let mut start = [0; 4];
         let read = self.socket.peek(&mut start).unwrap_or(0);
         read == start.len() && start.iter().all(|b| b.is_ascii_uppercase() || *b == b' ')
-    }
-
-    fn wait(&self, flags: PollFlags, timeout: Duration) -> io::Result<bool> {
-        let mut fds = [PollFd::new(&*self.socket, flags)];
-        match poll(&mut fds, Some(&timespec(timeout))) {
-            Ok(ready) => Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => Ok(true),
-            Err(e) => Err(e.into()),
-        }
     }
 }
 

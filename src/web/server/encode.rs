@@ -10,10 +10,9 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::head::{Head, Reject};
-use super::live::LiveBody;
 use super::pieces::{PieceBody, Step};
 use super::request::{Headers, Method, Version};
-use super::response::{Body, Response, StreamFn, reason};
+use super::response::{Body, Response, reason};
 use crate::metrics::Histogram;
 
 /// LIMIT: below it the frame costs as much as is saved, and what is sent is one packet either way.
@@ -55,7 +54,6 @@ pub(super) struct Output {
     head: Vec<u8>,
     body: Cow<'static, [u8]>,
     at: usize,
-    live: Option<LiveBody>,
     pieces: Option<Box<PieceBody>>,
     /// Whether the rest of the pieces can't be made.
     broken: bool,
@@ -64,10 +62,9 @@ pub(super) struct Output {
     pub keep_alive: bool,
 }
 
-/// An answer, ready to be written; with a closure when a worker must write its body.
+/// An answer, ready to be written.
 pub(super) struct Encoded {
     pub output: Output,
-    pub stream: Option<StreamFn>,
     pub body_bytes: usize,
 }
 
@@ -81,7 +78,7 @@ impl Output {
     }
 
     pub fn is_done(&self) -> bool {
-        self.left() == 0 && self.live.is_none() && self.pieces.is_none()
+        self.left() == 0 && self.pieces.is_none()
     }
 
     /// Whether it ends before its end.
@@ -98,10 +95,10 @@ impl Output {
         self.pieces.as_mut().map_or(0, |pieces| pieces.take_made())
     }
 
-    /// About how much is to be written in all: text takes up to twice the room of values.
+    /// About how much is to be written in all.
     pub fn to_come(&self) -> usize {
-        let pieces = self.pieces.as_ref().map_or(0, |pieces| pieces.held());
-        self.left().saturating_add(pieces.saturating_mul(2))
+        let pieces = self.pieces.as_ref().map_or(0, |pieces| pieces.to_come());
+        self.left().saturating_add(pieces)
     }
 
     /// The memory that it holds until it is done.
@@ -118,7 +115,7 @@ impl Output {
         }
     }
 
-    /// What comes next; empty when nothing does, for now or for good.
+    /// What comes next; empty at the end.
     pub fn next(&self) -> (&[u8], &[u8]) {
         let head = self.head.get(self.at..).unwrap_or_default();
         let body_at = self.at.saturating_sub(self.head.len());
@@ -132,10 +129,6 @@ impl Output {
         }
     }
 
-    pub fn live(&self) -> Option<&LiveBody> {
-        self.live.as_ref()
-    }
-
     /// The size of a body of pieces is told to `size`, once it is known. False where it is known
     /// already.
     pub fn tell_size(&mut self, size: Histogram) -> bool {
@@ -146,30 +139,28 @@ impl Output {
         true
     }
 
-    /// Takes what a live body was fed since, or the next piece.
+    /// Takes the next piece, where there is nothing left.
     pub fn pull(&mut self) {
         if self.left() > 0 {
             return;
         }
-        let (fed, ended) = match (&mut self.pieces, &self.live) {
-            (Some(pieces), _) => match pieces.step() {
-                Step::Piece(piece) => (piece, false),
-                Step::Last(piece) => (piece, true),
-                Step::Broken => {
-                    self.broken = true;
-                    return;
-                }
-            },
-            (None, Some(live)) => live.take(),
-            (None, None) => return,
+        let Some(pieces) = &mut self.pieces else {
+            return;
+        };
+        let (piece, is_last) = match pieces.step() {
+            Step::Piece(piece) => (piece, false),
+            Step::Last(piece) => (piece, true),
+            Step::Broken => {
+                self.broken = true;
+                return;
+            }
         };
         self.head.clear();
         self.body = Cow::Borrowed(&[]);
         self.at = 0;
-        push_chunk(&mut self.head, &fed, self.chunked);
-        if ended {
+        push_chunk(&mut self.head, &piece, self.chunked);
+        if is_last {
             push_last_chunk(&mut self.head, self.chunked);
-            self.live = None;
             self.pieces = None;
         }
     }
@@ -181,7 +172,7 @@ impl Output {
     }
 }
 
-pub(super) fn push_chunk(out: &mut Vec<u8>, bytes: &[u8], chunked: bool) {
+fn push_chunk(out: &mut Vec<u8>, bytes: &[u8], chunked: bool) {
     if bytes.is_empty() {
         return;
     }
@@ -194,7 +185,7 @@ pub(super) fn push_chunk(out: &mut Vec<u8>, bytes: &[u8], chunked: bool) {
     }
 }
 
-pub(super) fn push_last_chunk(out: &mut Vec<u8>, chunked: bool) {
+fn push_last_chunk(out: &mut Vec<u8>, chunked: bool) {
     if chunked {
         out.extend_from_slice(b"0\r\n\r\n");
     }
@@ -230,8 +221,8 @@ pub(super) fn encode(
     match &response.body {
         _ if bodyless => {}
         Body::Bytes(bytes) => push_header(&mut head, "Content-Length", &bytes.len().to_string()),
-        _ if chunked => push_header(&mut head, "Transfer-Encoding", "chunked"),
-        _ => {}
+        Body::Pieces(_) if chunked => push_header(&mut head, "Transfer-Encoding", "chunked"),
+        Body::Pieces(_) => {}
     }
     if !keep_alive {
         push_header(&mut head, "Connection", "close");
@@ -247,7 +238,6 @@ pub(super) fn encode(
             chunked,
             ..Output::default()
         },
-        stream: None,
         body_bytes: 0,
     };
     if !bodyless && !asked.is_head {
@@ -256,13 +246,11 @@ pub(super) fn encode(
                 encoded.body_bytes = bytes.len();
                 encoded.output.body = bytes;
             }
-            Body::Stream(write) => encoded.stream = Some(write),
             Body::Pieces(pieces) => {
                 let body = PieceBody::new(pieces);
                 let body = if packs { body.compressed() } else { body };
                 encoded.output.pieces = Some(Box::new(body));
             }
-            Body::Live(live) => encoded.output.live = Some(live),
         }
     }
     encoded

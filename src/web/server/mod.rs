@@ -11,7 +11,6 @@
 //! **Invariant:** knows no path and no handler; who is asked is the [`Handler`].
 
 // What callers see.
-mod live;
 mod options;
 mod pieces;
 mod request;
@@ -28,7 +27,6 @@ mod writing;
 
 // The workers.
 mod conn;
-mod stream;
 mod worker;
 
 // Bytes.
@@ -49,12 +47,10 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-pub use live::{Live, LiveBody, LiveError};
 pub use options::{Class, Handler, Options};
 pub use pieces::Pieces;
-pub use request::{Form, Headers, Method, Request, Version};
+pub use request::{Form, Method, Request};
 pub use response::{Body, Response};
 pub use start::{Server, ServerError};
-pub use stream::BodyWriter;
 
 pub(super) use tls::{ClientAuth, TlsSettings, is_known_cipher, is_known_curve, server_config};

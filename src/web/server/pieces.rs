@@ -12,11 +12,16 @@ use crate::stdx::thread::panic_message;
 
 /// Makes a body.
 pub trait Pieces: Send {
-    /// Appends the next piece to `out`, some ten KiB, and tells whether there is more.
-    fn next(&mut self, out: &mut Vec<u8>) -> bool;
+    /// The next piece, some ten KiB, and whether there is more.
+    fn next(&mut self) -> (Vec<u8>, bool);
 
     /// About how many bytes of memory it holds.
     fn held(&self) -> usize;
+
+    /// About how many bytes are to come; of text up to twice the room of the values in it.
+    fn to_come(&self) -> usize {
+        self.held().saturating_mul(2)
+    }
 }
 
 /// A body on its way.
@@ -59,6 +64,10 @@ impl PieceBody {
         self.pieces.held()
     }
 
+    pub fn to_come(&self) -> usize {
+        self.pieces.to_come()
+    }
+
     pub fn take_made(&mut self) -> usize {
         std::mem::take(&mut self.made)
     }
@@ -67,11 +76,7 @@ impl PieceBody {
     pub fn step(&mut self) -> Step {
         loop {
             // NOTE: a panic costs this answer alone, and pieces are not asked for after it.
-            let made = catch_unwind(AssertUnwindSafe(|| {
-                let mut piece = Vec::new();
-                let more = self.pieces.next(&mut piece);
-                (piece, more)
-            }));
+            let made = catch_unwind(AssertUnwindSafe(|| self.pieces.next()));
             let (piece, more) = match made {
                 Ok(made) => made,
                 Err(payload) => {

@@ -99,7 +99,6 @@ impl Poller {
             for (id, flags) in ready.slots {
                 self.on_ready(id, flags);
             }
-            self.feed_live();
             for i in ready.listeners {
                 self.accept(i);
             }
@@ -176,13 +175,7 @@ impl Poller {
                     self.enqueue(id, Task::Body(pending));
                 }
             }
-            Stage::Writing(output) => {
-                let is_live = output.live().is_some() && output.left() == 0;
-                if is_live && flags.intersects(GONE) {
-                    return self.close(id);
-                }
-                self.go_on_writing(id);
-            }
+            Stage::Writing(_) => self.go_on_writing(id),
             Stage::Linger => {
                 let mut socket = &*slot.socket;
                 match io::Read::read(&mut socket, &mut self.scratch) {
@@ -375,7 +368,6 @@ impl Poller {
         let is_idle = match &slot.stage {
             Stage::Idle | Stage::Head | Stage::Handshaking => true,
             Stage::Queued(task) => matches!(task, Task::Handshake),
-            Stage::Writing(output) => output.live().is_some(),
             _ => false,
         };
         if is_idle {

@@ -2,11 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io;
 
-use super::live::{Live, LiveBody};
 use super::pieces::Pieces;
-use super::stream::BodyWriter;
 
 /// Status, headers and body. The server adds Date, the length or the chunked coding, and
 /// Connection.
@@ -21,17 +18,10 @@ pub struct Response {
     pub compress: bool,
 }
 
-/// Writes a body piece by piece.
-pub type StreamFn = Box<dyn FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send>;
-
 pub enum Body {
     Bytes(Cow<'static, [u8]>),
-    /// Written by a closure on the worker, which is busy for as long.
-    Stream(StreamFn),
     /// Made as the client takes it; costs no worker while it does not.
     Pieces(Box<dyn Pieces>),
-    /// Fed by a [`Live`] handle from any thread; costs no worker.
-    Live(LiveBody),
 }
 
 impl Response {
@@ -58,29 +48,11 @@ impl Response {
         response.bytes(json.into()).compressed()
     }
 
-    /// A body that a closure writes while the worker waits.
-    pub fn stream(
-        status: u16,
-        write: impl FnOnce(&mut BodyWriter<'_>) -> io::Result<()> + Send + 'static,
-    ) -> Response {
-        let mut response = Response::new(status);
-        response.body = Body::Stream(Box::new(write));
-        response
-    }
-
     /// A body that is made piece by piece, compressed where the client takes that.
     pub fn pieces(status: u16, pieces: impl Pieces + 'static) -> Response {
         let mut response = Response::new(status).compressed();
         response.body = Body::Pieces(Box::new(pieces));
         response
-    }
-
-    /// A body without end that the handle feeds; it ends when the handle is dropped.
-    pub fn live(status: u16) -> (Response, Live) {
-        let (live, body) = Live::new();
-        let mut response = Response::new(status);
-        response.body = Body::Live(body);
-        (response, live)
     }
 
     pub fn bytes(mut self, body: impl Into<Cow<'static, [u8]>>) -> Response {
@@ -106,23 +78,13 @@ impl Response {
         self.compress = true;
         self
     }
-
-    /// The bytes of a body that is in memory.
-    pub fn body_bytes(&self) -> &[u8] {
-        match &self.body {
-            Body::Bytes(bytes) => bytes,
-            _ => &[],
-        }
-    }
 }
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Body::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
-            Body::Stream(_) => f.write_str("stream"),
             Body::Pieces(_) => f.write_str("pieces"),
-            Body::Live(_) => f.write_str("live"),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) enum Stage {
     Queued(Task),
     /// Some of a body is in.
     Body(Box<Pending>),
-    /// An answer that the client is slow to take, or one without end.
+    /// An answer that the client is slow to take.
     Writing(Output),
     /// All is said; the client's remaining bytes are dropped so that it sees the answer, which a
     /// reset would destroy.
@@ -51,7 +51,6 @@ impl Slot {
             Stage::Handshaking | Stage::Idle | Stage::Head | Stage::Body(_) | Stage::Linger => {
                 PollFlags::IN
             }
-            Stage::Writing(output) if self.is_waiting_live(output) => PollFlags::RDHUP,
             Stage::Writing(_) => PollFlags::OUT,
             Stage::Queued(_) | Stage::Away { hung_up: false } => PollFlags::RDHUP,
             Stage::Away { hung_up: true } => return None,
@@ -78,11 +77,6 @@ impl Slot {
             Stage::Writing(output) => output.held(),
             _ => 0,
         }
-    }
-
-    /// A live answer that has nothing to send at the moment.
-    pub fn is_waiting_live(&self, output: &Output) -> bool {
-        output.live().is_some() && output.left() == 0 && !self.wants_write()
     }
 
     fn wants_write(&self) -> bool {

@@ -1,7 +1,6 @@
 //! The workers: what needs more than a glance at a connection's bytes. They never wait for a
-//! client, except while a handler streams.
+//! client.
 
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,10 +16,9 @@ use super::budget::Reserved;
 use super::conn::{Conn, Fill};
 use super::encode::{Asked, Encoded, Output, encode, refusal};
 use super::head::{Head, Reject};
-use super::request::{Request, Version};
-use super::response::{Response, StreamFn};
+use super::request::Request;
+use super::response::Response;
 use super::shared::Shared;
-use super::stream::BodyWriter;
 
 /// LIMIT: one TLS record, and most bodies' first piece.
 pub(super) const SCRATCH_BYTES: usize = 16 << 10;
@@ -134,7 +132,7 @@ impl Worker {
             conn.tls = None;
             let text = "Client sent an HTTP request to an HTTPS server.\n";
             let asked = Asked::nothing();
-            return self.write(
+            return Worker::write(
                 conn,
                 self.encode(Response::text(400, text), &asked, &[]).output,
             );
@@ -161,7 +159,7 @@ impl Worker {
             asked.keep_alive &= !head.has_body();
             self.close_if_stopping(&mut asked);
             let output = self.encode(denied, &asked, &config.headers).output;
-            return self.write(&mut job.conn, output);
+            return Worker::write(&mut job.conn, output);
         }
         if head.expects && head.has_body() {
             let mut go_on = Output::of(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec());
@@ -230,75 +228,32 @@ impl Worker {
         let (handler, status) = (response.handler, response.status);
         let config = self.shared.access.snapshot();
         let mut encoded = self.encode(response, &asked, &config.headers);
-        let keep_alive = encoded.output.keep_alive;
-        let count = |bytes| {
-            let took = self.shared.options.clock.mono().saturating_sub(since);
-            self.shared.metrics.answered(handler, status, took, bytes);
-        };
-        let Some(write) = encoded.stream else {
-            // ORDER: before writing, so that who has the answer finds it counted.
-            let size = self.shared.metrics.size_of(handler);
-            let is_later = size.is_some_and(|size| encoded.output.tell_size(size));
-            count((!is_later).then_some(encoded.body_bytes));
-            return self.write(conn, encoded.output);
-        };
-        let (written, bytes) = self.stream(conn, encoded.output, write, asked.version);
-        count(Some(bytes));
-        match written {
-            Ok(()) if keep_alive => Then::Idle,
-            Ok(()) => Then::Linger,
-            Err(_) => Then::Close,
-        }
-    }
-
-    /// Runs a handler's closure; the bytes are those of the body that were sent.
-    fn stream(
-        &self,
-        conn: &mut Conn,
-        mut head: Output,
-        write: StreamFn,
-        version: Version,
-    ) -> (io::Result<()>, usize) {
-        let options = &self.shared.options;
-        let is_chunked = version == Version::Http11;
-        let clock = options.clock.clone();
-        let mut writer = BodyWriter::new(conn, clock, is_chunked, options.write_timeout);
-        let written = catch_unwind(AssertUnwindSafe(|| {
-            writer.send_head(&mut head)?;
-            write(&mut writer)?;
-            writer.finish()
-        }));
-        let written = written.unwrap_or_else(|payload| {
-            self.panicked(&*payload);
-            Err(io::ErrorKind::Other.into())
-        });
-        (written, writer.sent())
+        let size = self.shared.metrics.size_of(handler);
+        let is_later = size.is_some_and(|size| encoded.output.tell_size(size));
+        let bytes = (!is_later).then_some(encoded.body_bytes);
+        let took = self.shared.options.clock.mono().saturating_sub(since);
+        // ORDER: before writing, so that who has the answer finds it counted.
+        self.shared.metrics.answered(handler, status, took, bytes);
+        Worker::write(conn, encoded.output)
     }
 
     fn call(&self, request: Request) -> Response {
         let handled = catch_unwind(AssertUnwindSafe(|| self.shared.handler.handle(request)));
         handled.unwrap_or_else(|payload| {
-            self.panicked(&*payload);
+            self.shared.metrics.panics.inc();
+            log::error!(panic = panic_message(&*payload).as_str(); "an HTTP handler panicked");
             Response::text(500, "Internal Server Error\n")
         })
-    }
-
-    fn panicked(&self, payload: &(dyn std::any::Any + Send)) {
-        self.shared.metrics.panics.inc();
-        log::error!(panic = panic_message(payload).as_str(); "an HTTP handler panicked");
     }
 
     fn refuse(&self, conn: &mut Conn, reject: Reject) -> Then {
         self.shared.metrics.refuse(reject.status);
         let wall_ms = self.shared.options.clock.wall_ms();
-        self.write(conn, refusal(reject, wall_ms))
+        Worker::write(conn, refusal(reject, wall_ms))
     }
 
     /// Writes what the socket takes; the poller has the rest.
-    fn write(&self, conn: &mut Conn, mut output: Output) -> Then {
-        if let Some(live) = output.live() {
-            live.attach(self.shared.waker.clone());
-        }
+    fn write(conn: &mut Conn, mut output: Output) -> Then {
         match conn.write(&mut output, usize::MAX) {
             Ok(true) if output.keep_alive => Then::Idle,
             Ok(true) => Then::Linger,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::encode::{Output, refusal};
 use super::head::Reject;
-use super::live::LiveBody;
 use super::poller::Poller;
 use super::slot::{Slot, Stage};
 
@@ -31,12 +30,8 @@ impl Poller {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
-        let deadline = if slot.is_waiting_live(&output) {
-            None
-        } else {
-            Some(self.now + time)
-        };
-        slot.enter(Stage::Writing(output), self.now, deadline);
+        let deadline = self.now + time;
+        slot.enter(Stage::Writing(output), self.now, Some(deadline));
         let bytes_max = options.parked_bytes_max;
         let mut parked: usize = self.slots.values().map(Slot::parked_bytes).sum();
         while parked > bytes_max {
@@ -65,30 +60,8 @@ impl Poller {
         match conn.write(output, WRITE_TURN_BYTES) {
             Ok(true) if keep_alive => self.become_idle(id),
             Ok(true) => self.linger(id),
-            Ok(false) => {
-                let is_live = output.live().is_some();
-                let is_waiting = is_live && output.left() == 0 && !conn.wants_write();
-                if is_waiting {
-                    slot.deadline = None;
-                } else if is_live && slot.deadline.is_none() {
-                    slot.deadline = Some(self.now + self.shared.options.write_timeout);
-                }
-            }
+            Ok(false) => {}
             Err(_) => self.close(id),
-        }
-    }
-
-    /// Live answers that were fed since, or ended.
-    pub(super) fn feed_live(&mut self) {
-        let fed = self.slots.iter().filter(|(_, slot)| match &slot.stage {
-            Stage::Writing(output) => {
-                output.left() == 0 && output.live().is_some_and(LiveBody::has_news)
-            }
-            _ => false,
-        });
-        let fed: Vec<u64> = fed.map(|(id, _)| *id).collect();
-        for id in fed {
-            self.go_on_writing(id);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Requests and answers on one connection.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::time::Duration;
 
 use super::super::Response;
@@ -149,67 +149,6 @@ fn half_closed_clients_get_their_answer() {
     client.stream.shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(client.answer().text(), "GET /a ");
     assert!(client.is_closed());
-}
-
-#[test]
-fn streams_arrive_as_they_are_flushed() {
-    let (tx, rx) = crossbeam_channel::bounded::<()>(1);
-    let handler = move |_| {
-        let rx = rx.clone();
-        Response::stream(200, move |out| {
-            out.write_all(b"one")?;
-            out.flush()?;
-            let _ = rx.recv_timeout(super::PATIENCE);
-            out.write_all(b"two")
-        })
-    };
-    let fixture = start(|_| {}, handler);
-    let mut client = fixture.client();
-    client.send(GET);
-    assert_eq!(client.head().0, 200);
-    assert_eq!(client.chunk(), b"one");
-    tx.send(()).unwrap();
-    assert_eq!(client.chunk(), b"two");
-    assert_eq!(client.chunk(), b"");
-    tx.send(()).unwrap();
-    let answer = client.send("GET / HTTP/1.0\r\n\r\n").answer();
-    assert_eq!(answer.text(), "onetwo");
-}
-
-#[test]
-fn live_answers_cost_no_worker() {
-    let (tx, rx) = crossbeam_channel::bounded(10);
-    let fixture = start(
-        |options| options.write_timeout = Duration::from_millis(20),
-        move |request| match request.path.as_str() {
-            "/live" => {
-                let (response, live) = Response::live(200);
-                tx.send(live).unwrap();
-                response
-            }
-            _ => echo(request),
-        },
-    );
-    let mut clients: Vec<_> = (0..5).map(|_| fixture.client()).collect();
-    let mut lives = Vec::new();
-    for client in &mut clients {
-        client.send("GET /live HTTP/1.1\r\nHost: a\r\n\r\n");
-        assert_eq!(client.head().0, 200);
-        lives.push(rx.recv().unwrap());
-    }
-    assert_eq!(fixture.client().get("/").status, 200);
-    for (client, live) in clients.iter_mut().zip(&lives) {
-        live.send(b"news").unwrap();
-        assert_eq!(client.chunk(), b"news");
-    }
-    drop(lives.pop());
-    let mut last = clients.pop().unwrap();
-    assert_eq!(last.chunk(), b"");
-    assert_eq!(last.get("/").status, 200);
-    drop(clients);
-    super::eventually("all are gone", || {
-        lives.iter().all(super::super::Live::is_gone)
-    });
 }
 
 #[test]

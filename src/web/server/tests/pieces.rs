@@ -22,11 +22,11 @@ struct Letters {
 }
 
 impl Pieces for Letters {
-    fn next(&mut self, out: &mut Vec<u8>) -> bool {
+    fn next(&mut self) -> (Vec<u8>, bool) {
         assert!(self.made != self.panics_at, "as the test wants it");
-        out.resize(PIECE_BYTES, letter(self.made));
+        let piece = vec![letter(self.made); PIECE_BYTES];
         self.made += 1;
-        self.made < PIECES
+        (piece, self.made < PIECES)
     }
 
     fn held(&self) -> usize {

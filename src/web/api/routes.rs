@@ -1,0 +1,157 @@
+//! Which paths the API has, and who answers.
+
+use super::answer::{Answer, ApiError};
+use super::{exemplars, features, labels, parse, query, relabel, status, targets, tsdb, write};
+use crate::web::context::Context;
+use crate::web::server::{Method, Request, Response};
+use Methods::{Get, GetPost, PostPut};
+
+/// What stands before all paths.
+const PREFIX: &str = "/api/v1";
+
+/// The `handler` labels of all routes.
+pub fn handlers() -> impl Iterator<Item = &'static str> {
+    let routes = ROUTES.iter().map(|r| r.path);
+    routes.chain([write::HANDLER])
+}
+
+/// Whether a request may compute for long, so that only some workers may be busy with such ones.
+/// To read a query alone takes half a second where it has a megabyte.
+pub fn is_heavy(path: &str) -> bool {
+    [
+        "/query",
+        "/query_range",
+        "/query_exemplars",
+        "/format_query",
+        "/parse_query",
+        "/series",
+        "/labels",
+    ]
+    .contains(&path)
+        || path.starts_with("/label/")
+        || path.starts_with("/admin/tsdb/")
+}
+
+/// Answers a request below `/api/v1`; `path` is what follows. `None` when there is no such route.
+pub fn handle(context: &Context, request: &Request, path: &str) -> Option<Response> {
+    if path == "/write" {
+        // NOTE: the one route that answers no JSON, and takes no GET.
+        return Some(write::write(context, request).handler(write::HANDLER));
+    }
+    let (route, parameter) = ROUTES
+        .iter()
+        .find_map(|r| Some((r, matches(r.path.strip_prefix(PREFIX)?, path)?)))?;
+    if !route.methods.take(&request.method) {
+        let refused = Response::text(405, "Method Not Allowed\n");
+        let refused = refused.header("Allow", route.methods.names());
+        return Some(refused.handler(route.path));
+    }
+    let response = match (route.answer)(context, request, parameter) {
+        Ok(answer) => answer.into_response(),
+        Err(error) => error.into_response(),
+    };
+    Some(response.handler(route.path))
+}
+
+struct Route {
+    /// Which may hold one `:name`; also Prometheus's name for it in the `handler` label.
+    path: &'static str,
+    methods: Methods,
+    answer: fn(&Context, &Request, &str) -> Result<Answer, ApiError>,
+}
+
+const fn route(
+    path: &'static str,
+    methods: Methods,
+    answer: fn(&Context, &Request, &str) -> Result<Answer, ApiError>,
+) -> Route {
+    Route {
+        path,
+        methods,
+        answer,
+    }
+}
+
+#[rustfmt::skip]
+const ROUTES: &[Route] = &[
+    route("/api/v1/query", GetPost, |c, r, _| query::instant(c, r)),
+    route("/api/v1/query_range", GetPost, |c, r, _| query::range(c, r)),
+    route("/api/v1/format_query", GetPost, |c, r, _| parse::format_query(c, r)),
+    route("/api/v1/parse_query", GetPost, |c, r, _| parse::parse_query(c, r)),
+    route("/api/v1/query_exemplars", GetPost, |c, r, _| exemplars::query(c, r)),
+    route("/api/v1/series", GetPost, |c, r, _| labels::series(c, r)),
+    route("/api/v1/labels", GetPost, |c, r, _| labels::names(c, r)),
+    route("/api/v1/label/:name/values", Get, labels::values),
+    route("/api/v1/targets", Get, |c, r, _| Ok(targets::targets(c, r))),
+    route("/api/v1/targets/metadata", Get, |c, r, _| targets::target_metadata(c, r)),
+    route("/api/v1/targets/relabel_steps", Get, |c, r, _| relabel::steps(c, r)),
+    route("/api/v1/metadata", Get, |c, r, _| targets::metadata(c, r)),
+    route("/api/v1/scrape_pools", Get, |c, _, _| Ok(targets::pools(c))),
+    route("/api/v1/scrape_pools/config", Get, |c, r, _| targets::pool_config(c, r)),
+    route("/api/v1/status/config", Get, |c, _, _| Ok(status::config(c))),
+    route("/api/v1/status/reload", Get, |c, _, _| Ok(status::reload(c))),
+    route("/api/v1/status/flags", Get, |c, _, _| Ok(status::flags(c))),
+    route("/api/v1/status/buildinfo", Get, |_, _, _| Ok(Answer::of(status::build_info()))),
+    route("/api/v1/status/runtimeinfo", Get, |c, _, _| Ok(status::runtime_info(c))),
+    route("/api/v1/status/tsdb", Get, |c, r, _| tsdb::status(c, r)),
+    route("/api/v1/status/tsdb/blocks", Get, |c, _, _| tsdb::blocks(c)),
+    route("/api/v1/features", Get, |c, _, _| Ok(features::features(c))),
+    route("/api/v1/notifications", Get, |c, _, _| Ok(status::notifications(c))),
+    route("/api/v1/status/walreplay", Get, |_, _, _| Ok(tsdb::wal_replay())),
+    route("/api/v1/admin/tsdb/delete_series", PostPut, |c, r, _| tsdb::delete_series(c, r)),
+    route("/api/v1/admin/tsdb/clean_tombstones", PostPut, |c, _, _| tsdb::clean_tombstones(c)),
+    route("/api/v1/admin/tsdb/snapshot", PostPut, |c, r, _| tsdb::snapshot(c, r)),
+];
+
+/// Which methods a route takes.
+#[derive(Debug, Clone, Copy)]
+enum Methods {
+    Get,
+    GetPost,
+    PostPut,
+}
+
+impl Methods {
+    fn take(self, method: &Method) -> bool {
+        match self {
+            Methods::Get => *method == Method::Get,
+            Methods::GetPost => matches!(method, Method::Get | Method::Post),
+            Methods::PostPut => matches!(method, Method::Post | Method::Put),
+        }
+    }
+
+    /// For the header `Allow`.
+    fn names(self) -> &'static str {
+        match self {
+            Methods::Get => "GET, OPTIONS",
+            Methods::GetPost => "GET, POST, OPTIONS",
+            Methods::PostPut => "POST, PUT, OPTIONS",
+        }
+    }
+}
+
+/// The value of the pattern's parameter ("" without one) when the path fits.
+fn matches<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let Some((before, after)) = pattern.split_once(":name") else {
+        return (pattern == path).then_some("");
+    };
+    let value = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!value.is_empty() && !value.contains('/')).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        assert_eq!(matches("/query", "/query"), Some(""));
+        assert_eq!(matches("/query", "/query/"), None);
+        assert_eq!(
+            matches("/label/:name/values", "/label/a.b/values"),
+            Some("a.b")
+        );
+        assert_eq!(matches("/label/:name/values", "/label/a/b/values"), None);
+        assert_eq!(matches("/label/:name/values", "/label//values"), None);
+    }
+}
