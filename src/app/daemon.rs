@@ -36,9 +36,13 @@ impl From<anyhow::Error> for Fatal {
     }
 }
 
-/// Runs the program with the process's arguments.
-pub fn run() -> ExitCode {
+/// Runs the program with the process's arguments. Whether it is static is known only to the binary:
+/// `make release` links that one statically, and not what it is made of.
+pub fn run(is_static: bool) -> ExitCode {
     process::tune_allocator();
+    if is_static {
+        process::resolve_without_plugins();
+    }
     match cli::parse(std::env::args_os()) {
         Ok(Invocation::Daemon(flags)) => run_daemon(&flags),
         Ok(Invocation::Tool(tool)) => tools::run(&tool),

@@ -41,6 +41,29 @@ pub fn give_memory_back() {
     }
 }
 
+/// Names are looked up in the hosts file and by DNS, whatever `/etc/nsswitch.conf` says. For what
+/// else that may name (mDNS, systemd's resolver) a static glibc loads the host's plugins and with
+/// them the host's own glibc, which ends the process with SIGFPE where it is of another version.
+#[cfg(target_env = "gnu")]
+#[expect(
+    unsafe_code,
+    reason = "glibc's choice of resolvers has no safe wrapper"
+)]
+pub fn resolve_without_plugins() {
+    use std::ffi::{c_char, c_int};
+
+    unsafe extern "C" {
+        fn __nss_configure_lookup(database: *const c_char, services: *const c_char) -> c_int;
+    }
+    // SAFETY: two C strings, which glibc copies; called before any other thread exists.
+    unsafe {
+        __nss_configure_lookup(c"hosts".as_ptr(), c"files dns".as_ptr());
+    }
+}
+
+#[cfg(not(target_env = "gnu"))]
+pub fn resolve_without_plugins() {}
+
 #[cfg(not(target_env = "gnu"))]
 pub fn tune_allocator() {}
 

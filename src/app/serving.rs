@@ -36,7 +36,7 @@ pub fn start(ground: &Ground<'_>, served: Served, events_tx: Sender<Event>) -> R
     let site = site(flags, &process::host_name())?;
     let mut options = server::Options::new(ground.clock.clone(), ground.registry.clone());
     options.listen = flags.list("web.listen-address");
-    options.max_connections = flags.number("web.max-connections") as usize;
+    options.max_connections = flags.count("web.max-connections");
     // NOTE: zero is no limit in Prometheus; who needs a place ends the longest idle connection.
     options.read_timeout = flags.nonzero("web.read-timeout").unwrap_or(NO_TIMEOUT);
     options.web_config = Some(flags.text("web.config.file"))

@@ -151,11 +151,13 @@ fn query_engine(ground: &Ground<'_>) -> Engine {
             .nonzero("query.lookback-delta")
             .unwrap_or(defaults.lookback),
         timeout: flags.duration("query.timeout"),
-        samples_max: flags.number("query.max-samples") as usize,
+        samples_max: flags.count("query.max-samples"),
         bytes_max: flags
             .size("query.memory-budget")
-            .map_or_else(promql::default_memory_budget, |bytes| bytes as usize),
-        concurrency_max: flags.number("query.max-concurrency") as usize,
+            .map_or_else(promql::default_memory_budget, |bytes| {
+                usize::try_from(bytes).unwrap_or(usize::MAX)
+            }),
+        concurrency_max: flags.count("query.max-concurrency"),
         features: promql::Features {
             experimental_functions: flags.has_feature("promql-experimental-functions"),
             extended_ranges: flags.has_feature("promql-extended-range-selectors"),

@@ -240,6 +240,11 @@ impl Flags {
         self.text(name).parse().unwrap_or_default()
     }
 
+    /// A number of things in memory. One beyond what 32 bits count is as good as no limit.
+    pub fn count(&self, name: &str) -> usize {
+        usize::try_from(self.number(name)).unwrap_or(usize::MAX)
+    }
+
     pub fn log_format(&self) -> LogFormat {
         if self.text("log.format") == "json" {
             LogFormat::Json

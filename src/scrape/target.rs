@@ -343,7 +343,7 @@ pub(super) fn make_targets(config: &Arc<ScrapeConfig>, groups: &[Arc<TargetGroup
     let mut hashes = HashSet::new();
     let keep = match config.keep_dropped_targets {
         0 => usize::MAX,
-        limit => limit as usize,
+        limit => usize::try_from(limit).unwrap_or(usize::MAX),
     };
     for group in groups {
         for index in 0..group.targets.len() {

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-/// The machine's memory or the control group's limit, whichever is less.
+/// LIMIT: what a process of 32 bits surely has addresses for; some kernels give 3 GiB, some 2.
+const ADDRESSES: u64 = usize::MAX as u64 / 2;
+
+/// The machine's memory, the control group's limit or the addresses there are, whichever is least.
 pub fn usable_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo")
         .ok()
@@ -15,7 +18,8 @@ pub fn usable_bytes() -> Option<u64> {
         let text = fs::read_to_string(path).ok()?;
         text.trim().parse::<u64>().ok()
     });
-    [machine, group].into_iter().flatten().min()
+    let least = [machine, group].into_iter().flatten().min();
+    least.map(|bytes| bytes.min(ADDRESSES))
 }
 
 fn parse_meminfo(text: &str) -> Option<u64> {
@@ -27,6 +31,11 @@ fn parse_meminfo(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_used_can_be_addressed() {
+        assert!(usable_bytes().is_none_or(|bytes| usize::try_from(bytes).is_ok()));
+    }
 
     #[test]
     fn meminfo() {

@@ -99,7 +99,8 @@ impl Window {
 
     /// The bytes at an offset: `want` of them, fewer at the file's end.
     pub fn at(&mut self, offset: u64, want: usize) -> Result<&[u8], PromError> {
-        let want = want.min(self.len.saturating_sub(offset) as usize);
+        // NOTE: what is left of the file may be more than a 32-bit length.
+        let want = (want as u64).min(self.len.saturating_sub(offset)) as usize;
         let held = self.start..self.start + self.buffer.len() as u64;
         if want > 0 && !(held.start <= offset && offset + want as u64 <= held.end) {
             self.read(offset, want).map_err(PromError::io(&self.path))?;

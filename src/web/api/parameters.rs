@@ -73,7 +73,7 @@ pub fn limit(form: &Form) -> Result<usize, ApiError> {
     };
     match text.parse::<i64>() {
         Ok(limit) if limit < 0 => Err(ApiError::parameter("limit", "limit must be non-negative")),
-        Ok(limit) => Ok(limit as usize),
+        Ok(limit) => Ok(usize::try_from(limit).unwrap_or(usize::MAX)),
         Err(_) => {
             let text = gofmt::quote(text);
             let why = format!("strconv.Atoi: parsing {text}: invalid syntax");
