@@ -193,6 +193,50 @@ impl Ticker {
     }
 }
 
+/// Tells when the wall clock was set: then it has moved by another time than the monotonic one.
+#[derive(Debug)]
+pub struct Steps {
+    /// The wall clock's lead over the monotonic one.
+    lead_ms: i64,
+}
+
+/// What the wall clock said before and after it was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    pub from_ms: i64,
+    pub to_ms: i64,
+}
+
+/// LIMIT: less is no step, but a clock that is slewed, or ticks that come late.
+const STEP_MIN_MS: i64 = 1000;
+
+/// LIMIT: between the two looks at the monotonic clock. What is stopped between them for longer
+/// would see a step that is none.
+const LOOK_MAX: Duration = Duration::from_millis(100);
+
+impl Steps {
+    pub fn new(clock: &dyn Clock) -> Steps {
+        let mono_ms = clock.mono().as_millis() as i64;
+        Steps {
+            lead_ms: clock.wall_ms() - mono_ms,
+        }
+    }
+
+    /// Whether the clock was set since the last look. After a suspended machine's sleep it was, as
+    /// the monotonic clock sleeps too.
+    pub fn look(&mut self, clock: &dyn Clock) -> Option<Step> {
+        let mono = clock.mono();
+        let to_ms = clock.wall_ms();
+        if clock.mono().saturating_sub(mono) > LOOK_MAX {
+            return None;
+        }
+        let from_ms = mono.as_millis() as i64 + self.lead_ms;
+        self.lead_ms += to_ms - from_ms;
+        let is_step = (to_ms - from_ms).abs() > STEP_MIN_MS;
+        is_step.then_some(Step { from_ms, to_ms })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,6 +251,26 @@ mod tests {
         assert!(timer.try_recv().is_ok());
         assert_eq!(clock.wall_ms(), 6_000);
         assert_eq!(clock.waiting(), 0);
+    }
+
+    #[test]
+    fn steps_are_told_and_slewing_is_not() {
+        let clock = ManualClock::new(50_000);
+        let mut steps = Steps::new(&clock);
+        let mut check = |advance_ms: u64, step_ms: i64, expect: Option<(i64, i64)>| {
+            clock.advance(Duration::from_millis(advance_ms));
+            clock.step_wall(step_ms);
+            let step = steps.look(&clock).map(|step| (step.from_ms, step.to_ms));
+            assert_eq!(step, expect, "{step_ms}");
+        };
+        check(1_000, 0, None);
+        check(1_000, 999, None);
+        check(1_000, 999, None);
+        check(1_000, -999, None);
+        check(1_000, 3_600_000, Some((55_999, 3_655_999)));
+        check(60_000, 0, None);
+        check(1_000, -5_000, Some((3_716_999, 3_711_999)));
+        check(1_000, 0, None);
     }
 
     #[test]

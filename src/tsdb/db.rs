@@ -30,7 +30,7 @@ mod show;
 mod tests;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
@@ -41,9 +41,10 @@ use self::querier::DbQuerier;
 use self::worker::{JOBS_MAX, Job, Worker};
 use super::block::BlockMeta;
 use super::exemplars::Exemplars;
-use super::head::{Cardinality, Head, HeadStats};
+use super::head::{AHEAD_MAX_MS, Cardinality, Head, HeadStats};
 use super::metrics::HeadMetrics;
 use crate::model::{Labels, Matcher, SeriesRef, TimestampMs};
+use crate::stdx::clock::Step;
 use crate::stdx::limits::THREAD_STACK;
 use crate::stdx::stop::{StopSender, stop};
 use crate::stdx::thread::{Thread, spawn};
@@ -73,11 +74,13 @@ impl Db {
     /// The directory is another's, in use, or can't be read or written; or the system has no thread
     /// for the database. Damaged files are no error.
     pub fn open(options: Options) -> Result<Db, OpenError> {
-        let head = Arc::new(Head::new(HeadMetrics::new(&options.registry)));
+        let metrics = HeadMetrics::new(&options.registry);
+        let head = Arc::new(Head::new(metrics, options.clock.clone()));
         head.set_late_window(millis(options.out_of_order_window))?;
         let exemplars = Exemplars::new(&options.registry);
         exemplars.set_room(options.exemplars_max);
         exemplars.set_window(millis(options.out_of_order_window));
+        exemplars.set_ahead(options.clock.wall_ms().saturating_add(AHEAD_MAX_MS));
         let store = open::open_store(&options, &head, &exemplars)?;
         show::show_head(&options.registry, &head);
         let core = Arc::new(Core {
@@ -85,6 +88,7 @@ impl Db {
             exemplars,
             clock: options.clock,
             settings: Settings::new(options.head_budget, options.wal_sync_interval),
+            last_step: Mutex::default(),
             give_back: options.give_back,
             store,
         });
@@ -144,6 +148,21 @@ impl Db {
         let core = &self.0.core;
         core.store.as_ref()?;
         Some(core.settings.wal_sync_interval)
+    }
+
+    /// The wall clock's last step since the start.
+    pub fn last_clock_step(&self) -> Option<Step> {
+        *core::locked(&self.0.core.last_step)
+    }
+
+    /// How far the newest sample that was ever seen is ahead of the wall clock.
+    ///
+    /// # Errors
+    /// The storage is closed.
+    pub fn newest_ahead(&self) -> Result<Duration, StorageError> {
+        let (core, newest) = (&self.0.core, self.stats()?.max_t);
+        let ahead = newest.saturating_sub(core.clock.wall_ms());
+        Ok(Duration::from_millis(ahead.max(0) as u64))
     }
 
     /// # Errors

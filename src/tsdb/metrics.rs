@@ -20,6 +20,9 @@ pub struct HeadMetrics {
     /// else "out of bound", as Prometheus has it.
     pub takes_late: AtomicBool,
     pub gc_duration: Summary,
+    pub steps_ahead: Counter,
+    pub steps_back: Counter,
+    pub last_step: Gauge,
     pub retention_seconds: Gauge,
     pub retention_bytes: Gauge,
     pub retention_percentage: Gauge,
@@ -38,7 +41,18 @@ impl HeadMetrics {
             }
             family.with(&["float"])
         };
+        let steps = registry.counter_vec(
+            "ferula_clock_steps_total",
+            "Times that the wall clock was set by more than a second, by direction.",
+            &["direction"],
+        );
         HeadMetrics {
+            steps_ahead: steps.with(&["ahead"]),
+            steps_back: steps.with(&["back"]),
+            last_step: registry.gauge(
+                "ferula_clock_last_step_seconds",
+                "How far the wall clock was set the last time; less than 0 is back, 0 never.",
+            ),
             too_old: by_type(
                 "prometheus_tsdb_too_old_samples_total",
                 "Samples refused because they were older than the out-of-order window.",

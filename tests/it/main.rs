@@ -9,6 +9,7 @@ mod support;
 
 mod api;
 mod check;
+mod clock;
 mod crash;
 mod damage;
 mod discovery;

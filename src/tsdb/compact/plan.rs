@@ -244,6 +244,11 @@ mod tests {
         let three = [(0.0, 2.0, 9), (2.0, 4.0, 9), (4.0, 6.0, 9)];
         check(&three, 6.5, 15, &[]);
         check(&three, 7.0, 15, &[0, 1, 2]);
+        // One from the future waits, and keeps nobody waiting.
+        let [a, b, c] = three;
+        check(&[a, b, c, (800.0, 802.0, 9)], 7.0, 15, &[0, 1, 2]);
+        check(&[a, b, c, (5.0, 900.0, 9)], 7.0, 15, &[0, 1, 2]);
+        check(&[(0.0, 6.0, 9), (800.0, 800.1, 9)], 7.0, 15, &[]);
         // The next range has begun.
         check(
             &[(0.0, 6.0, 9), (6.0, 8.0, 9), (8.0, 10.0, 9)],

@@ -116,16 +116,17 @@ impl Core {
             let outcome = merge(&store.dir, chosen, id, &Options::default(), stopped)?;
             was_stopped = outcome == Outcome::Stopped;
             Ok(match outcome {
-                Outcome::Stopped | Outcome::Empty => None,
-                Outcome::Written(meta) => Some(meta),
+                Outcome::Stopped | Outcome::Empty => Vec::new(),
+                Outcome::Written(meta) => vec![meta],
             })
         };
-        let (meta, block) = store.finish_block(id, finish)?.unzip();
+        let merged = store.finish_blocks(&[id], finish)?;
         if was_stopped {
             // NOTE: the bell rings again within a minute.
             return Ok(false);
         }
-        store.change(&self.head, &ids, block, |list| self.head.set_blocks(list))?;
+        let blocks = merged.iter().cloned();
+        store.change(&self.head, &ids, blocks, |list| self.head.set_blocks(list))?;
         // NOTE: a file that stays is removed at the next start.
         let removed = attempt(|| {
             store.set_lost_aside(chosen);
@@ -141,7 +142,7 @@ impl Core {
             .metrics
             .compaction_duration
             .observe(took.as_secs_f64());
-        if let Some(meta) = meta {
+        for meta in merged.iter().map(|block| block.meta()) {
             store.metrics.compacted_bytes.add(meta.bytes as f64);
             log::info!(block = meta.id.to_string().as_str(), sources = ids.len(),
                 series = meta.series, samples = meta.samples, bytes = meta.bytes,

@@ -10,9 +10,9 @@ use super::error::WorkError;
 use super::log::Log;
 use super::retention::Retention;
 use crate::model::TimestampMs;
-use crate::stdx::clock::Clock;
+use crate::stdx::clock::{Clock, Step};
 use crate::storage::StorageError;
-use crate::tsdb::block::{Block, BlockError, BlockId, BlockMeta, PageCache};
+use crate::tsdb::block::{Block, BlockId, BlockMeta, PageCache};
 use crate::tsdb::dir::{Dir, Lock};
 use crate::tsdb::exemplars::Exemplars;
 use crate::tsdb::filenames::BLOCKS_DIR;
@@ -26,6 +26,8 @@ pub struct Core {
     pub exemplars: Arc<Exemplars>,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
+    /// The wall clock's last, since the start.
+    pub last_step: Mutex<Option<Step>>,
     /// Of [`Options::give_back`](super::Options::give_back).
     pub give_back: fn(),
     /// `None` in memory.
@@ -104,12 +106,12 @@ impl Store {
         changes.last_id
     }
 
-    /// Replaces blocks in the list by another; `publish` makes the new list visible.
+    /// Replaces blocks in the list by others; `publish` makes the new list visible.
     pub fn change<T>(
         &self,
         head: &Head,
         gone: &[BlockId],
-        new: Option<Arc<Block>>,
+        new: impl IntoIterator<Item = Arc<Block>>,
         publish: impl FnOnce(Blocks) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
         let _changes = locked(&self.changes);
@@ -118,22 +120,19 @@ impl Store {
         publish(in_order(kept.cloned().chain(new).collect()))
     }
 
-    /// Finishes a block and opens it. Where either fails no file stays: it will be written again,
-    /// and would each time take room on the disk.
-    pub fn finish_block(
+    /// Finishes blocks and opens them. Where that fails no file of them stays: they will be written
+    /// again, and would each time take room on the disk.
+    pub fn finish_blocks(
         &self,
-        id: BlockId,
-        finish: impl FnOnce() -> Result<Option<BlockMeta>, BlockError>,
-    ) -> Result<Option<(BlockMeta, Arc<Block>)>, WorkError> {
+        ids: &[BlockId],
+        finish: impl FnOnce() -> Result<Vec<BlockMeta>, WorkError>,
+    ) -> Result<Vec<Arc<Block>>, WorkError> {
         let opened = attempt(|| {
-            let Some(meta) = finish()? else {
-                return Ok(None);
-            };
-            let block = Block::open(&self.dir, id, &self.cache)?;
-            Ok(Some((meta, block)))
+            let open = |meta: BlockMeta| Ok(Block::open(&self.dir, meta.id, &self.cache)?);
+            finish()?.into_iter().map(open).collect()
         });
         if opened.is_err() {
-            self.remove_files(&[id]);
+            self.remove_files(ids);
         }
         opened
     }

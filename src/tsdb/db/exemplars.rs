@@ -8,6 +8,7 @@ use crate::storage::{
 };
 use crate::tsdb::Db;
 use crate::tsdb::exemplars::Named;
+use crate::tsdb::head::AHEAD_MAX_MS;
 
 /// When segments of the log go, exemplars that are not older than this are logged once more, so
 /// that a restart keeps them. It is as long as Prometheus keeps them at least. LIMIT: each flush
@@ -24,6 +25,8 @@ impl Core {
         if batch.is_empty() || !self.exemplars.is_on() {
             return;
         }
+        let ahead = self.clock.wall_ms().saturating_add(AHEAD_MAX_MS);
+        self.exemplars.set_ahead(ahead);
         let sifted = self.exemplars.sift(batch);
         done.exemplars_out_of_order += sifted.out_of_order;
         let mut new = sifted.named;

@@ -1,13 +1,19 @@
 //! From the head to a block, while samples go on coming.
+//!
+//! What is dated far from now, because the clock was set in between, gets a block of its own: one
+//! block over all would be in the way of every query, merge and retention between the two.
+
+use std::sync::Arc;
 
 use super::attempt::attempt;
 use super::core::{Core, Store, locked};
 use super::error::WorkError;
-use crate::model::{TimestampMs, timestamp};
+use crate::model::{Labels, Sample, TimestampMs, timestamp};
 use crate::storage::StorageError;
-use crate::tsdb::block::{BlockWriter, Options};
+use crate::tsdb::block::{BlockId, BlockMeta, BlockWriter, Options};
+use crate::tsdb::dir::Dir;
 use crate::tsdb::head::Release;
-use crate::tsdb::wal::Dropped;
+use crate::tsdb::wal::{Dropped, Position};
 
 /// The head becomes a block at the latest with so much time in it.
 pub const SPAN_MS: i64 = 2 * 3600 * 1000;
@@ -21,21 +27,27 @@ const LOG_SHARE: u64 = 4;
 /// LIMIT: how far ahead of the wall clock samples may be dated and still tell the time.
 const AHEAD_MS: i64 = 3600 * 1000;
 
+/// LIMIT: what is older has a block of its own: samples of a flush are from some hours, unless the
+/// clock was set, or others sent what they had kept.
+const PAST_MS: i64 = 24 * 3600 * 1000;
+
 impl Core {
     /// Whether the head has enough for a block.
     pub fn flush_is_due(&self) -> Result<bool, StorageError> {
         let stats = self.head.stats()?;
-        if stats.chunks == 0 {
+        let (samples, series) = self.head.used_bytes()?;
+        if samples == 0 {
             return Ok(false);
         }
-        let (samples, series) = self.head.used_bytes()?;
         // NOTE: series stay when their samples go. So that each flush brings something, they count
         // for half of the budget at most.
         let budget = usize::try_from(self.settings.head_budget).unwrap_or(usize::MAX);
         if samples >= EARLY_BYTES && self.room_ends()? {
             return Ok(true);
         }
-        let newest = stats.max_t.min(self.clock.wall_ms() + AHEAD_MS);
+        let now = self.clock.wall_ms();
+        let is_future = stats.max_t > now.saturating_add(AHEAD_MS);
+        let newest = if is_future { now } else { stats.max_t };
         Ok(samples + series.min(budget / 2) >= budget
             || newest.saturating_sub(stats.min_t) >= SPAN_MS)
     }
@@ -64,28 +76,36 @@ impl Core {
         let from = *locked(&store.flushed);
         let begun = self.begin_flush(store)?;
         let (mut flush, cut) = (begun.flush, begun.cut);
-        let id = store.next_id(self.clock.wall_ms());
-        let mut writer = BlockWriter::create(store.dir.clone(), id, &Options::default())?;
+        let mut parts = Parts::new(self.clock.wall_ms(), &store.dir);
         flush.read(|labels, samples| -> Result<(), WorkError> {
             pause()?;
-            Ok(writer.add(labels, samples)?)
+            parts.add(store, labels, samples)
         })?;
         // ORDER: before there is a block with whose end reading the log begins.
         if let Err(error) = self.log_exemplars_again(store) {
             log::error!("a restart will not know older exemplars: {error}");
         }
-        let finish = || writer.finish(0, &[], Some((from, cut)));
-        let (meta, block) = store.finish_block(id, finish)?.unzip();
-        let release = store.change(&self.head, &[], block, |list| flush.publish(list))?;
+        let ids = parts.ids.clone();
+        let blocks = store.finish_blocks(&ids, || parts.finish((from, cut)))?;
+        let publish = |list| flush.publish(list);
+        let release = store.change(&self.head, &[], blocks.iter().cloned(), publish)?;
         store.let_go_waiting(begun.waiting)?;
-        if let Some(meta) = meta {
-            store.metrics.flushed_bytes.add(meta.bytes as f64);
+        if !blocks.is_empty() {
             // ORDER: only what a durable block names is let go.
             *locked(&store.flushed) = cut;
+        }
+        for meta in blocks.iter().map(|block| block.meta()) {
+            store.metrics.flushed_bytes.add(meta.bytes as f64);
             let took = format!("{:?}", self.clock.mono().saturating_sub(began));
             log::info!(block = meta.id.to_string().as_str(), series = meta.series,
                 samples = meta.samples, bytes = meta.bytes, took = took.as_str();
                 "the head became a block");
+            if meta.min_t > self.clock.wall_ms() {
+                log::warn!(block = meta.id.to_string().as_str(), samples = meta.samples,
+                    oldest = timestamp::rfc3339(meta.min_t).as_str(),
+                    newest = timestamp::rfc3339(meta.max_t).as_str();
+                    "samples from the future have a block of their own");
+            }
         }
         store.metrics.truncations.inc();
         // NOTE: what is left of the log is no reason to hold on to the samples.
@@ -97,9 +117,70 @@ impl Core {
         Ok(release)
     }
 
-    /// The newest sample or the wall clock, whichever is earlier: what retention counts from.
+    /// The newest sample or the wall clock, whichever is earlier.
     pub fn newest(&self) -> Result<TimestampMs, StorageError> {
         Ok(self.head.stats()?.max_t.min(self.clock.wall_ms()))
+    }
+}
+
+/// The blocks of a flush: of the past, of the future, and of now; mostly this alone.
+pub struct Parts {
+    now: TimestampMs,
+    dir: Arc<dyn Dir>,
+    /// Where now begins, and the future.
+    bounds: [TimestampMs; 2],
+    writers: [Option<BlockWriter>; 3],
+    /// Of those there are.
+    ids: Vec<BlockId>,
+}
+
+impl Parts {
+    pub fn new(now: TimestampMs, dir: &Arc<dyn Dir>) -> Parts {
+        Parts {
+            now,
+            dir: dir.clone(),
+            bounds: [now.saturating_sub(PAST_MS), now.saturating_add(AHEAD_MS)],
+            writers: [None, None, None],
+            ids: Vec::new(),
+        }
+    }
+
+    pub fn add(
+        &mut self,
+        store: &Store,
+        labels: &Labels,
+        samples: &[Sample],
+    ) -> Result<(), WorkError> {
+        let [now, future] = self
+            .bounds
+            .map(|from| samples.partition_point(|s| s.t < from));
+        let parts = [&samples[..now], &samples[future..], &samples[now..future]];
+        for (writer, part) in self.writers.iter_mut().zip(parts) {
+            if part.is_empty() {
+                continue;
+            }
+            if let Some(writer) = writer {
+                writer.add(labels, part)?;
+                continue;
+            }
+            let id = store.next_id(self.now);
+            self.ids.push(id);
+            let new = BlockWriter::create(self.dir.clone(), id, &Options::default())?;
+            writer.insert(new).add(labels, part)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the blocks durable. The last one has the part of the log that all of them hold, the
+    /// others the empty one before it: a crash between them leaves the log to be read again.
+    pub fn finish(self, wal: (Position, Position)) -> Result<Vec<BlockMeta>, WorkError> {
+        let mut writers = self.writers.into_iter().flatten().peekable();
+        let mut metas = Vec::new();
+        while let Some(writer) = writers.next() {
+            let end = if writers.peek().is_some() { wal.0 } else { wal.1 };
+            metas.extend(writer.finish(0, &[], Some((wal.0, end)))?);
+        }
+        Ok(metas)
     }
 }
 

@@ -11,12 +11,13 @@ use super::querier::DbQuerier;
 use super::replay::replay_into;
 use crate::metrics::Registry;
 use crate::model::TimestampMs;
+use crate::stdx::clock::RealClock;
 use crate::storage::{Querier, Queryable, StorageError};
 use crate::tsdb::block::{Block, BlockError, BlockId, BlockMeta, PageCache};
 use crate::tsdb::dir::{Dir, Disk, Lock};
 use crate::tsdb::filenames::{BLOCKS_DIR, LOCK, WAL_DIR, segment_number};
 use crate::tsdb::head::Head;
-use crate::tsdb::metrics::StoreMetrics;
+use crate::tsdb::metrics::{HeadMetrics, StoreMetrics};
 use crate::tsdb::prometheus::{BlockRow, SeriesSpan};
 
 /// LIMIT: pages that are read again, by series that stand beside each other.
@@ -56,7 +57,8 @@ impl Offline {
         refuse_foreign(&*dir, &path.display().to_string())?;
         let lock = Lock::take(&path.join(LOCK))?;
         let registry = Registry::new();
-        let head = Arc::new(Head::new(crate::tsdb::metrics::HeadMetrics::new(&registry)));
+        let head = Head::new(HeadMetrics::new(&registry), Arc::new(RealClock::new()));
+        let head = Arc::new(head);
         let mut blocks = open_blocks(&dir)?;
         let ends = blocks.iter().filter_map(|b| b.meta().wal).map(|w| w.1);
         let flushed = ends.max();

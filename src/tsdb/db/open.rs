@@ -12,11 +12,13 @@ use super::options::{Options, Place};
 use super::quarantine::quarantine;
 use super::replay::replay_into;
 use super::snapshot;
+use crate::model::timestamp;
+use crate::stdx::clock::Clock;
 use crate::tsdb::block::{Block, BlockId, PageCache};
 use crate::tsdb::dir::{Dir, Disk, Lock};
 use crate::tsdb::exemplars::Exemplars;
 use crate::tsdb::filenames::{BLOCKS_DIR, LOCK, TMP_SUFFIX, WAL_DIR};
-use crate::tsdb::head::Head;
+use crate::tsdb::head::{AHEAD_MAX_MS, Head};
 use crate::tsdb::metrics::StoreMetrics;
 use crate::tsdb::wal::{self, Wal};
 
@@ -75,6 +77,7 @@ pub fn open_store(
     }
     head.set_blocks(in_order(blocks))?;
     let replayed = replay_into(&dir, flushed, head, Some(exemplars), &metrics)?;
+    meet_future(head, &*options.clock)?;
     let wal = Wal::open(
         dir.clone(),
         wal::Options {
@@ -102,6 +105,20 @@ pub fn open_store(
         flushed: Mutex::new(flushed.unwrap_or_default()),
         lock,
     }))
+}
+
+/// Where there are samples from the future, the clock was set back, as far as can be seen now.
+fn meet_future(head: &Head, clock: &dyn Clock) -> Result<(), OpenError> {
+    let (newest, now) = (head.stats()?.max_t, clock.wall_ms());
+    if newest > now {
+        head.set_back_from(newest)?;
+    }
+    // NOTE: so much others' clocks may be ahead.
+    if newest > now.saturating_add(AHEAD_MAX_MS) {
+        log::warn!(newest = timestamp::rfc3339(newest).as_str(),
+            ahead_seconds = (newest - now) / 1000; "there are samples from the future");
+    }
+    Ok(())
 }
 
 /// LIMIT: an eighth of what the head may have; pages of a dashboard's range.

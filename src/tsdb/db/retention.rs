@@ -6,9 +6,11 @@ use std::{fmt, io};
 
 use super::core::{Core, Store};
 use super::error::WorkError;
+use super::flush::SPAN_MS;
 use super::quarantine::make_room;
-use crate::model::{duration, size};
-use crate::tsdb::block::{Block, BlockId};
+use crate::model::{TimestampMs, duration, size};
+use crate::storage::StorageError;
+use crate::tsdb::block::{Block, BlockId, BlockMeta};
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::{BLOCKS_DIR, QUARANTINE_DIR, WAL_DIR};
 
@@ -64,9 +66,9 @@ impl Core {
         let mut by_time: Vec<BlockId> = Vec::new();
         let retention = self.settings.retention();
         if let Some(retention_ms) = retention.time_ms() {
-            let before = self.newest()?.saturating_sub(retention_ms);
-            let old = blocks.iter().map(|b| b.meta());
-            by_time.extend(old.filter(|m| m.max_t < before).map(|m| m.id));
+            let before = self.retention_time()?.saturating_sub(retention_ms);
+            let ages = ages(&blocks, self.clock.wall_ms());
+            by_time.extend(ages.iter().filter(|age| age.0 < before).map(|age| age.1.id));
         }
         self.remove_blocks(store, &by_time, "time")?;
         if !by_time.is_empty() {
@@ -79,7 +81,8 @@ impl Core {
             );
         }
         if let Some(limit) = retention.directory_limit(&*store.dir) {
-            let by_size = over_size(store, &self.head.blocks()?, limit)?;
+            let ages = ages(&self.head.blocks()?, self.clock.wall_ms());
+            let by_size = over_size(store, ages, limit)?;
             self.remove_blocks(store, &by_size, "size")?;
             if !by_size.is_empty() {
                 store.metrics.size_retentions.inc();
@@ -87,6 +90,29 @@ impl Core {
         }
         store.show_snapshots();
         Ok(())
+    }
+
+    /// What retention by time counts from: the newest sample that is not from the future, unless
+    /// it stands alone after a gap.
+    pub fn retention_time(&self) -> Result<TimestampMs, StorageError> {
+        let (stats, now) = (self.head.stats()?, self.clock.wall_ms());
+        let newest = stats.max_t.min(now);
+        if self.store.is_none() {
+            // NOTE: then the head may span days, and only its ends are known.
+            return Ok(newest);
+        }
+        let blocks = self.head.blocks()?;
+        // NOTE: what was imported says nothing of the head's time.
+        let metas = { blocks.iter() }
+            .map(|b| b.meta())
+            .filter(|m| m.wal.is_some());
+        let mut spans: Vec<_> = metas.map(|m| (m.min_t, m.max_t.min(now))).collect();
+        spans.extend([(stats.min_t, stats.min_t), (newest, newest)]);
+        spans.retain(|span| span.0 <= span.1 && span.0 <= now);
+        let retention_ms = self.settings.retention().time_ms();
+        let half = retention_ms.unwrap_or(i64::MAX) / 2;
+        let gap_max = half.clamp(GAP_MIN_MS, GAP_MAX_MS);
+        Ok(believed(spans, gap_max).unwrap_or(newest))
     }
 
     fn remove_blocks(&self, store: &Store, ids: &[BlockId], by: &str) -> Result<(), WorkError> {
@@ -101,17 +127,58 @@ impl Core {
     }
 }
 
+/// LIMIT: a longer gap between samples, or one that is half of the retention, is doubted: a clock
+/// that jumped ahead makes one, and would take all that is before it away. It counts for as much
+/// until the samples after it span as much, and then as a whole.
+const GAP_MAX_MS: i64 = 24 * 3600 * 1000;
+/// LIMIT: the head tells the times of its ends only, which may be so far apart.
+const GAP_MIN_MS: i64 = 2 * SPAN_MS;
+
+/// The end of all spans, so far as it is believed.
+fn believed(mut spans: Vec<(TimestampMs, TimestampMs)>, gap_max: i64) -> Option<TimestampMs> {
+    spans.sort_unstable();
+    let mut runs: Vec<(TimestampMs, TimestampMs)> = Vec::new();
+    for (start, end) in spans {
+        match runs.last_mut() {
+            Some(run) if start.saturating_sub(run.1) <= gap_max => run.1 = run.1.max(end),
+            _ => runs.push((start, end)),
+        }
+    }
+    let after = |before: Option<TimestampMs>, (start, end): (TimestampMs, TimestampMs)| {
+        let long = end.saturating_sub(start);
+        let doubted = before.filter(|_| long < gap_max);
+        Some(doubted.map_or(end, |before| before.saturating_add(gap_max + long)))
+    };
+    runs.into_iter().fold(None, after)
+}
+
+/// A block, and of when it is for retention.
+type Age = (TimestampMs, BlockMeta);
+
+/// One from the future is as old as the one that was made next, so that it goes with it.
+fn ages(blocks: &[Arc<Block>], now: TimestampMs) -> Vec<Age> {
+    let metas: Vec<BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
+    let tells = |m: &&BlockMeta| m.max_t <= now && m.wal.is_some_and(|wal| wal.0 < wal.1);
+    let age = |meta: &BlockMeta| {
+        if meta.max_t <= now {
+            return meta.max_t;
+        }
+        let later = { metas.iter() }.filter(|m| tells(m) && m.rank() > meta.rank());
+        later.min_by_key(|m| m.rank()).map_or(now, |m| m.max_t)
+    };
+    metas.iter().map(|m| (age(m), m.clone())).collect()
+}
+
 /// The oldest blocks, until the rest of the directory is within the limit.
-fn over_size(store: &Store, blocks: &[Arc<Block>], limit: u64) -> io::Result<Vec<BlockId>> {
+fn over_size(store: &Store, mut ages: Vec<Age>, limit: u64) -> io::Result<Vec<BlockId>> {
     let mut bytes = directory_bytes(&*store.dir)?;
     // ORDER: damaged files before good ones.
     if bytes > limit {
         bytes -= make_room(&*store.dir, bytes - limit)?.min(bytes);
     }
-    let mut metas: Vec<_> = blocks.iter().map(|b| b.meta()).collect();
-    metas.sort_by_key(|meta| meta.max_t);
+    ages.sort_by_key(|age| age.0);
     let mut gone = Vec::new();
-    for meta in metas {
+    for (_, meta) in ages {
         if bytes <= limit {
             break;
         }
@@ -137,4 +204,27 @@ pub fn directory_bytes(dir: &dyn Dir) -> io::Result<u64> {
         }
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_believed() {
+        let check = |spans: &[(i64, i64)], expect: Option<i64>| {
+            assert_eq!(believed(spans.to_vec(), 24), expect, "{spans:?}");
+        };
+        check(&[], None);
+        check(&[(5, 9)], Some(9));
+        check(&[(9, 30), (0, 10), (20, 25)], Some(30));
+        check(&[(0, 10), (34, 35)], Some(35));
+        // A gap that is doubted, and one that is not any more.
+        check(&[(0, 10), (35, 36)], Some(35));
+        check(&[(0, 10), (900, 901), (905, 923)], Some(10 + 24 + 23));
+        check(&[(0, 10), (900, 901), (905, 924)], Some(924));
+        // Machines that seldom run.
+        check(&[(0, 8), (48, 56), (96, 104)], Some(8 + 32 + 32));
+        check(&[(0, 8), (i64::MAX - 1, i64::MAX)], Some(33));
+    }
 }

@@ -70,6 +70,16 @@ pub fn show_head(registry: &Registry, head: &Arc<Head>) {
             stats.as_ref().map_or(0.0, read)
         });
     };
+    let weak: Weak<Head> = Arc::downgrade(head);
+    registry.counter_fn(
+        "ferula_tsdb_clock_corrected_samples_total",
+        "Samples taken late because their series' newest is dated after the clock, which was set \
+         back.",
+        move || {
+            let stats = weak.upgrade().and_then(|head| head.stats().ok());
+            stats.map_or(0.0, |stats| stats.corrected as f64)
+        },
+    );
     gauge(
         "prometheus_tsdb_head_series",
         "Series in the head.",

@@ -17,9 +17,10 @@ use std::sync::{Arc, MutexGuard};
 use super::attempt::Setbacks;
 use super::core::{Core, Store, locked};
 use super::error::WorkError;
+use super::flush::Parts;
 use super::log::Begun;
 use crate::model::timestamp;
-use crate::tsdb::block::{Block, BlockWriter, Options};
+use crate::tsdb::block::Block;
 use crate::tsdb::dir::{Dir, Sub, remove_tree};
 use crate::tsdb::filenames::{BLOCKS_DIR, SNAPSHOTS_DIR, TMP_SUFFIX};
 use crate::tsdb::head::{Blocks, Flush};
@@ -94,12 +95,9 @@ impl Core {
         wal: (Position, Position),
         into: &Arc<dyn Dir>,
     ) -> Result<(), WorkError> {
-        let id = store.next_id(self.clock.wall_ms());
-        let mut writer = BlockWriter::create(into.clone(), id, &Options::default())?;
-        flush.read(|labels, samples| -> Result<(), WorkError> {
-            Ok(writer.add(labels, samples)?)
-        })?;
-        writer.finish(0, &[], Some(wal))?;
+        let mut parts = Parts::new(self.clock.wall_ms(), into);
+        flush.read(|labels, samples| parts.add(store, labels, samples))?;
+        parts.finish(wal)?;
         Ok(())
     }
 }

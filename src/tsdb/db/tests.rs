@@ -3,6 +3,7 @@
 mod admin;
 mod beside;
 mod churn;
+mod clock;
 mod full;
 mod panics;
 mod power;
@@ -285,7 +286,7 @@ fn retention_by_time_and_by_size() {
     let blocks = || world.db.head().blocks().unwrap().len();
     let a = fill(&world.db, "n=a", [0, HOUR]);
     world.db.flush().unwrap();
-    commit(&world.db, &[(a, 7 * HOUR, 0.0)]);
+    commit(&world.db, &[(a, 4 * HOUR, 0.0), (a, 7 * HOUR, 0.0)]);
     world.db.flush().unwrap();
     assert_eq!(blocks(), 2, "its newest is at the limit");
     let view = world.db.querier(0, HOUR).unwrap();

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, select};
 
 use super::attempt::{Pauses, attempt};
-use super::core::{Core, Store};
+use super::core::{Core, Store, locked};
 use super::error::WorkError;
-use crate::stdx::clock::Ticker;
+use crate::stdx::clock::{Step, Steps, Ticker};
 use crate::stdx::stop::Stop;
 use crate::stdx::thread::give_up;
 use crate::storage::StorageError;
@@ -20,6 +20,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often garbage is collected, and retention looked after. A series without samples lives at
 /// least once as long.
 const COLLECT_EVERY: Duration = Duration::from_secs(60);
+
+/// LIMIT: between flushes that let series go on from a clock that was set back, and how far such a
+/// clock must be behind: a nearer one catches up while a block is written.
+const SET_BACK_EVERY: Duration = Duration::from_secs(60);
 
 /// LIMIT: after a flush that failed; what fails is the disk most often, and it needs time.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
@@ -49,6 +53,10 @@ pub struct Worker {
     flush_pauses: Pauses,
     /// Bytes that were free before one that found no room.
     full_with: Option<u64>,
+    next_set_back: Duration,
+    /// Samples that the corrected clock dates, up to the last flush.
+    corrected: u64,
+    steps: Steps,
     /// Samples that blocks have and a view still needs.
     pending: Vec<Release>,
 }
@@ -62,6 +70,9 @@ impl Worker {
             next_sync: now + core.settings.wal_sync_interval,
             flush_pauses: Pauses::default(),
             full_with: None,
+            next_set_back: now,
+            corrected: 0,
+            steps: Steps::new(&*core.clock),
             pending: Vec::new(),
             core,
             jobs,
@@ -119,6 +130,9 @@ impl Worker {
 
     fn on_tick(&mut self, stop: &Stop) -> Result<(), StorageError> {
         let core = self.core.clone();
+        if let Some(step) = self.steps.look(&*core.clock) {
+            core.on_step(step)?;
+        }
         self.sync_if_due();
         self.let_go()?;
         if let Some(store) = &core.store
@@ -127,7 +141,8 @@ impl Worker {
             self.make_room(store, stop)?;
         }
         let now = core.clock.mono();
-        if self.pending.is_empty() && self.flush_pauses.is_over(now) && core.flush_is_due()? {
+        let may_flush = self.pending.is_empty() && self.flush_pauses.is_over(now);
+        if may_flush && (core.flush_is_due()? || self.is_set_back(now)?) {
             // NOTE: told where it failed; samples stay where they are until it works.
             let _ = self.flush(stop);
         }
@@ -172,12 +187,22 @@ impl Worker {
         Ok(free >= samples && self.full_with.is_some_and(|had| free > had + had / 4))
     }
 
+    /// Whether samples come late because the clock was set back: once what is from before it is in
+    /// a block, they need not.
+    fn is_set_back(&self, now: Duration) -> Result<bool, StorageError> {
+        let stats = self.core.head.stats()?;
+        let far = self.core.clock.wall_ms() + SET_BACK_EVERY.as_millis() as i64;
+        Ok(stats.corrected > self.corrected && stats.max_t > far && now >= self.next_set_back)
+    }
+
     fn flush(&mut self, stop: &Stop) -> Result<(), WorkError> {
         let core = self.core.clone();
         let Some(store) = &core.store else {
             return Ok(());
         };
         self.let_go()?;
+        self.corrected = core.head.stats()?.corrected;
+        self.next_set_back = core.clock.mono() + SET_BACK_EVERY;
         let free = store.dir.free_bytes();
         let release = attempt(|| {
             core.flush(store, || {
@@ -266,6 +291,21 @@ impl Store {
 }
 
 impl Core {
+    pub fn on_step(&self, step: Step) -> Result<(), StorageError> {
+        *locked(&self.last_step) = Some(step);
+        let (metrics, seconds) = (&self.head.metrics, (step.to_ms - step.from_ms) as f64 / 1e3);
+        metrics.last_step.set(seconds);
+        if seconds < 0.0 {
+            metrics.steps_back.inc();
+            self.head.set_back_from(step.from_ms)?;
+            log::warn!(seconds = seconds; "the wall clock was set back: samples go on from there");
+        } else {
+            metrics.steps_ahead.inc();
+            log::warn!(seconds = seconds; "the wall clock was set ahead, or the machine slept");
+        }
+        Ok(())
+    }
+
     pub fn collect_garbage(&self) -> Result<(), StorageError> {
         let began = self.clock.mono();
         // NOTE: series go under the log's lock too, so that none goes while a batch is logged.
@@ -273,7 +313,7 @@ impl Core {
         let retention_ms = self.settings.retention().time_ms();
         let done = self
             .head
-            .collect(self.clock.wall_ms(), retention_ms, pause)?;
+            .collect(self.retention_time()?, retention_ms, pause)?;
         let took = self.clock.mono().saturating_sub(began);
         self.head.metrics.gc_duration.observe(took.as_secs_f64());
         if done.series > 0 {

@@ -33,6 +33,8 @@ pub(super) struct Ring {
     room: u32,
     /// How much older than the newest of its series an exemplar may be.
     window_ms: i64,
+    /// What is later is from before a clock was set back, and keeps no other away.
+    pub ahead: Option<TimestampMs>,
     pub series: Table,
 }
 
@@ -111,7 +113,9 @@ impl Ring {
         }
         // NOTE: of the same time are those of several buckets of a native histogram, which come in
         // this order, so that what comes again is known without looking at all of them.
-        let before = new.t < last.t && new.t <= last.t.saturating_sub(self.window_ms)
+        let corrected = self.ahead.is_some_and(|t| last.t > t && new.t <= t);
+        let late = new.t < last.t && new.t <= last.t.saturating_sub(self.window_ms);
+        let before = late && !corrected
             || same_time && new.v < last.v
             || same_time && same_value && new.labels.stable_hash() < last.labels.stable_hash();
         if before {

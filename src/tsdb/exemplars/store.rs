@@ -84,6 +84,11 @@ impl Exemplars {
         self.ring().set_window(window_ms);
     }
 
+    /// Exemplars that are later are from before a clock was set back, and keep no other away.
+    pub fn set_ahead(&self, ahead: TimestampMs) {
+        self.ring().ahead = Some(ahead);
+    }
+
     /// Sets apart what of a batch is new; what is refused is counted.
     pub fn sift(&self, batch: &[PendingExemplar]) -> Sifted {
         let mut sifted = Sifted::default();

@@ -34,7 +34,14 @@ fn parse(text: &str) -> Exemplar {
 /// What becomes of each: taken, same, out of order.
 #[track_caller]
 fn check(window_ms: i64, all: &str, expect: &str) {
+    check_ahead(None, window_ms, all, expect);
+}
+
+/// The same where what is later is from the future.
+#[track_caller]
+fn check_ahead(ahead: Option<i64>, window_ms: i64, all: &str, expect: &str) {
     let mut ring = Ring::default();
+    ring.ahead = ahead;
     ring.set_room(100);
     ring.set_window(window_ms);
     let (labels, reference) = (series(0), SeriesRef(0));
@@ -68,6 +75,12 @@ fn verdicts() {
     check(0, "a=1@5 c=1@3 a=2@6 b=1@5", "toto");
     check(3, "a=1@5 b=1@3 b=1@2 b=1@3 c=1@4", "ttost");
     check(3, "a=1@5 b=1@4 a=1@5 a=1@9 b=1@6 b=1@7", "ttstot");
+    check_ahead(
+        Some(10),
+        0,
+        "a=1@99 b=1@5 b=1@5 c=1@11 c=1@7 d=1@6",
+        "ttsott",
+    );
     let nan = "a=NaN@1 a=NaN@1";
     check(0, nan, "tt");
 }

@@ -18,12 +18,23 @@ use crate::tsdb::chunk::window_start;
 /// (half of its smallest block; reference section 8.7).
 const BEHIND_MAX_MS: i64 = 3600 * 1000;
 
+/// LIMIT: so far ahead of our clock others' samples may be dated: beyond it, what is scraped or
+/// received is refused. A series that has one beyond it got it under a clock that was set back.
+pub const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
+
+/// The same after such a step, while the clock is less than [`AHEAD_MAX_MS`] from where it was: no
+/// step of a second or less is one.
+const AHEAD_SET_BACK_MS: i64 = 1000;
+
 /// The oldest times that are taken.
 #[derive(Debug, Clone, Copy)]
 struct Window {
     ordered: TimestampMs,
     /// Of samples out of order, if any are.
     late: Option<TimestampMs>,
+    /// Later ones are from before the clock was set back: they narrow nothing, and keep none away
+    /// that the corrected clock dates.
+    ahead: TimestampMs,
 }
 
 /// What of a batch is new.
@@ -38,16 +49,24 @@ enum Verdict {
     Append,
     /// Older than the series' newest, within the window for such samples.
     Late,
+    /// The same, because the newest is dated after the clock.
+    Corrected,
     /// It is there already.
     Same,
     Refuse(Fault),
 }
 
 impl Verdict {
+    fn is_corrected(&self) -> bool {
+        matches!(self, Verdict::Corrected)
+    }
+
     /// Of what is not appended.
     fn count(self, done: &mut Committed) {
         match self {
-            Verdict::Append | Verdict::Late | Verdict::Same => done.appended += 1,
+            Verdict::Append | Verdict::Late | Verdict::Corrected | Verdict::Same => {
+                done.appended += 1;
+            }
             Verdict::Refuse(fault) => done.refuse(fault),
         }
     }
@@ -90,14 +109,16 @@ impl Head {
     pub fn sift(&self, batch: &[Pending], into: &mut Sifted) -> Result<Committed, StorageError> {
         into.ordered.clear();
         into.late.clear();
-        Ok(self.lock()?.sift(batch, into))
+        let now = self.clock.wall_ms();
+        Ok(self.lock()?.sift(batch, into, now))
     }
 
     /// Stores batches as one. Counts no metrics.
     pub fn take(&self, batches: &[&[Pending]]) -> Result<Committed, StorageError> {
+        let now = self.clock.wall_ms();
         let mut state = self.lock()?;
         // NOTE: fixed for the batch: its own newest samples push none of it out of the window.
-        let window = state.window();
+        let window = state.window(now);
         Ok(state.commit(batches, window))
     }
 
@@ -108,8 +129,9 @@ impl Head {
         batch: impl Iterator<Item = Pending>,
         late: bool,
     ) -> Result<Committed, StorageError> {
+        let now = self.clock.wall_ms();
         let mut state = self.lock()?;
-        let mut window = state.window();
+        let mut window = state.window(now);
         window.ordered = TimestampMs::MIN + 1;
         if late {
             window.late = Some(TimestampMs::MIN + 1);
@@ -128,8 +150,9 @@ impl Head {
         series: impl Iterator<Item = Option<SeriesRef>>,
         rows: &[(TimestampMs, &[f64])],
     ) -> Result<(), StorageError> {
+        let now = self.clock.wall_ms();
         let mut state = self.lock()?;
-        let mut window = state.window();
+        let mut window = state.window(now);
         window.ordered = TimestampMs::MIN + 1;
         state.commit += 1;
         let rows = rows
@@ -150,6 +173,12 @@ impl Head {
     pub fn saw(&self, t: TimestampMs) -> Result<(), StorageError> {
         let mut state = self.lock()?;
         state.max_t = state.max_t.max(t);
+        Ok(())
+    }
+
+    /// The clock was set back, and said this before.
+    pub fn set_back_from(&self, before: TimestampMs) -> Result<(), StorageError> {
+        self.lock()?.set_back_from = before;
         Ok(())
     }
 
@@ -215,17 +244,21 @@ impl State {
         (pairs, true)
     }
 
-    fn sift(&mut self, batch: &[Pending], into: &mut Sifted) -> Committed {
+    fn sift(&mut self, batch: &[Pending], into: &mut Sifted, now: TimestampMs) -> Committed {
         let mut done = Committed::default();
-        let (window, commit) = (self.window(), self.commit + 1);
+        let (window, commit) = (self.window(now), self.commit + 1);
+        let rewinds = self.may_rewind(window);
         for (position, pending) in batch.iter().enumerate() {
             let Some((_, series)) = self.slab.get_mut(pending.series) else {
                 done.gone.push(position as u32);
                 continue;
             };
+            if rewinds && is_rewound(series, pending.t, window) {
+                series.clear(&mut self.pool);
+            }
             match judge(series, pending.t, pending.v, window, commit) {
                 Verdict::Append => into.ordered.push(*pending),
-                Verdict::Late => into.late.push(*pending),
+                Verdict::Late | Verdict::Corrected => into.late.push(*pending),
                 fault => fault.count(&mut done),
             }
         }
@@ -263,7 +296,8 @@ impl State {
                 done.gone.push(position);
                 continue;
             };
-            match judge(series, t, v, window, commit) {
+            let verdict = judge(series, t, v, window, commit);
+            match verdict {
                 Verdict::Append => {
                     if self.views.needs_mark(series.commit) {
                         self.views.mark(commit, at, newest(series));
@@ -276,7 +310,7 @@ impl State {
                     chunks += series.append(&mut self.pool, since, t, v);
                     appended += 1;
                 }
-                Verdict::Late => match self.late.insert(at, t, v, commit) {
+                Verdict::Late | Verdict::Corrected => match self.late.insert(at, t, v, commit) {
                     Taken::Duplicate(existing) => {
                         done.refuse(Fault::Duplicate {
                             t,
@@ -288,6 +322,7 @@ impl State {
                     Taken::New => {
                         min_t = min_t.min(t);
                         done.appended += 1;
+                        self.corrected += u64::from(verdict.is_corrected());
                     }
                 },
                 fault => fault.count(done),
@@ -345,14 +380,16 @@ impl State {
                 // NOTE: the series does not have this commit yet: what a row repeats was in a batch
                 // of its own.
                 appended += match judge(series, t, v, window, commit) {
-                    Verdict::Late => match self.late.insert(at, t, v, commit) {
-                        Taken::Duplicate(_) => 0,
-                        Taken::Same => 1,
-                        Taken::New => {
-                            min_t = min_t.min(t);
-                            1
+                    Verdict::Late | Verdict::Corrected => {
+                        match self.late.insert(at, t, v, commit) {
+                            Taken::Duplicate(_) => 0,
+                            Taken::Same => 1,
+                            Taken::New => {
+                                min_t = min_t.min(t);
+                                1
+                            }
                         }
-                    },
+                    }
                     Verdict::Append | Verdict::Same => 1,
                     Verdict::Refuse(_) => 0,
                 };
@@ -367,25 +404,49 @@ impl State {
         self.max_t = self.max_t.max(max_t);
     }
 
-    fn window(&self) -> Window {
-        let late = self.late.window_ms;
-        let oldest = self.max_t.saturating_sub(late).max(TimestampMs::MIN + 1);
+    fn window(&self, now: TimestampMs) -> Window {
+        let (late, ahead) = (self.late.window_ms, self.ahead(now));
+        let oldest = self.max_t.min(ahead).saturating_sub(late);
         Window {
-            ordered: self.min_valid(),
-            late: (late > 0).then_some(oldest),
+            ordered: self.min_valid(now),
+            late: (late > 0).then_some(oldest.max(TimestampMs::MIN + 1)),
+            ahead,
         }
     }
 
     /// The oldest time that is taken.
-    pub fn min_valid(&self) -> TimestampMs {
-        if self.max_t == TimestampMs::MIN {
-            // NOTE: the smallest number means "no time" here, and is no time of anything.
-            return TimestampMs::MIN + 1;
-        }
-        self.max_t
+    pub fn min_valid(&self, now: TimestampMs) -> TimestampMs {
+        // NOTE: the smallest number means "no time" here, and is no time of anything.
+        let newest = self.max_t.min(self.ahead(now));
+        newest
             .saturating_sub(BEHIND_MAX_MS)
             .max(TimestampMs::MIN + 1)
     }
+
+    /// What is later is from before the clock was set back.
+    pub fn ahead(&self, now: TimestampMs) -> TimestampMs {
+        let left = self.set_back_from.saturating_sub(now);
+        let is_near = (1..=AHEAD_MAX_MS).contains(&left);
+        now.saturating_add(if is_near {
+            AHEAD_SET_BACK_MS
+        } else {
+            AHEAD_MAX_MS
+        })
+    }
+
+    /// Whether series may begin anew before their newest sample.
+    fn may_rewind(&self, window: Window) -> bool {
+        // NOTE: views tell by a sample's time whether they see it, and so does what a block took.
+        self.max_t > window.ahead && self.views.start().is_none() && self.floors.is_empty()
+    }
+}
+
+/// Whether a series begins anew with a sample at `t`: all that it has is in blocks, and its newest
+/// sample is of a time that the clock, set back since, has before it. From there on it is as any
+/// other, at a fraction of what late samples cost.
+fn is_rewound(series: &Series, t: TimestampMs, window: Window) -> bool {
+    let has_place = (window.ordered..=window.ahead).contains(&t);
+    has_place && series.is_empty() && newest(series) > window.ahead
 }
 
 /// A row of [`State::append_rows`]: its time, where that time's window begins, and its values.
@@ -442,6 +503,9 @@ fn judge(series: &Series, t: TimestampMs, v: f64, window: Window, commit: u64) -
                     new: v,
                 })
             };
+        }
+        if last_t > window.ahead && t <= window.ahead {
+            return Verdict::Corrected;
         }
     }
     match window.late {

@@ -52,6 +52,10 @@ impl Floors {
         self.0.retain(|of| !Arc::ptr_eq(of, published));
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn of(&self, series: SeriesRef, view: u64) -> Floor {
         let mut floor = Floor {
             through: NEVER,

@@ -19,20 +19,17 @@ pub struct Collected {
 impl Head {
     /// Drops closed chunks that end before what `retention_ms` keeps, and series that do; series
     /// that were empty at the last collection and still are; and series whose samples are all in
-    /// blocks, once they are so old that nothing depends on knowing the newest. What a live view
-    /// may ask for stays. Retention counts from the newest sample or from `now`, whichever is
-    /// earlier: neither a sample from the future nor a clock that jumped ahead takes everything
-    /// else away. `pause` is asked before series go, and held meanwhile: it keeps commits out.
+    /// blocks, once they are so old that nothing depends on knowing the newest, or were appended to
+    /// under a clock that was set back since. What a live view may ask for stays. Retention counts
+    /// from `newest`. `pause` is asked before series go, and held meanwhile: it keeps commits out.
     pub fn collect<P>(
         &self,
-        now: TimestampMs,
+        newest: TimestampMs,
         retention_ms: Option<i64>,
         pause: impl Fn() -> P,
     ) -> Result<Collected, StorageError> {
-        let limit = |state: &State| match retention_ms {
-            Some(retention_ms) => now.min(state.max_t).saturating_sub(retention_ms),
-            None => TimestampMs::MIN,
-        };
+        let limit = retention_ms.map_or(TimestampMs::MIN, |ms| newest.saturating_sub(ms));
+        let now = self.clock.wall_ms();
         let (places, mut done) = {
             let mut state = self.lock()?;
             state.min_t_since = TimestampMs::MAX;
@@ -42,7 +39,7 @@ impl Head {
         let mut unneeded = Vec::new();
         for from in (0..places).step_by(PLACES_AT_ONCE as usize) {
             let mut state = self.lock()?;
-            let before = state.bounds(limit(&state));
+            let before = state.bounds(limit, now);
             let to = places.min(from + PLACES_AT_ONCE);
             done.chunks += state.look_through(from..to, before, &mut oldest, &mut unneeded);
         }
@@ -50,7 +47,7 @@ impl Head {
             // ORDER: commits wait before they take the head's lock.
             let _paused = pause();
             let mut state = self.lock()?;
-            let before = state.bounds(limit(&state));
+            let before = state.bounds(limit, now);
             state.remove(unneeded, before, &mut oldest, &mut done);
         }
         let mut state = self.lock()?;
@@ -71,11 +68,18 @@ struct Bounds {
     /// A series without samples. Nothing as old is taken any more, so that whether a new sample is
     /// newer than the series' newest needs no answer.
     newest: TimestampMs,
+    /// One whose newest is later begins anew: as little depends on that.
+    ahead: TimestampMs,
 }
 
 impl Bounds {
+    /// Whether it has no sample that anything depends on.
+    fn is_blank(self, series: &Series) -> bool {
+        series.is_new() || series.is_empty() && series.open.last_t() > self.ahead
+    }
+
     fn is_needed(self, series: &Series) -> bool {
-        if series.is_new() {
+        if self.is_blank(series) {
             !series.idle
         } else if series.is_empty() {
             series.open.last_t() >= self.newest.max(self.samples)
@@ -87,11 +91,19 @@ impl Bounds {
 
 impl State {
     /// ORDER: asked anew in each hold of the lock, for a view may have begun since.
-    fn bounds(&self, limit: TimestampMs) -> Bounds {
-        let seen = self.views.start().unwrap_or(TimestampMs::MAX);
+    fn bounds(&self, limit: TimestampMs, now: TimestampMs) -> Bounds {
+        let seen = self.views.start();
+        // NOTE: a view may still have such a series in its place.
+        let ahead = if seen.is_some() {
+            TimestampMs::MAX
+        } else {
+            self.ahead(now)
+        };
+        let seen = seen.unwrap_or(TimestampMs::MAX);
         Bounds {
             samples: limit.min(seen),
-            newest: self.min_valid().min(seen),
+            newest: self.min_valid(now).min(seen),
+            ahead,
         }
     }
 
@@ -110,7 +122,7 @@ impl State {
             }
             dropped += series.drop_closed(&mut self.pool, bounds.samples);
             let needed = bounds.is_needed(series) || self.late.has_series(at);
-            series.idle = series.is_new();
+            series.idle = bounds.is_blank(series);
             if !needed {
                 unneeded.push(self.slab.reference(at));
             } else if let Some(first_t) = series.first_t(&self.pool) {

@@ -11,6 +11,7 @@ use super::late::LateSamples;
 use super::slab::Slab;
 use super::views::Views;
 use crate::model::{Labels, TimestampMs};
+use crate::stdx::clock::Clock;
 use crate::storage::StorageError;
 use crate::tsdb::block::Block;
 use crate::tsdb::chunk::Pool;
@@ -20,6 +21,7 @@ use crate::tsdb::metrics::HeadMetrics;
 pub struct Head {
     state: Mutex<State>,
     pub metrics: HeadMetrics,
+    pub(super) clock: Arc<dyn Clock>,
     /// Whether it was said that a panic closed the head.
     told: AtomicBool,
 }
@@ -47,6 +49,10 @@ pub(super) struct State {
     pub min_t: TimestampMs,
     /// Of the samples that were ever held, so that the appendable window never goes back.
     pub max_t: TimestampMs,
+    /// What the clock said when it was set back, the last time.
+    pub set_back_from: TimestampMs,
+    /// Samples that were taken late because their series' newest is dated after the clock.
+    pub corrected: u64,
     /// The oldest sample appended since a collection began; see [`super::gc`].
     pub min_t_since: TimestampMs,
     pub chunks: u64,
@@ -60,8 +66,9 @@ pub(super) struct State {
 pub type Blocks = Arc<[Arc<Block>]>;
 
 impl Head {
-    pub fn new(metrics: HeadMetrics) -> Head {
+    pub fn new(metrics: HeadMetrics, clock: Arc<dyn Clock>) -> Head {
         Head {
+            clock,
             state: Mutex::new(State::new()),
             metrics,
             told: AtomicBool::new(false),
@@ -95,6 +102,8 @@ impl State {
             commit: 0,
             min_t: TimestampMs::MAX,
             max_t: TimestampMs::MIN,
+            set_back_from: TimestampMs::MIN,
+            corrected: 0,
             min_t_since: TimestampMs::MAX,
             chunks: 0,
             samples_appended: 0,

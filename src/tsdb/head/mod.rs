@@ -36,7 +36,7 @@ mod values;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub(super) use append::Sifted;
+pub(super) use append::{AHEAD_MAX_MS, Sifted};
 pub(super) use flush::{Flush, Release};
 pub(super) use lock::{Blocks, Head};
 pub(super) use query::HeadQuerier;

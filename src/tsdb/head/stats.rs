@@ -18,6 +18,8 @@ pub struct HeadStats {
     pub max_t: TimestampMs,
     /// Since the start.
     pub samples_appended: u64,
+    /// Of these, taken late because their series' newest is dated after the clock.
+    pub corrected: u64,
     pub symbol_bytes: u64,
 }
 
@@ -47,6 +49,7 @@ impl Head {
             min_t: state.min_t,
             max_t: state.max_t,
             samples_appended: state.samples_appended,
+            corrected: state.corrected,
             symbol_bytes: state.index.text_bytes() as u64,
         })
     }

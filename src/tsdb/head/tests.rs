@@ -591,7 +591,8 @@ pub fn wait_until(condition: impl Fn() -> bool) {
 
 #[test]
 fn a_panic_under_the_lock_closes_the_head() {
-    let head = Arc::new(Head::new(HeadMetrics::new(&Registry::new())));
+    let clock = Arc::new(ManualClock::new(0));
+    let head = Arc::new(Head::new(HeadMetrics::new(&Registry::new()), clock));
     let (series, view) = (
         head.resolve(&labels("a=b")).unwrap(),
         head.querier(0, 1).unwrap(),

@@ -3,6 +3,7 @@
 use super::parameters::{matchers, time_or};
 use super::{Answer, ApiError, ErrorKind};
 use crate::model::timestamp;
+use crate::stdx::clock::Step;
 use crate::stdx::gofmt;
 use crate::tsdb::Counted;
 use crate::tsdb::block::BlockMeta;
@@ -61,6 +62,15 @@ pub fn status(context: &Context, request: &Request) -> Result<Answer, ApiError> 
     // Not in Prometheus: a power cut loses at most so much.
     let data = match context.db.loss_window() {
         Some(window) => data.number("lossWindowSeconds", window.as_secs_f64()),
+        None => data,
+    };
+    // Nor is this: whether the clock was set, and samples are from the future.
+    let ahead = context.db.newest_ahead()?;
+    let data = data.number("newestAheadSeconds", ahead.as_secs_f64());
+    let data = match context.db.last_clock_step() {
+        Some(Step { from_ms, to_ms }) => data
+            .number("lastClockStepSeconds", (to_ms - from_ms) as f64 / 1000.0)
+            .number("lastClockStepTime", to_ms as f64),
         None => data,
     };
     Ok(Answer::of(data.end()))
