@@ -258,9 +258,8 @@ fn take_over(arguments: &Import, stop: &Stop, out: &mut dyn Write) -> Result<()>
     if left_out > 0 {
         log::warn!("{left_out} more damages");
     }
-    if imported.damages.histogram_chunks > 0 {
-        let chunks = imported.damages.histogram_chunks;
-        log::warn!("{chunks} chunks of native histograms passed over");
+    if let Some(what) = imported.damages.histograms() {
+        log::warn!("{what}");
     }
     writeln!(
         out,

@@ -142,4 +142,9 @@ impl Entry {
         (self.request, self.last_t) = (request, t);
         true
     }
+
+    /// Whether the sample is older than the newest of all that this request has brought.
+    pub fn is_before(&self, t: TimestampMs) -> bool {
+        t < self.last_t
+    }
 }

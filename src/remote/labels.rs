@@ -5,9 +5,14 @@ use super::wire::{Reader, WireError};
 use crate::model::names::METRIC_NAME;
 use crate::model::{Labels, LabelsBuilder};
 
+/// LIMIT: bytes of a series' label fields, and how many labels these are. A storage that cannot
+/// take more would refuse the whole request, and its sender repeat it for ever.
+const FIELDS_BYTES_MAX: usize = 1 << 20;
+const LABELS_MAX: usize = 1 << 15;
+
 /// The labels in these fields; `None` where a series may not have them: without a metric's name,
-/// with an empty name of a label, with one twice, or with what is not UTF-8. Any order is taken,
-/// and an empty value is an absent label.
+/// with an empty name of a label, with one twice, with what is not UTF-8, or with far too much. Any
+/// order is taken, and an empty value is an absent label.
 pub(super) fn read(fields: &[u8]) -> Result<Option<Labels>, WireError> {
     let mut reader = Reader::new("TimeSeries", fields);
     let mut pairs: Vec<(&str, &str)> = Vec::new();
@@ -20,6 +25,7 @@ pub(super) fn read(fields: &[u8]) -> Result<Option<Labels>, WireError> {
             _ => valid = false,
         }
     }
+    valid &= fields.len() <= FIELDS_BYTES_MAX && pairs.len() <= LABELS_MAX;
     pairs.sort_by_key(|(name, _)| *name);
     valid &= pairs
         .iter()

@@ -78,6 +78,8 @@ struct Turn {
     newest: TimestampMs,
     /// Whether the storage keeps exemplars.
     exemplars: bool,
+    /// Whether it takes late samples.
+    late: bool,
 }
 
 impl Receiver {
@@ -152,6 +154,7 @@ impl Receiver {
             number: self.cache().begin(self.clock.mono()),
             newest: self.clock.wall_ms().saturating_add(AHEAD_MAX_MS),
             exemplars: self.storage.takes_exemplars(),
+            late: self.storage.takes_late(),
         };
         let mut request = WriteRequest::new(decoded);
         loop {
@@ -200,7 +203,9 @@ impl Receiver {
             while let Some(sample) = samples.next()? {
                 if sample.t > turn.newest {
                     tally.too_new += 1;
-                } else if entry.advances(turn.number, sample.t) {
+                } else if entry.advances(turn.number, sample.t)
+                    || turn.late && entry.is_before(sample.t)
+                {
                     scratch.batch.append(reference, sample.t, sample.v);
                 } else {
                     tally.unordered += 1;

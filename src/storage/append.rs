@@ -118,6 +118,11 @@ pub trait Appendable: Send + Sync {
         false
     }
 
+    /// Whether samples are taken that are older than the newest of their series.
+    fn takes_late(&self) -> bool {
+        false
+    }
+
     /// Stores a batch: all samples of it are visible to queries at once, or none; its exemplars
     /// soon after. Those of series that are gone are left out.
     ///

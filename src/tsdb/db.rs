@@ -30,6 +30,7 @@ mod show;
 mod tests;
 
 use std::io;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ use super::block::BlockMeta;
 use super::exemplars::Exemplars;
 use super::head::{AHEAD_MAX_MS, Cardinality, Head, HeadStats};
 use super::metrics::HeadMetrics;
+use super::wal::LABELS_BYTES_MAX;
 use crate::model::{Labels, Matcher, SeriesRef, TimestampMs};
 use crate::stdx::clock::Step;
 use crate::stdx::limits::THREAD_STACK;
@@ -270,6 +272,12 @@ fn millis(duration: Duration) -> i64 {
 
 impl Appendable for Db {
     fn resolve(&self, labels: &Labels) -> Result<SeriesRef, StorageError> {
+        let bytes = labels.heap_bytes();
+        if bytes > LABELS_BYTES_MAX {
+            return Err(StorageError::Other(format!(
+                "labels of {bytes} bytes, {LABELS_BYTES_MAX} at most are stored"
+            )));
+        }
         self.0.core.head.resolve(labels)
     }
 
@@ -279,6 +287,10 @@ impl Appendable for Db {
 
     fn takes_exemplars(&self) -> bool {
         self.0.core.exemplars.is_on()
+    }
+
+    fn takes_late(&self) -> bool {
+        self.0.core.head.metrics.takes_late.load(Relaxed)
     }
 
     fn commit(&self, batch: &Appender) -> Result<Committed, StorageError> {

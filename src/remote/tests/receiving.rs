@@ -28,6 +28,7 @@ struct State {
     going: usize,
     broken: bool,
     takes_exemplars: bool,
+    takes_late: bool,
     exemplars: Vec<(Labels, ExemplarOf)>,
 }
 
@@ -59,6 +60,10 @@ impl Appendable for Double {
 
     fn takes_exemplars(&self) -> bool {
         self.0.lock().unwrap().takes_exemplars
+    }
+
+    fn takes_late(&self) -> bool {
+        self.0.lock().unwrap().takes_late
     }
 
     fn commit(&self, batch: &Appender) -> Result<Committed, StorageError> {
@@ -222,6 +227,38 @@ fn what_is_unordered_within_a_request_is_left_out() {
         bed.metric("ferula_remote_write_received_unordered_samples_total"),
         "3"
     );
+}
+
+/// Late ones were left out too, where the storage would have taken them.
+#[test]
+fn what_is_late_within_a_request_is_for_the_storage() {
+    let bed = Bed::new();
+    bed.state(|s| s.takes_late = true);
+    let m = |samples: &[(i64, f64)]| series(&[("__name__", "m")], samples);
+    let request = [m(&[(5, 1.0), (3, 1.0), (5, 2.0)]), m(&[(6, 1.0), (4, 1.0)])];
+    // This storage does not.
+    assert_eq!(bed.send(&body(&request)), "400 out of order sample");
+    assert_eq!(bed.times("m"), [5, 6]);
+    let unordered = "ferula_remote_write_received_unordered_samples_total";
+    assert_eq!(bed.metric(unordered), "1");
+}
+
+/// A storage refuses them, and with them was the whole request, for ever.
+#[test]
+fn far_too_much_of_labels_is_invalid() {
+    let bed = Bed::new();
+    let value = "x".repeat(1 << 20);
+    let names: Vec<String> = (0..40_000).map(|i| format!("l{i}")).collect();
+    let mut many: Vec<_> = names.iter().map(|name| (name.as_str(), "v")).collect();
+    many.push(("__name__", "m"));
+    let good = series(&[("__name__", "m")], &[(1, 1.0)]);
+    for bad in [&[("__name__", "m"), ("a", &value)], &many[..]] {
+        let bad = series(bad, &[(1, 1.0)]);
+        assert_eq!(bed.send(&body(&[bad, good.clone()])), "204");
+    }
+    let name = "prometheus_api_remote_write_invalid_labels_samples_total";
+    assert_eq!(bed.metric(name), "2");
+    assert_eq!(bed.times("m"), [1]);
 }
 
 #[test]

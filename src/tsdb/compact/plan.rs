@@ -18,9 +18,16 @@ pub struct PlanOptions {
 }
 
 impl PlanOptions {
-    fn takes(&self, group: &[&BlockMeta]) -> bool {
+    /// The group with what must be merged with it, if it may be merged.
+    fn whole<'a>(
+        &self,
+        group: &[&'a BlockMeta],
+        all: &[&'a BlockMeta],
+    ) -> Option<Vec<&'a BlockMeta>> {
+        let group = with_between(group.to_vec(), all)?;
         let bytes: u64 = group.iter().map(|m| m.bytes).sum();
-        bytes <= self.room_bytes && group.iter().all(|m| !self.left_out.contains(&m.id))
+        let takes = |m: &&BlockMeta| !self.left_out.contains(&m.id);
+        (bytes <= self.room_bytes && group.iter().all(takes)).then_some(group)
     }
 }
 
@@ -65,6 +72,28 @@ pub fn plan(
     Some(found.into_iter().map(|m| m.id).collect())
 }
 
+/// With the blocks that would lose to what they win against now. A merged block is as new as the
+/// newest of its sources: a block in between whose times an older source shares must be in it too,
+/// or of samples at the same time an older one would count. `None` when that makes too many.
+fn with_between<'a>(
+    mut group: Vec<&'a BlockMeta>,
+    all: &[&'a BlockMeta],
+) -> Option<Vec<&'a BlockMeta>> {
+    let newest = group.iter().map(|m| m.rank()).max()?;
+    let between = |group: &[&BlockMeta], block: &BlockMeta| {
+        let wins = |m: &&BlockMeta| m.rank() < block.rank() && m.overlaps(block.min_t, block.max_t);
+        let is_in = group.iter().any(|m| m.id == block.id);
+        !is_in && block.rank() < newest && group.iter().any(wins)
+    };
+    while let Some(found) = all.iter().find(|block| between(&group, block)) {
+        if group.len() == SOURCES_MAX {
+            return None;
+        }
+        group.push(found);
+    }
+    Some(group)
+}
+
 /// Lengths of ranges, the shortest first.
 fn ranges(options: &PlanOptions) -> Vec<i64> {
     let flush = options.flush_range_ms.max(1);
@@ -105,7 +134,7 @@ fn alike<'a>(
 ) -> Option<Vec<&'a BlockMeta>> {
     let recent = newest.saturating_sub(options.flush_range_ms.saturating_mul(STEP));
     let small: Vec<&BlockMeta> = { sorted.iter().copied() }
-        .filter(|m| m.max_t >= recent && m.max_t - m.min_t < options.flush_range_ms)
+        .filter(|m| m.max_t >= recent && m.max_t.saturating_sub(m.min_t) < options.flush_range_ms)
         .collect();
     small.windows(LIKE_COUNT).rev().find_map(|group| {
         let (first, last) = (group.first()?, group.last()?);
@@ -114,7 +143,7 @@ fn alike<'a>(
         let together = last.max_t.saturating_sub(first.min_t);
         let alike = most <= least.max(1).saturating_mul(LIKE_RATIO)
             && together <= options.flush_range_ms.saturating_mul(STEP);
-        (alike && options.takes(group)).then(|| group.to_vec())
+        alike.then(|| options.whole(group, sorted)).flatten()
     })
 }
 
@@ -139,13 +168,16 @@ fn overlapping<'a>(
             group.push(meta);
             continue;
         }
-        if is_worth(&group, flush, newest) && options.takes(&group) {
-            return Some(group);
+        if is_worth(&group, flush, newest)
+            && let Some(whole) = options.whole(&group, sorted)
+        {
+            return Some(whole);
         }
         group = vec![meta];
         end = meta.max_t;
     }
-    (is_worth(&group, flush, newest) && options.takes(&group)).then_some(group)
+    let last = is_worth(&group, flush, newest).then_some(group)?;
+    options.whole(&last, sorted)
 }
 
 fn is_worth(group: &[&BlockMeta], flush: i64, newest: TimestampMs) -> bool {
@@ -177,9 +209,11 @@ fn whole_ranges<'a>(
         }
         for (start, mut group) in groups {
             group.truncate(SOURCES_MAX);
-            if group.len() > 1 && is_complete(start, *range, flush, newest) && options.takes(&group)
+            if group.len() > 1
+                && is_complete(start, *range, flush, newest)
+                && let Some(whole) = options.whole(&group, sorted)
             {
-                return Some(group);
+                return Some(whole);
             }
         }
     }
@@ -188,8 +222,8 @@ fn whole_ranges<'a>(
 
 fn deleted<'a>(sorted: &[&'a BlockMeta], options: &PlanOptions) -> Option<Vec<&'a BlockMeta>> {
     let much = |m: &BlockMeta| m.tombstones > 0 && m.tombstones * 100 / DELETED_SHARE >= m.series;
-    let mut found = sorted.iter().filter(|m| much(m) && options.takes(&[**m]));
-    found.next().map(|m| vec![*m])
+    let mut found = sorted.iter().filter(|m| much(m));
+    found.find_map(|m| options.whole(&[*m], sorted))
 }
 
 #[cfg(test)]
@@ -285,6 +319,12 @@ mod tests {
         );
         // What late samples of an hour make overlap is left alone.
         check(&[(0.0, 6.0, 9), (5.5, 12.0, 9)], 12.0, 15, &[]);
+        // One that is newer than some of four and shares their times is not left out.
+        let long = (0.05, 3.0, 900);
+        let between = [early[0], early[1], long, early[2], early[3]];
+        check(&between, 3.0, 15, &[0, 1, 3, 4, 2]);
+        let older = [long, early[0], early[1], early[2], early[3]];
+        check(&older, 3.0, 15, &[1, 2, 3, 4]);
         // No room.
         check(&[(0.0, 2.0, 9_000), (2.0, 4.0, 9_000)], 20.0, 15, &[]);
         // What has no room, or is left out, keeps no other from being merged.

@@ -36,6 +36,7 @@ impl Core {
     pub fn flush_is_due(&self) -> Result<bool, StorageError> {
         let stats = self.head.stats()?;
         let (samples, series) = self.head.used_bytes()?;
+        // NOTE: late samples are in no chunk.
         if samples == 0 {
             return Ok(false);
         }

@@ -58,16 +58,30 @@ impl Log {
             }
         }
         if waits {
-            let passed_over = self.ring.push(ordered, late);
-            metrics.passed_over_samples.add(passed_over as f64);
-            metrics.waiting_samples.set(self.ring.samples() as f64);
+            self.ring.wait(ordered, late, metrics);
         }
-        let taken = head.take(&[ordered, late])?;
+        let (taken, strays) = head.take(ordered, late)?;
         if !taken.gone.is_empty() {
             crate::bug!("series went while a batch was logged");
         }
         done.add(&taken);
+        if !strays.is_empty() {
+            self.log_strays(strays, head, metrics);
+        }
         Ok(done)
+    }
+
+    /// Late samples that were logged as ones in order, as which a reader refuses them.
+    #[cold]
+    fn log_strays(&mut self, late: Vec<Pending>, head: &Head, metrics: &StoreMetrics) {
+        let strays = Sifted {
+            ordered: Vec::new(),
+            late,
+        };
+        // NOTE: they are in memory already, so that a disk that fails makes them wait.
+        if !self.ring.is_empty() || write(&mut self.wal, head, &strays).is_err() {
+            self.ring.wait(&[], &strays.late, metrics);
+        }
     }
 
     /// Writes what waits for room.
@@ -110,7 +124,7 @@ impl Core {
                 let mut log = store.lock_log()?;
                 log.commit(&self.head, batch, &store.metrics)?
             }
-            None => self.head.take(&[batch])?,
+            None => self.head.take(batch, &[])?.0,
         };
         self.head.metrics.count(&done);
         Ok(done)

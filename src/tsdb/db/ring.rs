@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use crate::model::{TimestampMs, timestamp};
 use crate::storage::Pending;
 use crate::tsdb::head::Sifted;
+use crate::tsdb::metrics::StoreMetrics;
 use crate::tsdb::wal::WalError;
 
 /// LIMIT: 6 MiB, an hour of 70 samples a second. More waiting would cost what queries need, and a
@@ -68,9 +69,8 @@ impl Ring {
         self.first + self.waiting.len() as u64
     }
 
-    /// Takes a batch, in the place of the oldest where there are too many. Returns how many samples
-    /// wait no longer.
-    pub fn push(&mut self, ordered: &[Pending], late: &[Pending]) -> u64 {
+    /// Takes a batch, in the place of the oldest where there are too many.
+    pub fn wait(&mut self, ordered: &[Pending], late: &[Pending], metrics: &StoreMetrics) {
         let before = self.passed_over;
         self.samples += ordered.len() + late.len();
         self.waiting.push_back(Sifted {
@@ -91,7 +91,8 @@ impl Ring {
             }
             self.passed_over += (oldest.ordered.len() + oldest.late.len()) as u64;
         }
-        self.passed_over - before
+        metrics.passed_over_samples.add((self.passed_over - before) as f64);
+        metrics.waiting_samples.set(self.samples as f64);
     }
 
     /// Gives `write` what waits, the oldest first, until it fails.

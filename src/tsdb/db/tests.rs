@@ -5,9 +5,13 @@ mod beside;
 mod churn;
 mod clock;
 mod full;
+mod late;
+mod model;
 mod panics;
 mod power;
 mod promises;
+mod strange;
+mod together;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -16,6 +20,7 @@ use std::time::Duration;
 use super::{Db, Options, Place};
 use crate::metrics::Registry;
 use crate::model::{Matcher, SeriesRef};
+use crate::model::TimestampMs;
 use crate::stdx::clock::ManualClock;
 use crate::storage::{Appendable, Appender, Queryable, SelectHints};
 use crate::tsdb::Retention;
@@ -34,7 +39,11 @@ struct World {
 }
 
 fn start(disk: &Double, change: impl FnOnce(&mut Options)) -> World {
-    let clock = ManualClock::new(NOW);
+    start_at(NOW, disk, change)
+}
+
+fn start_at(now: TimestampMs, disk: &Double, change: impl FnOnce(&mut Options)) -> World {
+    let clock = ManualClock::new(now);
     let place = Place::Dir(disk.dir());
     let mut options = Options::new(place, Arc::new(clock.clone()), Registry::new());
     change(&mut options);
@@ -522,6 +531,22 @@ fn a_full_disk_is_a_state() {
     world.clock.advance(Duration::from_secs(1));
     let store = world.db.0.core.store.as_ref().unwrap();
     wait_until(|| store.lock_log().unwrap().ring.is_empty());
+    assert_eq!(world.killed().all(), all);
+}
+
+/// They were logged after the block that they had been deleted from.
+#[test]
+fn deleted_samples_that_waited_for_the_disk_are_gone_too() {
+    let world = World::new();
+    let a = fill(&world.db, "n=a", [1]);
+    world.disk.set_free(Some(0));
+    commit(&world.db, &[(a, 2, 2.0), (a, 3, 3.0)]);
+    world.disk.set_free(None);
+    world.db.delete(&[], 2, 2).unwrap();
+    let store = world.db.0.core.store.as_ref().unwrap();
+    world.db.0.core.catch_up(store).unwrap();
+    let all = expected(&[("a", &[1, 3])]);
+    assert_eq!(world.all(), all);
     assert_eq!(world.killed().all(), all);
 }
 

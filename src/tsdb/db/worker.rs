@@ -191,8 +191,9 @@ impl Worker {
     /// a block, they need not.
     fn is_set_back(&self, now: Duration) -> Result<bool, StorageError> {
         let stats = self.core.head.stats()?;
-        let far = self.core.clock.wall_ms() + SET_BACK_EVERY.as_millis() as i64;
-        Ok(stats.corrected > self.corrected && stats.max_t > far && now >= self.next_set_back)
+        let ahead_ms = stats.max_t.saturating_sub(self.core.clock.wall_ms());
+        let is_far = ahead_ms > SET_BACK_EVERY.as_millis() as i64;
+        Ok(stats.corrected > self.corrected && is_far && now >= self.next_set_back)
     }
 
     fn flush(&mut self, stop: &Stop) -> Result<(), WorkError> {

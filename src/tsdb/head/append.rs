@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::index::PairId;
-use super::late::Taken;
+use super::late::Inserted;
 use super::lock::{Head, State};
 use super::series::Series;
 use super::views::NEVER;
@@ -35,6 +35,18 @@ struct Window {
     /// Later ones are from before the clock was set back: they narrow nothing, and keep none away
     /// that the corrected clock dates.
     ahead: TimestampMs,
+}
+
+impl Window {
+    /// For what was taken before: the log tells whether it was late.
+    fn of_log(late: bool) -> Window {
+        let all = TimestampMs::MIN + 1;
+        Window {
+            ordered: all,
+            late: late.then_some(all),
+            ahead: TimestampMs::MAX,
+        }
+    }
 }
 
 /// What of a batch is new.
@@ -99,7 +111,7 @@ impl Head {
 
     #[cfg(test)]
     pub fn commit(&self, batch: &Appender) -> Result<Committed, StorageError> {
-        let done = self.take(&[&batch.samples])?;
+        let (done, _) = self.take(&batch.samples, &[])?;
         self.metrics.count(&done);
         Ok(done)
     }
@@ -113,32 +125,45 @@ impl Head {
         Ok(self.lock()?.sift(batch, into, now))
     }
 
-    /// Stores batches as one. Counts no metrics.
-    pub fn take(&self, batches: &[&[Pending]]) -> Result<Committed, StorageError> {
+    /// Stores a batch and late samples as one. Counts no metrics. Returns too what of the batch
+    /// became late samples: those that came after a newer one of their series.
+    pub fn take(
+        &self,
+        batch: &[Pending],
+        late: &[Pending],
+    ) -> Result<(Committed, Vec<Pending>), StorageError> {
         let now = self.clock.wall_ms();
         let mut state = self.lock()?;
         // NOTE: fixed for the batch: its own newest samples push none of it out of the window.
         let window = state.window(now);
-        Ok(state.commit(batches, window))
+        let (mut done, mut strays) = (Committed::default(), Vec::new());
+        state.commit += 1;
+        state.commit_one(
+            batch.iter().copied(),
+            0,
+            window,
+            &mut done,
+            Some(&mut strays),
+        );
+        let position = batch.len() as u32;
+        state.commit_one(late.iter().copied(), position, window, &mut done, None);
+        state.samples_appended += done.appended;
+        Ok((done, strays))
     }
 
     /// Stores a batch that was taken before. The window is not asked again: it may have been
-    /// elsewhere.
+    /// elsewhere. What is not in order is taken if the batch was logged as `late`, else it was
+    /// refused, or logged once more as late.
     pub fn take_again(
         &self,
         batch: impl Iterator<Item = Pending>,
         late: bool,
     ) -> Result<Committed, StorageError> {
-        let now = self.clock.wall_ms();
         let mut state = self.lock()?;
-        let mut window = state.window(now);
-        window.ordered = TimestampMs::MIN + 1;
-        if late {
-            window.late = Some(TimestampMs::MIN + 1);
-        }
+        let window = Window::of_log(late);
         let mut done = Committed::default();
         state.commit += 1;
-        state.commit_one(batch, 0, window, &mut done);
+        state.commit_one(batch, 0, window, &mut done, None);
         state.samples_appended += done.appended;
         Ok(done)
     }
@@ -150,10 +175,8 @@ impl Head {
         series: impl Iterator<Item = Option<SeriesRef>>,
         rows: &[(TimestampMs, &[f64])],
     ) -> Result<(), StorageError> {
-        let now = self.clock.wall_ms();
         let mut state = self.lock()?;
-        let mut window = state.window(now);
-        window.ordered = TimestampMs::MIN + 1;
+        let window = Window::of_log(false);
         state.commit += 1;
         let rows = rows
             .iter()
@@ -213,9 +236,9 @@ impl State {
         let Some(at) = place.flatten() else {
             // NOTE: no series is gone, but pairs that are new have none, and are released.
             self.index.sweep(&pairs, |_| false);
-            let series = self.slab.len();
+            let (series, count) = (self.slab.len(), labels.len());
             return Err(StorageError::Other(format!(
-                "the head has no place for another series: it has {series}"
+                "the head has no place for another series with {count} labels: it has {series}"
             )));
         };
         for pair in &pairs {
@@ -266,24 +289,14 @@ impl State {
         done
     }
 
-    fn commit(&mut self, batches: &[&[Pending]], window: Window) -> Committed {
-        let mut done = Committed::default();
-        self.commit += 1;
-        let mut position = 0;
-        for batch in batches {
-            self.commit_one(batch.iter().copied(), position, window, &mut done);
-            position += batch.len() as u32;
-        }
-        self.samples_appended += done.appended;
-        done
-    }
-
+    /// `strays` are given what of the batch became late samples.
     fn commit_one(
         &mut self,
         batch: impl Iterator<Item = Pending>,
         position: u32,
         window: Window,
         done: &mut Committed,
+        mut strays: Option<&mut Vec<Pending>>,
     ) {
         let commit = self.commit;
         let (mut min_t, mut max_t) = (TimestampMs::MAX, TimestampMs::MIN);
@@ -310,21 +323,24 @@ impl State {
                     chunks += series.append(&mut self.pool, since, t, v);
                     appended += 1;
                 }
-                Verdict::Late | Verdict::Corrected => match self.late.insert(at, t, v, commit) {
-                    Taken::Duplicate(existing) => {
-                        done.refuse(Fault::Duplicate {
-                            t,
-                            existing,
-                            new: v,
-                        });
+                Verdict::Late | Verdict::Corrected => {
+                    let in_block = self.floors.of(pending.series, u64::MAX).commit;
+                    match self.late.insert(at, (t, v), commit, in_block) {
+                        Inserted::Duplicate(existing) => {
+                            let new = v;
+                            done.refuse(Fault::Duplicate { t, existing, new });
+                        }
+                        Inserted::Same => done.appended += 1,
+                        Inserted::New => {
+                            min_t = min_t.min(t);
+                            done.appended += 1;
+                            self.corrected += u64::from(verdict.is_corrected());
+                            if let Some(strays) = &mut strays {
+                                strays.push(pending);
+                            }
+                        }
                     }
-                    Taken::Same => done.appended += 1,
-                    Taken::New => {
-                        min_t = min_t.min(t);
-                        done.appended += 1;
-                        self.corrected += u64::from(verdict.is_corrected());
-                    }
-                },
+                }
                 fault => fault.count(done),
             }
         }
@@ -380,18 +396,8 @@ impl State {
                 // NOTE: the series does not have this commit yet: what a row repeats was in a batch
                 // of its own.
                 appended += match judge(series, t, v, window, commit) {
-                    Verdict::Late | Verdict::Corrected => {
-                        match self.late.insert(at, t, v, commit) {
-                            Taken::Duplicate(_) => 0,
-                            Taken::Same => 1,
-                            Taken::New => {
-                                min_t = min_t.min(t);
-                                1
-                            }
-                        }
-                    }
                     Verdict::Append | Verdict::Same => 1,
-                    Verdict::Refuse(_) => 0,
+                    Verdict::Late | Verdict::Corrected | Verdict::Refuse(_) => 0,
                 };
             }
             series.commit = commit;

@@ -125,7 +125,7 @@ impl State {
             series.idle = bounds.is_blank(series);
             if !needed {
                 unneeded.push(self.slab.reference(at));
-            } else if let Some(first_t) = series.first_t(&self.pool) {
+            } else if let Some(first_t) = self.first_t(at) {
                 *oldest = first_t.min(*oldest);
             }
         }
@@ -147,7 +147,7 @@ impl State {
             };
             // NOTE: it may have been appended to, resolved or seen since it was looked at.
             if bounds.is_needed(series) || self.late.has_series(at) {
-                *oldest = series.first_t(&self.pool).unwrap_or(*oldest).min(*oldest);
+                *oldest = self.first_t(at).unwrap_or(*oldest).min(*oldest);
                 continue;
             }
             done.series += 1;

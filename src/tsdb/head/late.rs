@@ -7,7 +7,7 @@ use super::lock::State;
 use super::snapshot::Scope;
 use crate::model::{Sample, TimestampMs};
 
-/// By place, each in order of time.
+/// By place, each in order of time; of the same time in order of commits.
 #[derive(Debug, Default)]
 pub struct LateSamples {
     series: HashMap<u32, Vec<Late>, foldhash::fast::RandomState>,
@@ -25,7 +25,7 @@ struct Late {
 }
 
 /// What became of one.
-pub enum Taken {
+pub enum Inserted {
     New,
     Same,
     /// With this value.
@@ -33,21 +33,41 @@ pub enum Taken {
 }
 
 impl LateSamples {
-    pub fn insert(&mut self, at: u32, t: TimestampMs, v: f64, commit: u64) -> Taken {
+    /// One that was taken up to the commit `in_block` is a block's: only views that do not see the
+    /// block still see it, and the new one stands beside it.
+    pub fn insert(
+        &mut self,
+        at: u32,
+        (t, v): (TimestampMs, f64),
+        commit: u64,
+        in_block: u64,
+    ) -> Inserted {
         let list = self.series.entry(at).or_default();
-        match list.binary_search_by_key(&t, |late| late.t) {
-            Ok(found) if list[found].v.to_bits() == v.to_bits() => Taken::Same,
-            Ok(found) => Taken::Duplicate(list[found].v),
-            Err(place) => {
+        let place = list.partition_point(|late| late.t <= t);
+        let same_time = { list.get(..place) }
+            .and_then(<[Late]>::last)
+            .filter(|late| late.t == t && late.commit > in_block);
+        match same_time {
+            Some(known) if known.v.to_bits() == v.to_bits() => Inserted::Same,
+            Some(known) => Inserted::Duplicate(known.v),
+            None => {
                 list.insert(place, Late { t, v, commit });
                 self.count += 1;
-                Taken::New
+                Inserted::New
             }
         }
     }
 
     pub fn has_series(&self, at: u32) -> bool {
         self.count > 0 && self.series.contains_key(&at)
+    }
+
+    /// Of the oldest that a series has.
+    pub fn first_t(&self, at: u32) -> Option<TimestampMs> {
+        if self.count == 0 {
+            return None;
+        }
+        self.series.get(&at)?.first().map(|late| late.t)
     }
 
     pub fn used_bytes(&self) -> usize {
@@ -86,6 +106,13 @@ impl LateSamples {
 }
 
 impl State {
+    /// Of the oldest sample that the series at a place has.
+    pub fn first_t(&self, at: u32) -> Option<TimestampMs> {
+        let ordered = self.slab.at(at).first_t(&self.pool);
+        let both = ordered.into_iter().chain(self.late.first_t(at));
+        both.min()
+    }
+
     pub fn has_late(&self, at: u32, scope: Scope) -> bool {
         if !self.late.has_series(at) {
             return false;

@@ -141,9 +141,8 @@ fn tell(damages: &Damages) {
     for told in &damages.told {
         log::warn!("{told}");
     }
-    if damages.histogram_chunks > 0 {
-        let chunks = damages.histogram_chunks;
-        log::warn!("{chunks} chunks of native histograms passed over");
+    if let Some(what) = damages.histograms() {
+        log::warn!("{what}");
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Damages {
     pub told: Vec<String>,
     /// Chunks of native histograms and of kinds that are not known.
     pub histogram_chunks: u64,
+    /// Records of native histograms in the log.
+    pub histogram_records: u64,
 }
 
 impl Damages {
@@ -74,9 +76,18 @@ impl Damages {
         }
     }
 
+    /// Native histograms that were left out; `None` where there were none.
+    pub fn histograms(&self) -> Option<String> {
+        let (chunks, records) = (self.histogram_chunks, self.histogram_records);
+        (chunks + records > 0).then(|| {
+            format!("{chunks} chunks and {records} records of native histograms passed over")
+        })
+    }
+
     pub(super) fn absorb(&mut self, other: Damages) {
         self.count += other.count;
         self.histogram_chunks += other.histogram_chunks;
+        self.histogram_records += other.histogram_records;
         let room = DAMAGES_TOLD_MAX - self.told.len();
         self.told.extend(other.told.into_iter().take(room));
     }

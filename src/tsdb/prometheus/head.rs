@@ -32,7 +32,7 @@ pub struct Head {
     next: usize,
     /// What is older is in blocks.
     valid_from: TimestampMs,
-    /// Of what is in the log, both inclusive.
+    /// Of what is in the log and in chunks, both inclusive.
     pub range: Option<(TimestampMs, TimestampMs)>,
     pub damages: Damages,
     /// Samples whose series is not in the log, because what named it is damaged.
@@ -63,6 +63,7 @@ impl Head {
         let mut names: BTreeMap<Labels, Vec<u64>> = BTreeMap::new();
         let mut counts: HashMap<u64, u64> = HashMap::new();
         let mut known: HashSet<u64> = HashSet::new();
+        let mut histograms = 0;
         for (i, path) in self.segments.iter().chain(&self.out_of_order).enumerate() {
             let valid_from = if i < self.segments.len() {
                 self.valid_from
@@ -86,10 +87,17 @@ impl Head {
                     from,
                     to,
                 } => self.deleted.add(reference, from, to),
+                Record::Histograms => histograms += 1,
             })?;
         }
+        self.damages.histogram_records += histograms;
         for chunk in &self.chunks.chunks {
             *counts.entry(chunk.reference).or_default() += u64::from(chunk.samples);
+            // NOTE: what the log had of them may be damaged.
+            if known.contains(&chunk.reference) {
+                let (from, to) = self.range.unwrap_or((chunk.min_t, chunk.max_t));
+                self.range = Some((from.min(chunk.min_t), to.max(chunk.max_t)));
+            }
         }
         let nameless = counts.iter().filter(|(r, _)| !known.contains(*r));
         self.nameless_samples = nameless.map(|(_, n)| n).sum();

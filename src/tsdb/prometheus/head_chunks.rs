@@ -6,7 +6,7 @@ use super::bytes::{Bytes, uvarint_len};
 use super::error::{Damages, PromError};
 use super::files::{self, Window};
 use super::xor;
-use crate::model::Sample;
+use crate::model::{Sample, TimestampMs};
 
 const MAGIC: [u8; 4] = [0x01, 0x30, 0xbc, 0x91];
 const FILE_HEAD_BYTES: u64 = 8;
@@ -24,6 +24,8 @@ pub struct HeadChunk {
     file: u32,
     at: u32,
     pub samples: u16,
+    pub min_t: TimestampMs,
+    pub max_t: TimestampMs,
 }
 
 /// All chunks, by series and in the order in which they were written.
@@ -101,7 +103,10 @@ fn list_chunks(
         if head.iter().all(|b| *b == 0) {
             return Ok(());
         }
-        let reference = Bytes::new(head).u64().unwrap_or(0);
+        let mut head = Bytes::new(head);
+        let reference = head.u64().unwrap_or(0);
+        let mut time = || head.u64().map_or(0, |t| t as TimestampMs);
+        let (min_t, max_t) = (time(), time());
         let Some((kind, data, end)) = chunk_at(window, at)? else {
             // The log has what stood here and after it.
             damages.add(&path, at, "a head chunk is damaged");
@@ -115,6 +120,8 @@ fn list_chunks(
                 file,
                 at: at as u32,
                 samples: xor::count(data),
+                min_t,
+                max_t,
             });
         } else {
             damages.histogram_chunks += 1;

@@ -121,6 +121,7 @@ fn a_log_is_read_with_its_checkpoint() {
     new.samples(&[(6, 30, 4.0)]);
     new.put(&[&[3], &4u64.to_be_bytes()[..], &[20, 20]].concat(), false);
     new.put(&[99, 1, 2, 3], false);
+    new.put(&[7, 1, 2, 3], false);
     late.samples(&[(1, 5, 7.0), (1, 20, 8.0)]);
     let dir = with_wal(&[
         ("wal/00000000", &old),
@@ -131,8 +132,31 @@ fn a_log_is_read_with_its_checkpoint() {
     let (all, damages) = read(dir.path(), i64::MIN);
     assert_eq!(text(&all), "b 5=7 10=1 20=3 30=4");
     assert_eq!(damages.count, 0, "{damages:?}");
+    let told = "0 chunks and 1 records of native histograms passed over";
+    assert_eq!(damages.histograms().as_deref(), Some(told));
     // What is in blocks is left out, unless it came out of order.
     assert_eq!(text(&read(dir.path(), 20).0), "b 5=7 20=3 30=4");
+}
+
+/// They had no times, and were passed over with a log that had no samples.
+#[test]
+fn head_chunks_are_read_without_what_was_logged_of_them() {
+    let mut segment = Segment::default();
+    segment.series(1, "a");
+    let samples = [(10, 1.0), (20, 2.0)].map(|(t, v)| Sample { t, v });
+    let mut data = Vec::new();
+    super::xor::encode(&samples, &mut data);
+    let times = [1, 10, 20_u64].map(u64::to_be_bytes).concat();
+    let mut chunk = [times, vec![1, data.len() as u8], data].concat();
+    let crc = crc32c::crc32c(&chunk).to_be_bytes();
+    chunk.extend_from_slice(&crc);
+    let file = [&[1, 0x30, 0xbc, 0x91, 1, 0, 0, 0], &chunk[..]].concat();
+    let dir = with_wal(&[
+        ("wal/00000000", &segment),
+        ("chunks_head/000001", &Segment(file)),
+    ]);
+    assert_eq!(text(&read(dir.path(), 0).0), "a 10=1 20=2");
+    assert_eq!(Head::open(dir.path(), 0).unwrap().range, Some((10, 20)));
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub enum Record<'a> {
         from: TimestampMs,
         to: TimestampMs,
     },
+    /// Samples that are native histograms.
+    Histograms,
 }
 
 /// Files in the order in which they were written: the last checkpoint's, and the segments after it.
@@ -225,7 +227,11 @@ fn decode(
         Some(2) => decode_samples(bytes, take),
         Some(3) => decode_deleted(bytes, take),
         Some(11) => decode_started_samples(bytes, take),
-        // Exemplars, metadata, histograms, marks of the mapped chunks, and what is yet to come.
+        Some(7..=10 | 12 | 13) => {
+            take(Record::Histograms);
+            Some(())
+        }
+        // Exemplars, metadata, marks of the mapped chunks, and what is yet to come.
         _ => Some(()),
     }
 }

@@ -35,4 +35,4 @@ pub use entry::{Entry, Logged, Position, Row};
 pub use keeper::{Dropped, Hold, Keeper};
 pub use reader::{Lost, Reader};
 pub use replay::{Replayed, replay};
-pub use writer::{Options, SEGMENT_BYTES, Wal, WalError, segment_limit};
+pub use writer::{LABELS_BYTES_MAX, Options, SEGMENT_BYTES, Wal, WalError, segment_limit};

@@ -33,6 +33,9 @@ const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// LIMIT: of the records of definitions, so that damage to one costs few.
 const DEFINITIONS_BYTES: usize = 64 << 10;
 
+/// LIMIT: bytes of a series' labels: what a record holds however long the names of all are.
+pub const LABELS_BYTES_MAX: usize = (PAYLOAD_BYTES_MAX - DEFINITIONS_BYTES) / 2;
+
 /// LIMIT: of a record of exemplars, the last one aside, for the same reason.
 const EXEMPLARS_BYTES: usize = 64 << 10;
 
@@ -291,8 +294,8 @@ impl Wal {
         labels: &Labels,
         definitions: &mut Definitions,
     ) -> Option<u32> {
-        // NOTE: no record can hold it; the page that it came from was hardly larger.
-        if labels.heap_bytes() * 2 > PAYLOAD_BYTES_MAX - DEFINITIONS_BYTES {
+        // NOTE: no record can hold it; the database refuses such a series.
+        if labels.heap_bytes() > LABELS_BYTES_MAX {
             return None;
         }
         if let Some(at) = definitions.at

@@ -1,0 +1,118 @@
+//! Series that come and go while the head becomes blocks, garbage is collected, blocks are merged
+//! and views are open: each view sees a prefix of what was committed, whole, and always the same.
+
+use super::*;
+use crate::stdx::stop::{Stop, stop};
+use crate::stdx::thread::{Thread, spawn};
+
+const GENERATIONS: i64 = 40;
+/// Series of a generation, and how often each is committed to.
+const SERIES: i64 = 20;
+const BATCHES: i64 = 12;
+
+/// A generation is three hours: the one before it is garbage once it is flushed.
+fn time(generation: i64, batch: i64) -> i64 {
+    generation * 3 * HOUR + batch * 1_000
+}
+
+fn write(db: &Db, stop: &Stop) {
+    let store = db.0.core.store.as_ref().unwrap();
+    for generation in 0..GENERATIONS {
+        // NOTE: on a busy machine it would be over before the others begin.
+        wait_until(|| stop.is_stopped() || store.metrics.truncations.get() >= generation as f64);
+        let name = |i| format!("n=x,i={},g={generation}", i % SERIES);
+        let all = || (0..SERIES).map(|i| resolve(db, &name(i * 7)));
+        let mut series: Vec<_> = all().collect();
+        for batch in 0..BATCHES {
+            let t = time(generation, batch);
+            let of = |all: &[SeriesRef]| all.iter().map(|s| (*s, t, t as f64)).collect::<Vec<_>>();
+            let done = commit(db, &of(&series));
+            // What was not appended to for two collections is gone, and resolved anew.
+            if !done.gone.is_empty() {
+                series = all().collect();
+                let left: Vec<_> = done.gone.iter().map(|at| series[*at as usize]).collect();
+                assert_eq!(commit(db, &of(&left)).appended, left.len() as u64);
+            }
+            if stop.is_stopped() {
+                return;
+            }
+        }
+    }
+}
+
+fn keep_house(db: &Db, until: &Stop) {
+    let core = &db.0.core;
+    let store = core.store.as_ref().unwrap();
+    while !until.is_stopped() {
+        db.flush().unwrap();
+        db.collect_garbage().unwrap();
+        core.compact(store, until).unwrap();
+        db.clean_tombstones().unwrap();
+    }
+}
+
+/// The times of each generation are the same in all of its series, but for the newest: while a
+/// batch has series that are gone it is committed in two parts.
+fn check(found: &[(String, String)]) -> usize {
+    let mut samples = 0;
+    for (labels, texts) in found {
+        let generation = labels
+            .strip_prefix("{g=\"")
+            .and_then(|rest| rest.split_once('"'));
+        let generation: i64 = generation.unwrap().0.parse().unwrap();
+        let count = texts.split(' ').count() as i64;
+        let expect = (0..count).map(|batch| time(generation, batch));
+        let expect: Vec<_> = expect.map(|t| format!("{t}={t}")).collect();
+        assert_eq!(texts, &expect.join(" "), "{labels}");
+        samples += expect.len();
+    }
+    samples
+}
+
+fn read_twice(db: &Db, until: &Stop) {
+    let mut before = 0;
+    while !until.is_stopped() {
+        let view = db.querier(ALL.0, ALL.1).unwrap();
+        let first = read(&*view, &[]);
+        let samples = check(&first);
+        assert!(samples >= before, "what was seen is seen");
+        before = samples;
+        check_ways(
+            &*view,
+            &[Matcher::equal("n", "x"), Matcher::equal("i", "3")],
+        );
+        assert!(first == read(&*view, &[]), "a view stays");
+    }
+}
+
+#[test]
+fn series_come_and_go_beside_everything() {
+    let world = World::new();
+    let (stopper, until) = stop();
+    let go = |name: &str, work: fn(&Db, &Stop)| -> Thread {
+        let (db, until) = (world.db.clone(), until.clone());
+        spawn(name, 1 << 20, move || work(&db, &until)).unwrap()
+    };
+    let others = [
+        go("house", keep_house),
+        go("read-1", read_twice),
+        go("read-2", read_twice),
+    ];
+    let writer = go("writer", write);
+    wait_until(|| {
+        world.clock.advance(Duration::from_secs(1));
+        writer.is_finished() || others.iter().any(Thread::is_finished)
+    });
+    assert!(!others.iter().any(Thread::is_finished), "one has failed");
+    drop(stopper);
+    drop(others);
+    world.db.flush().unwrap();
+    world.db.collect_garbage().unwrap();
+    let all = world.all();
+    assert_eq!(check(&all), (GENERATIONS * SERIES * BATCHES) as usize);
+    assert!(
+        world.db.stats().unwrap().series < 4 * SERIES as u64,
+        "garbage"
+    );
+    assert!(world.killed().all() == all);
+}
