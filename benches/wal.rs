@@ -18,7 +18,7 @@ use ferula::model::{Labels, LabelsBuilder, SeriesRef};
 use ferula::stdx::clock::{Clock, RealClock};
 use ferula::storage::Pending;
 use ferula::tsdb::dir::{Dir, Disk};
-use ferula::tsdb::wal::{Entry, Options, SEGMENT_BYTES, Wal, replay};
+use ferula::tsdb::wal::{Entry, Options, SEGMENT_BYTES, Wal, replay_ahead};
 
 const ROUNDS: u64 = 200;
 const INTERVAL_S: u64 = 15;
@@ -82,19 +82,17 @@ fn run(dir: Arc<dyn Dir>, targets: u64, series: u64) -> io::Result<()> {
         wal.position().segment,
         wal.heap_bytes() as f64 / all as f64,
     );
-    let began = cpu();
+    let began = cpu_of(ClockId::ProcessCPUTime);
     let (mut samples, mut defined, mut sum) = (0, 0, 0.0);
-    let read = replay(&dir, None, &mut |entry| match entry {
-        Entry::Scrapes { rows, .. } => {
-            for (_, values) in rows {
-                samples += values.len() as u64;
-                sum += values.iter().sum::<f64>();
-            }
+    let read = replay_ahead(&dir, None, &mut |entry| match entry {
+        Entry::Scrapes { values, .. } => {
+            samples += values.len() as u64;
+            sum += values.iter().sum::<f64>();
         }
         Entry::Series { .. } => defined += 1,
         _ => {}
     })?;
-    let took = cpu().saturating_sub(began);
+    let took = cpu_of(ClockId::ProcessCPUTime).saturating_sub(began);
     black_box(sum);
     assert_eq!(samples, all * ROUNDS);
     println!(
@@ -107,7 +105,11 @@ fn run(dir: Arc<dyn Dir>, targets: u64, series: u64) -> io::Result<()> {
 
 /// What this thread has worked: others on the machine do not disturb it.
 fn cpu() -> Duration {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
+    cpu_of(ClockId::ThreadCPUTime)
+}
+
+fn cpu_of(clock: ClockId) -> Duration {
+    let now = clock_gettime(clock);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 

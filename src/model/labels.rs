@@ -15,6 +15,46 @@ use crate::stdx::gofmt;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Labels(Arc<str>);
 
+/// The same without an allocation of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LabelsRef<'a>(&'a str);
+
+impl<'a> LabelsRef<'a> {
+    /// From pushed pairs, as [`Labels::of_pushed`].
+    pub fn of_pushed(text: &'a str) -> LabelsRef<'a> {
+        LabelsRef(text)
+    }
+
+    /// What [`LabelsRef::of_pushed`] takes.
+    pub fn text(self) -> &'a str {
+        self.0
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(self) -> Iter<'a> {
+        Iter { rest: self.0 }
+    }
+
+    pub fn to_labels(self) -> Labels {
+        Labels::of_pushed(self.0)
+    }
+}
+
+impl<'a> From<&'a Labels> for LabelsRef<'a> {
+    fn from(labels: &'a Labels) -> LabelsRef<'a> {
+        LabelsRef(&labels.0)
+    }
+}
+
+impl fmt::Debug for LabelsRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.to_labels(), f)
+    }
+}
+
 impl Labels {
     pub fn empty() -> Labels {
         Labels(Arc::from(""))

@@ -12,7 +12,7 @@ pub mod size;
 pub mod target_group;
 pub mod timestamp;
 
-pub use labels::{Labels, LabelsBuilder};
+pub use labels::{Labels, LabelsBuilder, LabelsRef};
 pub use matcher::{MatchOp, Matcher};
 pub use metadata::{Metadata, MetricType};
 pub use sample::{STALE_NAN_BITS, Sample, SeriesRef, is_stale_nan, stale_nan};

@@ -147,6 +147,30 @@ impl Open {
         true
     }
 
+    /// Appends values, each `delta` after the one before, all in the window that begins at `since`.
+    /// Answers false, having done nothing, where the last was not that long before, or where they
+    /// have no place here.
+    #[inline]
+    pub fn append_steadily(
+        &mut self,
+        pool: &mut Pool,
+        since: TimestampMs,
+        delta: u32,
+        values: &[f64],
+    ) -> bool {
+        let places = usize::from(SAMPLES_MAX.saturating_sub(self.count));
+        if self.count == 0 || self.delta != delta || self.last_t < since || values.len() > places {
+            return false;
+        }
+        for v in values {
+            self.put_value(pool, delta_of_delta(0), *v);
+            self.last_t += i64::from(delta);
+            self.last_v = *v;
+            self.count += 1;
+        }
+        true
+    }
+
     /// `code` comes before it.
     #[inline(always)]
     fn put_value(&mut self, pool: &mut Pool, code: Code, v: f64) {
@@ -387,6 +411,9 @@ impl Open {
     /// Writes all samples so far anew, beginning as `flags` say.
     #[cold]
     fn recode(&mut self, pool: &mut Pool, flags: u8) {
+        if self.count == 1 {
+            return self.start(pool, flags, self.last_t, self.last_v);
+        }
         let mut bytes = Vec::new();
         self.copy_to(pool, &mut bytes);
         let mut samples: Vec<Sample> = Vec::with_capacity(self.count());

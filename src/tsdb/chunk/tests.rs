@@ -280,6 +280,32 @@ proptest! {
     }
 
     #[test]
+    fn values_at_once_are_as_one_by_one(
+        before in prop::collection::vec(any_value(), 1..100),
+        values in prop::collection::vec(any_value(), 0..40),
+        delta in prop_oneof![Just(1_000u32), 1..3u32],
+    ) {
+        let (mut once, mut each, mut pool) = (Open::default(), Open::default(), Pool::default());
+        for (v, t) in before.iter().zip((0..).map(|i| i * 1000)) {
+            once.append(&mut pool, t, f64::from_bits(*v));
+            each.append(&mut pool, t, f64::from_bits(*v));
+        }
+        let values: Vec<_> = values.into_iter().map(f64::from_bits).collect();
+        if once.append_steadily(&mut pool, 0, delta, &values) {
+            for v in values {
+                let t = each.last_t() + i64::from(delta);
+                prop_assert!(each.append(&mut pool, t, v));
+            }
+        }
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        once.copy_to(&pool, &mut a);
+        each.copy_to(&pool, &mut b);
+        prop_assert_eq!(a, b);
+        let newest = |open: &Open| (open.last_t(), open.last_v().to_bits());
+        prop_assert_eq!(newest(&once), newest(&each));
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(
         mut bytes in prop::collection::vec(any::<u8>(), 0..400),
         mode in 0u8..4,

@@ -178,7 +178,11 @@ impl Parts {
         let mut writers = self.writers.into_iter().flatten().peekable();
         let mut metas = Vec::new();
         while let Some(writer) = writers.next() {
-            let end = if writers.peek().is_some() { wal.0 } else { wal.1 };
+            let end = if writers.peek().is_some() {
+                wal.0
+            } else {
+                wal.1
+            };
             metas.extend(writer.finish(0, &[], Some((wal.0, end)))?);
         }
         Ok(metas)

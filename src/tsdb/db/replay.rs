@@ -4,13 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::error::OpenError;
-use crate::model::{Labels, SeriesRef};
+use crate::model::{LabelsRef, SeriesRef, TimestampMs};
 use crate::storage::{Exemplar, Pending};
 use crate::tsdb::dir::Dir;
 use crate::tsdb::exemplars::Exemplars;
 use crate::tsdb::head::Head;
 use crate::tsdb::metrics::StoreMetrics;
-use crate::tsdb::wal::{Entry, Logged, Position, Replayed, Row, replay_ahead};
+use crate::tsdb::wal::{Entry, Logged, Position, Replayed, replay_ahead};
 
 /// Reads the log into the head, a record at a time.
 pub fn replay_into(
@@ -51,7 +51,7 @@ impl Sink<'_> {
         }
         match entry {
             Entry::Series { id, labels } => self.name(id, labels),
-            Entry::Scrapes { ids, rows } => self.scrapes(ids, rows),
+            Entry::Scrapes { ids, times, values } => self.scrapes(ids, times, values),
             Entry::Samples(samples) => self.samples(samples, false),
             Entry::OutOfOrder(samples) => self.samples(samples, true),
             Entry::Exemplars(exemplars) => self.exemplars(exemplars),
@@ -60,7 +60,7 @@ impl Sink<'_> {
         }
     }
 
-    fn name(&mut self, id: u32, labels: &Labels) {
+    fn name(&mut self, id: u32, labels: LabelsRef<'_>) {
         let at = id as usize;
         if self.series.len() <= at {
             self.series.resize(at + 1, None);
@@ -83,10 +83,10 @@ impl Sink<'_> {
         }
     }
 
-    fn scrapes(&mut self, ids: &[Range<u32>], rows: &[Row<'_>]) {
+    fn scrapes(&mut self, ids: &[Range<u32>], times: &[TimestampMs], values: &[f64]) {
         let ids = ids.iter().cloned().flatten();
         let series = ids.map(|id| self.series.get(id as usize).copied().flatten());
-        if let Err(error) = self.head.take_rows_again(series, rows) {
+        if let Err(error) = self.head.take_rows_again(series, times, values) {
             self.failed = Some(error);
         }
     }

@@ -91,7 +91,9 @@ impl Ring {
             }
             self.passed_over += (oldest.ordered.len() + oldest.late.len()) as u64;
         }
-        metrics.passed_over_samples.add((self.passed_over - before) as f64);
+        metrics
+            .passed_over_samples
+            .add((self.passed_over - before) as f64);
         metrics.waiting_samples.set(self.samples as f64);
     }
 

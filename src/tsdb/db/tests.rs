@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use super::{Db, Options, Place};
 use crate::metrics::Registry;
-use crate::model::{Matcher, SeriesRef};
 use crate::model::TimestampMs;
+use crate::model::{Matcher, SeriesRef};
 use crate::stdx::clock::ManualClock;
 use crate::storage::{Appendable, Appender, Queryable, SelectHints};
 use crate::tsdb::Retention;

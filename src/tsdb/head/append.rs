@@ -3,12 +3,11 @@
 use std::hash::BuildHasher;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::index::PairId;
 use super::late::Inserted;
 use super::lock::{Head, State};
 use super::series::Series;
 use super::views::NEVER;
-use crate::model::{Labels, SeriesRef, TimestampMs};
+use crate::model::{Labels, LabelsRef, SeriesRef, TimestampMs};
 #[cfg(test)]
 use crate::storage::Appender;
 use crate::storage::{Committed, Fault, Pending, StorageError};
@@ -85,7 +84,8 @@ impl Verdict {
 }
 
 impl Head {
-    pub fn resolve(&self, labels: &Labels) -> Result<SeriesRef, StorageError> {
+    pub fn resolve<'a>(&self, labels: impl Into<LabelsRef<'a>>) -> Result<SeriesRef, StorageError> {
+        let labels = labels.into();
         if labels.is_empty() {
             return Err(StorageError::Other(
                 "empty labelset: invalid sample".to_owned(),
@@ -102,7 +102,7 @@ impl Head {
 
     /// The series with these labels, if it is there.
     pub fn find(&self, labels: &Labels) -> Result<Option<SeriesRef>, StorageError> {
-        let state = self.lock()?;
+        let (state, labels) = (self.lock()?, LabelsRef::from(labels));
         let hash = state.hasher.hash_one(labels) as u32;
         let same = |at: &u32| state.slab.at(*at).hash == hash && state.has_labels(*at, labels);
         let found = state.table.find(spread(hash), same);
@@ -168,20 +168,20 @@ impl Head {
         Ok(done)
     }
 
-    /// As [`Head::take_again`], of scrapes of the same series: each row has its time and a value
-    /// for each of them. All that a series has is stored before the next is looked at.
+    /// As [`Head::take_again`], of scrapes of the same series: each series has a value at each of
+    /// the times, and its values stand together. All that it has is stored before the next is
+    /// looked at.
     pub fn take_rows_again(
         &self,
         series: impl Iterator<Item = Option<SeriesRef>>,
-        rows: &[(TimestampMs, &[f64])],
+        times: &[TimestampMs],
+        values: &[f64],
     ) -> Result<(), StorageError> {
         let mut state = self.lock()?;
-        let window = Window::of_log(false);
         state.commit += 1;
-        let rows = rows
-            .iter()
-            .map(|(t, values)| (*t, window_start(*t), *values));
-        state.append_rows(series, &rows.collect::<Vec<_>>(), window);
+        let rows = times.iter().map(|t| (*t, window_start(*t)));
+        let columns = values.chunks_exact(times.len().max(1));
+        state.append_rows(series.zip(columns), &rows.collect::<Vec<_>>());
         Ok(())
     }
 
@@ -223,7 +223,7 @@ impl Head {
 }
 
 impl State {
-    fn resolve(&mut self, labels: &Labels) -> Result<(SeriesRef, bool), StorageError> {
+    fn resolve(&mut self, labels: LabelsRef<'_>) -> Result<(SeriesRef, bool), StorageError> {
         // NOTE: half of the hash is kept with each series, for 4 bytes of memory.
         let hash = self.hasher.hash_one(labels) as u32;
         let same = |at: &u32| self.slab.at(*at).hash == hash && self.has_labels(*at, labels);
@@ -231,17 +231,17 @@ impl State {
             self.slab.at_mut(at).idle = false;
             return Ok((self.slab.reference(at), false));
         }
-        let (pairs, complete) = self.intern(labels);
-        let place = { complete }.then(|| self.slab.insert(hash, &pairs));
+        let place = { self.intern(labels) }.then(|| self.slab.insert(hash, &self.interned));
         let Some(at) = place.flatten() else {
             // NOTE: no series is gone, but pairs that are new have none, and are released.
-            self.index.sweep(&pairs, |_| false);
-            let (series, count) = (self.slab.len(), labels.len());
+            self.index.sweep(&self.interned, |_| false);
+            self.interned.clear();
+            let (series, count) = (self.slab.len(), labels.iter().count());
             return Err(StorageError::Other(format!(
                 "the head has no place for another series with {count} labels: it has {series}"
             )));
         };
-        for pair in &pairs {
+        for pair in &self.interned {
             self.index.add(*pair, at);
         }
         let slab = &self.slab;
@@ -250,21 +250,24 @@ impl State {
         Ok((self.slab.reference(at), true))
     }
 
-    /// The numbers of pairs, and whether all have one. Most are those of the series that was new
-    /// before this one.
-    fn intern(&mut self, labels: &Labels) -> (Vec<PairId>, bool) {
-        let mut pairs = Vec::with_capacity(self.interned.len());
-        for (i, (name, value)) in labels.iter().enumerate() {
-            let before = self.interned.get(i).copied();
-            let same = before.filter(|pair| self.index.text(*pair) == (name, value));
-            match same.or_else(|| self.index.intern(name, value)) {
-                Some(pair) => pairs.push(pair),
-                None => return (pairs, false),
+    /// Finds the numbers of pairs, or of the first of them; whether all have one. Most are those of
+    /// the series that was new before this one.
+    fn intern(&mut self, labels: LabelsRef<'_>) -> bool {
+        let mut count = 0;
+        for (name, value) in labels.iter() {
+            let before = self.interned.get(count).copied();
+            let Some(pair) = self.index.intern(before, name, value) else {
+                self.interned.truncate(count);
+                return false;
+            };
+            match self.interned.get_mut(count) {
+                Some(before) => *before = pair,
+                None => self.interned.push(pair),
             }
+            count += 1;
         }
-        self.interned.clear();
-        self.interned.extend_from_slice(&pairs);
-        (pairs, true)
+        self.interned.truncate(count);
+        true
     }
 
     fn sift(&mut self, batch: &[Pending], into: &mut Sifted, now: TimestampMs) -> Committed {
@@ -351,18 +354,17 @@ impl State {
         self.max_t = self.max_t.max(max_t);
     }
 
-    /// Of each row its time, where the window begins that it is in, and the values.
-    fn append_rows(
+    /// Of each series its values, one for each row.
+    fn append_rows<'a>(
         &mut self,
-        series: impl Iterator<Item = Option<SeriesRef>>,
-        rows: &[Row<'_>],
-        window: Window,
+        columns: impl Iterator<Item = (Option<SeriesRef>, &'a [f64])>,
+        rows: &[Row],
     ) {
-        let commit = self.commit;
+        let (window, commit) = (Window::of_log(false), self.commit);
         let (mut min_t, mut max_t) = (TimestampMs::MAX, TimestampMs::MIN);
         let (mut chunks, mut appended) = (0, 0);
         let steady = steady(rows);
-        for (i, reference) in series.enumerate() {
+        for (reference, values) in columns {
             let found = reference.and_then(|reference| self.slab.get_mut(reference));
             let Some((at, series)) = found else {
                 continue;
@@ -374,8 +376,10 @@ impl State {
             // NOTE: nearly half of what exporters say does not change.
             if let Some((since, first_t, delta, n)) = steady
                 && last_t.checked_add(delta.into()) == Some(first_t)
-                && is_last_in_all(series, rows, i)
-                && series.open.append_same(since, delta, n)
+                && (is_last_in_all(series, values) && series.open.append_same(since, delta, n)
+                    || series
+                        .open
+                        .append_steadily(&mut self.pool, since, delta, values))
             {
                 series.commit = commit;
                 min_t = min_t.min(first_t);
@@ -383,12 +387,10 @@ impl State {
                 appended += u64::from(n);
                 continue;
             }
-            for (t, since, values) in rows {
-                let (t, Some(v)) = (*t, values.get(i).copied()) else {
-                    continue;
-                };
+            for ((t, since), v) in rows.iter().zip(values) {
+                let (t, since, v) = (*t, *since, *v);
                 if t > last_t {
-                    chunks += series.append(&mut self.pool, *since, t, v);
+                    chunks += series.append(&mut self.pool, since, t, v);
                     (last_t, min_t) = (t, min_t.min(t));
                     appended += 1;
                     continue;
@@ -455,28 +457,27 @@ fn is_rewound(series: &Series, t: TimestampMs, window: Window) -> bool {
     has_place && series.is_empty() && newest(series) > window.ahead
 }
 
-/// A row of [`State::append_rows`]: its time, where that time's window begins, and its values.
-type Row<'a> = (TimestampMs, TimestampMs, &'a [f64]);
+/// A row of [`State::append_rows`]: its time, and where that time's window begins.
+type Row = (TimestampMs, TimestampMs);
 
 /// Of rows that are equally far apart, and in one window: where the window begins, when the first
 /// is, how far they are apart, and how many there are.
-fn steady(rows: &[Row<'_>]) -> Option<(TimestampMs, TimestampMs, u32, u8)> {
+fn steady(rows: &[Row]) -> Option<(TimestampMs, TimestampMs, u32, u8)> {
     let ([first, second, ..], Some(last)) = (rows, rows.last()) else {
         return None;
     };
     let delta = second.0.checked_sub(first.0)?;
-    let follows = |pair: &[Row<'_>]| pair[0].0.checked_add(delta) == Some(pair[1].0);
+    let follows = |pair: &[Row]| pair[0].0.checked_add(delta) == Some(pair[1].0);
     let is_steady = rows.windows(2).all(follows);
     let n = u8::try_from(rows.len()).ok()?;
     let delta = u32::try_from(delta).ok().filter(|delta| *delta > 0)?;
     (is_steady && first.1 == last.1).then_some((first.1, first.0, delta, n))
 }
 
-/// Whether the value at `i` is in all rows the one that the series has last.
-fn is_last_in_all(series: &Series, rows: &[Row<'_>], i: usize) -> bool {
+/// Whether all these values are the one that the series has last.
+fn is_last_in_all(series: &Series, values: &[f64]) -> bool {
     let last = series.open.last_v().to_bits();
-    let is_last = |v: &f64| v.to_bits() == last;
-    rows.iter().all(|row| row.2.get(i).is_some_and(is_last))
+    values.iter().all(|v| v.to_bits() == last)
 }
 
 /// The newest time of a series, or [`NEVER`].

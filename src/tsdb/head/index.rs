@@ -152,9 +152,16 @@ impl Index {
     }
 
     /// The pair's number, which is made if there is none; [`Index::add`] a series to it next.
-    /// `None` when there is no place for its value.
-    pub fn intern(&mut self, name: &str, value: &str) -> Option<PairId> {
-        let known = self.name(name);
+    /// `None` when there is no place for its value. `like` may have the same name, or value too; it
+    /// may be gone.
+    pub fn intern(&mut self, like: Option<PairId>, name: &str, value: &str) -> Option<PairId> {
+        let is_live = |pair: &PairId| !self.postings_unsorted(*pair).is_empty();
+        let same_name = |pair: &PairId| self.name_text(self.name_of(*pair)) == name;
+        let like = like.filter(is_live).filter(same_name);
+        if let Some(pair) = like.filter(|pair| self.value(*pair) == value) {
+            return Some(pair);
+        }
+        let known = { like }.map_or_else(|| self.name(name), |pair| Some(self.name_of(pair)));
         if let Some(found) = known.and_then(|name| self.pair(name, value)) {
             return Some(found);
         }

@@ -10,7 +10,7 @@ use super::index::{Index, PairId};
 use super::late::LateSamples;
 use super::slab::Slab;
 use super::views::Views;
-use crate::model::{Labels, TimestampMs};
+use crate::model::{LabelsRef, TimestampMs};
 use crate::stdx::clock::Clock;
 use crate::storage::StorageError;
 use crate::tsdb::block::Block;
@@ -112,7 +112,7 @@ impl State {
     }
 
     /// Whether the series at `at` has these labels.
-    pub fn has_labels(&self, at: u32, labels: &Labels) -> bool {
+    pub fn has_labels(&self, at: u32, labels: LabelsRef<'_>) -> bool {
         let pairs = self
             .slab
             .pairs(at)

@@ -7,11 +7,15 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::entry::{Entry, Position};
 use super::part::Part;
-use super::replay::{Replayed, replay};
+use super::replay::{Order, Replayed, read, replay};
 use crate::stdx::thread::spawn;
 use crate::tsdb::dir::Dir;
 
 const STACK_BYTES: usize = 256 << 10;
+
+/// LIMIT: parts on their way; when they are there, the reader waits. Measured at 50,000 series,
+/// half as many take 4 % longer, and twice as many as long.
+const PARTS: usize = 4;
 
 /// As [`replay`], which another thread runs a little ahead. What is said of one series comes in
 /// order; scrapes of the same series come together, before what was logged of others between them.
@@ -23,9 +27,9 @@ pub fn replay_ahead(
     from: Option<Position>,
     sink: &mut dyn FnMut(Entry<'_>),
 ) -> io::Result<Replayed> {
-    // LIMIT: one part is stored while the next is read, and none waits between the threads.
-    let (tell, hear) = bounded::<Part>(0);
-    let (back, emptied) = bounded(1);
+    let (tell, hear) = bounded::<Part>(PARTS);
+    // NOTE: one more is being stored, and one being filled.
+    let (back, emptied) = bounded(PARTS + 2);
     let (end, ended) = bounded(1);
     let theirs = dir.clone();
     let reader = spawn("wal-replay", STACK_BYTES, move || {
@@ -34,7 +38,9 @@ pub fn replay_ahead(
             emptied,
             part: Part::default(),
         };
-        let replayed = replay(&theirs, from, &mut |entry| teller.take(entry));
+        let replayed = read(&theirs, from, Order::BySeries, &mut |entry| {
+            teller.take(entry);
+        });
         teller.send();
         // NOTE: there is room for one, and somebody waits for it.
         let _ = end.send(replayed);
@@ -52,9 +58,8 @@ pub fn replay_ahead(
 /// ORDER: the receiver goes with this call, however it ends: the reader's owner waits for the
 /// reader, which may wait for a place to put what it read.
 fn give(hear: Receiver<Part>, back: &Sender<Part>, sink: &mut dyn FnMut(Entry<'_>)) {
-    for mut part in hear {
+    for part in hear {
         part.give(sink);
-        part.clear();
         // NOTE: the reader may have ended.
         let _ = back.try_send(part);
     }
@@ -77,11 +82,10 @@ impl Teller {
     }
 
     fn send(&mut self) {
-        let series = self.part.series;
         // NOTE: nobody hears only when the other thread unwinds.
         let _ = self.tell.send(std::mem::take(&mut self.part));
-        // ORDER: who took this part gave the one before it back.
         self.part = self.emptied.try_recv().unwrap_or_default();
-        self.part.series = series;
+        // NOTE: who made the lists frees them, so that the threads share no lock of the allocator.
+        self.part.clear();
     }
 }

@@ -158,7 +158,28 @@ impl<'a> BatchReader<'a> {
         })
     }
 
-    /// The `i`th value; to be asked in order.
+    /// A batch whose payload goes on with `rest` after its times.
+    pub fn of_rest(head: BatchHead, count: usize, rest: &'a [u8]) -> Option<BatchReader<'a>> {
+        let mut values = Bytes(rest);
+        let tags = values.take(count.div_ceil(4))?;
+        Some(BatchReader { head, tags, values })
+    }
+
+    /// Appends what [`BatchReader::of_rest`] needs, of a batch whose values were not asked for.
+    pub fn copy_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.tags);
+        out.extend_from_slice(self.values.0);
+    }
+
+    /// The tag of the `i`th value in the lowest bits, if `i` is a multiple of four; above it those
+    /// of the next three.
+    #[inline(always)]
+    pub fn four_tags(&self, i: usize) -> u8 {
+        self.tags.get(i / 4).copied().unwrap_or_default()
+    }
+
+    /// The `i`th value; to be asked in order. One that is [`EQUAL`](super::value::EQUAL) may be
+    /// left out.
     #[inline(always)]
     pub fn value(&mut self, i: usize, last: &mut Last) -> Option<f64> {
         let tag = self.tags.get(i / 4)? >> (i % 4 * 2) & 3;

@@ -5,9 +5,11 @@ use super::definition;
 use super::entry::{Entry, Logged};
 use super::exemplar;
 use super::format;
+use super::held::{Held, Table};
+use super::replay::Order;
 use super::value::Last;
 use super::varint::Bytes;
-use crate::model::{MatchOp, Matcher};
+use crate::model::{MatchOp, Matcher, TimestampMs};
 
 /// LIMIT: stretches of missing records that are told apart; more are taken for one with all that is
 /// between them.
@@ -16,11 +18,17 @@ const GAPS_MAX: usize = 256;
 /// Reads the records of one segment in order.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
+    order: Order,
     /// By id; unknown where no definition was read.
     series: Vec<Last>,
     gaps: Vec<Gap>,
+    /// Batches that were not read yet, of series that are known, from before all gaps.
+    held: Held,
     batch: Samples,
     values: Vec<f64>,
+    times: Vec<TimestampMs>,
+    /// What was known of the series of a table.
+    before: Vec<Last>,
     /// Which of the values build on something that is missing, in order.
     lost: Vec<usize>,
     pub counts: Counts,
@@ -44,8 +52,20 @@ pub(super) struct Counts {
 }
 
 impl Decoder {
+    pub fn new(order: Order) -> Decoder {
+        Decoder {
+            order,
+            ..Decoder::default()
+        }
+    }
+
     /// The records from `start` to `end` are missing.
-    pub fn gap(&mut self, start: u32, end: u32) {
+    pub fn gap(&mut self, start: u32, end: u32, sink: &mut dyn FnMut(Entry<'_>)) {
+        self.flush(sink);
+        self.add_gap(start, end);
+    }
+
+    fn add_gap(&mut self, start: u32, end: u32) {
         if self.gaps.len() == GAPS_MAX
             && let Some(last) = self.gaps.last_mut()
         {
@@ -69,7 +89,10 @@ impl Decoder {
             format::SERIES => self.define(seq, payload, ids_max, sink),
             format::SAMPLES => self.in_order(seq, payload, tell, sink),
             format::OUT_OF_ORDER => self.out_of_order(payload, tell, sink),
-            format::DELETE if tell => read_delete(payload, sink),
+            format::DELETE if tell => {
+                self.flush(sink);
+                read_delete(payload, sink)
+            }
             format::EXEMPLARS if tell => self.exemplars(payload, sink),
             format::DELETE | format::EXEMPLARS => Some(()),
             _ => None,
@@ -79,7 +102,7 @@ impl Decoder {
             self.counts.unread_records += 1;
             // NOTE: values build on no other kind.
             if kind == format::SAMPLES {
-                self.gap(seq, seq.saturating_add(1));
+                self.gap(seq, seq.saturating_add(1), sink);
             }
         }
     }
@@ -98,6 +121,9 @@ impl Decoder {
             }
             if at >= self.series.len() {
                 self.series.resize(at + 1, Last::UNKNOWN);
+            } else if self.held.has(&(id..id.saturating_add(1))) {
+                // NOTE: it may have meant another until here.
+                self.flush(sink);
             }
             let mut last = Last::default();
             last.seq = seq;
@@ -113,7 +139,125 @@ impl Decoder {
         tell: bool,
         sink: &mut dyn FnMut(Entry<'_>),
     ) -> Option<()> {
-        let mut batch = BatchReader::new(payload, &mut self.batch)?;
+        let batch = BatchReader::new(payload, &mut self.batch)?;
+        let counted = batch.head.back <= seq;
+        if tell && self.holds() && counted && !self.batch.own_times() {
+            let held = self.held.find(&self.batch.ids);
+            if let Some(at) = held.or_else(|| self.open_table(sink)) {
+                self.hold(at, seq, &batch, sink);
+                return Some(());
+            }
+        }
+        self.flush_before(sink);
+        self.read(seq, batch, tell, sink)
+    }
+
+    /// NOTE: after a gap each value asks what it builds on.
+    fn holds(&self) -> bool {
+        self.order == Order::BySeries && self.gaps.is_empty()
+    }
+
+    /// A table for batches like this one, if all its series are known.
+    fn open_table(&mut self, sink: &mut dyn FnMut(Entry<'_>)) -> Option<usize> {
+        if !self.batch.ids().all(|id| self.knows(id)) {
+            return None;
+        }
+        if self.held.is_full() || self.batch.ids.iter().any(|run| self.held.has(run)) {
+            self.flush(sink);
+            self.held.clear();
+            // NOTE: what was held may have been no good.
+            if !self.holds() {
+                return None;
+            }
+        }
+        self.held.open(&self.batch.ids, self.batch.count)
+    }
+
+    fn hold(
+        &mut self,
+        at: usize,
+        seq: u32,
+        batch: &BatchReader<'_>,
+        sink: &mut dyn FnMut(Entry<'_>),
+    ) {
+        if self.held.add(at, self.batch.time(0), seq, batch) {
+            self.read_table(at, sink);
+        } else if self.held.is_much(self.series.len()) {
+            self.flush(sink);
+        }
+    }
+
+    /// Tells what is held of the series that a batch is about to be read of.
+    fn flush_before(&mut self, sink: &mut dyn FnMut(Entry<'_>)) {
+        if self.batch.ids.iter().any(|run| self.held.has(run)) {
+            self.flush(sink);
+        }
+    }
+
+    /// Reads and tells all that is held.
+    pub fn flush(&mut self, sink: &mut dyn FnMut(Entry<'_>)) {
+        for at in 0..self.held.tables() {
+            self.read_table(at, sink);
+        }
+    }
+
+    fn read_table(&mut self, at: usize, sink: &mut dyn FnMut(Entry<'_>)) {
+        let Some(table) = self.held.take(at) else {
+            return;
+        };
+        self.before.clear();
+        for run in &table.ids {
+            let known = self.series.get(run.start as usize..run.end as usize);
+            self.before.extend_from_slice(known.unwrap_or_default());
+        }
+        if table.read(&mut self.series, &mut self.values).is_some() {
+            self.counts.samples += self.values.len() as u64;
+            self.times.clear();
+            self.times.extend(table.rows.iter().map(|row| row.t));
+            sink(Entry::Scrapes {
+                ids: &table.ids,
+                times: &self.times,
+                values: &self.values,
+            });
+        } else {
+            self.read_rows(&table, sink);
+        }
+        self.held.put_back(at, table);
+    }
+
+    /// Reads a table as if it had not been held, from what was known before it.
+    #[cold]
+    fn read_rows(&mut self, table: &Table, sink: &mut dyn FnMut(Entry<'_>)) {
+        let mut before = self.before.drain(..);
+        for id in table.ids.iter().cloned().flatten() {
+            if let (Some(last), Some(before)) = (self.series.get_mut(id as usize), before.next()) {
+                *last = before;
+            }
+        }
+        drop(before);
+        // NOTE: these are read before another batch, which was taken apart already.
+        let next = std::mem::take(&mut self.batch);
+        for row in &table.rows {
+            self.batch.ids.clone_from(&table.ids);
+            self.batch.times.clear();
+            self.batch.times.push(row.t);
+            let read = { table.batch(row) }.and_then(|batch| self.read(row.seq, batch, true, sink));
+            if read.is_none() {
+                self.counts.unread_records += 1;
+                self.add_gap(row.seq, row.seq.saturating_add(1));
+            }
+        }
+        self.batch = next;
+    }
+
+    /// Reads the values of a batch whose series and times are known.
+    fn read(
+        &mut self,
+        seq: u32,
+        mut batch: BatchReader<'_>,
+        tell: bool,
+        sink: &mut dyn FnMut(Entry<'_>),
+    ) -> Option<()> {
         let known_since = match batch.head.back {
             0 => 0,
             back => known_since(&self.gaps, seq.checked_sub(back)?),
@@ -155,6 +299,7 @@ impl Decoder {
         sink: &mut dyn FnMut(Entry<'_>),
     ) -> Option<()> {
         let mut batch = BatchReader::new(payload, &mut self.batch)?;
+        self.flush_before(sink);
         self.values.clear();
         self.lost.clear();
         for (i, id) in self.batch.ids().enumerate() {
@@ -177,9 +322,11 @@ impl Decoder {
     fn emit(&mut self, tell: bool, sink: &mut dyn FnMut(Entry<'_>)) {
         if self.lost.is_empty() && !self.batch.own_times() {
             if self.count(self.values.len(), tell) {
-                let rows = &[(self.batch.time(0), self.values.as_slice())];
-                let ids = &self.batch.ids;
-                sink(Entry::Scrapes { ids, rows });
+                sink(Entry::Scrapes {
+                    ids: &self.batch.ids,
+                    times: &[self.batch.time(0)],
+                    values: &self.values,
+                });
             }
             return;
         }

@@ -2,7 +2,7 @@
 
 use super::format::PAYLOAD_BYTES_MAX;
 use super::varint::{Bytes, put, put_text, zigzag};
-use crate::model::Labels;
+use crate::model::{Labels, LabelsRef};
 
 /// What a label has in common with the label at its place in the definition before.
 const SAME: u8 = 0;
@@ -47,16 +47,19 @@ impl DefinitionWriter {
 }
 
 /// Reads one record's definitions; stops at what cannot be.
-pub(super) fn read(payload: &[u8], mut each: impl FnMut(u32, &Labels)) -> Option<()> {
+pub(super) fn read(payload: &[u8], mut each: impl FnMut(u32, LabelsRef<'_>)) -> Option<()> {
     let mut bytes = Bytes(payload);
     let mut next_id = 0i64;
-    let mut pairs = Vec::new();
+    let (mut pairs, mut text) = (Vec::new(), String::new());
     while !bytes.0.is_empty() {
         let id = u32::try_from(next_id.checked_add(bytes.signed()?)?).ok()?;
         next_id = i64::from(id) + 1;
         read_labels(&mut bytes, &mut pairs)?;
-        let pairs = pairs.iter().map(|(n, v)| (n.as_str(), v.as_str()));
-        each(id, &Labels::from_sorted(pairs));
+        text.clear();
+        for (name, value) in &pairs {
+            Labels::push_pair(&mut text, name, value);
+        }
+        each(id, LabelsRef::of_pushed(&text));
     }
     Some(())
 }

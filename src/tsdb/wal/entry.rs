@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::model::{Labels, Matcher, TimestampMs};
+use crate::model::{LabelsRef, Matcher, TimestampMs};
 use crate::storage::Exemplar;
 
 /// A place between two records. A segment's beginning has offset 0.
@@ -20,20 +20,19 @@ pub struct Logged {
     pub v: f64,
 }
 
-/// One batch: its time, and a value for each series.
-pub type Row<'a> = (TimestampMs, &'a [f64]);
-
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Entry<'a> {
     /// From here on `id` means this series, whatever it meant in another segment. Ids are small
     /// numbers from 0, good as an index of a list.
-    Series { id: u32, labels: &'a Labels },
+    Series { id: u32, labels: LabelsRef<'a> },
     /// Batches of the same series, in the order in which they were logged; most are scrapes. Only
-    /// where there are several, no series comes twice in `ids`.
+    /// where there are several, no series comes twice in `ids`. The values of a series stand
+    /// together, one for each time.
     Scrapes {
         ids: &'a [Range<u32>],
-        rows: &'a [Row<'a>],
+        times: &'a [TimestampMs],
+        values: &'a [f64],
     },
     /// A batch whose samples have times of their own, in the order in which it was logged.
     Samples(&'a [Logged]),

@@ -20,6 +20,7 @@ mod decoder;
 mod definition;
 mod exemplar;
 mod format;
+mod held;
 mod metrics;
 mod reading;
 mod segment;
@@ -31,7 +32,7 @@ mod varint;
 mod tests;
 
 pub use ahead::replay_ahead;
-pub use entry::{Entry, Logged, Position, Row};
+pub use entry::{Entry, Logged, Position};
 pub use keeper::{Dropped, Hold, Keeper};
 pub use reader::{Lost, Reader};
 pub use replay::{Replayed, replay};

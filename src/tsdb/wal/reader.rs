@@ -6,6 +6,7 @@ use super::entry::{Entry, Position};
 use super::format::Begins;
 use super::keeper::Keeper;
 use super::reading::Reading;
+use super::replay::Order;
 
 impl Keeper {
     /// Reads from a position on: a segment's beginning, or one that a reader reached.
@@ -87,7 +88,7 @@ impl Reader {
                 };
             }
             let dir = &self.keeper.0.dir;
-            let reading = match Reading::open(dir, number, self.position.offset) {
+            let reading = match Reading::open(dir, number, self.position.offset, Order::AsLogged) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 reading => Some(reading?),
             };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::decoder::{Counts, Decoder};
 use super::entry::Entry;
 use super::format::Begins;
+use super::replay::Order;
 use super::segment::{Damage, SegmentReader};
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::segment as segment_path;
@@ -25,13 +26,13 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub fn open(dir: &Arc<dyn Dir>, number: u32, from: u32) -> io::Result<Reading> {
+    pub fn open(dir: &Arc<dyn Dir>, number: u32, from: u32, order: Order) -> io::Result<Reading> {
         let file = dir.open(&segment_path(number))?;
         let (reader, begins) = SegmentReader::open(file, number)?;
         let len = reader.file_len()?;
         Ok(Reading {
             reader,
-            decoder: Decoder::default(),
+            decoder: Decoder::new(order),
             number,
             from,
             begins,
@@ -45,7 +46,7 @@ impl Reading {
             return Ok(false);
         };
         if let Some(missing) = found.missing_from {
-            self.decoder.gap(missing, found.seq);
+            self.decoder.gap(missing, found.seq, sink);
         }
         let tell = found.offset >= self.from.into();
         let payload = self.reader.payload(&found);
@@ -53,6 +54,11 @@ impl Reading {
         self.decoder
             .record(found.kind, found.seq, payload, ids_max, tell, sink);
         Ok(true)
+    }
+
+    /// Tells what was held back to be told together.
+    pub fn finish(&mut self, sink: &mut dyn FnMut(Entry<'_>)) {
+        self.decoder.flush(sink);
     }
 
     /// Now, where another may still write.

@@ -44,8 +44,30 @@ pub fn replay(
     from: Option<Position>,
     sink: &mut dyn FnMut(Entry<'_>),
 ) -> io::Result<Replayed> {
+    read(dir, from, Order::AsLogged, sink)
+}
+
+/// In which order the entries come.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    #[default]
+    AsLogged,
+    /// That only of what is said of one series; scrapes of the same series come together.
+    BySeries,
+}
+
+/// As [`replay`], with some batches for each series in memory if they come in order of series.
+pub(super) fn read(
+    dir: &Arc<dyn Dir>,
+    from: Option<Position>,
+    order: Order,
+    sink: &mut dyn FnMut(Entry<'_>),
+) -> io::Result<Replayed> {
     let from = from.unwrap_or_default();
-    let mut replay = Replay::default();
+    let mut replay = Replay {
+        order,
+        ..Replay::default()
+    };
     for number in list(dir, from.segment)? {
         let offset = if number == from.segment {
             from.offset
@@ -74,6 +96,7 @@ fn list(dir: &Arc<dyn Dir>, from: u32) -> io::Result<Vec<u32>> {
 
 #[derive(Debug, Default)]
 struct Replay {
+    order: Order,
     done: Replayed,
     /// Bytes at the end of the segment before, of which the next one tells what they are.
     tail: u64,
@@ -89,7 +112,7 @@ impl Replay {
         from: u32,
         sink: &mut dyn FnMut(Entry<'_>),
     ) {
-        let reading = match Reading::open(dir, number, from) {
+        let reading = match Reading::open(dir, number, from, self.order) {
             Ok(reading) => reading,
             Err(error) => {
                 log::warn!(segment = number; "a segment of the log cannot be read: {error}");
@@ -126,6 +149,7 @@ impl Replay {
                 Err(error) => break Some(error),
             }
         };
+        reading.finish(sink);
         let (done, counts, damage) = (&mut self.done, reading.counts(), reading.damage());
         done.segments += 1;
         done.records += counts.records;

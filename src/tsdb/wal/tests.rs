@@ -3,6 +3,7 @@
 mod ahead;
 mod damage;
 mod files;
+mod held;
 mod power;
 mod round_trip;
 
@@ -72,15 +73,21 @@ impl Heard {
         let told = |s: &Logged| (ids[&s.id], s.t, s.v.to_bits());
         match entry {
             Entry::Series { id, labels: named } => {
+                let named = named.to_labels();
                 let series = named.get("a_number").unwrap().parse().unwrap();
-                assert_eq!(Some(*named), labels(SeriesRef(series)).as_ref());
+                assert_eq!(Some(named), labels(SeriesRef(series)));
                 self.ids.insert(*id, series);
             }
-            Entry::Scrapes { ids: runs, rows } => {
-                for (t, values) in *rows {
-                    let all = runs.iter().cloned().flatten().zip(*values);
-                    let told = all.map(|(id, v)| (ids[&id], *t, v.to_bits()));
-                    self.samples.extend(told);
+            Entry::Scrapes {
+                ids: runs,
+                times,
+                values,
+            } => {
+                let columns = values.chunks_exact(times.len());
+                for (id, column) in runs.iter().cloned().flatten().zip(columns) {
+                    let told = times.iter().zip(column);
+                    self.samples
+                        .extend(told.map(|(t, v)| (ids[&id], *t, v.to_bits())));
                 }
             }
             Entry::Samples(batch) => self.samples.extend(batch.iter().map(told)),

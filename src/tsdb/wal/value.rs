@@ -113,6 +113,20 @@ impl Last {
         self.slope = 0.0;
     }
 
+    /// The last value, after it came `n` times again, up to 64; `None`, having done nothing, where
+    /// each must be learnt for itself.
+    #[inline(always)]
+    pub fn repeat(&mut self, n: usize) -> Option<f64> {
+        let v = f64::from_bits(self.bits);
+        if self.age == 0 || !v.is_finite() {
+            return None;
+        }
+        self.age = self.age.saturating_add(n as u8);
+        self.line = (self.line - n as i8).max(-2);
+        self.slope = 0.0;
+        Some(v)
+    }
+
     /// Appends the value's bytes; its tag is the answer.
     #[inline]
     pub fn encode(&mut self, v: f64, out: &mut Vec<u8>) -> u8 {
