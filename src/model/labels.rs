@@ -93,8 +93,13 @@ impl Labels {
         Labels(Arc::from(text))
     }
 
+    /// As pairs were pushed.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
     pub fn iter(&self) -> Iter<'_> {
-        Iter { rest: &self.0 }
+        pairs_of(&self.0)
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -146,6 +151,11 @@ fn push_part(text: &mut String, part: &str) {
         }
     }
     text.push_str(part);
+}
+
+/// Of the text of labels, as [`Labels::push_pair`] makes it.
+pub fn pairs_of(text: &str) -> Iter<'_> {
+    Iter { rest: text }
 }
 
 /// In order of names.

@@ -1,8 +1,10 @@
 //! Several selections as one.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::{Columns, Series, SeriesSet, StorageError, Times};
+use crate::model::labels::pairs_of;
 use crate::model::{Labels, Sample, TimestampMs};
 
 /// Merges sets that are sorted by labels. Of samples at the same time, that of the first set
@@ -26,7 +28,7 @@ struct Merge {
 struct Source {
     set: Box<dyn SeriesSet>,
     /// The series that it is at.
-    head: Option<(Labels, Box<dyn Series>)>,
+    head: Option<Box<dyn Series>>,
 }
 
 impl Merge {
@@ -48,19 +50,20 @@ impl Merge {
     /// two is first.
     fn find_next(&mut self) {
         self.next.clear();
-        let mut first: Option<&Labels> = None;
+        let mut first: Option<Cow<'_, str>> = None;
         for (i, source) in self.sets.iter().enumerate() {
-            let Some((labels, _)) = &source.head else {
+            let Some(series) = &source.head else {
                 continue;
             };
-            let order = match first {
-                Some(first) if first == labels => Ordering::Equal,
-                Some(first) => labels.cmp(first),
+            let text = series.text();
+            let order = match &first {
+                Some(first) if *first == text => Ordering::Equal,
+                Some(first) => pairs_of(&text).cmp(pairs_of(first)),
                 None => Ordering::Less,
             };
             if order == Ordering::Less {
                 self.next.clear();
-                first = Some(labels);
+                first = Some(text);
             }
             if order != Ordering::Greater {
                 self.next.push(i);
@@ -70,9 +73,9 @@ impl Merge {
 }
 
 impl Source {
-    fn advance(&mut self, failed: &mut Option<StorageError>) -> Option<(Labels, Box<dyn Series>)> {
+    fn advance(&mut self, failed: &mut Option<StorageError>) -> Option<Box<dyn Series>> {
         let next = match self.set.next() {
-            Some(Ok(series)) => Some((series.labels(), series)),
+            Some(Ok(series)) => Some(series),
             Some(Err(error)) => {
                 *failed = Some(error);
                 None
@@ -94,14 +97,14 @@ impl SeriesSet for Merge {
             let source = self.sets.get_mut(*i)?;
             source.advance(&mut self.failed)
         });
-        let (labels, first) = taken.next()?;
-        let Some((_, second)) = taken.next() else {
+        let first = taken.next()?;
+        let Some(second) = taken.next() else {
             return Some(Ok(first));
         };
         let mut parts = Vec::with_capacity(self.next.len());
         parts.extend([first, second]);
-        parts.extend(taken.map(|(_, series)| series));
-        Some(Ok(Box::new(Merged { labels, parts })))
+        parts.extend(taken);
+        Some(Ok(Box::new(Merged { parts })))
     }
 
     /// NOTE: most series are in several sets.
@@ -113,17 +116,20 @@ impl SeriesSet for Merge {
 
 /// A series of several sources, the one that counts most first.
 struct Merged {
-    labels: Labels,
     parts: Vec<Box<dyn Series>>,
 }
 
 impl Series for Merged {
     fn labels(&self) -> Labels {
-        self.labels.clone()
+        Labels::of_pushed(&self.text())
+    }
+
+    fn text(&self) -> Cow<'_, str> {
+        self.parts.first().map_or(Cow::Borrowed(""), |s| s.text())
     }
 
     fn each_label(&self, each: &mut dyn FnMut(&str, &str)) {
-        for (name, value) in &self.labels {
+        for (name, value) in pairs_of(&self.text()) {
             each(name, value);
         }
     }

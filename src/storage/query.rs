@@ -1,5 +1,6 @@
 //! Querying: series by matchers within a range of time.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use thiserror::Error;
@@ -89,6 +90,12 @@ pub trait SeriesSet: Send {
 pub trait Series: Send {
     /// Made when asked for: ask once.
     fn labels(&self) -> Labels;
+
+    /// What [`Labels::of_pushed`] would take: for those who compare series. A storage that has it
+    /// at hand lends it.
+    fn text(&self) -> Cow<'_, str> {
+        Cow::Owned(self.labels().text().to_owned())
+    }
 
     /// Calls `each` with every name and value, in order of names; builds nothing for it. For those
     /// who need but some of the labels, or none of a series that they skip.

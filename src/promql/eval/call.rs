@@ -324,4 +324,8 @@ impl Rows for Mapped<'_> {
         }
         Ok(None)
     }
+
+    fn take_parts(&mut self) {
+        self.rows.take_parts();
+    }
 }

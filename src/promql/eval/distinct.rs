@@ -3,6 +3,9 @@
 //! Most queries name one metric; its series stay distinct without it, and flow on as they come.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
+
+use foldhash::quality::RandomState;
 
 use super::row::{Row, Rows, is_absent};
 use super::run::Run;
@@ -128,9 +131,11 @@ impl Rows for Distinct<'_> {
 
 /// Rows of the same labels become one. From the first row on that lacks a value somewhere all are
 /// kept before the next is given: a later one may add to it. Those before it flow through, for
-/// nothing can be added to them.
+/// nothing can be added to them. Who takes parts gets all at once, and of each series is kept at
+/// which steps it was there.
 pub struct Merge<'q> {
     rows: Option<Box<dyn Rows + 'q>>,
+    parts: Option<Parts>,
     /// The labels of those that flowed through.
     given: HashSet<Labels>,
     given_bytes: usize,
@@ -141,6 +146,7 @@ impl<'q> Merge<'q> {
     pub fn new(rows: Box<dyn Rows + 'q>) -> Merge<'q> {
         Merge {
             rows: Some(rows),
+            parts: None,
             given: HashSet::new(),
             given_bytes: 0,
             merged: Vec::new().into_iter(),
@@ -192,6 +198,46 @@ impl<'q> Merge<'q> {
     }
 }
 
+/// The rows that were given as parts.
+#[derive(Default)]
+struct Parts {
+    /// By a hash of their labels, as seldom alike as identities are.
+    numbers: HashMap<u64, usize, RandomState>,
+    /// A bit a step, whole words a series.
+    steps: Vec<u64>,
+    bytes_held: usize,
+}
+
+impl Parts {
+    /// Notes where a part has values, which must be where no other has.
+    fn add(&mut self, row: &Row, run: &mut Run<'_>) -> Result<(), QueryError> {
+        let words = row.values.len().div_ceil(STEPS_A_WORD);
+        let (hash, new) = (
+            self.numbers.hasher().hash_one(&row.labels),
+            self.numbers.len(),
+        );
+        let number = *self.numbers.entry(hash).or_insert(new);
+        if number == new {
+            let bytes = 2 * size_of::<(u64, usize)>() + words * size_of::<u64>();
+            self.bytes_held += bytes;
+            run.hold(0, bytes)?;
+            self.steps.resize((number + 1) * words, 0);
+        }
+        let steps = self.steps.get_mut(number * words..);
+        for (word, values) in { steps.into_iter().flatten() }.zip(row.values.chunks(STEPS_A_WORD)) {
+            let bits = values.iter().rev();
+            let bits = bits.fold(0, |bits, v| bits << 1 | u64::from(!is_absent(*v)));
+            if *word & bits != 0 {
+                return Err(same_labels());
+            }
+            *word |= bits;
+        }
+        Ok(())
+    }
+}
+
+const STEPS_A_WORD: usize = u64::BITS as usize;
+
 /// Adds the values of `row` to `old`, which must have none at the same steps.
 fn overlay(old: &mut Row, row: &Row) -> Result<(), QueryError> {
     for (slot, value) in old.values.iter_mut().zip(&row.values) {
@@ -208,6 +254,16 @@ fn overlay(old: &mut Row, row: &Row) -> Result<(), QueryError> {
 
 impl Rows for Merge<'_> {
     fn next(&mut self, run: &mut Run<'_>) -> Result<Option<Row>, QueryError> {
+        if let Some(parts) = &mut self.parts {
+            run.check()?;
+            let rows = self.rows.as_mut();
+            let row = rows.map_or(Ok(None), |rows| rows.next(run))?;
+            match &row {
+                Some(row) => parts.add(row, run)?,
+                None => run.release(0, std::mem::take(parts).bytes_held),
+            }
+            return Ok(row);
+        }
         if let Some(mut rows) = self.rows.take() {
             run.check()?;
             match rows.next(run)? {
@@ -224,5 +280,12 @@ impl Rows for Merge<'_> {
             run.let_go(row);
         }
         Ok(row)
+    }
+
+    fn take_parts(&mut self) {
+        self.parts = Some(Parts::default());
+        if let Some(rows) = &mut self.rows {
+            rows.take_parts();
+        }
     }
 }

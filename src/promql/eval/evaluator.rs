@@ -203,7 +203,10 @@ impl Evaluation {
             Some(param) => Some(self.eval(param, grid, run)?),
             None => None,
         };
-        let (input, is_tally) = self.grouped(node, grid, run)?;
+        let (mut input, is_tally) = self.grouped(node, grid, run)?;
+        if asks_for_groups_alone(node.op) {
+            input.take_parts();
+        }
         if is_tally {
             let rows = totals(node, input, grid.steps, run)?;
             return Ok(Operand::Vector(Box::new(rows)));
@@ -310,6 +313,10 @@ impl Rows for Negated<'_> {
         }
         row.drop_name(run);
         Ok(Some(row))
+    }
+
+    fn take_parts(&mut self) {
+        self.0.take_parts();
     }
 }
 

@@ -72,6 +72,10 @@ pub trait Rows {
     /// # Errors
     /// A limit, the query's cancellation, or the storage. Not to be called again after one.
     fn next(&mut self, run: &mut Run<'_>) -> Result<Option<Row>, QueryError>;
+
+    /// Said before the first row by who takes the values of each step apart: a series may then come
+    /// as several rows that have no step in common.
+    fn take_parts(&mut self) {}
 }
 
 impl Rows for std::vec::IntoIter<Row> {

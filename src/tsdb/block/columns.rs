@@ -1,20 +1,22 @@
 //! Reading columns: from pages to samples, or to their times alone.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::column::{Scratch, Staleness};
 use super::page::PageRef;
 use super::reader::Page;
-use super::select::Column;
 use super::times::{self, TimeColumn, TimeData};
+use super::walk::Column;
 use super::{Block, BlockError};
 use crate::model::{Sample, TimestampMs, is_stale_nan};
 use crate::storage::{Columns, Times};
 
-/// LIMIT: decoded columns of timestamps that a thread keeps; the series of a target share theirs,
-/// and come in turn with those of other targets. 120 KiB where columns have 1,920 values.
-const TIMES_KEPT: usize = 8;
+/// LIMIT: decoded columns of timestamps that a thread keeps, and how many these have together; the
+/// series of a target share theirs, and come in turn with those of other targets. 256 KiB.
+const TIMES_KEPT: usize = 128;
+const STAMPS_KEPT: usize = 32 << 10;
 
 /// File, page and offset.
 type TimesKey = (u64, u32, u32);
@@ -27,8 +29,10 @@ struct Buffers {
     apart: Columns,
     page: Option<(u64, u64, Page)>,
     /// Of shared columns, and the file and place of each.
-    times: [(Option<TimesKey>, Vec<TimestampMs>); TIMES_KEPT],
-    /// The one to be used next.
+    times: VecDeque<(TimesKey, Vec<TimestampMs>)>,
+    /// How many timestamps they have together.
+    stamps: usize,
+    /// The one that was used last.
     hand: usize,
     /// Of a column of its own.
     beside: Vec<TimestampMs>,
@@ -236,9 +240,13 @@ impl Buffers {
         time: &TimeColumn,
         (page, offset, len): (u32, u32, u32),
     ) -> Result<usize, BlockError> {
-        let key = Some((block.file_no, page, offset));
-        if let Some(at) = self.times.iter().position(|(of, _)| *of == key) {
-            return Ok(at);
+        let key = (block.file_no, page, offset);
+        // NOTE: from the last one on, as targets come in turn.
+        let hand = self.hand.min(self.times.len());
+        let mut in_turn = { self.times.range(hand..) }.chain(self.times.range(..hand));
+        if let Some(at) = in_turn.position(|(of, _)| *of == key) {
+            self.hand = (hand + at) % self.times.len();
+            return Ok(self.hand);
         }
         let missing = BlockError::Damaged {
             id: block.id(),
@@ -248,16 +256,28 @@ impl Buffers {
         let at = *block.footer.times.get(page as usize).ok_or(missing)?;
         let page = block.page(at, "timestamps")?;
         let stored = { page.bytes().get(offset as usize..) }.and_then(|b| b.get(..len as usize));
-        let hand = self.hand;
-        self.hand = (hand + 1) % TIMES_KEPT;
         let bad = || block.nonsense("timestamps", at);
-        let (of, times) = self.times.get_mut(hand).ok_or_else(bad)?;
-        *of = None;
+        let count = time.count as usize;
+        self.make_room(count);
+        let mut times = Vec::with_capacity(count);
         let pco = block.footer.pco;
-        let decoded = stored.and_then(|b| times::decode(time, b, pco, &mut self.values, times));
+        let decoded =
+            stored.and_then(|b| times::decode(time, b, pco, &mut self.values, &mut times));
         decoded.ok_or_else(bad)?;
-        *of = key;
-        Ok(hand)
+        self.stamps += times.len();
+        self.hand = self.times.len();
+        self.times.push_back((key, times));
+        Ok(self.hand)
+    }
+
+    /// Lets go of columns, the oldest first, until there is room for one more.
+    fn make_room(&mut self, count: usize) {
+        while self.times.len() >= TIMES_KEPT || self.stamps + count > STAMPS_KEPT {
+            let Some((_, times)) = self.times.pop_front() else {
+                return;
+            };
+            self.stamps -= times.len();
+        }
     }
 
     /// The page that was read last is at hand without the cache, however small that is.

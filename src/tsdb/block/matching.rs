@@ -8,10 +8,9 @@ use super::pairs::read_postings;
 use super::{Block, BlockError};
 use crate::model::{MatchOp, Matcher};
 
-/// Series by number.
 #[derive(Debug)]
 pub struct Matched {
-    pub places: Vec<u32>,
+    pub places: Places,
     /// Part of the index is damaged: what was found must be compared with its labels.
     pub doubtful: bool,
 }
@@ -19,6 +18,8 @@ pub struct Matched {
 /// A pair, as it stands in a page of values.
 pub struct Value<'a> {
     pub value: &'a str,
+    /// How many series have it.
+    pub count: u64,
     postings: (usize, usize, usize),
 }
 
@@ -34,9 +35,13 @@ impl<'a> Value<'a> {
 
     pub fn read(from: &mut Cursor<'a>) -> Option<Value<'a>> {
         let value = from.text()?;
-        let _count = from.varint()?;
+        let count = from.varint()?;
         let postings = (from.size()?, from.size()?, from.size()?);
-        Some(Value { value, postings })
+        Some(Value {
+            value,
+            count,
+            postings,
+        })
     }
 }
 
@@ -58,7 +63,7 @@ impl Block {
             search.narrow(matcher)?;
         }
         Ok(Matched {
-            places: search.found.places(),
+            places: search.found,
             doubtful: search.doubtful,
         })
     }
@@ -97,8 +102,7 @@ impl Block {
         if matched.as_ref().is_some_and(|matched| matched.doubtful) {
             return self.values_by_labels(name, matchers);
         }
-        let series = self.footer.meta.series as u32;
-        let matched = matched.map(|matched| Places::of(series, &matched.places));
+        let matched = matched.map(|matched| matched.places);
         let mut values = Vec::new();
         self.each_value(name, "", &mut |value| {
             let has = match &matched {
@@ -276,9 +280,41 @@ impl Search<'_> {
     }
 }
 
-/// A bit for each series.
+/// A bit for each series: of many series less than their numbers, of few never much.
 #[derive(Debug)]
-struct Places(Vec<u64>);
+pub struct Places(Vec<u64>);
+
+/// Those of a set, one after another.
+#[derive(Debug)]
+pub struct InTurn {
+    places: Places,
+    /// Nothing is left in the words before it.
+    word: usize,
+    left: usize,
+}
+
+impl InTurn {
+    pub fn left(&self) -> usize {
+        self.left
+    }
+}
+
+impl Iterator for InTurn {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        loop {
+            let bits = self.places.0.get_mut(self.word)?;
+            if *bits != 0 {
+                let at = self.word as u32 * u64::BITS + bits.trailing_zeros();
+                *bits &= *bits - 1;
+                self.left -= 1;
+                return Some(at);
+            }
+            self.word += 1;
+        }
+    }
+}
 
 impl Places {
     fn none(series: u32) -> Places {
@@ -288,14 +324,6 @@ impl Places {
     fn all(series: u32) -> Places {
         let mut places = Places::none(series);
         places.add(0, series);
-        places
-    }
-
-    fn of(series: u32, list: &[u32]) -> Places {
-        let mut places = Places::none(series);
-        for at in list {
-            places.add(*at, at + 1);
-        }
         places
     }
 
@@ -332,15 +360,11 @@ impl Places {
         has
     }
 
-    fn places(&self) -> Vec<u32> {
-        let mut list = Vec::new();
-        for (word, bits) in self.0.iter().enumerate() {
-            let mut bits = *bits;
-            while bits != 0 {
-                list.push(word as u32 * 64 + bits.trailing_zeros());
-                bits &= bits - 1;
-            }
+    pub fn in_turn(self) -> InTurn {
+        InTurn {
+            left: self.0.iter().map(|word| word.count_ones() as usize).sum(),
+            places: self,
+            word: 0,
         }
-        list
     }
 }

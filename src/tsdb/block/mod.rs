@@ -28,6 +28,7 @@ mod reader;
 mod select;
 mod texts;
 mod tombstones;
+mod walk;
 
 #[cfg(test)]
 mod tests;

@@ -1,22 +1,22 @@
 //! A selection: series one after another, their samples read when asked for.
+//!
+//! A *haul* is some series that stand one after another: what is known of them without reading
+//! their columns is in a few lists that they share, for those who go through many.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::bytes::Cursor;
 use super::columns::{read_column, read_column_apart, read_column_times};
-use super::page::{PageRef, get_page};
-use super::reader::Page;
-use super::texts::PairTexts;
-use super::times::{ENTRY_BYTES, TimeColumn, TimeData};
-use super::tombstones::Ranges;
-use super::writer::TIMES_PER_PAGE;
+use super::tombstones::{Ranges, Tombstones};
+use super::walk::{Column, Walk};
 use super::{Block, BlockError};
+use crate::model::labels::pairs_of;
 use crate::model::{Labels, Matcher, Sample, TimestampMs};
 use crate::storage::{Columns, Series, SeriesSet, StorageError, Times};
 
-/// LIMIT: shared columns of timestamps that a selection remembers.
-const MEMO_MAX: usize = 4_096;
+/// LIMIT: series of a haul, as many as a page of them has; and columns, 64 bytes each, of all.
+const SERIES: usize = 64;
+const COLUMNS: usize = 256;
 
 impl Block {
     /// The series that match and may have samples in the range, sorted by labels; nothing outside
@@ -31,11 +31,12 @@ impl Block {
         let walk = Walk::new(matched.places);
         let doubtful = if matched.doubtful { matchers } else { &[] };
         Ok(BlockSeries {
-            block: self.clone(),
             walk,
             compared: doubtful.to_vec(),
-            start,
-            end,
+            // NOTE: what is deleted from now on is still seen, wherever the selection is.
+            haul: Arc::new(Haul::empty(self.clone(), self.tombstones(), (start, end))),
+            next: 0,
+            failed: None,
         })
     }
 
@@ -54,46 +55,104 @@ impl Block {
 /// A selection that is read once.
 #[derive(Debug)]
 pub struct BlockSeries {
-    block: Arc<Block>,
     walk: Walk,
     /// What the labels are compared with once more because part of the index is damaged.
     compared: Vec<Matcher>,
-    start: TimestampMs,
-    end: TimestampMs,
+    haul: Arc<Haul>,
+    /// The number of the next in the haul.
+    next: usize,
+    /// What ended the haul.
+    failed: Option<BlockError>,
+}
+
+/// Series that stand one after another.
+#[derive(Debug)]
+struct Haul {
+    block: Arc<Block>,
+    deleted: Arc<Tombstones>,
+    /// Of the selection, both inclusive: nothing else is read.
+    times: (TimestampMs, TimestampMs),
+    series: Vec<Row>,
+    columns: Vec<Column>,
+    /// Of labels, as those have it.
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Row {
+    /// Of the block.
+    number: u32,
+    /// Where its columns and its labels end.
+    columns: u32,
+    text: u32,
 }
 
 impl BlockSeries {
     /// An error is the disk's; what is damaged is left out.
     pub fn next_series(&mut self) -> Option<Result<SeriesView, BlockError>> {
-        loop {
-            let found = self.walk.next(&self.block)?;
-            match found.and_then(|number| self.view(number)) {
-                Ok(None) | Err(BlockError::Damaged { .. }) => {}
-                Ok(Some(view)) => return Some(Ok(view)),
-                Err(error) => return Some(Err(error)),
+        while self.next >= self.haul.series.len() {
+            if let Some(error) = self.failed.take() {
+                return Some(Err(error));
             }
+            if self.walk.left() == 0 {
+                return None;
+            }
+            self.fill();
         }
+        let at = self.next;
+        self.next += 1;
+        let haul = self.haul.clone();
+        Some(Ok(SeriesView { haul, at }))
     }
 
-    fn view(&mut self, number: u32) -> Result<Option<SeriesView>, BlockError> {
-        let (start, end) = (self.start, self.end);
-        let columns = self.walk.columns(&self.block, start, end)?;
-        if columns.is_empty() {
-            return Ok(None);
+    fn fill(&mut self) {
+        let Haul {
+            block,
+            deleted,
+            times,
+            ..
+        } = &*self.haul;
+        let mut haul = Haul::empty(block.clone(), deleted.clone(), *times);
+        haul.series.reserve_exact(self.walk.left().min(SERIES));
+        while haul.series.len() < SERIES && haul.columns.len() < COLUMNS {
+            let Some(found) = self.walk.next(&haul.block) else {
+                break;
+            };
+            match found.and_then(|number| self.add(&mut haul, number)) {
+                Ok(()) | Err(BlockError::Damaged { .. }) => {}
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
         }
-        let labels = self.walk.labels(&self.block)?;
-        if !matches_all(&self.compared, &labels) {
-            return Ok(None);
+        self.haul = Arc::new(haul);
+        self.next = 0;
+    }
+
+    /// The series at hand, if it has columns.
+    fn add(&mut self, haul: &mut Haul, number: u32) -> Result<(), BlockError> {
+        let Haul { block, times, .. } = haul;
+        let before = haul.columns.len();
+        let (start, end) = *times;
+        let found = { &mut self.walk }.columns(block, start, end, &mut haul.columns);
+        if haul.columns.len() == before {
+            return found;
         }
-        Ok(Some(SeriesView {
-            block: self.block.clone(),
+        let labels = found.and_then(|()| self.walk.labels(block));
+        match labels {
+            Ok(labels) if matches_all(&self.compared, labels) => haul.text.push_str(labels),
+            labels => {
+                haul.columns.truncate(before);
+                return labels.map(|_| ());
+            }
+        }
+        haul.series.push(Row {
             number,
-            labels,
-            columns,
-            deleted: self.block.tombstones().of(number),
-            start,
-            end,
-        }))
+            columns: haul.columns.len() as u32,
+            text: haul.text.len() as u32,
+        });
+        Ok(())
     }
 }
 
@@ -103,6 +162,49 @@ impl SeriesSet for BlockSeries {
             Ok(view) => Ok(Box::new(view)),
             Err(error) => Err(error.into()),
         })
+    }
+
+    fn left(&self) -> Option<usize> {
+        Some(self.walk.left() + self.haul.series.len() - self.next)
+    }
+}
+
+impl Haul {
+    fn empty(
+        block: Arc<Block>,
+        deleted: Arc<Tombstones>,
+        times: (TimestampMs, TimestampMs),
+    ) -> Haul {
+        Haul {
+            block,
+            deleted,
+            times,
+            series: Vec::new(),
+            columns: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    fn row(&self, at: usize) -> Row {
+        self.series.get(at).copied().unwrap_or_default()
+    }
+
+    /// The one before, and the one at hand.
+    fn rows(&self, at: usize) -> (Row, Row) {
+        let before = at.checked_sub(1).map(|before| self.row(before));
+        (before.unwrap_or_default(), self.row(at))
+    }
+
+    fn text(&self, at: usize) -> &str {
+        let (before, row) = self.rows(at);
+        let text = self.text.get(before.text as usize..row.text as usize);
+        text.unwrap_or_default()
+    }
+
+    fn columns(&self, at: usize) -> &[Column] {
+        let (before, row) = self.rows(at);
+        let columns = { &self.columns }.get(before.columns as usize..row.columns as usize);
+        columns.unwrap_or_default()
     }
 }
 
@@ -117,7 +219,9 @@ impl LabelsOf<'_> {
         loop {
             let found = self.walk.next(self.block)?;
             match found.and_then(|_| self.walk.labels(self.block)) {
-                Ok(labels) if matches_all(&self.compared, &labels) => return Some(Ok(labels)),
+                Ok(labels) if matches_all(&self.compared, labels) => {
+                    return Some(Ok(Labels::of_pushed(labels)));
+                }
                 Ok(_) | Err(BlockError::Damaged { .. }) => {}
                 Err(error) => return Some(Err(error)),
             }
@@ -125,295 +229,19 @@ impl LabelsOf<'_> {
     }
 }
 
-fn matches_all(matchers: &[Matcher], labels: &Labels) -> bool {
-    matchers
-        .iter()
-        .all(|m| m.matches(labels.get(&m.name).unwrap_or("")))
-}
-
-/// Goes through pages of series, to the series of a sorted list.
-#[derive(Debug)]
-struct Walk {
-    places: std::vec::IntoIter<u32>,
-    open: Option<OpenPage>,
-    /// Numbers of the current series' pairs.
-    pairs: Vec<u32>,
-    texts: PairTexts,
-    /// Of the series at hand.
-    labels: String,
-    known_times: HashMap<u32, TimeColumn, foldhash::fast::RandomState>,
-}
-
-/// A page of series that is being read, entry by entry.
-#[derive(Debug)]
-struct OpenPage {
-    at: PageRef,
-    page: Page,
-    /// The number of the next entry, and where it begins.
-    number: u32,
-    next: usize,
-    /// One after the number of the last.
-    end: u32,
-    column_pages: Arc<[PageRef]>,
-    /// Where the columns of the current series are named, and where the first of them stands.
-    columns_at: usize,
-    columns_place: Place,
-    /// Where the columns of the next series stand.
-    place: Place,
-}
-
-/// Columns follow one another in their pages.
-#[derive(Debug, Clone, Copy, Default)]
-struct Place {
-    page: u32,
-    offset: u32,
-}
-
-/// Where a column stands, its page by number.
-struct RawColumn {
-    page: u32,
-    offset: u32,
-    len: u32,
-}
-
-impl Walk {
-    fn new(places: Vec<u32>) -> Walk {
-        Walk {
-            places: places.into_iter(),
-            open: None,
-            pairs: Vec::new(),
-            texts: PairTexts::default(),
-            labels: String::new(),
-            known_times: HashMap::default(),
-        }
-    }
-
-    /// Goes to the next series of the list.
-    fn next(&mut self, block: &Block) -> Option<Result<u32, BlockError>> {
-        let place = self.places.next()?;
-        Some(self.go_to(block, place).map(|()| place))
-    }
-
-    fn go_to(&mut self, block: &Block, place: u32) -> Result<(), BlockError> {
-        if self.open.as_ref().is_none_or(|open| place >= open.end) {
-            self.open = None;
-            self.pairs.clear();
-            self.open = Some(OpenPage::open(block, place)?);
-        }
-        let Some(open) = &mut self.open else {
-            return Ok(());
-        };
-        let found = open.go_to(place, &mut self.pairs);
-        found.ok_or_else(|| block.nonsense("series", open.at))
-    }
-
-    /// The current series' columns that have samples in the range.
-    fn columns(
-        &mut self,
-        block: &Block,
-        start: TimestampMs,
-        end: TimestampMs,
-    ) -> Result<Vec<Column>, BlockError> {
-        let Some(open) = &mut self.open else {
-            return Ok(Vec::new());
-        };
-        let bad = |open: &OpenPage| block.nonsense("series", open.at);
-        let mut from = Cursor::new(open.page.bytes().get(open.columns_at..).unwrap_or_default());
-        let Some(count) = from.size() else {
-            return Err(bad(open));
-        };
-        let mut columns = Vec::new();
-        let mut place = open.columns_place;
-        for _ in 0..count {
-            let Some((raw, time)) = place.column(&mut from) else {
-                return Err(bad(open));
-            };
-            let time = match time {
-                Err(column) => column,
-                Ok(id) => match known_time(&mut self.known_times, block, id) {
-                    Ok(column) => column,
-                    Err(BlockError::Damaged { .. }) => continue,
-                    Err(error) => return Err(error),
-                },
-            };
-            if time.first > end || time.last < start {
-                continue;
-            }
-            let Some(page) = open.column_pages.get(raw.page as usize) else {
-                return Err(bad(open));
-            };
-            columns.push(Column {
-                page: *page,
-                offset: raw.offset,
-                len: raw.len,
-                time,
-            });
-        }
-        Ok(columns)
-    }
-
-    fn labels(&mut self, block: &Block) -> Result<Labels, BlockError> {
-        self.labels.clear();
-        for id in &self.pairs {
-            self.texts.push(block, *id, &mut self.labels)?;
-        }
-        Ok(Labels::of_pushed(&self.labels))
-    }
-}
-
-fn known_time(
-    known: &mut HashMap<u32, TimeColumn, foldhash::fast::RandomState>,
-    block: &Block,
-    id: u32,
-) -> Result<TimeColumn, BlockError> {
-    if let Some(column) = known.get(&id) {
-        return Ok(*column);
-    }
-    let (page, at) = (id as usize / TIMES_PER_PAGE, id as usize % TIMES_PER_PAGE);
-    let missing = BlockError::Damaged {
-        id: block.id(),
-        part: "number of timestamps",
-        offset: u64::from(id),
-    };
-    let page = *block.footer.time_table.get(page).ok_or(missing)?;
-    let bytes = block.page(page, "table of timestamps")?;
-    let entry = bytes.bytes().get(at * ENTRY_BYTES..);
-    let column = entry.and_then(|bytes| TimeColumn::get(&mut Cursor::new(bytes)));
-    let column = column.ok_or_else(|| block.nonsense("table of timestamps", page))?;
-    if known.len() > MEMO_MAX {
-        known.clear();
-    }
-    known.insert(id, column);
-    Ok(column)
-}
-
-impl OpenPage {
-    fn open(block: &Block, place: u32) -> Result<OpenPage, BlockError> {
-        let pages = &block.footer.series;
-        let i = pages
-            .partition_point(|p| p.first <= place)
-            .saturating_sub(1);
-        let end = pages.get(i + 1).map(|p| p.first);
-        let end = end.unwrap_or(block.footer.meta.series as u32);
-        let missing = BlockError::Damaged {
-            id: block.id(),
-            part: "number of a series",
-            offset: u64::from(place),
-        };
-        let series = pages.get(i).ok_or(missing)?;
-        let page = block.page(series.page, "series")?;
-        let mut from = Cursor::new(page.bytes());
-        let mut header = || {
-            let _count = from.varint()?;
-            let count = from.size()?;
-            let mut end = 0;
-            let pages = (0..count).map(|_| get_page(&mut from, &mut end));
-            pages.collect::<Option<Arc<[PageRef]>>>()
-        };
-        let column_pages = header().ok_or_else(|| block.nonsense("series", series.page))?;
-        let offset = page.bytes().len() - from.rest().len();
-        Ok(OpenPage {
-            at: series.page,
-            page,
-            number: series.first,
-            next: offset,
-            end,
-            column_pages,
-            columns_at: offset,
-            columns_place: Place::default(),
-            place: Place::default(),
-        })
-    }
-
-    fn go_to(&mut self, place: u32, pairs: &mut Vec<u32>) -> Option<()> {
-        let bytes = self.page.bytes();
-        while self.number <= place {
-            let mut from = Cursor::new(bytes.get(self.next..)?);
-            read_pairs(&mut from, pairs)?;
-            self.columns_at = bytes.len() - from.rest().len();
-            self.columns_place = self.place;
-            for _ in 0..from.size()? {
-                let _skipped = self.place.column(&mut from)?;
-            }
-            self.next = bytes.len() - from.rest().len();
-            self.number += 1;
-        }
-        (self.number == place + 1).then_some(())
-    }
-}
-
-/// LIMIT: labels of a series, as a guard of memory.
-const PAIRS_MAX: usize = 1 << 16;
-
-/// Changes the pairs of the series before into those of this one.
-fn read_pairs(from: &mut Cursor<'_>, pairs: &mut Vec<u32>) -> Option<()> {
-    let count = from.size()?;
-    if count > PAIRS_MAX {
-        return None;
-    }
-    let mask = from.take(count.div_ceil(8))?;
-    pairs.resize(count, 0);
-    for (i, pair) in pairs.iter_mut().enumerate() {
-        if mask.get(i / 8)? >> (i % 8) & 1 == 1 {
-            *pair = from.small()?;
-        }
-    }
-    Some(())
-}
-
-impl Place {
-    /// Reads where the next column stands, and its timestamps: the number of a shared column, or
-    /// what stands beside the values.
-    fn column(&mut self, from: &mut Cursor<'_>) -> Option<(RawColumn, Result<u32, TimeColumn>)> {
-        let ahead = from.small()?;
-        if ahead > 0 {
-            self.page = self.page.checked_add(ahead)?;
-            self.offset = 0;
-        }
-        let raw = RawColumn {
-            page: self.page,
-            offset: self.offset,
-            len: from.small()?,
-        };
-        self.offset = self.offset.checked_add(raw.len)?;
-        let shared = from.small()?;
-        if let Some(id) = shared.checked_sub(1) {
-            return Some((raw, Ok(id)));
-        }
-        let first = from.signed()?;
-        let last = first.checked_add_unsigned(from.varint()?)?;
-        let count = from.small()?;
-        let len = from.small()?;
-        let time = TimeColumn {
-            first,
-            last,
-            count,
-            data: TimeData::Beside { len },
-        };
-        Some((raw, Err(time.checked()?)))
-    }
-}
-
-/// A column of a selected series.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Column {
-    pub page: PageRef,
-    pub offset: u32,
-    pub len: u32,
-    pub time: TimeColumn,
+fn matches_all(matchers: &[Matcher], labels: &str) -> bool {
+    matchers.iter().all(|m| {
+        let found = pairs_of(labels).find(|(name, _)| *name == m.name);
+        m.matches(found.map_or("", |(_, value)| value))
+    })
 }
 
 /// One series of a block, whose samples are read when asked for.
 #[derive(Debug)]
 pub struct SeriesView {
-    block: Arc<Block>,
-    number: u32,
-    labels: Labels,
-    columns: Vec<Column>,
-    deleted: Ranges,
-    /// Of the selection: nothing else is read.
-    start: TimestampMs,
-    end: TimestampMs,
+    haul: Arc<Haul>,
+    /// Which of the haul.
+    at: usize,
 }
 
 /// A column as it stands in the file.
@@ -429,22 +257,30 @@ pub struct StoredColumn {
 impl SeriesView {
     /// Of the block.
     pub fn number(&self) -> u32 {
-        self.number
+        self.haul.row(self.at).number
+    }
+
+    fn columns(&self) -> &[Column] {
+        self.haul.columns(self.at)
+    }
+
+    fn deleted(&self) -> Option<&Ranges> {
+        self.haul.deleted.get(self.number())
     }
 
     /// Bytes of the columns, as they are stored.
     pub fn stored_bytes(&self) -> u64 {
-        self.columns.iter().map(|c| u64::from(c.len)).sum()
+        self.columns().iter().map(|c| u64::from(c.len)).sum()
     }
 
     /// Samples, deleted ones and those at the edges of the selection included.
     pub fn stored_samples(&self) -> u64 {
-        self.columns.iter().map(|c| u64::from(c.time.count)).sum()
+        self.columns().iter().map(|c| u64::from(c.time.count)).sum()
     }
 
     /// In order of time, deleted samples included.
     pub fn stored_columns(&self) -> impl Iterator<Item = StoredColumn> + '_ {
-        self.columns.iter().map(|column| StoredColumn {
+        self.columns().iter().map(|column| StoredColumn {
             first: column.time.first,
             last: column.time.last,
             samples: column.time.count,
@@ -461,11 +297,11 @@ impl SeriesView {
     ) -> Result<(), BlockError> {
         let before = out.len();
         self.each_column(start, end, |column, start, end| {
-            read_column(&self.block, column, start, end, out)
+            read_column(&self.haul.block, column, start, end, out)
         })?;
-        if !self.deleted.is_empty() {
+        if let Some(deleted) = self.deleted() {
             let new = out.split_off(before);
-            out.extend(new.into_iter().filter(|s| !self.deleted.has(s.t)));
+            out.extend(new.into_iter().filter(|s| !deleted.has(s.t)));
         }
         Ok(())
     }
@@ -476,14 +312,14 @@ impl SeriesView {
         end: TimestampMs,
         out: &mut Columns,
     ) -> Result<(), BlockError> {
-        if !self.deleted.is_empty() {
+        if self.deleted().is_some() {
             let mut samples = Vec::new();
             self.read_samples(start, end, &mut samples)?;
             out.extend(samples);
             return Ok(());
         }
         self.each_column(start, end, |column, start, end| {
-            read_column_apart(&self.block, column, start, end, out)
+            read_column_apart(&self.haul.block, column, start, end, out)
         })
     }
 
@@ -493,14 +329,14 @@ impl SeriesView {
         end: TimestampMs,
         out: &mut Times,
     ) -> Result<(), BlockError> {
-        if !self.deleted.is_empty() {
+        if self.deleted().is_some() {
             let mut samples = Vec::new();
             self.read_samples(start, end, &mut samples)?;
             out.extend(&samples);
             return Ok(());
         }
         self.each_column(start, end, |column, start, end| {
-            read_column_times(&self.block, column, start, end, out)
+            read_column_times(&self.haul.block, column, start, end, out)
         })
     }
 
@@ -512,8 +348,9 @@ impl SeriesView {
         end: TimestampMs,
         mut read: impl FnMut(&Column, TimestampMs, TimestampMs) -> Result<(), BlockError>,
     ) -> Result<(), BlockError> {
-        let (start, end) = (start.max(self.start), end.min(self.end));
-        for column in &self.columns {
+        let (first, last) = self.haul.times;
+        let (start, end) = (start.max(first), end.min(last));
+        for column in self.columns() {
             if column.time.first > end || column.time.last < start {
                 continue;
             }
@@ -528,11 +365,15 @@ impl SeriesView {
 
 impl Series for SeriesView {
     fn labels(&self) -> Labels {
-        self.labels.clone()
+        Labels::of_pushed(self.haul.text(self.at))
+    }
+
+    fn text(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.haul.text(self.at))
     }
 
     fn each_label(&self, each: &mut dyn FnMut(&str, &str)) {
-        for (name, value) in &self.labels {
+        for (name, value) in pairs_of(self.haul.text(self.at)) {
             each(name, value);
         }
     }

@@ -100,6 +100,48 @@ fn sample_data(series: usize, samples: i64) -> Data {
 }
 
 #[test]
+fn labels_of_many_pairs() {
+    let (_root, dir) = disk();
+    // More pairs that several series have than are remembered, and one that each has alone.
+    let labels = |i: usize| {
+        Labels::from_pairs([
+            ("a", format!("some {}", i / 5)),
+            (
+                "b",
+                if i.is_multiple_of(3) {
+                    String::new()
+                } else {
+                    (i * 7 % 1_300).to_string()
+                },
+            ),
+            ("c", format!("{i} alone")),
+            ("d", (i % 4).to_string()),
+        ])
+    };
+    let mut data: Data = (0..6_500)
+        .map(|i| (labels(i), vec![Sample { t: 1, v: 1.0 }]))
+        .collect();
+    data.sort_by(|a, b| a.0.cmp(&b.0));
+    write_as(&dir, 1, &data, &Options::default()).unwrap();
+    let block = open(&dir, 1);
+    let check = |matcher: &[Matcher], keeps: &dyn Fn(&Labels) -> bool| {
+        let expect: Data = { data.iter() }.filter(|(l, _)| keeps(l)).cloned().collect();
+        assert!(read(&block, matcher, 0, 9) == expect, "{matcher:?}");
+        let mut set = block.select(matcher, 0, 9).unwrap();
+        for left in (0..expect.len()).rev() {
+            crate::storage::SeriesSet::next(&mut set).unwrap().unwrap();
+            assert_eq!(crate::storage::SeriesSet::left(&set), Some(left));
+        }
+    };
+    check(&[], &|_| true);
+    check(&[Matcher::equal("d", "3")], &|l| l.get("d") == Some("3"));
+    check(&[Matcher::equal("b", "")], &|l| l.get("b").is_none());
+    check(&[Matcher::equal("c", "63 alone")], &|l| {
+        l.get("c") == Some("63 alone")
+    });
+}
+
+#[test]
 fn what_is_written_is_read() {
     let (_root, dir) = disk();
     let data = sample_data(300, 100);

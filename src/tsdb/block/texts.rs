@@ -1,4 +1,4 @@
-//! Texts of pairs, as one selection meets them.
+//! Labels of series, spelled out of the numbers of their pairs, as one selection meets them.
 
 use std::collections::HashMap;
 
@@ -9,24 +9,83 @@ use super::writer::RANKS_PER_PAGE;
 use super::{Block, BlockError};
 use crate::model::Labels;
 
-/// LIMIT: pairs that a selection remembers, and bytes of their texts.
-const PAIRS_MAX: usize = 4_096;
-const TEXT_BYTES_MAX: usize = 256 << 10;
+/// LIMIT: pairs that a selection remembers, and bytes of their texts: of each block of a query.
+const PAIRS_MAX: usize = 1_024;
+const TEXT_BYTES_MAX: usize = 32 << 10;
 
-/// LIMIT: pages of the index that it keeps, 4 KiB each, whatever the cache has room for.
+/// Series that a pair must have to be worth remembering.
+const SERIES_MIN: u64 = 4;
+
+/// LIMIT: pages of ranks that it keeps, 4 KiB each, whatever the cache has room for.
 const PAGES_MAX: usize = 32;
+
+/// LIMIT: places of values that are remembered, two bytes each; some more, as pages come whole.
+const STARTS_MAX: usize = 128 << 10;
 
 type Map<T> = HashMap<u32, T, foldhash::fast::RandomState>;
 
-/// Remembers pairs by number, and pages of values with what they hold, so that the next pair is not
+/// The labels of one series after another. What one has at the same place as the one before is
+/// copied from there: the order of labels makes that most of them.
+#[derive(Debug, Default)]
+pub struct Speller {
+    texts: PairTexts,
+    last: Spelled,
+    /// The one before, while the last is made.
+    before: Spelled,
+}
+
+#[derive(Debug, Default)]
+struct Spelled {
+    /// Numbers of pairs, and where each ends in the text.
+    pairs: Vec<(u32, u32)>,
+    /// As labels have it.
+    text: String,
+}
+
+impl Speller {
+    /// The text of labels with these pairs.
+    pub fn spell(&mut self, block: &Block, ids: &[u32]) -> Result<&str, BlockError> {
+        std::mem::swap(&mut self.last, &mut self.before);
+        let Spelled { pairs, text } = &mut self.last;
+        let before = &self.before;
+        pairs.clear();
+        text.clear();
+        let alike = { ids.iter().zip(&before.pairs) }.take_while(|(id, (of, _))| *id == of);
+        let alike = alike.count();
+        let mut start = 0;
+        if let Some((same, (_, end))) = before.pairs.get(..alike).and_then(|s| Some((s, s.last()?)))
+        {
+            start = *end;
+            pairs.extend_from_slice(same);
+            text.push_str(before.text.get(..start as usize).unwrap_or_default());
+        }
+        for (at, id) in ids.iter().enumerate().skip(alike) {
+            let known = before.pairs.get(at);
+            let from = std::mem::replace(&mut start, known.map_or(0, |(_, end)| *end));
+            match known {
+                Some((of, to)) if of == id => {
+                    let same = before.text.get(from as usize..*to as usize);
+                    text.push_str(same.unwrap_or_default());
+                }
+                _ => self.texts.push(block, *id, text)?,
+            }
+            pairs.push((*id, text.len() as u32));
+        }
+        Ok(text)
+    }
+}
+
+/// Remembers pairs by number, and where values begin in their pages, so that the next is not
 /// looked for from a page's beginning.
 #[derive(Debug, Default)]
-pub struct PairTexts {
+struct PairTexts {
     known: Map<Text>,
     /// As labels have it.
     text: String,
     ranks: Map<Page>,
-    values: Map<Values>,
+    /// By number of the page, where each of its values begins.
+    starts: Map<Box<[u16]>>,
+    starts_known: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,19 +94,11 @@ struct Text {
     to: u32,
 }
 
-#[derive(Debug)]
-struct Values {
-    page: Page,
-    /// Where each begins.
-    starts: Vec<u32>,
-}
-
 impl PairTexts {
     /// Appends a pair to the text of labels.
-    pub fn push(&mut self, block: &Block, id: u32, labels: &mut String) -> Result<(), BlockError> {
-        let text = match self.known.get(&id) {
-            Some(text) => *text,
-            None => self.learn(block, id)?,
+    fn push(&mut self, block: &Block, id: u32, labels: &mut String) -> Result<(), BlockError> {
+        let Some(text) = self.known.get(&id) else {
+            return self.learn(block, id, labels);
         };
         let text = self.text.get(text.from as usize..text.to as usize);
         labels.push_str(text.unwrap_or_default());
@@ -55,11 +106,7 @@ impl PairTexts {
     }
 
     /// Reads a pair that is not known.
-    fn learn(&mut self, block: &Block, id: u32) -> Result<Text, BlockError> {
-        if self.known.len() >= PAIRS_MAX || self.text.len() > TEXT_BYTES_MAX {
-            self.known.clear();
-            self.text.clear();
-        }
+    fn learn(&mut self, block: &Block, id: u32, labels: &mut String) -> Result<(), BlockError> {
         let footer = &block.footer;
         let missing = BlockError::Damaged {
             id: block.id,
@@ -74,24 +121,29 @@ impl PairTexts {
         };
         let pair = footer.values.get(number).zip(footer.names.get(name));
         let (values, name) = pair.ok_or(missing)?;
-        if !self.values.contains_key(&(number as u32)) {
-            if self.values.len() >= PAGES_MAX {
-                self.values.clear();
-            }
-            let page = block.page(values.page, "values")?;
-            let read = Values::new(page);
-            self.values.insert(number as u32, read);
-        }
-        let value = { self.values.get(&(number as u32)) }.and_then(|v| v.get(rank - values.rank));
+        let page = block.page(values.page, "values")?;
+        let place = rank - values.rank;
+        let value = { self.start(number as u32, &page, place) }
+            .and_then(|start| page.bytes().get(usize::from(start)..))
+            .and_then(|bytes| Value::read(&mut Cursor::new(bytes)));
         let value = value.ok_or_else(|| block.nonsense("values", values.page))?;
+        let from = labels.len();
+        Labels::push_pair(labels, &name.name, value.value);
+        if value.count >= SERIES_MIN {
+            self.remember(id, labels.get(from..).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, id: u32, pair: &str) {
+        if self.known.len() >= PAIRS_MAX || self.text.len() + pair.len() > TEXT_BYTES_MAX {
+            self.known.clear();
+            self.text.clear();
+        }
         let from = self.text.len() as u32;
-        Labels::push_pair(&mut self.text, &name.name, value);
-        let text = Text {
-            from,
-            to: self.text.len() as u32,
-        };
-        self.known.insert(id, text);
-        Ok(text)
+        self.text.push_str(pair);
+        let to = self.text.len() as u32;
+        self.known.insert(id, Text { from, to });
     }
 
     fn rank(&mut self, block: &Block, id: u32) -> Result<u32, BlockError> {
@@ -115,24 +167,33 @@ impl PairTexts {
         let rank = { bytes.get(at * 4..) }.and_then(|rest| Cursor::new(rest).u32());
         rank.ok_or_else(|| block.nonsense("ranks", page))
     }
+
+    /// Where a value begins in its page.
+    fn start(&mut self, number: u32, page: &Page, place: u32) -> Option<u16> {
+        if !self.starts.contains_key(&number) {
+            if self.starts_known > STARTS_MAX {
+                self.starts.clear();
+                self.starts_known = 0;
+            }
+            let starts = starts(page.bytes());
+            self.starts_known += starts.len();
+            self.starts.insert(number, starts);
+        }
+        self.starts.get(&number)?.get(place as usize).copied()
+    }
 }
 
-impl Values {
-    fn new(page: Page) -> Values {
-        let mut starts = Vec::new();
-        let mut from = Cursor::new(page.bytes());
-        while !from.is_empty() {
-            starts.push((page.bytes().len() - from.rest().len()) as u32);
-            if Value::skip(&mut from).is_none() {
-                break;
-            }
+/// NOTE: a page is closed at 4 KiB, so that of a good one all begin below 64.
+fn starts(page: &[u8]) -> Box<[u16]> {
+    let mut starts = Vec::new();
+    let mut from = Cursor::new(page);
+    while !from.is_empty()
+        && let Ok(start) = u16::try_from(page.len() - from.rest().len())
+    {
+        starts.push(start);
+        if Value::skip(&mut from).is_none() {
+            break;
         }
-        Values { page, starts }
     }
-
-    fn get(&self, number: u32) -> Option<&str> {
-        let start = *self.starts.get(number as usize)?;
-        let mut from = Cursor::new(self.page.bytes().get(start as usize..)?);
-        from.text()
-    }
+    starts.into()
 }

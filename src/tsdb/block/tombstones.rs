@@ -52,8 +52,8 @@ impl Ranges {
 pub struct Tombstones(BTreeMap<u32, Ranges>);
 
 impl Tombstones {
-    pub fn of(&self, series: u32) -> Ranges {
-        self.0.get(&series).cloned().unwrap_or_default()
+    pub fn get(&self, series: u32) -> Option<&Ranges> {
+        self.0.get(&series)
     }
 
     /// How many ranges there are.
@@ -119,7 +119,9 @@ impl Block {
                 offset: 0,
             });
         }
-        if matched.places.is_empty() {
+        let places = matched.places.in_turn();
+        let count = places.left();
+        if count == 0 {
             return Ok(0);
         }
         // ORDER: held while the file is written, so that of two deletions none is lost; queries
@@ -127,14 +129,14 @@ impl Block {
         let deleting = self.deleting.lock();
         let _deleting = deleting.unwrap_or_else(PoisonError::into_inner);
         let mut new = Tombstones::clone(&self.tombstones());
-        for place in &matched.places {
-            let ranges = new.0.entry(*place).or_default();
+        for place in places {
+            let ranges = new.0.entry(place).or_default();
             *ranges = ranges.with(start, end);
         }
         write(&*self.dir, self.id(), &new)?;
         let guard = self.tombstones.lock();
         *guard.unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
-        Ok(matched.places.len() as u64)
+        Ok(count as u64)
     }
 }
 

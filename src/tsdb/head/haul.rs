@@ -5,6 +5,7 @@
 //! taken seldom, the machine fetches the memory of several series at once, and of a large selection
 //! nothing is held but which series it has. Decoding needs no lock.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -13,6 +14,7 @@ use super::late;
 use super::lock::State;
 use super::query::Pin;
 use super::snapshot::{Rows, Scope};
+use crate::model::labels::pairs_of;
 use crate::model::{Labels, Sample, SeriesRef, TimestampMs};
 use crate::storage::{Columns, Series, SeriesSet, StorageError, Times};
 use crate::tsdb::chunk::{Corrupt, Gather, Pool, decode, decode_columns, decode_times};
@@ -151,49 +153,35 @@ impl Haul {
 /// Labels of the series of a haul.
 #[derive(Default)]
 struct Texts {
-    /// Names and values in turn.
+    /// As labels have it.
     text: String,
-    /// Where a name ends, and where its value.
-    ends: Vec<(u32, u32)>,
-    /// For each series, where its labels end in `ends`.
-    series: Vec<u32>,
+    /// For each series, where its labels end.
+    ends: Vec<u32>,
 }
 
 impl Texts {
     fn of(state: &State, places: &[u32]) -> Texts {
-        let count = { places.iter() }
+        let count: usize = { places.iter() }
             .map(|at| state.slab.pairs(*at).len())
             .sum();
         let mut texts = Texts {
             text: String::with_capacity(count * LABEL_BYTES),
-            ends: Vec::with_capacity(count),
-            series: Vec::with_capacity(places.len()),
+            ends: Vec::with_capacity(places.len()),
         };
         for at in places {
             for pair in state.slab.pairs(*at) {
                 let (name, value) = state.index.text(*pair);
-                texts.text.push_str(name);
-                let name_end = texts.text.len() as u32;
-                texts.text.push_str(value);
-                texts.ends.push((name_end, texts.text.len() as u32));
+                Labels::push_pair(&mut texts.text, name, value);
             }
-            texts.series.push(texts.ends.len() as u32);
+            texts.ends.push(texts.text.len() as u32);
         }
         texts
     }
 
-    /// In order of names.
-    fn pairs(&self, at: usize) -> impl Iterator<Item = (&str, &str)> {
-        let end_of = |at: usize| self.series.get(at).map_or(0, |end| *end as usize);
-        let first = at.checked_sub(1).map_or(0, end_of);
-        let ends = self.ends.get(first..end_of(at)).unwrap_or_default();
-        let mut start = { first.checked_sub(1) }.map_or(0, |before| self.ends[before].1 as usize);
-        ends.iter().map(move |(name_end, end)| {
-            let (name_end, end) = (*name_end as usize, *end as usize);
-            let pair = (&self.text[start..name_end], &self.text[name_end..end]);
-            start = end;
-            pair
-        })
+    fn get(&self, at: usize) -> &str {
+        let end_of = |at: usize| self.ends.get(at).map_or(0, |end| *end as usize);
+        let start = at.checked_sub(1).map_or(0, end_of);
+        self.text.get(start..end_of(at)).unwrap_or_default()
     }
 }
 
@@ -265,11 +253,15 @@ pub struct HeadSeries {
 
 impl Series for HeadSeries {
     fn labels(&self) -> Labels {
-        Labels::from_sorted(self.haul.texts().pairs(self.at))
+        Labels::of_pushed(self.haul.texts().get(self.at))
+    }
+
+    fn text(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.haul.texts().get(self.at))
     }
 
     fn each_label(&self, each: &mut dyn FnMut(&str, &str)) {
-        for (name, value) in self.haul.texts().pairs(self.at) {
+        for (name, value) in pairs_of(self.haul.texts().get(self.at)) {
             each(name, value);
         }
     }

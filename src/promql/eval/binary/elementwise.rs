@@ -47,6 +47,10 @@ impl Rows for WithScalar<'_> {
         }
         Ok(None)
     }
+
+    fn take_parts(&mut self) {
+        self.vector.take_parts();
+    }
 }
 
 impl WithScalar<'_> {
