@@ -9,7 +9,7 @@ export PROPTEST_RNG_SEED ?= 1
 
 # The program that we ship. Where the C library is there to be linked (glibc's libc.a, all musl targets) it is static, at
 # fixed addresses: no code to relocate at the start, so nothing of it is copied. Only this last step knows; plain
-# `cargo build --release` needs no libc.a. What every run executes lies side by side: link/order.py says why.
+# `cargo build --release` needs no libc.a.
 LIBC_A = $(if $(TARGET),$(findstring musl,$(TARGET)),$(wildcard $(shell $(CC) -print-file-name=libc.a)))
 STATIC = $(if $(LIBC_A),-C target-feature=+crt-static -C relocation-model=static)
 RELEASE = $(CARGO) rustc --release --locked --bin ferula $(TARGET:%=--target=%) -- $(STATIC)
@@ -17,7 +17,7 @@ FERULA = target/$(TARGET:%=%/)release/ferula
 
 # For another processor: make release TARGET=aarch64-unknown-linux-musl
 release:
-	$(RELEASE) -C link-arg=-Tlink/start.ld
+	$(RELEASE)
 
 # Looks again at what a run executes (needs valgrind and ld.lld; fixed addresses, hence libc.a).
 order:
