@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
+use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ fn run(dir: Arc<dyn Dir>, targets: u64, series: u64) -> io::Result<()> {
         segment_bytes: SEGMENT_BYTES,
         after: 0,
         next_seq: 0,
+        damaged: BTreeSet::new(),
         clock: clock.clone(),
         registry: Registry::new(),
     };

@@ -24,8 +24,6 @@ pub struct SelectHints {
     pub end: TimestampMs,
     /// At most this many series; 0 is no limit.
     pub limit: usize,
-    /// Only labels will be asked for, no samples.
-    pub labels_only: bool,
     /// The series may come in any order: nothing is sorted that need not be.
     pub any_order: bool,
 }
@@ -37,7 +35,6 @@ impl Default for SelectHints {
             start: TimestampMs::MIN,
             end: TimestampMs::MAX,
             limit: 0,
-            labels_only: false,
             any_order: false,
         }
     }

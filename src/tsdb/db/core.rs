@@ -13,9 +13,9 @@ use crate::model::TimestampMs;
 use crate::stdx::clock::{Clock, Step};
 use crate::storage::StorageError;
 use crate::tsdb::block::{Block, BlockId, BlockMeta, PageCache};
+use crate::tsdb::compact::remove;
 use crate::tsdb::dir::{Dir, Lock};
 use crate::tsdb::exemplars::Exemplars;
-use crate::tsdb::filenames::BLOCKS_DIR;
 use crate::tsdb::head::{Blocks, Head};
 use crate::tsdb::metrics::StoreMetrics;
 use crate::tsdb::wal::{Keeper, Position};
@@ -140,21 +140,18 @@ impl Store {
     /// Removes files of blocks that are no longer in the list.
     pub fn remove_files(&self, ids: &[BlockId]) {
         for id in ids {
-            // NOTE: what stays is removed at the next start, or found again.
-            for path in [id.path(), id.tombstones_path()] {
-                match self.dir.remove(&path) {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                        log::error!(path = path.as_str(); "cannot remove a file: {e}");
-                    }
-                    _ => {}
-                }
-            }
+            remove_logged(&*self.dir, *id);
         }
-        if !ids.is_empty()
-            && let Err(e) = self.dir.sync_dir(BLOCKS_DIR)
-        {
-            log::error!("cannot sync the directory of blocks: {e}");
+    }
+}
+
+/// A file that stays is removed at the next start, or found again.
+pub fn remove_logged(dir: &dyn Dir, id: BlockId) {
+    match remove(dir, id) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            log::error!("cannot remove a block: {error}");
         }
+        _ => {}
     }
 }
 

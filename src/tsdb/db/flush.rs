@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::attempt::attempt;
 use super::core::{Core, Store, locked};
 use super::error::WorkError;
+use super::quarantine::quarantine_segment;
 use crate::model::{Labels, Sample, TimestampMs, timestamp};
 use crate::storage::StorageError;
 use crate::tsdb::block::{BlockId, BlockMeta, BlockWriter, Options};
@@ -112,7 +113,7 @@ impl Core {
         // NOTE: what is left of the log is no reason to hold on to the samples.
         let dropped = attempt(|| Ok(store.keeper.drop_before(cut, store.wal_held_bytes)?));
         match dropped {
-            Ok(dropped) => store.tell_dropped(dropped),
+            Ok(dropped) => store.put_away(dropped),
             Err(error) => log::error!("cannot remove segments of the log: {error}"),
         }
         Ok(release)
@@ -190,8 +191,12 @@ impl Parts {
 }
 
 impl Store {
-    /// What a reader still wanted is not lost in silence.
-    fn tell_dropped(&self, dropped: Dropped) {
+    /// What was damaged, or what a reader still wanted, is not lost in silence.
+    fn put_away(&self, dropped: Dropped) {
+        for number in dropped.damaged {
+            self.metrics.quarantined.inc();
+            quarantine_segment(&*self.dir, number);
+        }
         if dropped.held == 0 {
             return;
         }

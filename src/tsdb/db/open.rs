@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use super::brake::Brake;
-use super::core::{Changes, Store, in_order};
+use super::core::{Changes, Store, in_order, remove_logged};
 use super::error::OpenError;
 use super::foreign::{blocks_beside, prometheus_sign};
 use super::log::Log;
@@ -14,10 +14,11 @@ use super::replay::replay_into;
 use super::snapshot;
 use crate::model::timestamp;
 use crate::stdx::clock::Clock;
-use crate::tsdb::block::{Block, BlockId, PageCache};
+use crate::tsdb::block::{Block, BlockId, PageCache, litter};
+use crate::tsdb::compact::obsolete;
 use crate::tsdb::dir::{Dir, Disk, Lock};
 use crate::tsdb::exemplars::Exemplars;
-use crate::tsdb::filenames::{BLOCKS_DIR, LOCK, TMP_SUFFIX, WAL_DIR};
+use crate::tsdb::filenames::{BLOCKS_DIR, LOCK, WAL_DIR};
 use crate::tsdb::head::{AHEAD_MAX_MS, Head};
 use crate::tsdb::metrics::StoreMetrics;
 use crate::tsdb::wal::{self, Wal};
@@ -84,6 +85,7 @@ pub fn open_store(
             segment_bytes: wal::SEGMENT_BYTES,
             after: flushed.map_or(0, |f| f.segment).max(replayed.end.segment),
             next_seq: replayed.next_seq,
+            damaged: replayed.damaged.into_iter().collect(),
             clock: options.clock.clone(),
             registry: options.registry.clone(),
         },
@@ -143,14 +145,14 @@ pub fn remove_leftovers(dir: &dyn Dir) -> Result<(), OpenError> {
         let list = dir
             .list(parent)
             .map_err(OpenError::io("cannot list files"))?;
-        for entry in list {
-            if !entry.is_dir && entry.name.ends_with(TMP_SUFFIX) {
-                let path = format!("{parent}/{}", entry.name);
-                let path = path.trim_start_matches('/');
-                dir.remove(path)
-                    .map_err(OpenError::io("cannot remove an unfinished file"))?;
-                log::info!(path = path; "removed a file that was not finished");
-            }
+        let files = list.into_iter().filter(|entry| !entry.is_dir);
+        let names: Vec<String> = files.map(|entry| entry.name).collect();
+        for name in litter(&names) {
+            let path = format!("{parent}/{name}");
+            let path = path.trim_start_matches('/');
+            dir.remove(path)
+                .map_err(OpenError::io("cannot remove an unfinished file"))?;
+            log::info!(path = path; "removed a file that was not finished");
         }
     }
     Ok(())
@@ -190,14 +192,10 @@ fn open_blocks(
     }
     metrics.reloads.inc();
     // NOTE: a merged block is durable before its sources go.
-    let obsolete: Vec<_> = blocks.iter().flat_map(|b| b.meta().sources).collect();
-    let (gone, blocks): (Vec<_>, Vec<_>) =
-        { blocks.into_iter() }.partition(|b| obsolete.contains(&b.meta().id));
-    for block in gone {
-        let id = block.meta().id;
-        for path in [id.path(), id.tombstones_path()] {
-            let _ = dir.remove(&path);
-        }
+    let metas: Vec<_> = blocks.iter().map(|block| block.meta()).collect();
+    for id in obsolete(&metas) {
+        blocks.retain(|block| block.id() != id);
+        remove_logged(&**dir, id);
     }
     Ok((blocks, last_id))
 }

@@ -4,38 +4,51 @@ use std::io;
 
 use crate::tsdb::block::BlockId;
 use crate::tsdb::dir::Dir;
-use crate::tsdb::filenames::{BLOCKS_DIR, QUARANTINE_DIR};
+use crate::tsdb::filenames::{QUARANTINE_DIR, segment};
 
 /// LIMIT: a disk that damages more than these needs no more evidence; the oldest go.
 const FILES_MAX: usize = 32;
 
 /// Moves a block's file away, with what is deleted from it.
 pub fn quarantine(dir: &dyn Dir, id: BlockId, why: &str) {
-    let to = format!("{QUARANTINE_DIR}/{id}.blk");
-    match move_away(dir, id, &to) {
-        Ok(()) => log::error!(moved_to = to.as_str(); "a damaged block: {why}"),
+    match move_away(dir, &id.path(), Some(&id.tombstones_path())) {
+        Ok(to) => log::error!(moved_to = to.as_str(); "a damaged block: {why}"),
         Err(error) => {
             log::error!("a damaged block that can't be moved away ({error}): {why}");
         }
     }
 }
 
-fn move_away(dir: &dyn Dir, id: BlockId, to: &str) -> io::Result<()> {
+/// The same for a segment of the log, when what could be read of it is in a block.
+pub fn quarantine_segment(dir: &dyn Dir, number: u32) {
+    match move_away(dir, &segment(number), None) {
+        Ok(to) => log::warn!(moved_to = to.as_str();
+            "a damaged segment of the log; what could be read of it is in a block"),
+        Err(error) => {
+            log::error!("a damaged segment of the log that can't be moved away: {error}");
+        }
+    }
+}
+
+/// Returns where to; `beside` may be missing.
+fn move_away(dir: &dyn Dir, path: &str, beside: Option<&str>) -> io::Result<String> {
+    let (parent, name) = path.rsplit_once('/').unwrap_or_default();
+    let to = |name: &str| format!("{QUARANTINE_DIR}/{name}");
     dir.create_dir(QUARANTINE_DIR)?;
-    dir.rename(&id.path(), to)?;
-    match dir.rename(
-        &id.tombstones_path(),
-        &format!("{QUARANTINE_DIR}/{id}.tomb"),
-    ) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
+    dir.rename(path, &to(name))?;
+    if let Some((_, name)) = beside.and_then(|path| path.rsplit_once('/')) {
+        match dir.rename(&format!("{parent}/{name}"), &to(name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
     }
     let files = files(dir)?;
     for (path, _) in files.iter().take(files.len().saturating_sub(FILES_MAX)) {
         dir.remove(path)?;
     }
     dir.sync_dir(QUARANTINE_DIR)?;
-    dir.sync_dir(BLOCKS_DIR)
+    dir.sync_dir(parent)?;
+    Ok(to(name))
 }
 
 /// Removes files, the oldest first, until so many bytes are free or none is left. Returns the

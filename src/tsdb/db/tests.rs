@@ -368,13 +368,51 @@ fn damaged_blocks_go_to_quarantine() {
     assert_eq!(again.killed().all(), again.all());
 }
 
+/// A damaged one when the head is a block; one of another version stays where it is.
+#[test]
+fn segments_that_could_not_be_read_are_kept() {
+    let mut unknown = [0; 40];
+    unknown[..9].copy_from_slice(b"FERULWAL\x09");
+    let check = crc32c::crc32c(&unknown[..36]);
+    unknown[36..].copy_from_slice(&check.to_le_bytes());
+    for (header, kept_in) in [([1; 40], "quarantine"), (unknown, "wal")] {
+        let world = World::new();
+        fill(&world.db, "n=a", [1]);
+        let disk = world.disk.copy();
+        let dir = disk.dir();
+        let name = dir.list("wal").unwrap()[0].name.clone();
+        let path = format!("wal/{name}");
+        let mut bytes = disk.bytes(&path).unwrap();
+        bytes[..40].copy_from_slice(&header);
+        disk.set_bytes(&path, &bytes);
+        let again = start(&disk, |_| {});
+        assert_eq!(disk.bytes(&path).as_ref(), Some(&bytes));
+        fill(&again.db, "n=b", [2]);
+        for _ in 0..2 {
+            again.db.flush().unwrap();
+            let kept = disk.bytes(&format!("{kept_in}/{name}"));
+            assert_eq!(kept.as_ref(), Some(&bytes), "{kept_in}");
+        }
+        let all = again.all();
+        assert_eq!(again.killed().all(), all);
+    }
+}
+
 #[test]
 fn leftovers_and_foreign_directories() {
     let disk = Double::new();
     disk.dir().create_dir("blocks").unwrap();
-    disk.set_bytes("blocks/0000000000000001.tmp", b"half");
+    let leftovers = [
+        "blocks/0000000000000001.tmp",
+        "blocks/0000000000000002.tomb",
+    ];
+    for path in leftovers {
+        disk.set_bytes(path, b"half");
+    }
     let world = start(&disk, |_| {});
-    assert!(world.disk.bytes("blocks/0000000000000001.tmp").is_none());
+    for path in leftovers {
+        assert!(world.disk.bytes(path).is_none(), "{path}");
+    }
     for path in [
         "chunks_head/000001",
         "wal/00000000",

@@ -1,6 +1,6 @@
 //! The segments as all but the writer see them: making them durable, holding and dropping them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -33,6 +33,8 @@ type Dirty = (u32, Arc<Mutex<Box<dyn File>>>);
 struct Files {
     /// Bytes of each.
     segments: BTreeMap<u32, u64>,
+    /// Those of them that hold something that could not be read.
+    damaged: BTreeSet<u32>,
     /// Of the writer.
     position: Position,
     durable: Position,
@@ -116,7 +118,8 @@ impl Keeper {
     }
 
     /// Removes the segments before that of `position`, unless they are held; of those that are held
-    /// too, the oldest first, while they have more than `held_bytes_max` bytes.
+    /// too, the oldest first, while they have more than `held_bytes_max` bytes. Files of
+    /// damaged ones are left to the caller, and those of versions that are not known to all times.
     pub fn drop_before(&self, position: Position, held_bytes_max: u64) -> io::Result<Dropped> {
         let _one = ignore_poison(&self.0.syncing);
         let victims = self.0.files().victims(position, held_bytes_max);
@@ -127,12 +130,16 @@ impl Keeper {
         for (number, bytes, held) in victims {
             // ORDER: the next one's beginning is this one's end.
             let times = held.then(|| self.0.times_of(number));
-            match self.0.dir.remove(&segment_path(number)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    self.0.metrics.truncations_failed.inc();
-                    return Err(error);
-                }
-                _ => {}
+            if let Some(Begins::Unknown(_)) = self.0.beginning(number) {
+                continue;
+            }
+            if self.0.files().damaged.remove(&number) {
+                dropped.damaged.push(number);
+            } else if let Err(error) = self.0.dir.remove(&segment_path(number))
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                self.0.metrics.truncations_failed.inc();
+                return Err(error);
             }
             let mut files = self.0.files();
             files.segments.remove(&number);
@@ -167,7 +174,7 @@ impl Keeper {
     }
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Dropped {
     pub segments: u32,
     pub bytes: u64,
@@ -175,6 +182,8 @@ pub struct Dropped {
     pub held: u32,
     /// Between which times what was held was written.
     pub held_times: Option<(TimestampMs, TimestampMs)>,
+    /// Of these segments those whose files are still there.
+    pub damaged: Vec<u32>,
 }
 
 /// Dropped, it holds nothing any more.
@@ -204,9 +213,13 @@ impl Shared {
         dir: Arc<dyn Dir>,
         clock: Arc<dyn Clock>,
         metrics: WalMetrics,
+        damaged: BTreeSet<u32>,
     ) -> io::Result<Shared> {
         dir.create_dir(WAL_DIR)?;
-        let mut files = Files::default();
+        let mut files = Files {
+            damaged,
+            ..Files::default()
+        };
         for entry in dir.list(WAL_DIR)? {
             if let Some(number) = segment_number(&entry.name) {
                 files.segments.insert(number, entry.len);
@@ -234,13 +247,18 @@ impl Shared {
     }
 
     fn begun_ms(&self, segment: u32) -> Option<TimestampMs> {
-        let mut header = [0; HEADER_BYTES];
-        let file = self.dir.open(&segment_path(segment)).ok()?;
-        file.read_at(0, &mut header).ok()?;
-        match Header::read(&header) {
+        match self.beginning(segment)? {
             Begins::Known(header) => Some(header.created_ms),
             _ => None,
         }
+    }
+
+    /// `None` if it cannot be read.
+    fn beginning(&self, segment: u32) -> Option<Begins> {
+        let mut header = [0; HEADER_BYTES];
+        let file = self.dir.open(&segment_path(segment)).ok()?;
+        file.read_at(0, &mut header).ok()?;
+        Some(Header::read(&header))
     }
 
     /// The first segment from `from` on.

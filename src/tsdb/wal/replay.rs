@@ -117,6 +117,7 @@ impl Replay {
             Err(error) => {
                 log::warn!(segment = number; "a segment of the log cannot be read: {error}");
                 self.end_segment(None);
+                self.done.skipped_ranges += 1;
                 self.done.damaged.push(number);
                 return;
             }

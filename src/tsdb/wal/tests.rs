@@ -7,7 +7,7 @@ mod held;
 mod power;
 mod round_trip;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::*;
@@ -25,6 +25,7 @@ fn options(segment_bytes: u32) -> Options {
         segment_bytes,
         after: 0,
         next_seq: 0,
+        damaged: BTreeSet::new(),
         clock: Arc::new(ManualClock::new(0)),
         registry: Registry::new(),
     }

@@ -1,5 +1,6 @@
 //! The writer.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -59,6 +60,8 @@ pub struct Options {
     pub after: u32,
     /// How many records there were before, of [`Replayed`](super::Replayed).
     pub next_seq: u64,
+    /// Segments with damage, of [`Replayed`](super::Replayed).
+    pub damaged: BTreeSet<u32>,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
 }
@@ -96,7 +99,7 @@ impl Wal {
     /// A new segment begins after those present, which are not touched.
     pub fn open(dir: Arc<dyn Dir>, options: Options) -> io::Result<Wal> {
         let metrics = WalMetrics::new(&options.registry);
-        let shared = Shared::open(dir, options.clock, metrics)?;
+        let shared = Shared::open(dir, options.clock, metrics, options.damaged)?;
         let newest = shared.newest().unwrap_or(0).max(options.after);
         let position = Position {
             segment: newest.saturating_add(1),

@@ -37,7 +37,6 @@ impl Selection {
             start,
             end,
             limit: asked,
-            labels_only: true,
             ..SelectHints::default()
         };
         Ok(Selection { limit, hints, sets })

@@ -49,7 +49,6 @@ pub fn ask(dice: &mut Dice, naive: &Naive) -> Asked {
             start,
             end,
             limit: dice.one(&[0, 0, 0, 1, 3]),
-            labels_only: false,
             any_order: dice.below(2) == 0,
         },
         read,
