@@ -128,12 +128,6 @@ impl Series for Merged {
         self.parts.first().map_or(Cow::Borrowed(""), |s| s.text())
     }
 
-    fn each_label(&self, each: &mut dyn FnMut(&str, &str)) {
-        for (name, value) in pairs_of(&self.text()) {
-            each(name, value);
-        }
-    }
-
     fn read(
         &self,
         start: TimestampMs,

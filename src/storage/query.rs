@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use thiserror::Error;
 
+use crate::model::labels::pairs_of;
 use crate::model::{Labels, Matcher, Sample, TimestampMs, is_stale_nan};
 
 #[derive(Debug, Error)]
@@ -94,10 +95,10 @@ pub trait Series: Send {
         Cow::Owned(self.labels().text().to_owned())
     }
 
-    /// Calls `each` with every name and value, in order of names; builds nothing for it. For those
-    /// who need but some of the labels, or none of a series that they skip.
+    /// Calls `each` with every name and value, in order of names; builds nothing where the text is
+    /// at hand. For those who need but some of the labels, or none of a series that they skip.
     fn each_label(&self, each: &mut dyn FnMut(&str, &str)) {
-        for (name, value) in &self.labels() {
+        for (name, value) in pairs_of(&self.text()) {
             each(name, value);
         }
     }

@@ -372,12 +372,6 @@ impl Series for SeriesView {
         Cow::Borrowed(self.haul.text(self.at))
     }
 
-    fn each_label(&self, each: &mut dyn FnMut(&str, &str)) {
-        for (name, value) in pairs_of(self.haul.text(self.at)) {
-            each(name, value);
-        }
-    }
-
     fn read(
         &self,
         start: TimestampMs,

@@ -14,7 +14,6 @@ use super::late;
 use super::lock::State;
 use super::query::Pin;
 use super::snapshot::{Rows, Scope};
-use crate::model::labels::pairs_of;
 use crate::model::{Labels, Sample, SeriesRef, TimestampMs};
 use crate::storage::{Columns, Series, SeriesSet, StorageError, Times};
 use crate::tsdb::chunk::{Corrupt, Gather, Pool, decode, decode_columns, decode_times};
@@ -258,12 +257,6 @@ impl Series for HeadSeries {
 
     fn text(&self) -> Cow<'_, str> {
         Cow::Borrowed(self.haul.texts().get(self.at))
-    }
-
-    fn each_label(&self, each: &mut dyn FnMut(&str, &str)) {
-        for (name, value) in pairs_of(self.haul.texts().get(self.at)) {
-            each(name, value);
-        }
     }
 
     fn read(
