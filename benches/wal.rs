@@ -66,10 +66,10 @@ fn run(dir: Arc<dyn Dir>, targets: u64, series: u64) -> io::Result<()> {
             black_box(done);
         }
         if round == 0 {
-            first_bytes = wal.keeper().bytes();
+            first_bytes = wal.segments().bytes();
         }
     }
-    let (all, bytes) = (targets * series, wal.keeper().bytes());
+    let (all, bytes) = (targets * series, wal.segments().bytes());
     let more = all * (ROUNDS - 1);
     println!("{targets} x {series}:");
     println!(

@@ -2,7 +2,7 @@
 
 use super::global::GlobalSection;
 use super::http;
-use super::rules::rules;
+use super::relabel::rules;
 use super::sd::{check_static_targets, service_discovery};
 use super::section::{Item, Section};
 use super::types::AlertmanagerConfig;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::alerting::sigv4_section;
 use super::http;
-use super::rules::rules;
+use super::relabel::rules;
 use super::section::{Item, Section};
 use super::yaml::Out;
 use crate::model::names::NameScheme;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::global::{GlobalSection, Limits, name_scheme, nonzero};
 use super::http::http;
 use super::protocols;
-use super::rules::rules;
+use super::relabel::rules;
 use super::sd::{check_static_targets, service_discovery};
 use super::section::{Item, Section};
 use super::types::ScrapeConfig;

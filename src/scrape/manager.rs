@@ -183,7 +183,7 @@ impl Manager {
                 Event::LookAfter => {}
             }
             let chores = self.pools.look_after();
-            self.pools.bury(&chores.graves);
+            self.pools.mark_stale(&chores.ends_of_run);
             timer = chores.next.map_or_else(never, |at| self.clock.at(at));
         }
     }

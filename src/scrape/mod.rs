@@ -33,8 +33,8 @@ mod url;
 mod schedule;
 
 mod buffers;
+mod end_of_run;
 mod failure_log;
-mod graveyard;
 mod metrics;
 
 pub use manager::{Handle, Options};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::end_of_run::EndOfRun;
 use super::failure_log::FailureLog;
-use super::graveyard::Grave;
 use super::metrics::PoolMetrics;
 use super::prepare::Job;
 use super::runner::Running;
@@ -78,13 +78,13 @@ pub(super) struct SyncEnv<'a> {
 pub(super) struct Leftovers {
     /// Threads that were told to end.
     pub retired: Vec<Thread>,
-    pub graves: Vec<Grave>,
+    pub ends_of_run: Vec<EndOfRun>,
 }
 
 impl Leftovers {
     pub fn append(&mut self, mut other: Leftovers) {
         self.retired.append(&mut other.retired);
-        self.graves.append(&mut other.graves);
+        self.ends_of_run.append(&mut other.ends_of_run);
     }
 }
 
@@ -329,10 +329,10 @@ impl Pool {
     }
 
     /// Ends all loops.
-    pub fn stop(self, bury: bool, env: &SyncEnv<'_>) -> Leftovers {
+    pub fn stop(self, mark_stale: bool, env: &SyncEnv<'_>) -> Leftovers {
         let mut leftovers = Leftovers::default();
         for slot in self.loops.into_values() {
-            leftovers.append(retire(slot, bury, env));
+            leftovers.append(retire(slot, mark_stale, env));
         }
         leftovers
     }
@@ -361,16 +361,19 @@ fn same_groups(a: &[Arc<TargetGroup>], b: &[Arc<TargetGroup>]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b) || a == b)
 }
 
-fn retire(slot: Slot, bury: bool, env: &SyncEnv<'_>) -> Leftovers {
+fn retire(slot: Slot, mark_stale: bool, env: &SyncEnv<'_>) -> Leftovers {
     let clock = &*env.env.clock;
     let mut leftovers = Leftovers::default();
     if let Some(running) = slot.running {
         let (tick, t, interval) = running.next_tick(clock);
         leftovers.retired.push(running.stop());
-        if bury {
-            leftovers
-                .graves
-                .push(Grave::new(slot.target.memory.clone(), tick, t, interval));
+        if mark_stale {
+            leftovers.ends_of_run.push(EndOfRun::new(
+                slot.target.memory.clone(),
+                tick,
+                t,
+                interval,
+            ));
         }
     }
     leftovers

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::graveyard::{Grave, Graveyard};
+use super::end_of_run::{EndOfRun, EndsOfRun};
 use super::manager::Applied;
 use super::pool::{Leftovers, Pool, SyncEnv};
 use super::prepare::Prepared;
@@ -32,7 +32,7 @@ struct State {
     target_sets: TargetSets,
     offset_seed: u64,
     next_number: u64,
-    graveyard: Graveyard,
+    ends_of_run: EndsOfRun,
     /// Threads that were told to end; joined once they did.
     retired: Vec<Thread>,
     stopped: bool,
@@ -41,7 +41,7 @@ struct State {
 /// What has to be done later, and when.
 #[derive(Debug, Default)]
 pub(super) struct Chores {
-    pub graves: Vec<Grave>,
+    pub ends_of_run: Vec<EndOfRun>,
     /// Monotonic.
     pub next: Option<Duration>,
 }
@@ -91,7 +91,7 @@ impl Pools {
         let early = state.keep(leftovers);
         self.show(state);
         drop(guard);
-        self.bury(&early);
+        self.mark_stale(&early);
     }
 
     /// Takes another configuration. Can't fail, and waits for no target.
@@ -146,7 +146,7 @@ impl Pools {
         let early = state.keep(leftovers);
         self.show(state);
         drop(guard);
-        self.bury(&early);
+        self.mark_stale(&early);
         applied
     }
 
@@ -189,17 +189,17 @@ impl Pools {
                 missing |= pool.start_missing(&mut env);
             }
         }
-        let graves = state.graveyard.take_due(now);
-        let mut next = state.graveyard.next_due();
+        let ends_of_run = state.ends_of_run.take_due(now);
+        let mut next = state.ends_of_run.next_due();
         if missing || !state.retired.is_empty() {
             next = Some(next.unwrap_or(Duration::MAX).min(now + LOOK_AFTER));
         }
-        Chores { graves, next }
+        Chores { ends_of_run, next }
     }
 
-    pub fn bury(&self, graves: &[Grave]) {
-        for grave in graves {
-            grave.bury(self.storage());
+    pub fn mark_stale(&self, ends_of_run: &[EndOfRun]) {
+        for end_of_run in ends_of_run {
+            end_of_run.mark_stale(self.storage());
         }
     }
 
@@ -238,9 +238,9 @@ impl Pools {
 
 impl State {
     #[must_use]
-    fn keep(&mut self, leftovers: Leftovers) -> Vec<Grave> {
+    fn keep(&mut self, leftovers: Leftovers) -> Vec<EndOfRun> {
         self.retired.extend(leftovers.retired);
-        self.graveyard.add(leftovers.graves)
+        self.ends_of_run.add(leftovers.ends_of_run)
     }
 }
 

@@ -2,15 +2,15 @@
 
 mod options;
 
-mod core;
+mod backlog;
 mod log;
 mod open;
 mod querier;
 mod replay;
-mod ring;
+mod shared;
 
 mod attempt;
-mod brake;
+mod backpressure;
 mod compactor;
 mod flush;
 mod quarantine;
@@ -37,8 +37,8 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded};
 
 use self::compactor::Compactor;
-use self::core::{Core, Settings};
 use self::querier::DbQuerier;
+use self::shared::{Settings, Shared};
 use self::worker::{JOBS_MAX, Job, Worker};
 use super::block::BlockMeta;
 use super::exemplars::Exemplars;
@@ -68,7 +68,7 @@ struct Inner {
     // ORDER: the sender stops the threads, which are then joined; the files and the lock go last.
     _stop: StopSender,
     _threads: [Thread; 2],
-    core: Arc<Core>,
+    shared: Arc<Shared>,
 }
 
 impl Db {
@@ -85,7 +85,7 @@ impl Db {
         exemplars.set_ahead(options.clock.wall_ms().saturating_add(AHEAD_MAX_MS));
         let store = open::open_store(&options, &head, &exemplars)?;
         show::show_head(&options.registry, &head);
-        let core = Arc::new(Core {
+        let shared = Arc::new(Shared {
             head,
             exemplars,
             clock: options.clock,
@@ -94,14 +94,14 @@ impl Db {
             give_back: options.give_back,
             store,
         });
-        show::show_store(&options.registry, &core);
+        show::show_store(&options.registry, &shared);
         let (stopper, stop) = stop();
         let (jobs, inbox) = bounded(JOBS_MAX);
         // LIMIT: one; whoever hears it looks at everything.
         let (bell_tx, bell) = bounded(1);
-        let worker = Worker::new(core.clone(), inbox, bell_tx);
+        let worker = Worker::new(shared.clone(), inbox, bell_tx);
         let compactor = Compactor {
-            core: core.clone(),
+            shared: shared.clone(),
             bell,
         };
         let compactor_stop = stop.clone();
@@ -118,7 +118,7 @@ impl Db {
             jobs,
             _stop: stopper,
             _threads: [work, compact],
-            core,
+            shared,
         }));
         db.set_retention(options.retention);
         Ok(db)
@@ -126,35 +126,35 @@ impl Db {
 
     /// What is kept from now on. Takes effect at the next collection, within a minute.
     pub fn set_retention(&self, retention: Retention) {
-        self.0.core.settings.set_retention(retention);
-        let metrics = &self.0.core.head.metrics;
+        self.0.shared.settings.set_retention(retention);
+        let metrics = &self.0.shared.head.metrics;
         metrics.retention_seconds.set(retention.time.as_secs_f64());
         metrics.retention_bytes.set(retention.bytes as f64);
         metrics.retention_percentage.set(retention.percentage);
     }
 
     pub fn retention(&self) -> Retention {
-        self.0.core.settings.retention()
+        self.0.shared.settings.retention()
     }
 
     /// How much older than the newest sample of the head one may be that is not in order, from now
     /// on; zero refuses them.
     pub fn set_out_of_order_window(&self, window: Duration) {
         // NOTE: a closed head takes nothing anyway.
-        let _ = self.0.core.head.set_late_window(millis(window));
-        self.0.core.exemplars.set_window(millis(window));
+        let _ = self.0.shared.head.set_late_window(millis(window));
+        self.0.shared.exemplars.set_window(millis(window));
     }
 
     /// A power cut loses at most so much; `None` in memory, where the end of the process loses all.
     pub fn loss_window(&self) -> Option<Duration> {
-        let core = &self.0.core;
-        core.store.as_ref()?;
-        Some(core.settings.wal_sync_interval)
+        let shared = &self.0.shared;
+        shared.store.as_ref()?;
+        Some(shared.settings.wal_sync_interval)
     }
 
     /// The wall clock's last step since the start.
     pub fn last_clock_step(&self) -> Option<Step> {
-        *core::locked(&self.0.core.last_step)
+        *shared::locked(&self.0.shared.last_step)
     }
 
     /// How far the newest sample that was ever seen is ahead of the wall clock.
@@ -162,15 +162,15 @@ impl Db {
     /// # Errors
     /// The storage is closed.
     pub fn newest_ahead(&self) -> Result<Duration, StorageError> {
-        let (core, newest) = (&self.0.core, self.stats()?.max_t);
-        let ahead = newest.saturating_sub(core.clock.wall_ms());
+        let (shared, newest) = (&self.0.shared, self.stats()?.max_t);
+        let ahead = newest.saturating_sub(shared.clock.wall_ms());
         Ok(Duration::from_millis(ahead.max(0) as u64))
     }
 
     /// # Errors
     /// The storage is closed.
     pub fn stats(&self) -> Result<HeadStats, StorageError> {
-        self.0.core.head.stats()
+        self.0.shared.head.stats()
     }
 
     /// Of the blocks there are, the oldest samples first.
@@ -178,7 +178,7 @@ impl Db {
     /// # Errors
     /// The storage is closed.
     pub fn blocks(&self) -> Result<Vec<BlockMeta>, StorageError> {
-        let blocks = self.0.core.head.blocks()?;
+        let blocks = self.0.shared.head.blocks()?;
         let mut metas: Vec<_> = blocks.iter().map(|block| block.meta().clone()).collect();
         metas.sort_by_key(|meta| (meta.min_t, meta.id));
         Ok(metas)
@@ -189,7 +189,7 @@ impl Db {
     /// # Errors
     /// The storage is closed.
     pub fn cardinality(&self, limit: usize) -> Result<Cardinality, StorageError> {
-        self.0.core.head.cardinality(limit)
+        self.0.shared.head.cardinality(limit)
     }
 
     /// Bytes that the head has on the heap, without what the allocator adds. Looks at every series.
@@ -197,7 +197,7 @@ impl Db {
     /// # Errors
     /// The storage is closed.
     pub fn heap_bytes(&self) -> Result<usize, StorageError> {
-        self.0.core.head.heap_bytes()
+        self.0.shared.head.heap_bytes()
     }
 
     /// Whether samples can be appended to the series.
@@ -205,12 +205,12 @@ impl Db {
     /// # Errors
     /// The storage is closed.
     pub fn has_series(&self, series: SeriesRef) -> Result<bool, StorageError> {
-        self.0.core.head.has_series(series)
+        self.0.shared.head.has_series(series)
     }
 
     #[cfg(test)]
     pub(super) fn head(&self) -> &Head {
-        &self.0.core.head
+        &self.0.shared.head
     }
 
     /// Collects garbage now, as the thread `tsdb` does every minute.
@@ -218,7 +218,7 @@ impl Db {
     /// # Errors
     /// The storage is closed.
     pub fn collect_garbage(&self) -> Result<(), StorageError> {
-        self.0.core.collect_garbage()
+        self.0.shared.collect_garbage()
     }
 
     /// Deletes samples of matching series between `start` and `end` (inclusive), of those that
@@ -233,7 +233,7 @@ impl Db {
         end: TimestampMs,
     ) -> Result<u64, WorkError> {
         self.flush()?;
-        self.0.core.delete(matchers, start, end)
+        self.0.shared.delete(matchers, start, end)
     }
 
     /// Rewrites the blocks from which samples are deleted without these, and waits for it. Returns
@@ -242,7 +242,7 @@ impl Db {
     /// # Errors
     /// The disk's; blocks that were not rewritten yet stay as they were.
     pub fn clean_tombstones(&self) -> Result<u64, WorkError> {
-        self.0.core.clean_tombstones()
+        self.0.shared.clean_tombstones()
     }
 
     /// Makes `snapshots/NAME` in the data directory, which a database can be opened on: all that is
@@ -251,7 +251,7 @@ impl Db {
     /// # Errors
     /// The disk's, and then there is none; or the database is in memory.
     pub fn snapshot(&self, skip_head: bool) -> Result<String, WorkError> {
-        self.0.core.snapshot(skip_head)
+        self.0.shared.snapshot(skip_head)
     }
 
     /// Makes a block of what is in the head now, and waits for it.
@@ -278,24 +278,24 @@ impl Appendable for Db {
                 "labels of {bytes} bytes, {LABELS_BYTES_MAX} at most are stored"
             )));
         }
-        self.0.core.head.resolve(labels)
+        self.0.shared.head.resolve(labels)
     }
 
     fn find(&self, labels: &Labels) -> Result<Option<SeriesRef>, StorageError> {
-        self.0.core.head.find(labels)
+        self.0.shared.head.find(labels)
     }
 
     fn takes_exemplars(&self) -> bool {
-        self.0.core.exemplars.is_on()
+        self.0.shared.exemplars.is_on()
     }
 
     fn takes_late(&self) -> bool {
-        self.0.core.head.metrics.takes_late.load(Relaxed)
+        self.0.shared.head.metrics.takes_late.load(Relaxed)
     }
 
     fn commit(&self, batch: &Appender) -> Result<Committed, StorageError> {
-        let mut done = self.0.core.commit(&batch.samples)?;
-        self.0.core.commit_exemplars(&batch.exemplars, &mut done);
+        let mut done = self.0.shared.commit(&batch.samples)?;
+        self.0.shared.commit_exemplars(&batch.exemplars, &mut done);
         Ok(done)
     }
 }
@@ -306,8 +306,8 @@ impl Queryable for Db {
         start: TimestampMs,
         end: TimestampMs,
     ) -> Result<Box<dyn Querier>, StorageError> {
-        let head = self.0.core.head.querier(start, end)?;
-        let store = self.0.core.store.as_ref();
+        let head = self.0.shared.head.querier(start, end)?;
+        let store = self.0.shared.store.as_ref();
         let metrics = store.map(|store| store.metrics.clone());
         Ok(Box::new(DbQuerier::new(head, (start, end), metrics)))
     }

@@ -152,7 +152,7 @@ pub struct StoreMetrics {
     /// That wait for room in the log, and those of which there are too many for that.
     pub waiting_samples: Gauge,
     pub passed_over_samples: Counter,
-    pub braked_samples: Counter,
+    pub refused_samples: Counter,
     pub snapshot_bytes: Gauge,
     pub compaction_lost_pages: Counter,
     pub compaction_duration: Histogram,
@@ -259,7 +259,7 @@ impl StoreMetrics {
                 "ferula_tsdb_full_disk_passed_over_samples_total",
                 "Samples that wait for the next block alone, because too many wait for the log.",
             ),
-            braked_samples: registry.counter(
+            refused_samples: registry.counter(
                 "ferula_tsdb_head_full_refused_samples_total",
                 "Samples refused because the head cannot become a block, or not fast enough.",
             ),

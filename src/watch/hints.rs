@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::Sender;
 use notify::{EventKind, RecommendedWatcher};
 
-use super::spots::Name;
+use super::watch_points::Name;
 use crate::metrics::{Counter, Gauge, Registry};
 
 /// [`kernel`], or what a test has in its place.

@@ -11,7 +11,7 @@ mod watcher;
 
 mod hints;
 mod schedule;
-mod spots;
+mod watch_points;
 
 mod fingerprint;
 

@@ -13,7 +13,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::hints::{MakeKernel, Metrics, Shared, kernel, lock};
 use super::schedule::Schedule;
-use super::spots::{Spots, spots};
+use super::watch_points::{WatchPoints, watch_points};
 use crate::metrics::Registry;
 use crate::stdx::clock::Clock;
 use crate::stdx::limits::THREAD_STACK;
@@ -319,15 +319,15 @@ impl WatchLoop {
     /// Follows a subscription's paths anew, and makes the watches what they now must be.
     fn look(&mut self, id: u64) {
         let Some(subscriber) = self.subscribers.get(&id) else {
-            return self.watch_spots(id, Spots::new());
+            return self.watch_at(id, WatchPoints::new());
         };
         let paths = subscriber.paths.clone();
-        let mut now = spots(&paths);
+        let mut now = watch_points(&paths);
         for _ in 0..LOOKS_MAX {
-            self.watch_spots(id, now.clone());
+            self.watch_at(id, now.clone());
             // ORDER: looked at again once watched: a link that was swapped, or a directory that
             // came, between the look and the watch has given no hint.
-            let before = std::mem::replace(&mut now, spots(&paths));
+            let before = std::mem::replace(&mut now, watch_points(&paths));
             if before == now {
                 return;
             }
@@ -338,9 +338,9 @@ impl WatchLoop {
         }
     }
 
-    fn watch_spots(&mut self, id: u64, spots: Spots) {
-        let dirs: Vec<PathBuf> = spots.keys().cloned().collect();
-        for dir in self.exchange(id, spots) {
+    fn watch_at(&mut self, id: u64, watch_points: WatchPoints) {
+        let dirs: Vec<PathBuf> = watch_points.keys().cloned().collect();
+        for dir in self.exchange(id, watch_points) {
             self.unwatch(&dir);
         }
         for dir in dirs {
@@ -351,12 +351,12 @@ impl WatchLoop {
 
     /// Puts a subscription's interests in place of its last ones; returns the directories that
     /// nobody is interested in any more.
-    fn exchange(&mut self, id: u64, spots: Spots) -> Vec<PathBuf> {
+    fn exchange(&mut self, id: u64, watch_points: WatchPoints) -> Vec<PathBuf> {
         let mut shared = lock(&self.shared);
         for interested in shared.interests.values_mut() {
             interested.retain(|(other, _)| *other != id);
         }
-        for (dir, names) in spots {
+        for (dir, names) in watch_points {
             shared.interests.entry(dir).or_default().push((id, names));
         }
         shared

@@ -1,12 +1,12 @@
 //! Calls: those of functions that the evaluator knows itself, and the way to all others.
 
 use super::absence::absence;
-use super::crew::{Crew, Make};
 use super::distinct::{Merge, Names, merged, names, refused};
 use super::evaluator::Evaluation;
 use super::grid::Grid;
 use super::instant::Takes;
 use super::operand::{Operand, Scalars};
+use super::parallel::{Make, Parallel};
 use super::projection::Projection;
 use super::rollup::{Kind, Rollup, Slide, Source, Windows};
 use super::row::{Row, Rows, absent, is_absent};
@@ -226,8 +226,12 @@ impl Evaluation {
                 let any_order = !wanted.is_all();
                 let set = self.select(matchers, slide.times(), any_order, run)?;
                 let windows = Windows::new(call, slide, keeps_name, wanted);
-                let crew = Crew::new(set, windows.another(), run);
-                Ok(Rollup::new(call, Source::Stored(Box::new(crew)), windows))
+                let parallel = Parallel::new(set, windows.another(), run);
+                Ok(Rollup::new(
+                    call,
+                    Source::Stored(Box::new(parallel)),
+                    windows,
+                ))
             }
             Some(Expr::Subquery(subquery)) => {
                 let (source, reach) = self.subquery(subquery, grid, run)?;

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::crew::{Crew, Job, Made, Make};
 use super::evaluator::Evaluation;
 use super::grid::Grid;
+use super::parallel::{Job, Made, Make, Parallel};
 use super::reach::{Reach, left_open};
 use super::row::{Row, Rows, absent, is_absent};
 use super::run::Run;
@@ -27,7 +27,7 @@ pub enum Takes {
     Number,
 }
 
-pub struct Instant(Crew<Newest>);
+pub struct Instant(Parallel<Newest>);
 
 impl Instant {
     pub fn open(
@@ -39,7 +39,7 @@ impl Instant {
     ) -> Result<Instant, QueryError> {
         let any_order = !wanted.is_all();
         let set = evaluation.select(&selector.matchers, look.times(), any_order, run)?;
-        Ok(Instant(Crew::new(set, Newest::new(look, wanted), run)))
+        Ok(Instant(Parallel::new(set, Newest::new(look, wanted), run)))
     }
 }
 

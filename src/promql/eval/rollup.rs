@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::crew::{Crew, Made, Make};
 use super::distinct::same_labels;
 use super::edge::Edge;
 use super::grid::Grid;
 use super::operand::Scalars;
+use super::parallel::{Made, Make, Parallel};
 use super::reach::{Reach, left_open};
 use super::row::{Row, Rows, absent, is_absent};
 use super::run::Run;
@@ -46,7 +46,7 @@ impl<'q> Rollup<'q> {
 
     fn made(&mut self, run: &mut Run<'_>) -> Result<Option<Made>, QueryError> {
         match &mut self.source {
-            Source::Stored(crew) => crew.next(run),
+            Source::Stored(parallel) => parallel.next(run),
             Source::Rows(rows) => loop {
                 let samples = &mut self.windows.samples;
                 let Some((labels, drops_name)) = rows.next(samples, run)? else {
@@ -243,7 +243,7 @@ impl Make for Windows {
 
 /// Where the samples come from.
 pub enum Source<'q> {
-    Stored(Box<Crew<Windows>>),
+    Stored(Box<Parallel<Windows>>),
     Rows(SubRows<'q>),
     Nothing,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::crew::{Helpers, Limits};
+use super::parallel::{Helpers, Limits};
 use super::row::Row;
 use crate::promql::annotations::Annotations;
 use crate::promql::error::QueryError;

@@ -11,7 +11,7 @@ use crate::promql::error::QueryError;
 use crate::promql::parser::{Expr, VectorSelector};
 use crate::storage::{Querier, Queryable, SelectHints, SeriesSet};
 
-/// Held as long as the query.
+/// Buffered as long as the query.
 pub struct View {
     querier: Box<dyn Querier>,
     span: Span,

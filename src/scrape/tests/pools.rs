@@ -124,8 +124,8 @@ impl House {
     }
 
     /// Buries who is due now.
-    fn bury(&self) {
-        self.pools.bury(&self.pools.look_after().graves);
+    fn mark_stale(&self) {
+        self.pools.mark_stale(&self.pools.look_after().ends_of_run);
     }
 }
 
@@ -243,16 +243,16 @@ fn a_target_that_went_away_is_marked_after_two_intervals_and_a_tenth() {
     eventually("a sleeps", || house.clock.waiting() >= 1);
     house.clock.advance(STEP);
     eventually("a is scraped", || house.store.commits() > before);
-    house.bury();
+    house.mark_stale();
     assert_eq!(house.stale(), Vec::<String>::new());
     house.clock.advance(STEP);
     house.clock.advance(STEP + STEP / 10);
-    house.bury();
+    house.mark_stale();
     let stale = house.stale();
     assert_eq!(stale.len(), 6, "{stale:?}");
     let t: i64 = stale[0].rsplit(' ').next().unwrap().parse().unwrap();
     assert!((15_001..=30_000).contains(&t), "{stale:?}");
-    house.bury();
+    house.mark_stale();
     assert_eq!(house.stale(), Vec::<String>::new());
 }
 
@@ -285,7 +285,7 @@ fn a_target_that_was_never_scraped_leaves_nothing() {
     house.sync(two());
     house.sync(Vec::new());
     house.clock.advance(STEP * 4);
-    house.bury();
+    house.mark_stale();
     assert_eq!(house.stale(), Vec::<String>::new());
 }
 
@@ -301,7 +301,7 @@ fn who_begins_anew_is_not_marked_while_it_goes_on() {
         let before = house.store.commits();
         house.clock.advance(STEP);
         eventually("it turned", || house.store.commits() > before);
-        house.bury();
+        house.mark_stale();
     }
     // The storage has newer samples of them all, and refused the markers.
     assert_eq!(house.stale(), Vec::<String>::new());

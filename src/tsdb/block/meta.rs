@@ -46,13 +46,17 @@ impl BlockId {
 }
 
 /// Names in the directory of blocks that an interrupted writer left: to be removed at the start.
-pub fn litter(names: &[String]) -> Vec<&str> {
-    let is_litter = |name: &&str| {
+pub fn unfinished(names: &[String]) -> Vec<&str> {
+    let is_unfinished = |name: &&str| {
         let orphan = |stem| !names.iter().any(|n| n.strip_suffix(".blk") == Some(stem));
         let tombstones = name.strip_suffix(".tomb");
         name.strip_suffix(".tmp").is_some() || tombstones.is_some_and(orphan)
     };
-    names.iter().map(String::as_str).filter(is_litter).collect()
+    names
+        .iter()
+        .map(String::as_str)
+        .filter(is_unfinished)
+        .collect()
 }
 
 impl fmt::Display for BlockId {
@@ -121,6 +125,6 @@ mod tests {
             assert_eq!(BlockId::from_file_name(name), None, "{name}");
         }
         let names = ["a.blk", "a.tomb", "b.tomb", "c.tmp", "a.tomb.tmp"].map(str::to_owned);
-        assert_eq!(litter(&names), ["b.tomb", "c.tmp", "a.tomb.tmp"]);
+        assert_eq!(unfinished(&names), ["b.tomb", "c.tmp", "a.tomb.tmp"]);
     }
 }

@@ -35,7 +35,7 @@ mod tests;
 
 pub use cache::PageCache;
 pub use error::BlockError;
-pub use meta::{BlockId, BlockMeta, litter};
+pub use meta::{BlockId, BlockMeta, unfinished};
 pub use reader::Block;
 pub use select::{BlockSeries, SeriesView, StoredColumn};
 pub use tombstones::{Ranges, Tombstones};

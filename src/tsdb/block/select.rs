@@ -1,7 +1,7 @@
 //! A selection: series one after another, their samples read when asked for.
 //!
-//! A *haul* is some series that stand one after another: what is known of them without reading
-//! their columns is in a few lists that they share, for those who go through many.
+//! A *series batch* is some series that stand one after another: what is known of them without
+//! reading their columns is in a few lists that they share, for those who go through many.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::model::labels::pairs_of;
 use crate::model::{Labels, Matcher, Sample, TimestampMs};
 use crate::storage::{Columns, Series, SeriesSet, StorageError, Times};
 
-/// LIMIT: series of a haul, as many as a page of them has; and columns, 64 bytes each, of all.
+/// LIMIT: series of a batch, as many as a page of them has; and columns, 64 bytes each, of all.
 const SERIES: usize = 64;
 const COLUMNS: usize = 256;
 
@@ -34,7 +34,11 @@ impl Block {
             walk,
             compared: doubtful.to_vec(),
             // NOTE: what is deleted from now on is still seen, wherever the selection is.
-            haul: Arc::new(Haul::empty(self.clone(), self.tombstones(), (start, end))),
+            series_batch: Arc::new(SeriesBatch::empty(
+                self.clone(),
+                self.tombstones(),
+                (start, end),
+            )),
             next: 0,
             failed: None,
         })
@@ -58,16 +62,16 @@ pub struct BlockSeries {
     walk: Walk,
     /// What the labels are compared with once more because part of the index is damaged.
     compared: Vec<Matcher>,
-    haul: Arc<Haul>,
-    /// The number of the next in the haul.
+    series_batch: Arc<SeriesBatch>,
+    /// The number of the next in the batch.
     next: usize,
-    /// What ended the haul.
+    /// What ended the batch.
     failed: Option<BlockError>,
 }
 
 /// Series that stand one after another.
 #[derive(Debug)]
-struct Haul {
+struct SeriesBatch {
     block: Arc<Block>,
     deleted: Arc<Tombstones>,
     /// Of the selection, both inclusive: nothing else is read.
@@ -90,7 +94,7 @@ struct Row {
 impl BlockSeries {
     /// An error is the disk's; what is damaged is left out.
     pub fn next_series(&mut self) -> Option<Result<SeriesView, BlockError>> {
-        while self.next >= self.haul.series.len() {
+        while self.next >= self.series_batch.series.len() {
             if let Some(error) = self.failed.take() {
                 return Some(Err(error));
             }
@@ -101,24 +105,26 @@ impl BlockSeries {
         }
         let at = self.next;
         self.next += 1;
-        let haul = self.haul.clone();
-        Some(Ok(SeriesView { haul, at }))
+        let series_batch = self.series_batch.clone();
+        Some(Ok(SeriesView { series_batch, at }))
     }
 
     fn fill(&mut self) {
-        let Haul {
+        let SeriesBatch {
             block,
             deleted,
             times,
             ..
-        } = &*self.haul;
-        let mut haul = Haul::empty(block.clone(), deleted.clone(), *times);
-        haul.series.reserve_exact(self.walk.left().min(SERIES));
-        while haul.series.len() < SERIES && haul.columns.len() < COLUMNS {
-            let Some(found) = self.walk.next(&haul.block) else {
+        } = &*self.series_batch;
+        let mut series_batch = SeriesBatch::empty(block.clone(), deleted.clone(), *times);
+        series_batch
+            .series
+            .reserve_exact(self.walk.left().min(SERIES));
+        while series_batch.series.len() < SERIES && series_batch.columns.len() < COLUMNS {
+            let Some(found) = self.walk.next(&series_batch.block) else {
                 break;
             };
-            match found.and_then(|number| self.add(&mut haul, number)) {
+            match found.and_then(|number| self.add(&mut series_batch, number)) {
                 Ok(()) | Err(BlockError::Damaged { .. }) => {}
                 Err(error) => {
                     self.failed = Some(error);
@@ -126,31 +132,31 @@ impl BlockSeries {
                 }
             }
         }
-        self.haul = Arc::new(haul);
+        self.series_batch = Arc::new(series_batch);
         self.next = 0;
     }
 
     /// The series at hand, if it has columns.
-    fn add(&mut self, haul: &mut Haul, number: u32) -> Result<(), BlockError> {
-        let Haul { block, times, .. } = haul;
-        let before = haul.columns.len();
+    fn add(&mut self, series_batch: &mut SeriesBatch, number: u32) -> Result<(), BlockError> {
+        let SeriesBatch { block, times, .. } = series_batch;
+        let before = series_batch.columns.len();
         let (start, end) = *times;
-        let found = { &mut self.walk }.columns(block, start, end, &mut haul.columns);
-        if haul.columns.len() == before {
+        let found = { &mut self.walk }.columns(block, start, end, &mut series_batch.columns);
+        if series_batch.columns.len() == before {
             return found;
         }
         let labels = found.and_then(|()| self.walk.labels(block));
         match labels {
-            Ok(labels) if matches_all(&self.compared, labels) => haul.text.push_str(labels),
+            Ok(labels) if matches_all(&self.compared, labels) => series_batch.text.push_str(labels),
             labels => {
-                haul.columns.truncate(before);
+                series_batch.columns.truncate(before);
                 return labels.map(|_| ());
             }
         }
-        haul.series.push(Row {
+        series_batch.series.push(Row {
             number,
-            columns: haul.columns.len() as u32,
-            text: haul.text.len() as u32,
+            columns: series_batch.columns.len() as u32,
+            text: series_batch.text.len() as u32,
         });
         Ok(())
     }
@@ -165,17 +171,17 @@ impl SeriesSet for BlockSeries {
     }
 
     fn left(&self) -> Option<usize> {
-        Some(self.walk.left() + self.haul.series.len() - self.next)
+        Some(self.walk.left() + self.series_batch.series.len() - self.next)
     }
 }
 
-impl Haul {
+impl SeriesBatch {
     fn empty(
         block: Arc<Block>,
         deleted: Arc<Tombstones>,
         times: (TimestampMs, TimestampMs),
-    ) -> Haul {
-        Haul {
+    ) -> SeriesBatch {
+        SeriesBatch {
             block,
             deleted,
             times,
@@ -239,8 +245,8 @@ fn matches_all(matchers: &[Matcher], labels: &str) -> bool {
 /// One series of a block, whose samples are read when asked for.
 #[derive(Debug)]
 pub struct SeriesView {
-    haul: Arc<Haul>,
-    /// Which of the haul.
+    series_batch: Arc<SeriesBatch>,
+    /// Which of the batch.
     at: usize,
 }
 
@@ -257,15 +263,15 @@ pub struct StoredColumn {
 impl SeriesView {
     /// Of the block.
     pub fn number(&self) -> u32 {
-        self.haul.row(self.at).number
+        self.series_batch.row(self.at).number
     }
 
     fn columns(&self) -> &[Column] {
-        self.haul.columns(self.at)
+        self.series_batch.columns(self.at)
     }
 
     fn deleted(&self) -> Option<&Ranges> {
-        self.haul.deleted.get(self.number())
+        self.series_batch.deleted.get(self.number())
     }
 
     /// Bytes of the columns, as they are stored.
@@ -297,7 +303,7 @@ impl SeriesView {
     ) -> Result<(), BlockError> {
         let before = out.len();
         self.each_column(start, end, |column, start, end| {
-            read_column(&self.haul.block, column, start, end, out)
+            read_column(&self.series_batch.block, column, start, end, out)
         })?;
         if let Some(deleted) = self.deleted() {
             let new = out.split_off(before);
@@ -319,7 +325,7 @@ impl SeriesView {
             return Ok(());
         }
         self.each_column(start, end, |column, start, end| {
-            read_column_apart(&self.haul.block, column, start, end, out)
+            read_column_apart(&self.series_batch.block, column, start, end, out)
         })
     }
 
@@ -336,7 +342,7 @@ impl SeriesView {
             return Ok(());
         }
         self.each_column(start, end, |column, start, end| {
-            read_column_times(&self.haul.block, column, start, end, out)
+            read_column_times(&self.series_batch.block, column, start, end, out)
         })
     }
 
@@ -348,7 +354,7 @@ impl SeriesView {
         end: TimestampMs,
         mut read: impl FnMut(&Column, TimestampMs, TimestampMs) -> Result<(), BlockError>,
     ) -> Result<(), BlockError> {
-        let (first, last) = self.haul.times;
+        let (first, last) = self.series_batch.times;
         let (start, end) = (start.max(first), end.min(last));
         for column in self.columns() {
             if column.time.first > end || column.time.last < start {
@@ -365,11 +371,11 @@ impl SeriesView {
 
 impl Series for SeriesView {
     fn labels(&self) -> Labels {
-        Labels::of_pushed(self.haul.text(self.at))
+        Labels::of_pushed(self.series_batch.text(self.at))
     }
 
     fn text(&self) -> Cow<'_, str> {
-        Cow::Borrowed(self.haul.text(self.at))
+        Cow::Borrowed(self.series_batch.text(self.at))
     }
 
     fn read(

@@ -92,7 +92,7 @@ pub fn obsolete(blocks: &[BlockMeta]) -> Vec<BlockId> {
 
 /// Removes a block and its tombstones. Those that read it go on.
 pub fn remove(dir: &dyn Dir, id: BlockId) -> std::io::Result<()> {
-    // ORDER: the block first: tombstones without a block are litter, a block without its
+    // ORDER: the block first: tombstones without a block are left over, a block without its
     // tombstones would answer what was deleted.
     dir.remove(&id.path())?;
     dir.sync_dir(BLOCKS_DIR)?;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, select};
 
 use super::attempt::attempt;
-use super::core::{Core, Store, locked};
 use super::error::WorkError;
 use super::flush::SPAN_MS;
 use super::quarantine::quarantine;
 use super::retention::directory_bytes;
+use super::shared::{Shared, Store, locked};
 use crate::model::{Matcher, TimestampMs};
 use crate::stdx::stop::Stop;
 use crate::tsdb::block::{Block, BlockId, Options};
@@ -22,7 +22,7 @@ use crate::tsdb::compact::{Outcome, PlanOptions, merge, plan};
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 
 pub struct Compactor {
-    pub core: Arc<Core>,
+    pub shared: Arc<Shared>,
     /// Rung when there may be something to merge.
     pub bell: Receiver<()>,
 }
@@ -43,16 +43,16 @@ impl Compactor {
     }
 
     fn on_bell(&self, stop: &Stop) {
-        let Some(store) = &self.core.store else {
+        let Some(store) = &self.shared.store else {
             return;
         };
         loop {
-            match self.core.compact(store, stop) {
+            match self.shared.compact(store, stop) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(_) if stop.is_stopped() => return,
                 Err(_) => {
-                    let pause = self.core.clock.after(PAUSE_AFTER_FAILURE);
+                    let pause = self.shared.clock.after(PAUSE_AFTER_FAILURE);
                     select! {
                         recv(stop.channel()) -> _ => {}
                         recv(pause) -> _ => {}
@@ -64,7 +64,7 @@ impl Compactor {
     }
 }
 
-impl Core {
+impl Shared {
     /// Merges what the plan says; `false` when it says nothing.
     pub fn compact(&self, store: &Store, stop: &Stop) -> Result<bool, WorkError> {
         let mut setbacks = locked(&store.merging);

@@ -1,7 +1,7 @@
 //! Exemplars: in the log before they are in the ring, and in it again when their segments go.
 
-use super::core::{Core, Store};
 use super::error::WorkError;
+use super::shared::{Shared, Store};
 use crate::model::{Matcher, TimestampMs};
 use crate::storage::{
     Committed, ExemplarQueryable, PendingExemplar, SeriesExemplars, StorageError,
@@ -18,7 +18,7 @@ const LOGGED_MS: i64 = 3600 * 1000;
 /// LIMIT: exemplars looked at in one hold of the log's lock: some 50 KiB are written.
 const AT_ONCE: usize = 1024;
 
-impl Core {
+impl Shared {
     /// Stores the exemplars of a batch. One that can't be logged is refused and counted: it is no
     /// reason to refuse the samples.
     pub fn commit_exemplars(&self, batch: &[PendingExemplar], done: &mut Committed) {
@@ -49,7 +49,7 @@ impl Core {
             return;
         };
         // NOTE: a disk that is full has told so; what is scraped comes again.
-        let logged = log.ring.is_empty() && log.wal.log_exemplars(&new).is_ok();
+        let logged = log.backlog.is_empty() && log.wal.log_exemplars(&new).is_ok();
         if logged {
             // ORDER: under the log's lock, so that both have the same order.
             done.exemplars_out_of_order += self.exemplars.add(&new);
@@ -73,7 +73,7 @@ impl Core {
         }
         if written {
             // ORDER: durable before what they replace goes.
-            let synced = store.keeper.sync();
+            let synced = store.segments.sync();
             synced.map_err(|error| StorageError::Other(error.to_string()))?;
         }
         Ok(())
@@ -83,7 +83,7 @@ impl Core {
 impl Db {
     /// How many exemplars are kept from now on; zero keeps none.
     pub fn set_max_exemplars(&self, max: u64) {
-        let before = self.0.core.exemplars.set_room(max);
+        let before = self.0.shared.exemplars.set_room(max);
         if before != max {
             log::info!(from = before, to = max; "the storage for exemplars was resized");
         }
@@ -97,7 +97,7 @@ impl ExemplarQueryable for Db {
         start: TimestampMs,
         end: TimestampMs,
     ) -> Result<SeriesExemplars, StorageError> {
-        Ok(self.0.core.exemplars.select(sets, start, end))
+        Ok(self.0.shared.exemplars.select(sets, start, end))
     }
 }
 
@@ -199,8 +199,8 @@ mod tests {
             let db = start(&disk, 10);
             let a = fill(&db, "n=a", [NOW]);
             commit(&db, a, [NOW, NOW + 1]);
-            let store = db.0.core.store.as_ref().unwrap();
-            store.keeper.sync().unwrap();
+            let store = db.0.shared.store.as_ref().unwrap();
+            store.segments.sync().unwrap();
             (disk, db)
         };
         let (disk, db) = prepare();

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use super::attempt::attempt;
-use super::core::{Core, Store, locked};
 use super::error::WorkError;
 use super::quarantine::quarantine_segment;
+use super::shared::{Shared, Store, locked};
 use crate::model::{Labels, Sample, TimestampMs, timestamp};
 use crate::storage::StorageError;
 use crate::tsdb::block::{BlockId, BlockMeta, BlockWriter, Options};
@@ -32,7 +32,7 @@ const AHEAD_MS: i64 = 3600 * 1000;
 /// clock was set, or others sent what they had kept.
 const PAST_MS: i64 = 24 * 3600 * 1000;
 
-impl Core {
+impl Shared {
     /// Whether the head has enough for a block.
     pub fn flush_is_due(&self) -> Result<bool, StorageError> {
         let stats = self.head.stats()?;
@@ -64,7 +64,7 @@ impl Core {
         let free = store.dir.free_bytes().unwrap_or(u64::MAX);
         let limit = self.settings.retention().directory_limit(&*store.dir);
         Ok(free < samples.saturating_mul(2)
-            || limit.is_some_and(|limit| store.keeper.bytes() >= limit / LOG_SHARE))
+            || limit.is_some_and(|limit| store.segments.bytes() >= limit / LOG_SHARE))
     }
 
     /// Makes a block of everything that is committed. What it returns lets the samples go.
@@ -111,7 +111,7 @@ impl Core {
         }
         store.metrics.truncations.inc();
         // NOTE: what is left of the log is no reason to hold on to the samples.
-        let dropped = attempt(|| Ok(store.keeper.drop_before(cut, store.wal_held_bytes)?));
+        let dropped = attempt(|| Ok(store.segments.drop_before(cut, store.wal_held_bytes)?));
         match dropped {
             Ok(dropped) => store.put_away(dropped),
             Err(error) => log::error!("cannot remove segments of the log: {error}"),

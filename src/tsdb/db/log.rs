@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::MutexGuard;
 
-use super::core::{Core, Store};
+use super::backlog::Backlog;
 use super::error::{WorkError, is_full};
-use super::ring::Ring;
+use super::shared::{Shared, Store};
 use crate::storage::{Committed, Pending, StorageError};
 use crate::tsdb::head::{Flush, Head, Sifted};
 use crate::tsdb::metrics::StoreMetrics;
@@ -22,7 +22,7 @@ pub struct Log {
     /// Of the batch at hand, what is logged.
     wanted: Sifted,
     /// While the disk is full.
-    pub ring: Ring,
+    pub backlog: Backlog,
 }
 
 impl Log {
@@ -30,7 +30,7 @@ impl Log {
         Log {
             wal,
             wanted: Sifted::default(),
-            ring: Ring::default(),
+            backlog: Backlog::default(),
         }
     }
 
@@ -46,7 +46,7 @@ impl Log {
             return Ok(done);
         }
         // ORDER: after what waits already.
-        let mut waits = !self.ring.is_empty();
+        let mut waits = !self.backlog.is_empty();
         if !waits {
             match write(&mut self.wal, head, &self.wanted) {
                 Ok(()) => {}
@@ -58,7 +58,7 @@ impl Log {
             }
         }
         if waits {
-            self.ring.wait(ordered, late, metrics);
+            self.backlog.wait(ordered, late, metrics);
         }
         let (taken, strays) = head.take(ordered, late)?;
         if !taken.gone.is_empty() {
@@ -79,17 +79,17 @@ impl Log {
             late,
         };
         // NOTE: they are in memory already, so that a disk that fails makes them wait.
-        if !self.ring.is_empty() || write(&mut self.wal, head, &strays).is_err() {
-            self.ring.wait(&[], &strays.late, metrics);
+        if !self.backlog.is_empty() || write(&mut self.wal, head, &strays).is_err() {
+            self.backlog.wait(&[], &strays.late, metrics);
         }
     }
 
     /// Writes what waits for room.
     fn catch_up(&mut self, head: &Head, metrics: &StoreMetrics) {
-        let Log { wal, ring, .. } = self;
+        let Log { wal, backlog, .. } = self;
         // NOTE: told when it began to wait; it is tried again.
-        let _ = ring.drain(|batch| write(wal, head, batch));
-        metrics.waiting_samples.set(ring.samples() as f64);
+        let _ = backlog.drain(|batch| write(wal, head, batch));
+        metrics.waiting_samples.set(backlog.samples() as f64);
     }
 }
 
@@ -116,7 +116,7 @@ fn write(wal: &mut Wal, head: &Head, batch: &Sifted) -> Result<(), WalError> {
     Ok(())
 }
 
-impl Core {
+impl Shared {
     pub fn commit(&self, batch: &[Pending]) -> Result<Committed, StorageError> {
         let done = match &self.store {
             Some(store) => {
@@ -134,7 +134,7 @@ impl Core {
     pub fn catch_up(&self, store: &Store) -> Result<(), StorageError> {
         let mut log = store.lock_log()?;
         let free = store.dir.free_bytes();
-        if !log.ring.is_empty() && free.map_or(true, |free| free >= CATCH_UP_BYTES) {
+        if !log.backlog.is_empty() && free.map_or(true, |free| free >= CATCH_UP_BYTES) {
             log.catch_up(&self.head, &store.metrics);
         }
         Ok(())
@@ -146,7 +146,7 @@ impl Core {
         let cut = log.wal.cut();
         // ORDER: before the log goes on.
         let flush = self.head.flush()?;
-        let waiting = log.ring.end();
+        let waiting = log.backlog.end();
         drop(log);
         Ok(Begun {
             flush,
@@ -169,8 +169,10 @@ impl Store {
     /// What waited when a flush began is in its block.
     pub fn let_go_waiting(&self, end: u64) -> Result<(), StorageError> {
         let mut log = self.lock_log()?;
-        log.ring.let_go(end);
-        self.metrics.waiting_samples.set(log.ring.samples() as f64);
+        log.backlog.let_go(end);
+        self.metrics
+            .waiting_samples
+            .set(log.backlog.samples() as f64);
         Ok(())
     }
 

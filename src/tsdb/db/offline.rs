@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::core::in_order;
 use super::error::OpenError;
 use super::open::refuse_foreign;
 use super::querier::DbQuerier;
 use super::replay::replay_into;
+use super::shared::in_order;
 use crate::metrics::Registry;
 use crate::model::TimestampMs;
 use crate::stdx::clock::RealClock;

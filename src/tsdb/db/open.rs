@@ -3,18 +3,18 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use super::brake::Brake;
-use super::core::{Changes, Store, in_order, remove_logged};
+use super::backpressure::Backpressure;
 use super::error::OpenError;
 use super::foreign::{blocks_beside, prometheus_sign};
 use super::log::Log;
 use super::options::{Options, Place};
 use super::quarantine::quarantine;
 use super::replay::replay_into;
+use super::shared::{Changes, Store, in_order, remove_logged};
 use super::snapshot;
 use crate::model::timestamp;
 use crate::stdx::clock::Clock;
-use crate::tsdb::block::{Block, BlockId, PageCache, litter};
+use crate::tsdb::block::{Block, BlockId, PageCache, unfinished};
 use crate::tsdb::compact::obsolete;
 use crate::tsdb::dir::{Dir, Disk, Lock};
 use crate::tsdb::exemplars::Exemplars;
@@ -61,7 +61,7 @@ pub fn open_store(
              move them to another directory, then stop, and take them over with `ferula tsdb import`"
         );
     }
-    // NOTE: litter that stays costs room, not the start.
+    // NOTE: an unfinished snapshot that stays costs room, not the start.
     if let Err(error) = snapshot::remove_unfinished(&*dir) {
         log::error!("cannot remove a snapshot that was not finished: {error}");
     }
@@ -94,7 +94,7 @@ pub fn open_store(
     let took = options.clock.mono().saturating_sub(began);
     metrics.replay_duration.set(took.as_secs_f64());
     Ok(Some(Store {
-        keeper: wal.keeper(),
+        segments: wal.segments(),
         log: Mutex::new(Log::new(wal)),
         dir,
         cache,
@@ -103,7 +103,7 @@ pub fn open_store(
         merging_wanted: AtomicBool::new(false),
         wal_held_bytes: options.wal_held_bytes,
         metrics,
-        brake: Brake::default(),
+        backpressure: Backpressure::default(),
         flushed: Mutex::new(flushed.unwrap_or_default()),
         lock,
     }))
@@ -147,7 +147,7 @@ pub fn remove_leftovers(dir: &dyn Dir) -> Result<(), OpenError> {
             .map_err(OpenError::io("cannot list files"))?;
         let files = list.into_iter().filter(|entry| !entry.is_dir);
         let names: Vec<String> = files.map(|entry| entry.name).collect();
-        for name in litter(&names) {
+        for name in unfinished(&names) {
             let path = format!("{parent}/{name}");
             let path = path.trim_start_matches('/');
             dir.remove(path)

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
-use super::core::{Core, Store};
 use super::error::WorkError;
 use super::flush::SPAN_MS;
 use super::quarantine::make_room;
+use super::shared::{Shared, Store};
 use crate::model::{TimestampMs, duration, size};
 use crate::storage::StorageError;
 use crate::tsdb::block::{Block, BlockId, BlockMeta};
@@ -59,7 +59,7 @@ impl Retention {
     }
 }
 
-impl Core {
+impl Shared {
     /// Removes the blocks that are over a limit.
     pub fn retain(&self, store: &Store) -> Result<(), WorkError> {
         let blocks = self.head.blocks()?;

@@ -2,61 +2,61 @@
 
 use std::sync::{Arc, Weak};
 
-use super::core::Core;
+use super::shared::Shared;
 use crate::metrics::Registry;
 use crate::tsdb::head::{Head, HeadStats};
 
 /// Of what is on disk.
-pub fn show_store(registry: &Registry, core: &Arc<Core>) {
-    let gauge = |name, help, read: fn(&Core) -> f64| {
+pub fn show_store(registry: &Registry, shared: &Arc<Shared>) {
+    let gauge = |name, help, read: fn(&Shared) -> f64| {
         // NOTE: weak, because the registry outlives a database.
-        let core: Weak<Core> = Arc::downgrade(core);
+        let shared: Weak<Shared> = Arc::downgrade(shared);
         registry.gauge_fn(name, help, move || {
-            core.upgrade().map_or(0.0, |core| read(&core))
+            shared.upgrade().map_or(0.0, |shared| read(&shared))
         });
     };
-    let weak: Weak<Core> = Arc::downgrade(core);
+    let weak: Weak<Shared> = Arc::downgrade(shared);
     registry.counter_fn(
         "ferula_tsdb_damaged_pages_total",
         "Pages of blocks that were found damaged; queries go on without them, or by their copies.",
         move || {
-            let core = weak.upgrade();
-            let store = core.as_ref().and_then(|core| core.store.as_ref());
+            let shared = weak.upgrade();
+            let store = shared.as_ref().and_then(|shared| shared.store.as_ref());
             store.map_or(0.0, |store| store.cache.damaged_pages() as f64)
         },
     );
     gauge(
         "prometheus_tsdb_blocks_loaded",
         "Blocks that are open.",
-        |core| core.head.blocks().map_or(0, |blocks| blocks.len()) as f64,
+        |shared| shared.head.blocks().map_or(0, |blocks| blocks.len()) as f64,
     );
     gauge(
         "prometheus_tsdb_storage_blocks_bytes",
         "Bytes of all blocks.",
-        |core| {
-            let blocks = core.head.blocks().unwrap_or_default();
+        |shared| {
+            let blocks = shared.head.blocks().unwrap_or_default();
             blocks.iter().map(|block| block.meta().bytes).sum::<u64>() as f64
         },
     );
     gauge(
         "prometheus_tsdb_lowest_timestamp",
         "The oldest sample, in milliseconds.",
-        |core| oldest(core) as f64,
+        |shared| oldest(shared) as f64,
     );
     gauge(
         "prometheus_tsdb_lowest_timestamp_seconds",
         "The oldest sample, in seconds.",
-        |core| (oldest(core) / 1000) as f64,
+        |shared| (oldest(shared) / 1000) as f64,
     );
     gauge(
         "ferula_tsdb_head_budget_bytes",
         "Bytes of memory at which the head becomes a block.",
-        |core| core.settings.head_budget as f64,
+        |shared| shared.settings.head_budget as f64,
     );
     gauge(
         "ferula_tsdb_head_used_bytes",
         "Bytes of memory that samples in the head take.",
-        |core| core.head.used_bytes().map_or(0, |used| used.0) as f64,
+        |shared| shared.head.used_bytes().map_or(0, |used| used.0) as f64,
     );
 }
 
@@ -118,9 +118,9 @@ pub fn show_head(registry: &Registry, head: &Arc<Head>) {
 }
 
 /// Of the head and all blocks.
-fn oldest(core: &Core) -> i64 {
-    let head = core.head.stats().map_or(i64::MAX, |stats| stats.min_t);
-    let blocks = core.head.blocks().unwrap_or_default();
+fn oldest(shared: &Shared) -> i64 {
+    let head = shared.head.stats().map_or(i64::MAX, |stats| stats.min_t);
+    let blocks = shared.head.blocks().unwrap_or_default();
     let blocks = blocks.iter().map(|block| block.meta().min_t);
     blocks.fold(head, i64::min)
 }

@@ -15,10 +15,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard};
 
 use super::attempt::Setbacks;
-use super::core::{Core, Store, locked};
 use super::error::WorkError;
 use super::flush::Parts;
 use super::log::Begun;
+use super::shared::{Shared, Store, locked};
 use crate::model::timestamp;
 use crate::tsdb::block::Block;
 use crate::tsdb::dir::{Dir, Sub, remove_tree};
@@ -26,7 +26,7 @@ use crate::tsdb::filenames::{BLOCKS_DIR, SNAPSHOTS_DIR, TMP_SUFFIX};
 use crate::tsdb::head::{Blocks, Flush};
 use crate::tsdb::wal::Position;
 
-impl Core {
+impl Shared {
     pub fn snapshot(&self, skip_head: bool) -> Result<String, WorkError> {
         let store = self.store.as_ref().ok_or(WorkError::InMemory)?;
         // NOTE: so that a deletion is in all of its blocks, or in none.

@@ -114,8 +114,8 @@ fn a_power_cut_loses_what_came_after_the_sync() {
     let a = fill(&world.db, "n=a", [1, 2, 3]);
     wait_until(|| world.clock.waiting() == 1);
     world.clock.advance(Duration::from_secs(30));
-    let store = world.db.0.core.store.as_ref().unwrap();
-    wait_until(|| store.keeper.durable() == store.keeper.position());
+    let store = world.db.0.shared.store.as_ref().unwrap();
+    wait_until(|| store.segments.durable() == store.segments.position());
     commit(&world.db, &[(a, 4, 4.0)]);
     let lost = start(&world.disk.crash(Choice::Nothing), |_| {});
     assert_eq!(lost.all(), expected(&[("a", &[1, 2, 3])]));
@@ -238,7 +238,7 @@ fn a_view_is_whole_while_the_head_becomes_blocks() {
 #[test]
 fn budget_and_two_hours() {
     let world = start(&Double::new(), |o| o.head_budget = 1 << 20);
-    let due = || world.db.0.core.flush_is_due().unwrap();
+    let due = || world.db.0.shared.flush_is_due().unwrap();
     assert!(!due());
     let a = fill(&world.db, "n=a", [0]);
     assert!(!due());
@@ -322,7 +322,7 @@ fn of_bytes(bytes: u64) -> Retention {
 #[test]
 fn a_part_of_the_disk_wins_over_a_size() {
     let world = World::new();
-    let store = world.db.0.core.store.as_ref().unwrap();
+    let store = world.db.0.shared.store.as_ref().unwrap();
     let check = |bytes, percentage, limit: Option<u64>, shown: &str| {
         let retention = Retention {
             time: Duration::from_secs(86_400),
@@ -345,7 +345,7 @@ fn a_part_of_the_disk_wins_over_a_size() {
             percentage,
             ..Retention::default()
         });
-        world.db.0.core.retain(store).unwrap();
+        world.db.0.shared.retain(store).unwrap();
         let blocks = world.db.head().blocks().unwrap().len();
         assert_eq!(blocks, kept, "{percentage}");
     }
@@ -535,7 +535,7 @@ fn late_samples_are_merged() {
     assert_eq!(open(&disk.copy()).all(), all);
     world.db.flush().unwrap();
     assert_eq!(world.all(), all);
-    assert_eq!(world.db.0.core.head.used_bytes().unwrap().0, 0);
+    assert_eq!(world.db.0.shared.head.used_bytes().unwrap().0, 0);
     assert_eq!(late(1_000_007).appended, 1);
     world.db.flush().unwrap();
     let all = expected(&[
@@ -567,8 +567,8 @@ fn a_full_disk_is_a_state() {
     world.disk.set_free(None);
     wait_until(|| world.clock.waiting() == 1);
     world.clock.advance(Duration::from_secs(1));
-    let store = world.db.0.core.store.as_ref().unwrap();
-    wait_until(|| store.lock_log().unwrap().ring.is_empty());
+    let store = world.db.0.shared.store.as_ref().unwrap();
+    wait_until(|| store.lock_log().unwrap().backlog.is_empty());
     assert_eq!(world.killed().all(), all);
 }
 
@@ -581,8 +581,8 @@ fn deleted_samples_that_waited_for_the_disk_are_gone_too() {
     commit(&world.db, &[(a, 2, 2.0), (a, 3, 3.0)]);
     world.disk.set_free(None);
     world.db.delete(&[], 2, 2).unwrap();
-    let store = world.db.0.core.store.as_ref().unwrap();
-    world.db.0.core.catch_up(store).unwrap();
+    let store = world.db.0.shared.store.as_ref().unwrap();
+    world.db.0.shared.catch_up(store).unwrap();
     let all = expected(&[("a", &[1, 3])]);
     assert_eq!(world.all(), all);
     assert_eq!(world.killed().all(), all);

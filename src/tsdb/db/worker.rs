@@ -6,8 +6,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, select};
 
 use super::attempt::{Pauses, attempt};
-use super::core::{Core, Store, locked};
 use super::error::WorkError;
+use super::shared::{Shared, Store, locked};
 use crate::stdx::clock::{Step, Steps, Ticker};
 use crate::stdx::stop::Stop;
 use crate::stdx::thread::give_up;
@@ -41,7 +41,7 @@ pub enum Job {
 pub const JOBS_MAX: usize = 4;
 
 pub struct Worker {
-    core: Arc<Core>,
+    shared: Arc<Shared>,
     jobs: Receiver<Job>,
     /// Rings the compactor.
     bell: Sender<()>,
@@ -62,27 +62,27 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(core: Arc<Core>, jobs: Receiver<Job>, bell: Sender<()>) -> Worker {
-        let now = core.clock.mono();
+    pub fn new(shared: Arc<Shared>, jobs: Receiver<Job>, bell: Sender<()>) -> Worker {
+        let now = shared.clock.mono();
         Worker {
             next_collect: now + COLLECT_EVERY,
             next_retain: now,
-            next_sync: now + core.settings.wal_sync_interval,
+            next_sync: now + shared.settings.wal_sync_interval,
             flush_pauses: Pauses::default(),
             full_with: None,
             next_set_back: now,
             corrected: 0,
-            steps: Steps::new(&*core.clock),
+            steps: Steps::new(&*shared.clock),
             pending: Vec::new(),
-            core,
+            shared,
             jobs,
             bell,
         }
     }
 
     pub fn run(mut self, stop: &Stop) {
-        let first = self.core.clock.mono() + TICK;
-        let mut ticker = Ticker::new(&*self.core.clock, first, TICK);
+        let first = self.shared.clock.mono() + TICK;
+        let mut ticker = Ticker::new(&*self.shared.clock, first, TICK);
         // NOTE: a full channel has rung already.
         let _ = self.bell.try_send(());
         let mut closed = false;
@@ -98,7 +98,7 @@ impl Worker {
                 },
                 recv(ticker.channel()) -> _ => {
                     let done = self.on_tick(stop);
-                    ticker.advance(&*self.core.clock);
+                    ticker.advance(&*self.shared.clock);
                     if let Err(StorageError::Closed) = done {
                         closed = true;
                         break;
@@ -118,31 +118,31 @@ impl Worker {
 
     /// The last chance of what waits for room.
     fn write_rest(&self) {
-        let Some(store) = &self.core.store else {
+        let Some(store) = &self.shared.store else {
             return;
         };
         // NOTE: a closed log has told what is the matter.
-        let _ = self.core.catch_up(store);
+        let _ = self.shared.catch_up(store);
         if let Ok(log) = store.lock_log() {
-            log.ring.tell_lost();
+            log.backlog.tell_lost();
         }
     }
 
     fn on_tick(&mut self, stop: &Stop) -> Result<(), StorageError> {
-        let core = self.core.clone();
-        if let Some(step) = self.steps.look(&*core.clock) {
-            core.on_step(step)?;
+        let shared = self.shared.clone();
+        if let Some(step) = self.steps.look(&*shared.clock) {
+            shared.on_step(step)?;
         }
         self.sync_if_due();
         self.let_go()?;
-        if let Some(store) = &core.store
-            && !store.lock_log()?.ring.is_over()
+        if let Some(store) = &shared.store
+            && !store.lock_log()?.backlog.is_over()
         {
             self.make_room(store, stop)?;
         }
-        let now = core.clock.mono();
+        let now = shared.clock.mono();
         let may_flush = self.pending.is_empty() && self.flush_pauses.is_over(now);
-        if may_flush && (core.flush_is_due()? || self.is_set_back(now)?) {
+        if may_flush && (shared.flush_is_due()? || self.is_set_back(now)?) {
             // NOTE: told where it failed; samples stay where they are until it works.
             let _ = self.flush(stop);
         }
@@ -156,14 +156,14 @@ impl Worker {
 
     /// Samples wait for room on the disk, or for a disk that can be written.
     fn make_room(&mut self, store: &Store, stop: &Stop) -> Result<(), StorageError> {
-        let now = self.core.clock.mono();
+        let now = self.shared.clock.mono();
         if now >= self.next_retain {
             self.next_retain = now + FIRST_PAUSE;
             self.retain();
         }
-        if store.lock_log()?.ring.passed_over() == 0 && !self.core.room_ends()? {
-            self.core.catch_up(store)?;
-            if store.lock_log()?.ring.is_over() {
+        if store.lock_log()?.backlog.passed_over() == 0 && !self.shared.room_ends()? {
+            self.shared.catch_up(store)?;
+            if store.lock_log()?.backlog.is_over() {
                 return Ok(());
             }
         }
@@ -173,40 +173,40 @@ impl Worker {
             // NOTE: told where it failed.
             let _ = self.flush(stop);
         }
-        self.core.catch_up(store)
+        self.shared.catch_up(store)
     }
 
     /// Whether there may be room for a block. Where it was missing an attempt is made once there is
     /// more, and seldom otherwise: in vain it writes what fits.
     fn may_have_room(&self, store: &Store) -> Result<bool, StorageError> {
-        if self.flush_pauses.is_over(self.core.clock.mono()) {
+        if self.flush_pauses.is_over(self.shared.clock.mono()) {
             return Ok(true);
         }
         let free = store.dir.free_bytes().unwrap_or(0);
-        let samples = self.core.head.used_bytes()?.0 as u64;
+        let samples = self.shared.head.used_bytes()?.0 as u64;
         Ok(free >= samples && self.full_with.is_some_and(|had| free > had + had / 4))
     }
 
     /// Whether samples come late because the clock was set back: once what is from before it is in
     /// a block, they need not.
     fn is_set_back(&self, now: Duration) -> Result<bool, StorageError> {
-        let stats = self.core.head.stats()?;
-        let ahead_ms = stats.max_t.saturating_sub(self.core.clock.wall_ms());
+        let stats = self.shared.head.stats()?;
+        let ahead_ms = stats.max_t.saturating_sub(self.shared.clock.wall_ms());
         let is_far = ahead_ms > SET_BACK_EVERY.as_millis() as i64;
         Ok(stats.corrected > self.corrected && is_far && now >= self.next_set_back)
     }
 
     fn flush(&mut self, stop: &Stop) -> Result<(), WorkError> {
-        let core = self.core.clone();
-        let Some(store) = &core.store else {
+        let shared = self.shared.clone();
+        let Some(store) = &shared.store else {
             return Ok(());
         };
         self.let_go()?;
-        self.corrected = core.head.stats()?.corrected;
-        self.next_set_back = core.clock.mono() + SET_BACK_EVERY;
+        self.corrected = shared.head.stats()?.corrected;
+        self.next_set_back = shared.clock.mono() + SET_BACK_EVERY;
         let free = store.dir.free_bytes();
         let release = attempt(|| {
-            core.flush(store, || {
+            shared.flush(store, || {
                 self.sync_if_due();
                 if stop.is_stopped() {
                     return Err(WorkError::Stopping);
@@ -221,7 +221,7 @@ impl Worker {
                 self.pending.push(release);
                 self.let_go()?;
                 // ORDER: before a merge begins, whose memory would stand beside what a flush left.
-                (core.give_back)();
+                (shared.give_back)();
                 self.retain();
                 Ok(())
             }
@@ -231,7 +231,7 @@ impl Worker {
                     log::error!("the head could not become a block, and stays: {error}");
                 }
                 self.full_with = free.ok().filter(|_| error.is_full());
-                let now = core.clock.mono();
+                let now = shared.clock.mono();
                 self.flush_pauses.failed(now, FIRST_PAUSE, LONGEST_PAUSE);
                 Err(error)
             }
@@ -255,29 +255,29 @@ impl Worker {
     }
 
     fn collect(&self) -> Result<(), StorageError> {
-        self.core.collect_garbage()
+        self.shared.collect_garbage()
     }
 
     fn retain(&self) {
-        let Some(store) = &self.core.store else {
+        let Some(store) = &self.shared.store else {
             return;
         };
-        if let Err(error) = attempt(|| self.core.retain(store)) {
+        if let Err(error) = attempt(|| self.shared.retain(store)) {
             log::error!("retention failed and will be tried again: {error}");
         }
         let _ = self.bell.try_send(());
     }
 
     fn sync_if_due(&mut self) {
-        let now = self.core.clock.mono();
+        let now = self.shared.clock.mono();
         if now >= self.next_sync {
-            self.next_sync = now + self.core.settings.wal_sync_interval;
+            self.next_sync = now + self.shared.settings.wal_sync_interval;
             self.sync();
         }
     }
 
     fn sync(&self) {
-        if let Some(store) = &self.core.store {
+        if let Some(store) = &self.shared.store {
             store.sync();
         }
     }
@@ -285,13 +285,13 @@ impl Worker {
 
 impl Store {
     fn sync(&self) {
-        if let Err(error) = self.keeper.sync() {
+        if let Err(error) = self.segments.sync() {
             log::error!("cannot make the write-ahead log durable: {error}");
         }
     }
 }
 
-impl Core {
+impl Shared {
     pub fn on_step(&self, step: Step) -> Result<(), StorageError> {
         *locked(&self.last_step) = Some(step);
         let (metrics, seconds) = (&self.head.metrics, (step.to_ms - step.from_ms) as f64 / 1e3);

@@ -16,7 +16,7 @@ mod lock;
 mod append;
 mod query;
 
-mod haul;
+mod series_batch;
 
 mod floors;
 mod flush;

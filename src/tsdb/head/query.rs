@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::haul::{HeadSet, Selection};
 use super::lock::{Blocks, Head, State};
+use super::series_batch::{HeadSet, Selection};
 use super::snapshot::{Order, Scope, select};
 use crate::model::{Matcher, TimestampMs};
 use crate::storage::{Querier, SelectHints, SeriesSet, StorageError};

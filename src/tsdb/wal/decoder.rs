@@ -1,11 +1,11 @@
 //! What records say, of the series whose past is known.
 
 use super::batch::{BatchReader, Samples};
+use super::column_batches::{ColumnBatches, Table};
 use super::definition;
 use super::entry::{Entry, Logged};
 use super::exemplar;
 use super::format;
-use super::held::{Held, Table};
 use super::replay::Order;
 use super::value::Last;
 use super::varint::Bytes;
@@ -23,7 +23,7 @@ pub(super) struct Decoder {
     series: Vec<Last>,
     gaps: Vec<Gap>,
     /// Batches that were not read yet, of series that are known, from before all gaps.
-    held: Held,
+    batches: ColumnBatches,
     batch: Samples,
     values: Vec<f64>,
     times: Vec<TimestampMs>,
@@ -121,7 +121,7 @@ impl Decoder {
             }
             if at >= self.series.len() {
                 self.series.resize(at + 1, Last::UNKNOWN);
-            } else if self.held.has(&(id..id.saturating_add(1))) {
+            } else if self.batches.has(&(id..id.saturating_add(1))) {
                 // NOTE: it may have meant another until here.
                 self.flush(sink);
             }
@@ -142,7 +142,7 @@ impl Decoder {
         let batch = BatchReader::new(payload, &mut self.batch)?;
         let counted = batch.head.back <= seq;
         if tell && self.holds() && counted && !self.batch.own_times() {
-            let held = self.held.find(&self.batch.ids);
+            let held = self.batches.find(&self.batch.ids);
             if let Some(at) = held.or_else(|| self.open_table(sink)) {
                 self.hold(at, seq, &batch, sink);
                 return Some(());
@@ -162,15 +162,15 @@ impl Decoder {
         if !self.batch.ids().all(|id| self.knows(id)) {
             return None;
         }
-        if self.held.is_full() || self.batch.ids.iter().any(|run| self.held.has(run)) {
+        if self.batches.is_full() || self.batch.ids.iter().any(|run| self.batches.has(run)) {
             self.flush(sink);
-            self.held.clear();
+            self.batches.clear();
             // NOTE: what was held may have been no good.
             if !self.holds() {
                 return None;
             }
         }
-        self.held.open(&self.batch.ids, self.batch.count)
+        self.batches.open(&self.batch.ids, self.batch.count)
     }
 
     fn hold(
@@ -180,29 +180,29 @@ impl Decoder {
         batch: &BatchReader<'_>,
         sink: &mut dyn FnMut(Entry<'_>),
     ) {
-        if self.held.add(at, self.batch.time(0), seq, batch) {
+        if self.batches.add(at, self.batch.time(0), seq, batch) {
             self.read_table(at, sink);
-        } else if self.held.is_much(self.series.len()) {
+        } else if self.batches.is_much(self.series.len()) {
             self.flush(sink);
         }
     }
 
     /// Tells what is held of the series that a batch is about to be read of.
     fn flush_before(&mut self, sink: &mut dyn FnMut(Entry<'_>)) {
-        if self.batch.ids.iter().any(|run| self.held.has(run)) {
+        if self.batch.ids.iter().any(|run| self.batches.has(run)) {
             self.flush(sink);
         }
     }
 
     /// Reads and tells all that is held.
     pub fn flush(&mut self, sink: &mut dyn FnMut(Entry<'_>)) {
-        for at in 0..self.held.tables() {
+        for at in 0..self.batches.tables() {
             self.read_table(at, sink);
         }
     }
 
     fn read_table(&mut self, at: usize, sink: &mut dyn FnMut(Entry<'_>)) {
-        let Some(table) = self.held.take(at) else {
+        let Some(table) = self.batches.take(at) else {
             return;
         };
         self.before.clear();
@@ -222,7 +222,7 @@ impl Decoder {
         } else {
             self.read_rows(&table, sink);
         }
-        self.held.put_back(at, table);
+        self.batches.put_back(at, table);
     }
 
     /// Reads a table as if it had not been held, from what was known before it.

@@ -4,15 +4,15 @@ use std::io;
 
 use super::entry::{Entry, Position};
 use super::format::Begins;
-use super::keeper::Keeper;
 use super::reading::Reading;
 use super::replay::Order;
+use super::segments::Segments;
 
-impl Keeper {
+impl Segments {
     /// Reads from a position on: a segment's beginning, or one that a reader reached.
     pub fn read(&self, from: Position) -> Reader {
         Reader {
-            keeper: self.clone(),
+            segments: self.clone(),
             position: from,
             reading: None,
             lost: Lost::default(),
@@ -23,7 +23,7 @@ impl Keeper {
 /// Follows the writer. Holds nothing back: that is what a [`Hold`](super::Hold) does.
 #[derive(Debug)]
 pub struct Reader {
-    keeper: Keeper,
+    segments: Segments,
     position: Position,
     reading: Option<Reading>,
     lost: Lost,
@@ -42,7 +42,7 @@ impl Reader {
     pub fn next(&mut self, sink: &mut dyn FnMut(Entry<'_>)) -> io::Result<bool> {
         loop {
             // ORDER: before reading, so that a segment that is left has its last record.
-            let writer = self.keeper.position();
+            let writer = self.segments.position();
             if self.reading.is_none() && !self.open()? {
                 return Ok(false);
             }
@@ -80,14 +80,14 @@ impl Reader {
 
     /// The segment of the position or, where it is gone, the next.
     fn open(&mut self) -> io::Result<bool> {
-        while let Some((number, _)) = self.keeper.0.next(self.position.segment) {
+        while let Some((number, _)) = self.segments.0.next(self.position.segment) {
             if number > self.position.segment {
                 self.position = Position {
                     segment: number,
                     offset: 0,
                 };
             }
-            let dir = &self.keeper.0.dir;
+            let dir = &self.segments.0.dir;
             let reading = match Reading::open(dir, number, self.position.offset, Order::AsLogged) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 reading => Some(reading?),

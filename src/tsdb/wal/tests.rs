@@ -1,9 +1,9 @@
 //! The log as its users see it, on a directory that can fail.
 
 mod ahead;
+mod column_batches;
 mod damage;
 mod files;
-mod held;
 mod power;
 mod round_trip;
 

@@ -11,8 +11,8 @@ use super::definition::DefinitionWriter;
 use super::entry::Position;
 use super::exemplar::ExemplarWriter;
 use super::format::{self, HEADER_BYTES, Header, PAYLOAD_BYTES_MAX};
-use super::keeper::{Keeper, Shared};
 use super::metrics::WalMetrics;
+use super::segments::{Segments, Shared};
 use super::slots::Slots;
 use super::value::Last;
 use super::varint::{put, put_text, zigzag};
@@ -224,8 +224,8 @@ impl Wal {
         self.position
     }
 
-    pub fn keeper(&self) -> Keeper {
-        Keeper(self.shared.clone())
+    pub fn segments(&self) -> Segments {
+        Segments(self.shared.clone())
     }
 
     pub fn heap_bytes(&self) -> usize {

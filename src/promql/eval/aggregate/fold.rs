@@ -2,7 +2,7 @@
 
 use super::groups::projection;
 use crate::promql::QueryError;
-use crate::promql::eval::held::Held;
+use crate::promql::eval::buffered::Buffered;
 use crate::promql::eval::projection::Groups;
 use crate::promql::eval::{Row, Rows, Run, absent, is_absent};
 use crate::promql::parser::Aggregate;
@@ -29,7 +29,7 @@ pub(in crate::promql::eval) fn totals<'q>(
     input: Box<dyn Rows + 'q>,
     steps: usize,
     run: &mut Run<'_>,
-) -> Result<Held, QueryError> {
+) -> Result<Buffered, QueryError> {
     fold::<Total>(node, input, steps, run)
 }
 
@@ -39,7 +39,7 @@ pub(super) fn fold<'q, C: Column>(
     mut input: Box<dyn Rows + 'q>,
     steps: usize,
     run: &mut Run<'_>,
-) -> Result<Held, QueryError> {
+) -> Result<Buffered, QueryError> {
     let mut groups = Groups::new(projection(node));
     let mut columns: Vec<(C, bool)> = Vec::new();
     let bytes = size_of::<(C, bool)>() + C::BYTES_PER_STEP * steps;
@@ -67,7 +67,7 @@ pub(super) fn fold<'q, C: Column>(
             });
         }
     }
-    Held::new(rows, run)
+    Buffered::new(rows, run)
 }
 
 /// A sum with Neumaier's compensation.

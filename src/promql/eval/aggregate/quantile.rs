@@ -3,7 +3,7 @@
 use super::groups::projection;
 use super::params::Params;
 use crate::promql::QueryError;
-use crate::promql::eval::held::Held;
+use crate::promql::eval::buffered::Buffered;
 use crate::promql::eval::projection::Groups;
 use crate::promql::eval::{Row, Rows, Run, absent, is_absent};
 use crate::promql::parser::Aggregate;
@@ -14,7 +14,7 @@ pub(super) fn quantiles<'q>(
     params: &Params,
     steps: usize,
     run: &mut Run<'_>,
-) -> Result<Held, QueryError> {
+) -> Result<Buffered, QueryError> {
     params.warn_of_quantiles(run);
     let mut groups = Groups::new(projection(node));
     let mut members: Vec<(Vec<Vec<f64>>, bool)> = Vec::new();
@@ -57,7 +57,7 @@ pub(super) fn quantiles<'q>(
         });
     }
     run.release(samples, bytes);
-    Held::new(results, run)
+    Buffered::new(results, run)
 }
 
 /// Between the two values that are next to the rank, by weight; NaN counts as the least.

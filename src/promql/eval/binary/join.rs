@@ -8,8 +8,8 @@ use super::signature::{projection, result_labels};
 use super::steps::Steps;
 use crate::model::Labels;
 use crate::promql::QueryError;
+use crate::promql::eval::buffered::Buffered;
 use crate::promql::eval::distinct::{Names, names};
-use crate::promql::eval::held::Held;
 use crate::promql::eval::projection::Projection;
 use crate::promql::eval::{Row, Rows, Run, absent, is_absent};
 use crate::promql::parser::{Binary, BinaryOp, Cardinality, Matching};
@@ -83,7 +83,7 @@ impl Passing<'_> {
     }
 
     /// The results of all.
-    fn collect(mut self, run: &mut Run<'_>) -> Result<Held, QueryError> {
+    fn collect(mut self, run: &mut Run<'_>) -> Result<Buffered, QueryError> {
         while let Some(row) = self.many.next(run)? {
             self.advance(row, run)?;
         }

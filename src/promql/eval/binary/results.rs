@@ -2,7 +2,7 @@
 
 use super::steps::Steps;
 use crate::promql::QueryError;
-use crate::promql::eval::held::Held;
+use crate::promql::eval::buffered::Buffered;
 use crate::promql::eval::projection::{Groups, Projection};
 use crate::promql::eval::{Row, Run, is_absent};
 
@@ -76,10 +76,10 @@ impl Results {
 
     /// # Errors
     /// A limit.
-    pub fn finish(self, run: &mut Run<'_>) -> Result<Held, QueryError> {
+    pub fn finish(self, run: &mut Run<'_>) -> Result<Buffered, QueryError> {
         run.release(0, self.bytes);
         let has_values = |row: &Row| row.values.iter().any(|v| !is_absent(*v));
         let rows = self.rows.into_iter().map(|made| made.row);
-        Held::new(rows.filter(has_values).collect(), run)
+        Buffered::new(rows.filter(has_values).collect(), run)
     }
 }

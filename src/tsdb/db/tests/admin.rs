@@ -40,11 +40,11 @@ fn retention_neither_counts_nor_removes_snapshots() {
     let a = fill(&world.db, "n=a", [1, 2, 3]);
     world.db.flush().unwrap();
     let name = world.db.snapshot(false).unwrap();
-    let store = world.db.0.core.store.as_ref().unwrap();
+    let store = world.db.0.shared.store.as_ref().unwrap();
     assert_eq!(store.metrics.snapshot_bytes.get(), 0.0, "it costs nothing");
     let bytes = super::super::retention::directory_bytes(&*store.dir).unwrap();
     world.db.set_retention(of_bytes(bytes));
-    world.db.0.core.retain(store).unwrap();
+    world.db.0.shared.retain(store).unwrap();
     assert_eq!(world.all(), expected(&[("a", &[1, 2, 3])]));
     world.db.set_retention(of_bytes(1));
     commit(&world.db, &[(a, 4, 4.0)]);
@@ -106,7 +106,7 @@ fn damaged_sources_are_not_thrown_away() {
     let gone = [Matcher::equal("n", "b")];
     world.db.delete(&gone, 0, 0).unwrap();
     world.db.clean_tombstones().unwrap();
-    let store = world.db.0.core.store.as_ref().unwrap();
+    let store = world.db.0.shared.store.as_ref().unwrap();
     assert_eq!(store.metrics.compaction_lost_pages.get(), 1.0);
     assert_eq!(store.metrics.quarantined.get(), 1.0);
     assert_eq!(store.cache.damaged_pages(), 1);
@@ -120,7 +120,7 @@ fn damaged_sources_are_not_thrown_away() {
     // Where bytes are short, it goes before anything that is good.
     let used = super::super::retention::directory_bytes(&*dir).unwrap();
     world.db.set_retention(of_bytes(used - 1));
-    world.db.0.core.retain(store).unwrap();
+    world.db.0.shared.retain(store).unwrap();
     assert!(disk.bytes(&quarantined).is_none());
     assert_eq!(world.all(), all);
     assert_eq!(world.killed().all(), all);

@@ -24,7 +24,7 @@ fn after_hour(world: &World, hour: i64) -> usize {
         world.db.flush().unwrap();
     }
     world.db.collect_garbage().unwrap();
-    let store = world.db.0.core.store.as_ref().unwrap();
+    let store = world.db.0.shared.store.as_ref().unwrap();
     let wal = store.lock_log().unwrap().wal.heap_bytes();
     world.db.heap_bytes().unwrap() + wal
 }

@@ -46,7 +46,7 @@ impl World {
         self.clock.step_wall(by_ms);
         if seen {
             let to_ms = from_ms + by_ms;
-            self.db.0.core.on_step(Step { from_ms, to_ms }).unwrap();
+            self.db.0.shared.on_step(Step { from_ms, to_ms }).unwrap();
         }
     }
 
@@ -288,11 +288,11 @@ fn a_power_cut_at_any_operation_of_such_a_flush() {
         world
             .db
             .0
-            .core
+            .shared
             .store
             .as_ref()
             .unwrap()
-            .keeper
+            .segments
             .sync()
             .unwrap();
         let next = world.disk.operations() + number;

@@ -1,7 +1,7 @@
 //! A disk without room: what waits, what is tried, and how it heals.
 
 use super::*;
-use crate::tsdb::db::ring::Ring;
+use crate::tsdb::db::backlog::Backlog;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -12,8 +12,8 @@ fn tick(world: &World) {
 }
 
 fn waits(world: &World) -> bool {
-    let store = world.db.0.core.store.as_ref().unwrap();
-    !store.lock_log().unwrap().ring.is_over()
+    let store = world.db.0.shared.store.as_ref().unwrap();
+    !store.lock_log().unwrap().backlog.is_over()
 }
 
 /// Noise, which neither the log nor a block makes small.
@@ -48,7 +48,7 @@ fn what_waits_becomes_a_block_rather_than_log() {
     let all = world.all();
     tick(&world);
     assert!(waits(&world));
-    let samples = world.db.0.core.head.used_bytes().unwrap().0 as u64;
+    let samples = world.db.0.shared.head.used_bytes().unwrap().0 as u64;
     world.disk.set_free(Some(samples));
     tick(&world);
     wait_until(|| !waits(&world));
@@ -68,16 +68,16 @@ fn more_than_can_wait_is_not_refused() {
     world.disk.set_free(Some(0));
     noise(&world, &series, 0..3_000);
     let all = world.all();
-    let store = world.db.0.core.store.as_ref().unwrap();
-    let ring = |of: fn(&Ring) -> u64| of(&store.lock_log().unwrap().ring);
+    let store = world.db.0.shared.store.as_ref().unwrap();
+    let backlog = |of: fn(&Backlog) -> u64| of(&store.lock_log().unwrap().backlog);
     assert_eq!(
-        ring(|ring| ring.samples() as u64) + ring(Ring::passed_over),
+        backlog(|backlog| backlog.samples() as u64) + backlog(Backlog::passed_over),
         300_000
     );
-    assert!(ring(Ring::passed_over) > 30_000);
+    assert!(backlog(Backlog::passed_over) > 30_000);
     assert_eq!(
         store.metrics.passed_over_samples.get(),
-        ring(Ring::passed_over) as f64
+        backlog(Backlog::passed_over) as f64
     );
     world.disk.set_free(None);
     tick(&world);
@@ -128,7 +128,7 @@ fn the_head_becomes_a_block_while_there_is_room() {
         world.disk.set_free(free);
         world.db.set_retention(of_bytes(limit));
         noise(&world, &many(&world), 0..times);
-        world.db.0.core.flush_is_due().unwrap()
+        world.db.0.shared.flush_is_due().unwrap()
     };
     assert!(!due(None, 0, 500));
     assert!(!due(Some(8 << 20), 0, 500));

@@ -18,7 +18,7 @@ fn late_samples_alone_make_a_block() {
     let world = open(&Double::new(), DAY);
     let a = fill(&world.db, "n=a", [20 * HOUR]);
     world.db.flush().unwrap();
-    let due = || world.db.0.core.flush_is_due().unwrap();
+    let due = || world.db.0.shared.flush_is_due().unwrap();
     assert!(!due());
     let mut t = 0;
     while !due() {
@@ -42,7 +42,7 @@ fn late_samples_count_for_the_span_of_the_head() {
     assert_eq!(oldest(), 17 * HOUR);
     world.db.collect_garbage().unwrap();
     assert_eq!(oldest(), 17 * HOUR);
-    assert!(world.db.0.core.flush_is_due().unwrap());
+    assert!(world.db.0.shared.flush_is_due().unwrap());
 }
 
 /// A series twice in a batch, the second time with an older sample: taken as a late one, it was

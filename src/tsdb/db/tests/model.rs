@@ -14,7 +14,7 @@ use std::time::Instant;
 use self::check::{View, ask};
 use self::dice::Dice;
 use self::naive::{Naive, Samples};
-use super::super::core::locked;
+use super::super::shared::locked;
 use super::power::opened_within;
 use super::*;
 use crate::model::TimestampMs;
@@ -387,7 +387,7 @@ impl Run {
 
     /// The thread `tsdb` does what it does each second.
     fn tick(&mut self, dice: &mut Dice) {
-        let store = self.world.db.0.core.store.as_ref().unwrap();
+        let store = self.world.db.0.shared.store.as_ref().unwrap();
         let flushes = || store.metrics.truncations.get();
         let before = flushes();
         let ticks = dice.one(&[1, 1, 2, 70]);
@@ -409,7 +409,7 @@ impl Run {
     fn after_collection(&mut self) {
         let (db, naive) = (&self.world.db, &mut self.naive);
         if !self.retention.is_zero() {
-            let newest = db.0.core.newest().unwrap();
+            let newest = db.0.shared.newest().unwrap();
             naive.forget_before(newest.saturating_sub(millis(self.retention)));
         }
         naive.forget_gone(|series| db.has_series(series).unwrap());
@@ -417,10 +417,10 @@ impl Run {
 
     fn compact(&mut self) {
         let (_stopper, stop) = stop();
-        let core = &self.world.db.0.core;
-        let store = core.store.as_ref().unwrap();
+        let shared = &self.world.db.0.shared;
+        let store = shared.store.as_ref().unwrap();
         let mut merges = 0;
-        while core.compact(store, &stop).unwrap() {
+        while shared.compact(store, &stop).unwrap() {
             merges += 1;
             assert!(merges < 100, "no end of merging");
         }
@@ -460,8 +460,8 @@ impl Run {
 
     /// Some of the oldest blocks go.
     fn retain_bytes(&mut self, dice: &mut Dice) {
-        let core = self.world.db.0.core.clone();
-        let store = core.store.as_ref().unwrap();
+        let shared = self.world.db.0.shared.clone();
+        let store = shared.store.as_ref().unwrap();
         // ORDER: what goes meanwhile goes by size.
         let merging = locked(&store.merging);
         let before = self.world.db.blocks().unwrap();
@@ -471,7 +471,7 @@ impl Run {
             bytes: used - share,
             ..Retention::default()
         });
-        core.retain(store).unwrap();
+        shared.retain(store).unwrap();
         self.retention = Duration::ZERO;
         self.world.db.set_retention(Retention::default());
         let after = self.world.db.blocks().unwrap();

@@ -7,7 +7,7 @@ use crossbeam_channel::bounded;
 
 use super::*;
 use crate::stdx::thread::on_panic;
-use crate::tsdb::db::core::locked;
+use crate::tsdb::db::shared::locked;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -19,7 +19,7 @@ fn names(world: &World) -> Vec<String> {
 /// Four blocks that are to be one; the compactor has not seen them when `before` is called.
 fn merge(before: impl FnOnce(&World)) -> World {
     let world = World::new();
-    let store = world.db.0.core.store.as_ref().unwrap();
+    let store = world.db.0.shared.store.as_ref().unwrap();
     let merging = locked(&store.merging);
     for round in 0..4 {
         fill(&world.db, "n=a", (0..50).map(|i| (round * 50 + i) * 15_000));
@@ -40,7 +40,7 @@ fn a_merge_that_panics_is_tried_again() {
             let next = world.disk.operations();
             world.disk.fault(next + number, Fault::Panic);
         });
-        let metrics = world.db.0.core.store.as_ref().unwrap().metrics.clone();
+        let metrics = world.db.0.shared.store.as_ref().unwrap().metrics.clone();
         let count = || (metrics.compactions.get(), metrics.compactions_failed.get());
         wait_until(|| count() != (0.0, 0.0));
         assert_eq!(world.all(), all, "{number}");
@@ -67,7 +67,7 @@ fn blocks_that_cannot_be_merged_are_left_alone() {
         let next = world.disk.operations();
         (next..next + 10_000).for_each(|number| world.disk.fault(number, Fault::Error));
     });
-    let metrics = world.db.0.core.store.as_ref().unwrap().metrics.clone();
+    let metrics = world.db.0.shared.store.as_ref().unwrap().metrics.clone();
     let tries = || metrics.compactions_failed.get() as i64;
     let mut seen = Vec::new();
     for minute in 0..30 {
@@ -121,7 +121,7 @@ fn a_storage_that_a_panic_closed_ends_the_process() {
     });
     let world = World::new();
     fill(&world.db, "n=a", [1, 2]);
-    let store = world.db.0.core.store.as_ref().unwrap();
+    let store = world.db.0.shared.store.as_ref().unwrap();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         let _log = store.lock_log().unwrap();
         panic!("with half of a batch written");

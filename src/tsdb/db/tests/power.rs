@@ -1,6 +1,6 @@
 //! Power cuts at every operation of every writer of the store.
 
-use super::super::core::locked;
+use super::super::shared::locked;
 use super::*;
 use crate::model::{Labels, Sample};
 use crate::stdx::clock::Clock as _;
@@ -20,8 +20,8 @@ fn a_power_cut_at_any_operation_of_a_flush() {
         let world = start(&disk, |_| {});
         let times: Vec<i64> = (0..300).map(|i| i * 15_000).collect();
         let a = fill(&world.db, "n=a", times.clone());
-        let store = world.db.0.core.store.as_ref().unwrap();
-        store.keeper.sync().unwrap();
+        let store = world.db.0.shared.store.as_ref().unwrap();
+        store.segments.sync().unwrap();
         let next = disk.operations();
         disk.fault(next + number, Fault::PowerCut);
         let flushed = world.db.flush();
@@ -60,7 +60,7 @@ fn a_power_cut_at_any_operation() {
         let world = start(&disk, |_| {});
         let first = disk.operations();
         disk.fault(first + number, Fault::PowerCut);
-        let store = world.db.0.core.store.as_ref().unwrap();
+        let store = world.db.0.shared.store.as_ref().unwrap();
         let mut durable = 0;
         let a = resolve(&world.db, "n=a");
         let mut batch = Appender::default();
@@ -70,11 +70,11 @@ fn a_power_cut_at_any_operation() {
                 batch.append(a, *t, *t as f64);
                 let _ = world.db.commit(&batch);
             }
-            if store.keeper.sync().is_ok() && disk.operations() <= first + number {
+            if store.segments.sync().is_ok() && disk.operations() <= first + number {
                 durable = (done + 1) * 50;
             }
             let _ = world.db.flush();
-            while let Ok(true) = world.db.0.core.compact(store, &stop) {}
+            while let Ok(true) = world.db.0.shared.compact(store, &stop) {}
         }
         for choice in [Choice::Nothing, Choice::Everything, Choice::Seed(number)] {
             let again = start(&disk.crash(choice), |_| {});
@@ -147,8 +147,8 @@ fn two_blocks_and_a_head(disk: &Double) -> World {
     commit(&world.db, &[(a, 4, 4.0), (b, 4, 4.0)]);
     world.db.flush().unwrap();
     commit(&world.db, &[(a, 5, 5.0), (b, 5, 5.0)]);
-    let store = world.db.0.core.store.as_ref().unwrap();
-    store.keeper.sync().unwrap();
+    let store = world.db.0.shared.store.as_ref().unwrap();
+    store.segments.sync().unwrap();
     world
 }
 
@@ -183,7 +183,7 @@ fn power_cuts_while_tombstones_are_cleaned() {
         // NOTE: a merge of its own by `tsdb-compact` would clean them first.
         let blocks = world.db.head().blocks().unwrap();
         let ids: Vec<BlockId> = blocks.iter().map(|block| block.id()).collect();
-        let store = world.db.0.core.store.as_ref().unwrap();
+        let store = world.db.0.shared.store.as_ref().unwrap();
         locked(&store.merging).note(&ids, world.clock.mono());
         world.db.delete(&of_a(), 2, 4).unwrap();
         world
@@ -210,8 +210,8 @@ fn power_cuts_while_a_snapshot_is_made() {
             let world = two_blocks_and_a_head(disk);
             world.db.delete(&of_a(), 2, 2).unwrap();
             fill(&world.db, "n=b", [6]);
-            let store = world.db.0.core.store.as_ref().unwrap();
-            store.keeper.sync().unwrap();
+            let store = world.db.0.shared.store.as_ref().unwrap();
+            store.segments.sync().unwrap();
             if !links {
                 disk.without_links();
             }

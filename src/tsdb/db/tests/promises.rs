@@ -48,8 +48,8 @@ fn a_disk_whose_sync_takes_ten_seconds_delays_neither_query_nor_append() {
     wait_until(|| held.waiting() == 1);
     assert_eq!(commit(&world.db, &[(a, 2, 2.0)]).appended, 1);
     ask(&world, &[("a", &[1, 2])]);
-    let store = world.db.0.core.store.as_ref().unwrap();
-    assert!(store.keeper.durable() < store.keeper.position());
+    let store = world.db.0.shared.store.as_ref().unwrap();
+    assert!(store.segments.durable() < store.segments.position());
     drop(held);
 }
 
@@ -96,8 +96,8 @@ fn a_query_that_takes_a_minute_delays_nobody() {
     world.db.clean_tombstones().unwrap();
     world.db.snapshot(false).unwrap();
     world.db.set_retention(of_bytes(1));
-    let store = world.db.0.core.store.as_ref().unwrap();
-    world.db.0.core.retain(store).unwrap();
+    let store = world.db.0.shared.store.as_ref().unwrap();
+    world.db.0.shared.retain(store).unwrap();
     assert_eq!(commit(&world.db, &[(a, 5, 5.0)]).appended, 1);
     next();
     assert_eq!(found, [[1, 2, 3], [1, 2, 3]], "as it was when it began");
@@ -106,7 +106,7 @@ fn a_query_that_takes_a_minute_delays_nobody() {
 #[test]
 fn memory_is_bounded_while_a_block_is_written() {
     const BUDGET: u64 = 400 << 10;
-    let limit = super::super::brake::limit_bytes(BUDGET);
+    let limit = super::super::backpressure::limit_bytes(BUDGET);
     let world = start(&Double::new(), |o| o.head_budget = BUDGET);
     let used = || world.db.head().used_bytes().unwrap().0 as u64;
     let all: Vec<_> = (0..50)
@@ -122,7 +122,7 @@ fn memory_is_bounded_while_a_block_is_written() {
         }
         world.db.commit(&batch)
     };
-    while !world.db.0.core.flush_is_due().unwrap() {
+    while !world.db.0.shared.flush_is_due().unwrap() {
         append().unwrap();
     }
     wait_until(|| world.clock.waiting() == 1);
@@ -141,8 +141,8 @@ fn memory_is_bounded_while_a_block_is_written() {
     assert!(error.contains("(from --storage.head-budget)"), "{error}");
     assert!(used() >= limit);
     assert!(append().is_err());
-    let store = world.db.0.core.store.as_ref().unwrap();
-    assert_eq!(store.metrics.braked_samples.get(), 100.0);
+    let store = world.db.0.shared.store.as_ref().unwrap();
+    assert_eq!(store.metrics.refused_samples.get(), 100.0);
     assert_eq!(world.all().len(), 50, "queries go on");
     drop(held);
     wait_until(|| used() < limit);

@@ -16,7 +16,7 @@ fn time(generation: i64, batch: i64) -> i64 {
 }
 
 fn write(db: &Db, stop: &Stop) {
-    let store = db.0.core.store.as_ref().unwrap();
+    let store = db.0.shared.store.as_ref().unwrap();
     for generation in 0..GENERATIONS {
         // NOTE: on a busy machine it would be over before the others begin.
         wait_until(|| stop.is_stopped() || store.metrics.truncations.get() >= generation as f64);
@@ -41,12 +41,12 @@ fn write(db: &Db, stop: &Stop) {
 }
 
 fn keep_house(db: &Db, until: &Stop) {
-    let core = &db.0.core;
-    let store = core.store.as_ref().unwrap();
+    let shared = &db.0.shared;
+    let store = shared.store.as_ref().unwrap();
     while !until.is_stopped() {
         db.flush().unwrap();
         db.collect_garbage().unwrap();
-        core.compact(store, until).unwrap();
+        shared.compact(store, until).unwrap();
         db.clean_tombstones().unwrap();
     }
 }

@@ -34,13 +34,13 @@ fn a_segment_has_no_file_before_its_first_record() {
     let mut wal = open(&double, 1 << 20);
     assert_eq!((wal.cut(), wal.cut()), (at(1), at(1)));
     assert_eq!(double.bytes(&segment(1)), None);
-    assert_eq!(wal.keeper().sync().unwrap(), at(1));
+    assert_eq!(wal.segments().sync().unwrap(), at(1));
     let end = log(&mut wal, &scrape(0, 0)).unwrap();
     assert_eq!(
         end.offset as usize,
         double.bytes(&segment(1)).unwrap().len()
     );
-    assert_eq!(wal.keeper().bytes(), u64::from(end.offset));
+    assert_eq!(wal.segments().bytes(), u64::from(end.offset));
     let after = Options {
         after: 7,
         ..options(100)
@@ -54,16 +54,16 @@ fn what_is_held_stays() {
     let check = |holds: &[u32], drop: u32, held_max: u64, expect: (u32, u32)| {
         let double = Double::new();
         let wal = segments(&double, 6);
-        let keeper = wal.keeper();
-        let _holds: Vec<_> = holds.iter().map(|n| keeper.hold("x", at(*n))).collect();
-        let before = keeper.bytes();
-        let done = keeper.drop_before(at(drop), held_max).unwrap();
+        let segments = wal.segments();
+        let _holds: Vec<_> = holds.iter().map(|n| segments.hold("x", at(*n))).collect();
+        let before = segments.bytes();
+        let done = segments.drop_before(at(drop), held_max).unwrap();
         assert_eq!(
             (done.segments, done.held),
             expect,
             "{holds:?} {drop} {held_max}"
         );
-        assert_eq!(before - done.bytes, keeper.bytes());
+        assert_eq!(before - done.bytes, segments.bytes());
         assert_eq!(done.held_times.is_some(), expect.1 > 0);
         assert_eq!(double.bytes(&segment(expect.0)), None);
         assert!(expect.0 == 5 || double.bytes(&segment(expect.0 + 1)).is_some());
@@ -82,13 +82,13 @@ fn what_is_held_stays() {
 fn a_hold_advances_and_ends() {
     let double = Double::new();
     let wal = segments(&double, 6);
-    let keeper = wal.keeper();
-    let dropped = || keeper.drop_before(at(6), u64::MAX).unwrap().segments;
-    let hold = keeper.hold("x", at(2));
+    let segments = wal.segments();
+    let dropped = || segments.drop_before(at(6), u64::MAX).unwrap().segments;
+    let hold = segments.hold("x", at(2));
     assert_eq!(dropped(), 1);
     hold.advance(at(4));
     hold.advance(at(3));
-    assert_eq!(keeper.holds(), [("x".to_owned(), at(4))]);
+    assert_eq!(segments.holds(), [("x".to_owned(), at(4))]);
     assert_eq!(dropped(), 2);
     drop(hold);
     assert_eq!(dropped(), 2);
@@ -98,8 +98,8 @@ fn a_hold_advances_and_ends() {
 fn a_reader_follows_the_writer_and_may_be_left_and_taken_up() {
     let double = Double::new();
     let mut wal = open(&double, 900);
-    let keeper = wal.keeper();
-    let mut reader = keeper.read(Position::default());
+    let segments = wal.segments();
+    let mut reader = segments.read(Position::default());
     let mut heard = Heard::default();
     let mut expect = Vec::new();
     for round in 0..60 {
@@ -110,7 +110,7 @@ fn a_reader_follows_the_writer_and_may_be_left_and_taken_up() {
             expect.extend(samples);
         }
         if round % 5 == 4 {
-            reader = keeper.read(reader.position());
+            reader = segments.read(reader.position());
             heard.ids.clear();
         }
         if round % 7 == 3 {
@@ -128,9 +128,9 @@ fn a_reader_follows_the_writer_and_may_be_left_and_taken_up() {
 fn a_reader_goes_on_after_segments_that_were_dropped() {
     let double = Double::new();
     let wal = segments(&double, 6);
-    let keeper = wal.keeper();
-    keeper.drop_before(at(4), 0).unwrap();
-    let mut reader = keeper.read(at(2));
+    let segments = wal.segments();
+    segments.drop_before(at(4), 0).unwrap();
+    let mut reader = segments.read(at(2));
     let mut heard = Heard::default();
     while reader.next(&mut |entry| heard.hear(&entry)).unwrap() {}
     assert_eq!(heard.samples, [scrape(0, 4), scrape(0, 5)].concat());

@@ -19,7 +19,7 @@ fn work(double: &Double) -> Known {
     let Ok(mut wal) = Wal::open(double.dir(), options(700)) else {
         return known;
     };
-    let keeper = wal.keeper();
+    let segments = wal.segments();
     let mut certain = true;
     for round in 0..12 {
         for target in 0..2 {
@@ -31,7 +31,7 @@ fn work(double: &Double) -> Known {
         }
         if round % 3 == 2 {
             // NOTE: what a failed sync left uncertain stays so.
-            certain &= keeper.sync().is_ok();
+            certain &= segments.sync().is_ok();
             if certain {
                 known.durable = known.logged.len();
             }
@@ -144,13 +144,13 @@ fn a_disk_that_is_full_heals() {
 fn after_a_failed_sync_the_writer_leaves_its_segment() {
     let double = Double::new();
     let mut wal = open(&double, 1 << 20);
-    let keeper = wal.keeper();
+    let segments = wal.segments();
     let end = log(&mut wal, &scrape(0, 0)).unwrap();
-    let before = keeper.durable();
+    let before = segments.durable();
     double.fault(double.operations(), Fault::Error);
-    assert!(keeper.sync().is_err());
-    assert_eq!(keeper.durable(), before);
+    assert!(segments.sync().is_err());
+    assert_eq!(segments.durable(), before);
     let next = log(&mut wal, &scrape(0, 1)).unwrap();
     assert!(next.segment > end.segment);
-    assert_eq!(keeper.sync().unwrap(), next);
+    assert_eq!(segments.sync().unwrap(), next);
 }

@@ -8,14 +8,14 @@ use super::memory::Memory;
 use crate::model::{TimestampMs, stale_nan};
 use crate::storage::{Appendable, Appender};
 
-/// LIMIT: each keeps a target's cache; beyond it the eldest are buried early.
-const GRAVES_MAX: usize = 4096;
+/// LIMIT: each keeps a target's cache; beyond it the eldest are marked early.
+const ENDS_OF_RUN_MAX: usize = 4096;
 
 #[derive(Debug, Default)]
-pub(super) struct Graveyard(Vec<Grave>);
+pub(super) struct EndsOfRun(Vec<EndOfRun>);
 
 #[derive(Debug)]
-pub(super) struct Grave {
+pub(super) struct EndOfRun {
     memory: Arc<Memory>,
     /// The first tick that was missed.
     t: TimestampMs,
@@ -23,10 +23,15 @@ pub(super) struct Grave {
     due: Duration,
 }
 
-impl Grave {
+impl EndOfRun {
     /// `tick` is the first that the loop missed, on both clocks.
-    pub fn new(memory: Arc<Memory>, tick: Duration, t: TimestampMs, interval: Duration) -> Grave {
-        Grave {
+    pub fn new(
+        memory: Arc<Memory>,
+        tick: Duration,
+        t: TimestampMs,
+        interval: Duration,
+    ) -> EndOfRun {
+        EndOfRun {
             memory,
             t,
             due: tick + interval + interval / 10,
@@ -34,7 +39,7 @@ impl Grave {
     }
 
     /// Marks everything that the target's last good page had, and its report.
-    pub fn bury(&self, storage: &dyn Appendable) {
+    pub fn mark_stale(&self, storage: &dyn Appendable) {
         let mut batch = Appender::default();
         // NOTE: the loop has stopped long ago, or is about to leave the lock.
         for series in self.memory.lock().tracked() {
@@ -49,17 +54,17 @@ impl Grave {
     }
 }
 
-impl Graveyard {
-    /// Returns those who have to be buried early.
+impl EndsOfRun {
+    /// Returns those who have to be marked early.
     #[must_use]
-    pub fn add(&mut self, graves: Vec<Grave>) -> Vec<Grave> {
-        self.0.extend(graves);
+    pub fn add(&mut self, ends_of_run: Vec<EndOfRun>) -> Vec<EndOfRun> {
+        self.0.extend(ends_of_run);
         self.0.sort_unstable_by_key(|g| g.due);
-        let early = self.0.len().saturating_sub(GRAVES_MAX);
+        let early = self.0.len().saturating_sub(ENDS_OF_RUN_MAX);
         self.0.drain(..early).collect()
     }
 
-    pub fn take_due(&mut self, mono: Duration) -> Vec<Grave> {
+    pub fn take_due(&mut self, mono: Duration) -> Vec<EndOfRun> {
         let due = self.0.partition_point(|g| g.due <= mono);
         self.0.drain(..due).collect()
     }

@@ -90,16 +90,16 @@ fn rows(count: usize, end: u32, fails_at: u32, panics_at: f64) -> (Vec<f64>, Str
         end,
         fails_at,
     });
-    let mut crew = Crew::new(set, Read { panics_at }, &run);
+    let mut parallel = Parallel::new(set, Read { panics_at }, &run);
     let mut found = Vec::new();
     let how = loop {
-        match crew.next(&mut run) {
+        match parallel.next(&mut run) {
             Ok(Some(made)) => found.push(made.row.unwrap().values[0]),
             Ok(None) => break format!("{} samples", run.statistics.read_samples),
             Err(error) => break error.to_string(),
         }
     };
-    drop(crew);
+    drop(parallel);
     assert_eq!(
         helpers.free.load(Ordering::Relaxed),
         count,

@@ -14,7 +14,7 @@ use crate::tsdb::filenames::{WAL_DIR, segment as segment_path, segment_number};
 
 /// Shared by all who do not write. None waits for the disk while the writer waits for it.
 #[derive(Debug, Clone)]
-pub struct Keeper(pub(super) Arc<Shared>);
+pub struct Segments(pub(super) Arc<Shared>);
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -49,7 +49,7 @@ struct Files {
     next_hold: u64,
 }
 
-impl Keeper {
+impl Segments {
     /// Makes durable what was written before the call; nothing happens when that is all.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::attempt::{Setbacks, attempt};
-use super::brake::Brake;
+use super::backpressure::Backpressure;
 use super::error::WorkError;
 use super::log::Log;
 use super::retention::Retention;
@@ -18,10 +18,10 @@ use crate::tsdb::dir::{Dir, Lock};
 use crate::tsdb::exemplars::Exemplars;
 use crate::tsdb::head::{Blocks, Head};
 use crate::tsdb::metrics::StoreMetrics;
-use crate::tsdb::wal::{Keeper, Position};
+use crate::tsdb::wal::{Position, Segments};
 
 #[derive(Debug)]
-pub struct Core {
+pub struct Shared {
     pub head: Arc<Head>,
     pub exemplars: Arc<Exemplars>,
     pub clock: Arc<dyn Clock>,
@@ -72,7 +72,7 @@ pub struct Store {
     pub dir: Arc<dyn Dir>,
     /// ORDER: before the head's lock. Held while a batch is encoded and written, never for a sync.
     pub log: Mutex<Log>,
-    pub keeper: Keeper,
+    pub segments: Segments,
     pub cache: Arc<PageCache>,
     /// Held while the list of blocks is changed, which several threads do. ORDER: before the head's
     /// lock.
@@ -85,7 +85,7 @@ pub struct Store {
     /// Bytes of the log that are kept for readers that lag.
     pub wal_held_bytes: u64,
     pub metrics: Arc<StoreMetrics>,
-    pub brake: Brake,
+    pub backpressure: Backpressure,
     /// Where the newest block's part of the log ends.
     pub flushed: Mutex<Position>,
     // ORDER: let go last.

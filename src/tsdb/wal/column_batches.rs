@@ -27,7 +27,7 @@ const BYTES_MAX: usize = 256 << 10;
 /// Tables of which no two have a series in common, nor has one a series twice: so the order among
 /// them means nothing.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct ColumnBatches {
     tables: Vec<Table>,
     /// The runs of ids of the tables: where each ends, and its table.
     claims: BTreeMap<u32, (u32, usize)>,
@@ -54,7 +54,7 @@ pub(super) struct Row {
     to: usize,
 }
 
-impl Held {
+impl ColumnBatches {
     /// The table of batches of just these series.
     pub fn find(&self, ids: &[Range<u32>]) -> Option<usize> {
         let (_, at) = self.claims.get(&ids.first()?.start)?;
@@ -117,7 +117,7 @@ impl Held {
         self.tables.len()
     }
 
-    /// Takes a table's rows out, which [`Held::put_back`] makes it whole after.
+    /// Takes a table's rows out, which [`ColumnBatches::put_back`] makes it whole after.
     pub fn take(&mut self, at: usize) -> Option<Table> {
         let table = self.tables.get_mut(at)?;
         if table.rows.is_empty() {

@@ -7,20 +7,20 @@ use super::run::Run;
 use crate::promql::QueryError;
 
 /// Rows that are held until they are taken.
-pub(super) struct Held(IntoIter<Row>);
+pub(super) struct Buffered(IntoIter<Row>);
 
-impl Held {
+impl Buffered {
     /// # Errors
     /// The query's limits.
-    pub fn new(rows: Vec<Row>, run: &mut Run<'_>) -> Result<Held, QueryError> {
+    pub fn new(rows: Vec<Row>, run: &mut Run<'_>) -> Result<Buffered, QueryError> {
         for row in &rows {
             run.keep(row)?;
         }
-        Ok(Held(rows.into_iter()))
+        Ok(Buffered(rows.into_iter()))
     }
 }
 
-impl Rows for Held {
+impl Rows for Buffered {
     fn next(&mut self, run: &mut Run<'_>) -> Result<Option<Row>, QueryError> {
         let row = Iterator::next(&mut self.0);
         if let Some(row) = &row {

@@ -1,8 +1,8 @@
 //! Where in the file system a change of a path can show: pairs of a directory and the names in it.
 //!
-//! A path is followed component by component. Every symbolic link on the way is a spot of its own,
-//! because swapping it changes the file although nothing happens in the file's directory (that is
-//! how a ConfigMap's `..data` works); so is the first component that does not exist yet.
+//! A path is followed component by component. Every symbolic link on the way is a watch point of
+//! its own, because swapping it changes the file although nothing happens in the file's directory
+//! (that is how a ConfigMap's `..data` works); so is the first component that does not exist yet.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -18,7 +18,7 @@ const LINKS_MAX: usize = 40;
 pub(super) const DIRECTORIES_MAX: usize = 256;
 
 /// Real directories (no link in their paths), and which names in them matter.
-pub(super) type Spots = BTreeMap<PathBuf, BTreeSet<Name>>;
+pub(super) type WatchPoints = BTreeMap<PathBuf, BTreeSet<Name>>;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Name {
@@ -35,18 +35,18 @@ impl Name {
     }
 }
 
-/// The spots of paths, of which the last component may be a pattern.
-pub(super) fn spots(paths: &[PathBuf]) -> Spots {
-    let mut spots = Spots::new();
+/// The watch points of paths, of which the last component may be a pattern.
+pub(super) fn watch_points(paths: &[PathBuf]) -> WatchPoints {
+    let mut watch_points = WatchPoints::new();
     for path in paths {
         if let Ok(path) = std::path::absolute(path) {
-            follow(&path, LINKS_MAX, &mut spots);
+            follow(&path, LINKS_MAX, &mut watch_points);
         }
     }
-    spots
+    watch_points
 }
 
-fn follow(path: &Path, mut links_left: usize, spots: &mut Spots) {
+fn follow(path: &Path, mut links_left: usize, watch_points: &mut WatchPoints) {
     let mut todo: VecDeque<OsString> = parts(path);
     let mut dir = PathBuf::from("/");
     while let Some(name) = todo.pop_front() {
@@ -56,14 +56,14 @@ fn follow(path: &Path, mut links_left: usize, spots: &mut Spots) {
         }
         let last = todo.is_empty();
         if last && is_pattern(&name) {
-            follow_pattern(dir, &name, links_left, spots);
+            follow_pattern(dir, &name, links_left, watch_points);
             return;
         }
         let whole = dir.join(&name);
         let link = std::fs::read_link(&whole).ok();
         let exists = link.is_some() || whole.symlink_metadata().is_ok();
         if last || link.is_some() || !exists {
-            add(spots, dir.clone(), Name::Exact(name));
+            add(watch_points, dir.clone(), Name::Exact(name));
         }
         match link {
             Some(_) if links_left == 0 => return,
@@ -82,7 +82,7 @@ fn follow(path: &Path, mut links_left: usize, spots: &mut Spots) {
     }
 }
 
-fn follow_pattern(dir: PathBuf, name: &OsStr, links_left: usize, spots: &mut Spots) {
+fn follow_pattern(dir: PathBuf, name: &OsStr, links_left: usize, watch_points: &mut WatchPoints) {
     let Some(like) = name.to_str().and_then(pattern) else {
         return;
     };
@@ -93,15 +93,15 @@ fn follow_pattern(dir: PathBuf, name: &OsStr, links_left: usize, spots: &mut Spo
             && links_left > 0
             && entry.file_type().is_ok_and(|kind| kind.is_symlink())
         {
-            follow(&entry.path(), links_left - 1, spots);
+            follow(&entry.path(), links_left - 1, watch_points);
         }
     }
-    add(spots, dir, like);
+    add(watch_points, dir, like);
 }
 
-fn add(spots: &mut Spots, dir: PathBuf, name: Name) {
-    if spots.len() < DIRECTORIES_MAX || spots.contains_key(&dir) {
-        spots.entry(dir).or_default().insert(name);
+fn add(watch_points: &mut WatchPoints, dir: PathBuf, name: Name) {
+    if watch_points.len() < DIRECTORIES_MAX || watch_points.contains_key(&dir) {
+        watch_points.entry(dir).or_default().insert(name);
     }
 }
 
@@ -127,8 +127,8 @@ mod tests {
         symlink("a", root.join("current")).unwrap();
         symlink("current/b/f.yml", root.join("f.yml")).unwrap();
         symlink("loop", root.join("loop")).unwrap();
-        let spots = spots(&[root.join(path)]);
-        let found: BTreeSet<(String, String)> = spots
+        let watch_points = watch_points(&[root.join(path)]);
+        let found: BTreeSet<(String, String)> = watch_points
             .iter()
             .flat_map(|(dir, names)| names.iter().map(move |name| (dir, name)))
             .map(|(dir, name)| {

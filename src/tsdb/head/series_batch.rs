@@ -1,9 +1,9 @@
 //! The series of a selection, and what is read of them.
 //!
-//! A *haul* is some series that stand one after another in a selection: their labels are copied in
-//! one hold of the lock, their chunks in another, when one of them is asked for. So the lock is
-//! taken seldom, the machine fetches the memory of several series at once, and of a large selection
-//! nothing is held but which series it has. Decoding needs no lock.
+//! A *series batch* is some series that stand one after another in a selection: their labels are
+//! copied in one hold of the lock, their chunks in another, when one of them is asked for. So the
+//! lock is taken seldom, the machine fetches the memory of several series at once, and of a large
+//! selection nothing is held but which series it has. Decoding needs no lock.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -18,9 +18,9 @@ use crate::model::{Labels, Sample, SeriesRef, TimestampMs};
 use crate::storage::{Columns, Series, SeriesSet, StorageError, Times};
 use crate::tsdb::chunk::{Corrupt, Gather, Pool, decode, decode_columns, decode_times};
 
-/// LIMIT: series of a haul. Copying them takes some 20 µs, for which an append may wait.
+/// LIMIT: series of a batch. Copying them takes some 20 µs, for which an append may wait.
 const SERIES: usize = 32;
-/// LIMIT: bytes of chunks in a haul; what is beyond is copied series by series.
+/// LIMIT: bytes of chunks in a batch; what is beyond is copied series by series.
 const BYTES: usize = 64 << 10;
 /// LIMIT: bytes of chunks that a thread keeps room for between two reads: some thousand samples.
 const COPIED_KEPT: usize = 16 << 10;
@@ -45,7 +45,7 @@ pub struct HeadSet {
     of: Arc<Selection>,
     /// The number of the next series.
     next: usize,
-    haul: Option<Arc<Haul>>,
+    series_batch: Option<Arc<SeriesBatch>>,
 }
 
 impl HeadSet {
@@ -53,7 +53,7 @@ impl HeadSet {
         HeadSet {
             of: Arc::new(of),
             next: 0,
-            haul: None,
+            series_batch: None,
         }
     }
 
@@ -67,14 +67,16 @@ impl HeadSet {
             return Ok(None);
         }
         let at = self.next;
-        let haul = match &self.haul {
-            Some(haul) if at - haul.from < haul.len() => haul,
-            _ => self.haul.insert(Arc::new(Haul::new(&self.of, at)?)),
+        let series_batch = match &self.series_batch {
+            Some(series_batch) if at - series_batch.from < series_batch.len() => series_batch,
+            _ => self
+                .series_batch
+                .insert(Arc::new(SeriesBatch::new(&self.of, at)?)),
         };
         self.next += 1;
         Ok(Some(HeadSeries {
-            at: at - haul.from,
-            haul: haul.clone(),
+            at: at - series_batch.from,
+            series_batch: series_batch.clone(),
         }))
     }
 }
@@ -90,7 +92,7 @@ impl SeriesSet for HeadSet {
     }
 }
 
-struct Haul {
+struct SeriesBatch {
     of: Arc<Selection>,
     /// The number of its first series in the selection.
     from: usize,
@@ -99,9 +101,9 @@ struct Haul {
     copies: OnceLock<Option<Copies>>,
 }
 
-impl Haul {
-    fn new(of: &Arc<Selection>, from: usize) -> Result<Haul, StorageError> {
-        let haul = Haul {
+impl SeriesBatch {
+    fn new(of: &Arc<Selection>, from: usize) -> Result<SeriesBatch, StorageError> {
+        let series_batch = SeriesBatch {
             of: of.clone(),
             from,
             texts: OnceLock::new(),
@@ -109,9 +111,11 @@ impl Haul {
         };
         if of.is_sorted {
             let state = of.pin.head.lock()?;
-            haul.texts.get_or_init(|| Texts::of(&state, haul.places()));
+            series_batch
+                .texts
+                .get_or_init(|| Texts::of(&state, series_batch.places()));
         }
-        Ok(haul)
+        Ok(series_batch)
     }
 
     fn texts(&self) -> &Texts {
@@ -149,7 +153,7 @@ impl Haul {
     }
 }
 
-/// Labels of the series of a haul.
+/// Labels of the series of a batch.
 #[derive(Default)]
 struct Texts {
     /// As labels have it.
@@ -184,7 +188,7 @@ impl Texts {
     }
 }
 
-/// Chunks of the first series of a haul.
+/// Chunks of the first series of a batch.
 struct Copies {
     /// The times that were asked for.
     scope: (TimestampMs, TimestampMs),
@@ -245,18 +249,18 @@ impl<'c> Stored<'c> {
 }
 
 pub struct HeadSeries {
-    haul: Arc<Haul>,
-    /// Which of the haul.
+    series_batch: Arc<SeriesBatch>,
+    /// Which of the batch.
     at: usize,
 }
 
 impl Series for HeadSeries {
     fn labels(&self) -> Labels {
-        Labels::of_pushed(self.haul.texts().get(self.at))
+        Labels::of_pushed(self.series_batch.texts().get(self.at))
     }
 
     fn text(&self) -> Cow<'_, str> {
-        Cow::Borrowed(self.haul.texts().get(self.at))
+        Cow::Borrowed(self.series_batch.texts().get(self.at))
     }
 
     fn read(
@@ -290,7 +294,7 @@ impl Series for HeadSeries {
 impl HeadSeries {
     /// Which it is, and up to when it is seen.
     pub fn seen(&self) -> Result<(SeriesRef, TimestampMs), StorageError> {
-        let (of, at) = (&*self.haul.of, self.haul.from + self.at);
+        let (of, at) = (&*self.series_batch.of, self.series_batch.from + self.at);
         let series = of.pin.head.lock()?.slab.reference(of.rows.places[at]);
         Ok((series, of.rows.seen[at]))
     }
@@ -302,7 +306,7 @@ impl HeadSeries {
         end: TimestampMs,
         read: impl FnOnce(Stored<'_>, TimestampMs) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        let (haul, of) = (&*self.haul, &*self.haul.of);
+        let (series_batch, of) = (&*self.series_batch, &*self.series_batch.of);
         let scope = Scope {
             start: start.max(of.scope.start),
             end: end.min(of.scope.end),
@@ -311,9 +315,11 @@ impl HeadSeries {
         if scope.start > scope.end {
             return Ok(());
         }
-        let at = haul.from + self.at;
+        let at = series_batch.from + self.at;
         let end = scope.end.min(of.rows.seen[at]);
-        let copies = haul.copies.get_or_init(|| haul.copy(scope).ok());
+        let copies = series_batch
+            .copies
+            .get_or_init(|| series_batch.copy(scope).ok());
         if let Some(copies) = copies
             && copies.scope == (scope.start, scope.end)
             && let Some(part) = copies.parts.get(self.at)

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::core::{Core, Store};
+use super::shared::{Shared, Store};
 use crate::storage::{Pending, StorageError};
 
 /// LIMIT: budgets that samples in the head may take. By default a budget is an eighth of the
@@ -25,16 +25,16 @@ pub fn limit_bytes(head_budget: u64) -> u64 {
 
 /// Whether batches are being refused, so that it is told once.
 #[derive(Debug, Default)]
-pub struct Brake(AtomicBool);
+pub struct Backpressure(AtomicBool);
 
-impl Core {
+impl Shared {
     /// # Errors
     /// The head has no room for the batch.
     pub fn has_room(&self, store: &Store, batch: &[Pending]) -> Result<(), StorageError> {
         let limit = limit_bytes(self.settings.head_budget);
         let used = self.head.used_bytes()?.0 as u64;
         let is_full = used >= limit;
-        if store.brake.0.swap(is_full, Relaxed) != is_full {
+        if store.backpressure.0.swap(is_full, Relaxed) != is_full {
             if is_full {
                 log::error!(used_bytes = used, limit_bytes = limit;
                     "samples are refused: the head cannot become a block, or not fast enough");
@@ -43,7 +43,7 @@ impl Core {
             }
         }
         if is_full {
-            store.metrics.braked_samples.add(batch.len() as f64);
+            store.metrics.refused_samples.add(batch.len() as f64);
             return Err(StorageError::Other(format!(
                 "samples in the head take {used} bytes, {limit} at most (from \
                  --storage.head-budget): it cannot become a block, or not fast enough"

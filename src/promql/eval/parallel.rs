@@ -131,7 +131,7 @@ impl Drop for Permit {
 }
 
 /// The series of a selection, made into rows in their order.
-pub struct Crew<M: Make> {
+pub struct Parallel<M: Make> {
     set: Box<dyn SeriesSet>,
     make: M,
     /// Batches under way, oldest first. No more than one without a helper.
@@ -152,9 +152,9 @@ enum Slot {
     Failed(QueryError),
 }
 
-impl<M: Make> Crew<M> {
-    pub fn new(set: Box<dyn SeriesSet>, make: M, run: &Run<'_>) -> Crew<M> {
-        Crew {
+impl<M: Make> Parallel<M> {
+    pub fn new(set: Box<dyn SeriesSet>, make: M, run: &Run<'_>) -> Parallel<M> {
+        Parallel {
             set,
             make,
             slots: VecDeque::new(),

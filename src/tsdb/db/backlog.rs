@@ -19,7 +19,7 @@ use crate::tsdb::wal::WalError;
 const SAMPLES_MAX: usize = 256 << 10;
 
 #[derive(Debug, Default)]
-pub struct Ring {
+pub struct Backlog {
     waiting: VecDeque<Sifted>,
     /// The number of the first batch that waits, of all that ever did.
     first: u64,
@@ -29,7 +29,7 @@ pub struct Ring {
     passed_over_range: Option<(TimestampMs, TimestampMs)>,
 }
 
-impl Ring {
+impl Backlog {
     /// Whether the disk has all that was committed.
     pub fn is_over(&self) -> bool {
         self.waiting.is_empty() && self.passed_over == 0
