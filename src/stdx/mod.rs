@@ -1,5 +1,5 @@
 //! What the standard library lacks for this house: threads with an owner, stopping, mailboxes,
-//! time as an argument, Go's number formats, limits.
+//! time as an argument, a pace for the log, Go's number formats, limits.
 //!
 //! Owns nothing but the process-wide hook that a panicking thread reports to.
 //! **Invariant:** knows no room of Ferula.
@@ -9,6 +9,7 @@ pub mod gofmt;
 pub mod limits;
 pub mod mailbox;
 pub mod memory;
+pub mod pacer;
 pub mod stop;
 pub mod thread;
 
