@@ -23,6 +23,7 @@ pub mod config;
 pub mod storage;
 
 // Layer 5.
+pub mod prometheus;
 pub mod promql;
 pub mod tsdb;
 
@@ -39,6 +40,9 @@ pub mod web;
 pub mod cli;
 
 // Layer 9.
+pub mod tools;
+
+// Layer 10.
 pub mod app;
 
 pub use app::run;

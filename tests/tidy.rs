@@ -19,6 +19,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("watch", 3),
     ("config", 4),
     ("storage", 4),
+    ("prometheus", 5),
     ("promql", 5),
     ("tsdb", 5),
     ("discovery", 6),
@@ -27,7 +28,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("plan", 7),
     ("web", 7),
     ("cli", 8),
-    ("app", 9),
+    ("tools", 9),
+    ("app", 10),
 ];
 
 const LINES_MAX: usize = 800;

@@ -13,12 +13,14 @@ use super::main_loop::End;
 use super::run_group::RunGroup;
 use super::site::site;
 use super::start::start;
-use super::{logging, process, signals, tools};
-use crate::cli::{self, Flags, Invocation};
+use super::{logging, process, signals};
+use crate::cli::{self, Flags, Invocation, LogFormat, Tool};
 use crate::config::{self, Config, Severity};
 use crate::net::Strictness;
 use crate::plan::Plan;
+use crate::stdx::stop::stop;
 use crate::stdx::thread;
+use crate::tools;
 use crate::web::Phase;
 
 /// LIMIT: a supervisor commonly kills after 90 s; each of the few stages gets its share.
@@ -45,7 +47,7 @@ pub fn run(is_static: bool) -> ExitCode {
     }
     match cli::parse(std::env::args_os()) {
         Ok(Invocation::Daemon(flags)) => run_daemon(&flags),
-        Ok(Invocation::Tool(tool)) => tools::run(&tool),
+        Ok(Invocation::Tool(tool)) => run_tool(&tool),
         Err(usage) => {
             // NOTE: a terminal that has gone away has no use for the text.
             let _ = if usage.to_stdout {
@@ -54,6 +56,31 @@ pub fn run(is_static: bool) -> ExitCode {
                 std::io::stderr().write_all(usage.text.as_bytes())
             };
             ExitCode::from(usage.code)
+        }
+    }
+}
+
+fn run_tool(tool: &Tool) -> ExitCode {
+    if let Tool::Tsdb(_) = tool {
+        // What is damaged is told on standard error.
+        logging::init("warn", LogFormat::Logfmt);
+    }
+    let (running, stop) = stop();
+    let run = || {
+        // NOTE: one that only reads is ended by a signal's default, and needs no listener.
+        let (_running, _signals) = if tool.writes() {
+            (None, Some(signals::stop_work(running)?))
+        } else {
+            (Some(running), None)
+        };
+        tools::run(tool, &stop)
+    };
+    match run() {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            // NOTE: a terminal that has gone away has no use for the text.
+            let _ = writeln!(std::io::stderr(), "{}", logging::told(&error));
+            ExitCode::FAILURE
         }
     }
 }

@@ -4,7 +4,6 @@
 //! allocator's settings. **Invariant:** nobody imports this room; it holds no logic that a
 //! component could hold.
 
-mod check_tools;
 mod daemon;
 mod ground;
 mod main_loop;
@@ -17,11 +16,6 @@ mod signals;
 
 mod logging;
 mod process;
-mod progress;
 mod site;
-
-mod query_tools;
-mod tools;
-mod tsdb_tools;
 
 pub use daemon::run;

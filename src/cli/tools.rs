@@ -129,6 +129,14 @@ impl CheckServer {
 }
 
 impl Tool {
+    /// Whether it leaves work half done when it is ended without being asked.
+    pub fn writes(&self) -> bool {
+        matches!(
+            self,
+            Tool::Tsdb(TsdbTool::CreateBlocks(_) | TsdbTool::Import(_) | TsdbTool::Export(_))
+        )
+    }
+
     pub(super) fn from_matches(
         name: &str,
         matches: &ArgMatches,

@@ -149,7 +149,10 @@ fn syntax(path: &Path, e: yaml::SyntaxError) -> Diagnostic {
 }
 
 /// A file's text, within the limit.
-pub(super) fn read(path: &Path) -> Result<String, String> {
+///
+/// # Errors
+/// It can't be read, is too large, or no UTF-8.
+pub fn read(path: &Path) -> Result<String, String> {
     let shown = path.display();
     let file = File::open(path).map_err(|e| format!("open {shown}: {}", io_text(&e)))?;
     let mut bytes = Vec::new();
@@ -169,7 +172,7 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
 }
 
 /// An operating system's error in Go's words: lower case, without its number.
-pub(super) fn io_text(e: &std::io::Error) -> String {
+pub fn io_text(e: &std::io::Error) -> String {
     let text = e.to_string();
     text.split(" (os error")
         .next()
@@ -336,7 +339,10 @@ fn more_jobs(reader: &Reader<'_>, main: &mut Main) -> Vec<Diagnostic> {
 }
 
 /// Existing files that a pattern means, sorted.
-pub(super) fn glob(pattern: &str) -> Result<Vec<PathBuf>, String> {
+///
+/// # Errors
+/// It is no pattern.
+pub fn glob(pattern: &str) -> Result<Vec<PathBuf>, String> {
     let paths = glob::glob(pattern)
         .map_err(|e| format!("error retrieving files for {}: {e}", gofmt::quote(pattern)))?;
     Ok(paths.filter_map(Result::ok).collect())

@@ -16,6 +16,7 @@ mod protocols;
 mod reader;
 mod relabel;
 mod remote;
+mod rule_file;
 mod scrape;
 mod sd;
 mod section;
@@ -24,15 +25,11 @@ mod target_file;
 mod types;
 mod yaml;
 
-pub mod check;
-mod check_files;
-
-#[cfg(test)]
-mod check_tests;
 #[cfg(test)]
 mod tests;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use load::{LoadOptions, load, load_http_client, load_text, summary};
+pub use load::{LoadOptions, glob, io_text, load, load_http_client, load_text, read, summary};
+pub use rule_file::{NamedRule, rules_of_file};
 pub use target_file::{TargetFileKind, parse_target_groups};
 pub use types::{Config, FileSdConfig, HttpSdConfig, ScrapeConfig, SdConfig, StorageConfig};

@@ -19,8 +19,8 @@ mod snapshot;
 mod worker;
 
 mod exemplars;
-mod intake;
 mod offline;
+mod offline_writer;
 
 mod error;
 mod foreign;
@@ -53,8 +53,8 @@ use crate::stdx::thread::{Thread, spawn};
 use crate::storage::{Appendable, Appender, Committed, Querier, Queryable, StorageError};
 
 pub use self::error::{OpenError, WorkError};
-pub use self::intake::{Intake, Totals};
 pub use self::offline::Offline;
+pub use self::offline_writer::OfflineWriter;
 pub use self::options::{Options, Place, default_head_budget};
 pub use self::retention::Retention;
 

@@ -14,14 +14,12 @@ pub mod dir;
 pub mod filenames;
 pub mod wal;
 
-pub mod prometheus;
-
 mod chunk;
 mod exemplars;
 mod metrics;
 
 pub use db::{
-    Db, Intake, Offline, OpenError, Options, Place, Retention, Totals, WorkError,
+    Db, Offline, OfflineWriter, OpenError, Options, Place, Retention, WorkError,
     default_head_budget,
 };
 pub use head::{Cardinality, Counted, HeadStats};

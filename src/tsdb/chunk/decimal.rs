@@ -10,7 +10,7 @@
     reason = "built for size, each of them would be a call for each value"
 )]
 
-use super::bits::{unzigzag, zigzag};
+use crate::stdx::bits::{unzigzag, zigzag};
 
 /// How values are related, in 4 bits: up to 9 they are decimals with so many digits after the
 /// point, above that only their differences are.

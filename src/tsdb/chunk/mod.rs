@@ -32,13 +32,11 @@ mod gather;
 mod open;
 mod pool;
 
-mod bits;
 mod window;
 
 #[cfg(test)]
 mod tests;
 
-pub(super) use bits::BitReader;
 pub(super) use closed::Chunk;
 pub(super) use decode::{Corrupt, decode, decode_columns, decode_times};
 pub(super) use gather::Gather;

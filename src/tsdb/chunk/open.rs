@@ -5,13 +5,13 @@
     reason = "built for size, each of them would be a call for each value"
 )]
 
-use super::bits::{width, zigzag};
 use super::closed::{Chunk, HEADER_BYTES, Mode};
 use super::decimal::{SCALE_MAX, Step};
 use super::decode::decode;
 use super::gather::Gather;
 use super::pool::{Chain, Pool};
 use crate::model::{Sample, TimestampMs};
+use crate::stdx::bits::{width, zigzag};
 
 /// LIMIT: closed at so many samples. More make long reads of short ranges and larger buffers that
 /// are half empty; fewer pay the first sample and the allocation more often.

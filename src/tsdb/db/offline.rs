@@ -1,5 +1,4 @@
-//! A directory of ours that no database runs on: read for the tools, and nothing written but the
-//! lock.
+//! A directory of ours that no database runs on: read, and nothing written but the lock.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,18 +12,14 @@ use crate::metrics::Registry;
 use crate::model::TimestampMs;
 use crate::stdx::clock::RealClock;
 use crate::storage::{Querier, Queryable, StorageError};
-use crate::tsdb::block::{Block, BlockError, BlockId, BlockMeta, PageCache};
+use crate::tsdb::block::{Block, BlockId, PageCache};
 use crate::tsdb::dir::{Dir, Disk, Lock};
 use crate::tsdb::filenames::{BLOCKS_DIR, LOCK, WAL_DIR, segment_number};
 use crate::tsdb::head::Head;
 use crate::tsdb::metrics::{HeadMetrics, StoreMetrics};
-use crate::tsdb::prometheus::{BlockRow, SeriesSpan};
 
 /// LIMIT: pages that are read again, by series that stand beside each other.
 const PAGE_CACHE_BYTES: usize = 4 << 20;
-
-/// Of a chunk, as `analyze` counts chunks: one of plain samples.
-const FLOATS: u8 = 1;
 
 /// Blocks, and what the log has beyond them.
 #[derive(Debug)]
@@ -100,46 +95,9 @@ impl Offline {
         Ok(in_head || self.blocks.iter().any(|b| b.meta().overlaps(start, end)))
     }
 
-    /// What `tsdb list` prints, in order of time.
-    ///
-    /// # Errors
-    /// A block can't be read.
-    pub fn rows(&self) -> Result<Vec<BlockRow>, BlockError> {
-        let rows = self.blocks.iter().map(|block| {
-            let meta = block.meta();
-            let mut chunks = 0;
-            spans(block, &mut |span| chunks += span.chunks.len() as u64)?;
-            Ok(BlockRow {
-                id: meta.id.to_string(),
-                min_t: meta.min_t,
-                max_t: meta.max_t.saturating_add(1),
-                samples: meta.samples,
-                chunks,
-                series: meta.series,
-                bytes: meta.bytes,
-            })
-        });
-        rows.collect()
-    }
-
-    /// The block of this name, or the newest where it is empty.
-    pub fn block(&self, id: &str) -> Option<BlockMeta> {
-        let metas = self.blocks.iter().map(|b| b.meta());
-        match id {
-            "" => metas.max_by_key(|meta| meta.id),
-            id => { metas }.find(|meta| meta.id.to_string() == id),
-        }
-    }
-
-    /// Every series of a block for `analyze`, with the sizes of its columns as those of chunks.
-    ///
-    /// # Errors
-    /// The block can't be read.
-    pub fn spans(&self, id: BlockId, take: &mut dyn FnMut(SeriesSpan)) -> Result<(), BlockError> {
-        match self.blocks.iter().find(|block| block.id() == id) {
-            Some(block) => spans(block, take),
-            None => Ok(()),
-        }
+    /// The good ones, in order of time.
+    pub fn blocks(&self) -> &[Arc<Block>] {
+        &self.blocks
     }
 }
 
@@ -177,27 +135,4 @@ pub fn block_ids(dir: &dyn Dir) -> Result<Vec<BlockId>, OpenError> {
     };
     let ids = list.iter().filter_map(|e| BlockId::from_file_name(&e.name));
     Ok(ids.collect())
-}
-
-fn spans(block: &Arc<Block>, take: &mut dyn FnMut(SeriesSpan)) -> Result<(), BlockError> {
-    let mut series = block.select(&[], TimestampMs::MIN, TimestampMs::MAX)?;
-    while let Some(view) = series.next_series() {
-        let view = view?;
-        let mut span = SeriesSpan {
-            labels: crate::storage::Series::labels(&view),
-            min_t: TimestampMs::MAX,
-            max_t: TimestampMs::MIN,
-            chunks: Vec::new(),
-        };
-        for column in view.stored_columns() {
-            span.min_t = span.min_t.min(column.first);
-            span.max_t = span.max_t.max(column.last);
-            let samples = u16::try_from(column.samples).unwrap_or(u16::MAX);
-            span.chunks.push((FLOATS, samples, column.bytes as usize));
-        }
-        if !span.chunks.is_empty() {
-            take(span);
-        }
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@
 
 mod disk;
 #[cfg(test)]
-pub(super) mod double;
+pub mod double;
 mod error;
 mod lockfile;
 mod sub;

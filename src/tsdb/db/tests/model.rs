@@ -19,9 +19,8 @@ use super::power::opened_within;
 use super::*;
 use crate::model::TimestampMs;
 use crate::stdx::stop::stop;
-use crate::tsdb::Intake;
+use crate::tsdb::OfflineWriter;
 use crate::tsdb::head::tests::labels;
-use crate::tsdb::prometheus::{Sink as _, Source};
 
 /// After all samples of all sequences: what becomes of those from the future `clock.rs` looks at.
 const CLOCK: TimestampMs = i64::MAX - HOUR;
@@ -517,17 +516,12 @@ impl Run {
         self.told
             .push(format!("import {}", texts.collect::<Vec<_>>().join("; ")));
         let clock = Arc::new(ManualClock::new(NOW));
-        let mut intake = Intake::on_double(disk.dir(), clock).unwrap();
-        let source = Source {
-            id: dice.next().to_string(),
-            min_t: 0,
-            max_t: 0,
-        };
-        assert!(intake.begin(&source).unwrap());
+        let mut offline = OfflineWriter::on_double(disk.dir(), clock).unwrap();
+        let mut writer = offline.begin_block().unwrap();
         for (labels, samples) in &block {
-            intake.add(labels, samples).unwrap();
+            writer.add(labels, samples).unwrap();
         }
-        intake.finish().unwrap();
+        writer.finish(1, &[], None).unwrap();
     }
 
     fn snapshot(&mut self, dice: &mut Dice) {

@@ -2,14 +2,11 @@
 
 use super::super::shared::locked;
 use super::*;
-use crate::model::{Labels, Sample};
 use crate::stdx::clock::Clock as _;
 use crate::stdx::stop::stop;
-use crate::tsdb::Intake;
 use crate::tsdb::block::BlockId;
 use crate::tsdb::dir::{Dir, Sub};
 use crate::tsdb::filenames::TMP_SUFFIX;
-use crate::tsdb::prometheus::{PromBlockWriter, Ulid, import};
 
 /// Everything that is written is cut off at each operation: what was durable before is there.
 #[test]
@@ -249,75 +246,4 @@ pub fn opened_within(disk: &Double, path: &str) -> World {
         path,
     });
     start(disk, |options| options.place = Place::Dir(dir))
-}
-
-/// Three blocks of a Prometheus, whose samples are those of `expected` with these times.
-fn prometheus_blocks(path: &std::path::Path) -> [Vec<i64>; 3] {
-    let blocks = [0, 1, 2].map(|n| (1..=40).map(|i| n * 100 + i).collect::<Vec<i64>>());
-    for times in &blocks {
-        let id = Ulid::of(times[0], "power");
-        let mut writer = PromBlockWriter::create(path, id).unwrap();
-        let sample = |t: &i64| Sample {
-            t: *t,
-            v: *t as f64,
-        };
-        let samples: Vec<Sample> = times.iter().map(sample).collect();
-        for name in ["a", "b"] {
-            let labels = Labels::from_pairs([("n", name)]);
-            writer.add(&labels, &samples).unwrap();
-        }
-        writer.finish().unwrap().unwrap();
-    }
-    blocks
-}
-
-#[test]
-fn power_cuts_while_a_prometheus_is_imported() {
-    let (_running, stop) = stop();
-    let source = tempfile::tempdir().unwrap();
-    let blocks = prometheus_blocks(source.path());
-    let run = |disk: &Double| -> Option<usize> {
-        let clock = Arc::new(ManualClock::new(NOW));
-        let mut intake = Intake::on_double(disk.dir(), clock).ok()?;
-        let imported = import(source.path(), &mut intake, &mut |_| (), &stop).ok()?;
-        Some(imported.sources)
-    };
-    let all = expected(&[("a", &blocks.concat()), ("b", &blocks.concat())]);
-    for number in 0.. {
-        let disk = Double::new();
-        disk.fault(number, Fault::PowerCut);
-        let done = run(&disk);
-        let is_cut = disk.operations() > number;
-        for choice in [
-            Choice::Nothing,
-            Choice::Everything,
-            Choice::Seed(number),
-            Choice::Seed(number + 1_000),
-        ] {
-            let disk = disk.crash(choice);
-            // What is there now are whole sources, of which those in the list are some.
-            let there = start(&disk.copy(), |_| {}).all();
-            let whole = (0..=3).map(|n| blocks[..n].concat());
-            let whole = whole.map(|times| expected(&[("a", &times), ("b", &times)]));
-            let whole = whole.map(|rows| rows.into_iter().filter(|row| !row.1.is_empty()));
-            let mut whole = whole.map(Iterator::collect::<Vec<_>>);
-            assert!(whole.any(|rows| rows == there), "{number} {choice:?}");
-            assert!(done.is_none() || there == all, "{number} {choice:?}");
-            let listed = disk.bytes("imported").unwrap_or_default();
-            let listed = String::from_utf8(listed).unwrap().lines().count();
-            // It is run again, and takes what is missing; nothing is there twice.
-            assert_eq!(run(&disk), Some(3 - listed), "{number} {choice:?}");
-            let again = start(&disk, |_| {});
-            assert_eq!(again.all(), all, "{number} {choice:?}");
-            let count = |w: &World| w.db.head().blocks().unwrap().len();
-            assert!(count(&again) <= 4, "at most one was imported twice");
-        }
-        if !is_cut {
-            let points = disk.sync_points().len();
-            println!("import: cut at {number} operations, {points} of them sync points");
-            assert_eq!(done, Some(3));
-            assert!(points > 6);
-            return;
-        }
-    }
 }

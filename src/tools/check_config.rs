@@ -5,10 +5,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::check_files as files;
-use super::diagnostic::{Diagnostic, Severity};
-use super::load::{self, LoadOptions};
-use super::types::Config;
+use super::named_files as files;
+use crate::config::{self, Config, Diagnostic, LoadOptions, Severity, rules_of_file};
 use crate::model::duration;
 
 /// What `--lint` turns on.
@@ -109,7 +107,7 @@ impl Check<'_> {
             environment: self.options.environment,
             ..LoadOptions::default()
         };
-        match load::load(path, &load) {
+        match config::load(path, &load) {
             Ok((config, warnings)) => {
                 self.warnings(&warnings);
                 self.loaded(path, &config);
@@ -134,7 +132,7 @@ impl Check<'_> {
     fn refused(&mut self, path: &Path, diagnostics: &[Diagnostic]) {
         self.wrong = true;
         self.warnings(diagnostics);
-        self.complain(&format!("  FAILED: {}", load::summary(path, diagnostics)));
+        self.complain(&format!("  FAILED: {}", config::summary(path, diagnostics)));
         for diagnostic in diagnostics.iter().filter(|d| d.severity == Severity::Error) {
             self.complain(&format!("    {diagnostic}"));
         }
@@ -195,7 +193,7 @@ impl Check<'_> {
 
     fn rule_file(&mut self, path: &Path) {
         self.say(&format!("Checking {}", path.display()));
-        match files::rules(path) {
+        match rules_of_file(path) {
             Err(fault) => {
                 self.wrong = true;
                 self.complain("  FAILED:");

@@ -5,7 +5,7 @@
 
 use super::bytes::{Bytes, put_uvarint, put_varint};
 use crate::model::{STALE_NAN_BITS, Sample};
-use crate::tsdb::chunk::BitReader;
+use crate::stdx::bits::BitReader;
 
 pub const XOR: u8 = 1;
 pub const XOR2: u8 = 4;

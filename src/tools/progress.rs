@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
+use crate::prometheus::Progress;
 use crate::stdx::clock::Clock;
-use crate::tsdb::prometheus::Progress;
 
 /// LIMIT: between two lines, so that writing them costs nothing.
 const EVERY: Duration = Duration::from_millis(200);

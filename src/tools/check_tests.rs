@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::check::{CheckOptions, CheckOutcome, Lints, config};
+use super::check_config::{CheckOptions, CheckOutcome, Lints, config};
 
 fn run(dir: &Path, main: &str, change: impl FnOnce(&mut CheckOptions<'_>)) -> CheckOutcome {
     let file = dir.join("prometheus.yml");

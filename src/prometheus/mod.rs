@@ -1,10 +1,9 @@
 //! Prometheus's own files: blocks written and read, its log read.
 //!
 //! Owns the directories it is pointed at while it works on them: an export's target, into which
-//! blocks come whole by renaming, and an import's source, of which nothing is changed. They are no
-//! part of our data directory, so this is the other place of `tsdb`, beside `dir`, that uses
-//! `std::fs` (in `files.rs` alone). **Invariant:** knows nothing of our own blocks and our own log;
-//! what it reads goes to a sink, what it writes comes from a querier. No bytes make it panic.
+//! blocks come whole by renaming, and an import's source, of which nothing is changed. It touches
+//! files in `files.rs` alone. **Invariant:** knows nothing of our own database; what it reads goes
+//! to a sink, what it writes comes from a querier. No bytes make it panic.
 
 mod analyze;
 mod dump;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::query_tools::{client_settings, server_url};
+use super::query::{client_settings, server_url};
 use crate::cli::CheckServer;
 use crate::metrics::Registry;
 use crate::net::{Client, ClientSettings, Env, FetchRequest};

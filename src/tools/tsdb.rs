@@ -2,73 +2,53 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
+use super::intake::{Intake, Totals};
+use super::ours;
 use super::progress::Meter;
-use super::{logging, signals};
-use crate::cli::{Analyze, CreateBlocks, Dump, Export, Import, List, LogFormat, TsdbTool};
+use crate::cli::{Analyze, CreateBlocks, Dump, Export, Import, List, TsdbTool};
 use crate::model::{Matcher, TimestampMs, timestamp};
-use crate::promql;
-use crate::stdx::clock::{Clock as _, RealClock};
-use crate::stdx::stop::{Stop, stop};
-use crate::storage::Queryable as _;
-use crate::tsdb::prometheus::{
+use crate::prometheus::{
     AnalyzeOptions, Analyzed, BlockRow, BlockStats, CreateOptions, DumpFormat, Progress,
     PromDirectory, PromError, PromSink, QuerierStream, Range, SeriesSpan, analyze,
     compatible_range_ms, create_blocks, dump, export, import, print_blocks,
 };
-use crate::tsdb::{Intake, Offline, Totals};
+use crate::promql;
+use crate::stdx::clock::{Clock as _, RealClock};
+use crate::stdx::stop::Stop;
+use crate::storage::Queryable as _;
+use crate::tsdb::Offline;
 
 /// The retention without flags, and without a word in the configuration: Prometheus's.
 const RETENTION_DAYS: i64 = 15;
 
-pub fn run(tool: &TsdbTool) -> ExitCode {
-    let (running, stop) = stop();
-    // What is damaged is told on standard error.
-    logging::init("warn", LogFormat::Logfmt);
-    let writes = matches!(
-        tool,
-        TsdbTool::CreateBlocks(_) | TsdbTool::Import(_) | TsdbTool::Export(_)
-    );
-    // NOTE: one that only reads is ended by a signal's default, and needs no listener.
-    let (_running, _signals) = if writes {
-        match signals::stop_work(running) {
-            Ok(signals) => (None, Some(signals)),
-            Err(e) => {
-                let _ = writeln!(io::stderr(), "{}", logging::told(&e));
-                return ExitCode::FAILURE;
-            }
-        }
-    } else {
-        (Some(running), None)
-    };
+/// Prints what was found or done.
+///
+/// # Errors
+/// What keeps it from its work.
+pub fn run(tool: &TsdbTool, stop: &Stop) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     let result = match tool {
         TsdbTool::List(arguments) => list(arguments, &mut out),
         TsdbTool::Analyze(arguments) => analyze_block(arguments, &mut out),
-        TsdbTool::Dump(arguments) => dump_samples(arguments, &stop, &mut out),
-        TsdbTool::CreateBlocks(arguments) => backfill(arguments, &stop, &mut out),
-        TsdbTool::Import(arguments) => take_over(arguments, &stop, &mut out),
-        TsdbTool::Export(arguments) => give(arguments, &stop, &mut out),
+        TsdbTool::Dump(arguments) => dump_samples(arguments, stop, &mut out),
+        TsdbTool::CreateBlocks(arguments) => backfill(arguments, stop, &mut out),
+        TsdbTool::Import(arguments) => take_over(arguments, stop, &mut out),
+        TsdbTool::Export(arguments) => give(arguments, stop, &mut out),
     };
-    let flushed = out.flush();
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    match out.flush() {
+        Ok(()) => result,
         // A reader that has gone away has no use for the rest.
-        Err(_) if flushed.is_err() => ExitCode::SUCCESS,
-        Err(e) => {
-            let _ = writeln!(io::stderr(), "{}", logging::told(&e));
-            ExitCode::FAILURE
-        }
+        Err(_) => Ok(()),
     }
 }
 
 fn list(arguments: &List, out: &mut dyn Write) -> Result<()> {
     let rows = if Offline::is_ours(&arguments.path) {
-        Offline::open(&arguments.path)?.rows()?
+        ours::rows(&Offline::open(&arguments.path)?)?
     } else {
         PromDirectory::open(&arguments.path)?.rows()
     };
@@ -122,8 +102,8 @@ fn watched<E>(
 fn analyze_ours(arguments: &Analyze, options: &AnalyzeOptions, out: &mut dyn Write) -> Result<()> {
     let ours = Offline::open(&arguments.path)?;
     let block = match arguments.block.as_str() {
-        "" => ours.block("").context("no blocks found")?,
-        id => { ours.block(id) }.with_context(|| format!("block {id} not found"))?,
+        "" => ours::block(&ours, "").context("no blocks found")?,
+        id => { ours::block(&ours, id) }.with_context(|| format!("block {id} not found"))?,
     };
     let analyzed = Analyzed {
         id: block.id.to_string(),
@@ -132,7 +112,7 @@ fn analyze_ours(arguments: &Analyze, options: &AnalyzeOptions, out: &mut dyn Wri
         series: block.series,
     };
     let spans = |take: &mut dyn FnMut(_)| {
-        watched(take, |take| ours.spans(block.id, take))?;
+        watched(take, |take| ours::spans(&ours, block.id, take))?;
         Ok(())
     };
     analyze::<anyhow::Error>(&analyzed, options, spans, out)

@@ -84,17 +84,17 @@ impl<'a> BitReader<'a> {
 
 /// Small numbers of either sign as small numbers.
 #[inline]
-pub(super) fn zigzag(v: i64) -> u64 {
+pub fn zigzag(v: i64) -> u64 {
     ((v << 1) ^ (v >> 63)) as u64
 }
 
 #[inline]
-pub(super) fn unzigzag(v: u64) -> i64 {
+pub fn unzigzag(v: u64) -> i64 {
     (v >> 1) as i64 ^ -((v & 1) as i64)
 }
 
 /// How many bits `v` needs.
 #[inline]
-pub(super) fn width(v: u64) -> u32 {
+pub fn width(v: u64) -> u32 {
     64 - v.leading_zeros()
 }

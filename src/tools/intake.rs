@@ -6,15 +6,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::error::OpenError;
-use super::offline::block_ids;
-use super::open::{refuse_foreign, remove_leftovers};
 use crate::model::{Labels, Sample, TimestampMs};
+use crate::prometheus::{BlockStats, PromError, Sink, Source};
 use crate::stdx::clock::Clock;
-use crate::tsdb::block::{Block, BlockId, BlockWriter, Options, PageCache};
-use crate::tsdb::dir::{Dir, Disk, Lock};
-use crate::tsdb::filenames::{BLOCKS_DIR, IMPORTED, LOCK, TMP_SUFFIX, WAL_DIR};
-use crate::tsdb::prometheus::{BlockStats, PromError, Sink, Source};
+use crate::tsdb::block::BlockWriter;
+use crate::tsdb::dir::Dir;
+use crate::tsdb::filenames::{IMPORTED, TMP_SUFFIX};
+use crate::tsdb::{OfflineWriter, OpenError};
 
 /// LIMIT: bytes of the names of what was imported; some thirty for each block of a Prometheus.
 const IMPORTED_BYTES_MAX: u64 = 4 << 20;
@@ -25,15 +23,11 @@ const LEVEL: u8 = 1;
 /// A data directory of ours, on which no database runs while it takes.
 #[derive(Debug)]
 pub struct Intake {
-    dir: Arc<dyn Dir>,
-    clock: Arc<dyn Clock>,
-    last_id: BlockId,
     /// Sources that are blocks now.
     taken: BTreeSet<String>,
     under_way: Option<(String, BlockWriter)>,
     totals: Totals,
-    // ORDER: let go last.
-    _lock: Option<Lock>,
+    into: OfflineWriter,
 }
 
 /// What was made of sources since it was opened.
@@ -51,44 +45,21 @@ impl Intake {
     /// # Errors
     /// A database runs on it, it is another's, or it can't be read or written.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Intake, OpenError> {
-        let io = OpenError::io("cannot open the data directory");
-        let dir: Arc<dyn Dir> = Arc::new(Disk::open(path).map_err(io)?);
-        refuse_foreign(&*dir, &path.display().to_string())?;
-        let lock = Lock::take(&path.join(LOCK))?;
-        Intake::within(dir, clock, Some(lock))
+        Intake::into(OfflineWriter::open(path, clock)?)
     }
 
-    /// In a directory that nobody else has.
-    fn within(
-        dir: Arc<dyn Dir>,
-        clock: Arc<dyn Clock>,
-        lock: Option<Lock>,
-    ) -> Result<Intake, OpenError> {
-        for sub in [WAL_DIR, BLOCKS_DIR] {
-            let io = OpenError::io("cannot make a directory");
-            dir.create_dir(sub).map_err(io)?;
-        }
-        remove_leftovers(&*dir)?;
-        let taken = read_imported(&*dir).map_err(OpenError::io("cannot read `imported`"))?;
+    pub(super) fn into(into: OfflineWriter) -> Result<Intake, OpenError> {
+        let taken = read_imported(into.dir()).map_err(OpenError::io("cannot read `imported`"))?;
         Ok(Intake {
-            last_id: last_id(&dir)?,
-            dir,
-            clock,
             taken,
             under_way: None,
             totals: Totals::default(),
-            _lock: lock,
+            into,
         })
     }
 
     pub fn totals(&self) -> Totals {
         self.totals
-    }
-
-    /// The same for tests that look at what the disk does.
-    #[cfg(test)]
-    pub(super) fn on_double(dir: Arc<dyn Dir>, clock: Arc<dyn Clock>) -> Result<Intake, OpenError> {
-        Intake::within(dir, clock, None)
     }
 
     /// In place of the old list at once, so that there is always a whole one.
@@ -99,11 +70,12 @@ impl Intake {
             let _ = writeln!(text, "{id}");
         }
         let tmp = format!("{IMPORTED}{TMP_SUFFIX}");
-        let mut file = self.dir.create(&tmp)?;
+        let dir = self.into.dir();
+        let mut file = dir.create(&tmp)?;
         file.append(text.as_bytes())?;
         file.sync()?;
-        self.dir.rename(&tmp, IMPORTED)?;
-        self.dir.sync_dir("")
+        dir.rename(&tmp, IMPORTED)?;
+        dir.sync_dir("")
     }
 }
 
@@ -112,9 +84,7 @@ impl Sink for Intake {
         if self.taken.contains(&source.id) {
             return Ok(false);
         }
-        self.last_id = BlockId::new(self.clock.wall_ms(), [self.last_id]);
-        let writer = BlockWriter::create(self.dir.clone(), self.last_id, &Options::default());
-        let writer = writer.map_err(PromError::sink)?;
+        let writer = self.into.begin_block().map_err(PromError::sink)?;
         self.under_way = Some((source.id.clone(), writer));
         Ok(true)
     }
@@ -166,27 +136,13 @@ fn read_imported(dir: &dyn Dir) -> io::Result<BTreeSet<String>> {
     Ok(text.lines().map(str::to_owned).collect())
 }
 
-/// The greatest name in use, by a block or by one that was merged into it.
-fn last_id(dir: &Arc<dyn Dir>) -> Result<BlockId, OpenError> {
-    let cache = Arc::new(PageCache::new(0));
-    let mut last = BlockId(0);
-    for id in block_ids(&**dir)? {
-        last = last.max(id);
-        // NOTE: one that can't be opened is the database's to put away.
-        if let Ok(block) = Block::open(dir, id, &cache) {
-            last = block.meta().sources.into_iter().fold(last, BlockId::max);
-        }
-    }
-    Ok(last)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prometheus::{QuerierStream, SeriesStream as _};
     use crate::stdx::clock::ManualClock;
     use crate::storage::{Querier, Queryable as _};
     use crate::tsdb::Offline;
-    use crate::tsdb::prometheus::{QuerierStream, SeriesStream as _};
 
     const ALL: (TimestampMs, TimestampMs) = (TimestampMs::MIN, TimestampMs::MAX);
 
@@ -232,7 +188,7 @@ mod tests {
         assert!(Offline::is_ours(&path));
         let offline = Offline::open(&path).unwrap();
         assert_eq!(offline.range().unwrap(), Some((0, 3)));
-        assert_eq!(offline.rows().unwrap().len(), 4);
+        assert_eq!(offline.blocks().len(), 4);
         assert!(!offline.may_have(4, 9).unwrap());
         let all = (0..4).flat_map(of).collect();
         let querier = offline.querier(ALL.0, ALL.1).unwrap();
