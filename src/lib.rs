@@ -1,6 +1,6 @@
 //! Ferula: Prometheus for machines that are too small for it.
 //!
-//! The rooms, from the ground up; `docs/ARCHITECTURE.md` says which may use which.
+//! The rooms are listed from the ground up. `docs/ARCHITECTURE.md` says which may use which.
 
 // Layer 0.
 pub mod stdx;

@@ -1,12 +1,12 @@
-//! Why a body, a series or an exemplar can't be read, in the words of Prometheus's parsers.
+//! Why a body, a series or an exemplar cannot be read, in the words of Prometheus's parsers.
 
 use super::float::FloatError;
 use super::lexer::Token;
 use crate::stdx::gofmt::quote_bytes as quoted;
 
-/// A whole scrape fails by it: the rest of such a body is not to be trusted.
+/// An error that fails the whole scrape, since the rest of such a body cannot be trusted.
 ///
-/// NOTE: boxed, because results of the hot path carry it.
+/// NOTE: boxed, because results on the hot path carry it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
 pub struct ParseError(Box<Problem>);
@@ -69,8 +69,8 @@ impl From<Problem> for ParseError {
     }
 }
 
-/// The bytes of an error's text. LIMIT: an unclosed quote may reach to the end of a body of any
-/// size; its beginning says enough.
+/// Returns the bytes that an error's text shows. LIMIT: an unclosed quote may reach to the end of a
+/// body of any size; its beginning says enough.
 pub(super) fn excerpt(bytes: &[u8]) -> Vec<u8> {
     bytes.get(..EXCERPT_BYTES_MAX).unwrap_or(bytes).to_vec()
 }

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-/// `\"`, `\\` and `\n` as what they stand for; another backslash is itself.
+/// Replaces `\"`, `\\` and `\n` by what they stand for. Any other backslash stays.
 pub(super) fn unescape(text: &str) -> Cow<'_, str> {
     replace(text, true)
 }
 
-/// The same for a help text of the Prometheus format, where a quote needs no escape.
+/// Does the same for a help text of the Prometheus format, where a quote needs no escape.
 pub(super) fn unescape_help(text: &str) -> Cow<'_, str> {
     replace(text, false)
 }

@@ -1,12 +1,12 @@
-//! Sample values: the numbers that Go's `ParseFloat` takes, without hexadecimal and underscores,
-//! which neither format has.
+//! Sample values: the numbers that Go's `ParseFloat` takes, except hexadecimal ones and
+//! underscores, which neither format has.
 
 use std::fmt;
 
 use crate::model::sample::NORMAL_NAN_BITS;
 use crate::stdx::gofmt;
 
-/// Why a text is no number.
+/// Why a text is not a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FloatError {
     Unsupported,
@@ -28,7 +28,7 @@ impl fmt::Display for FloatError {
     }
 }
 
-/// The number that `text` is; every NaN becomes Prometheus's ordinary one.
+/// Reads `text` as a number. Every NaN becomes Prometheus's ordinary one.
 pub(super) fn parse(text: &[u8]) -> Result<f64, FloatError> {
     if let Some((v, used)) = short_decimal(text)
         && used == text.len()
@@ -43,7 +43,7 @@ pub(super) fn parse(text: &[u8]) -> Result<f64, FloatError> {
     let v = std::str::from_utf8(text)
         .ok()
         .and_then(|text| text.parse::<f64>().ok())
-        // Rust takes a sign before NaN, Go does not.
+        // Rust accepts a sign before NaN, Go does not.
         .filter(|v| !(v.is_nan() && signed))
         .ok_or_else(|| FloatError::Syntax(quoted()))?;
     if v.is_nan() {
@@ -55,12 +55,13 @@ pub(super) fn parse(text: &[u8]) -> Result<f64, FloatError> {
     Ok(v)
 }
 
-/// LIMIT: no number is this long; what is cut off is only missing in an error's text.
+/// LIMIT: no number is this long. What is cut off is missing from an error's text only.
 const QUOTED_BYTES_MAX: usize = 512;
 
-/// The decimal number at the start of `text` and how many bytes it takes, where one multiplication
-/// or division gives the nearest float: both operands are exact below 2^53 and up to 10^22
-/// (W. D. Clinger, "How to read floating point numbers accurately", 1990).
+/// Reads the decimal number at the start of `text`, and returns it with its length in bytes. It
+/// succeeds where one multiplication or division gives the nearest float: both operands are exact
+/// below 2^53 and up to 10^22 (W. D. Clinger, "How to read floating point numbers accurately",
+/// 1990).
 #[inline]
 pub(super) fn short_decimal(text: &[u8]) -> Option<(f64, usize)> {
     let mut scan = Scan {
@@ -71,7 +72,7 @@ pub(super) fn short_decimal(text: &[u8]) -> Option<(f64, usize)> {
     let whole = scan.digits();
     let fraction = if scan.take(b'.') { scan.digits() } else { 0 };
     let digits = whole + fraction;
-    // With 19 digits the mantissa can't have wrapped around.
+    // With 19 digits the mantissa cannot have wrapped around.
     if digits == 0 || digits > 19 || scan.mantissa > 1 << 53 {
         return None;
     }
@@ -91,7 +92,7 @@ pub(super) fn short_decimal(text: &[u8]) -> Option<(f64, usize)> {
 
 struct Scan<'a> {
     rest: &'a [u8],
-    /// All digits so far, without the point; wraps around.
+    /// All digits so far, without the point. It wraps around.
     mantissa: u64,
 }
 
@@ -122,7 +123,7 @@ impl Scan<'_> {
         before - self.rest.len()
     }
 
-    /// After the `e`: a sign and one to three digits.
+    /// Reads what follows the `e`: a sign and one to three digits.
     fn exponent(&mut self) -> Option<i32> {
         let negative = self.take(b'-');
         if !negative {

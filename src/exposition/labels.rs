@@ -1,5 +1,5 @@
-//! From a series' or an exemplar's bytes to labels: what only a line that the caller has not seen
-//! before costs.
+//! Decodes labels from the bytes of a series or an exemplar. Only a line that the caller has not
+//! seen before costs this.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::model::names::METRIC_NAME;
 use crate::model::{Labels, LabelsBuilder, MetricType, TimestampMs};
 use crate::stdx::gofmt;
 
-/// A sample that stands for one observation, with what identifies it.
+/// A sample that stands for one observation, with the labels that identify it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exemplar {
     pub labels: Labels,
@@ -21,9 +21,9 @@ pub struct Exemplar {
     pub t: Option<TimestampMs>,
 }
 
-/// Decodes the name and the labels of a series, as `Parser` gave them, into `builder`, whose former
-/// labels go. `kind` is `Parser::kind`: in a histogram `le`, in a summary `quantile` is written as
-/// OpenMetrics writes numbers, so that `1` and `1.0` are one series.
+/// Decodes the name and the labels of a series, as `Parser` gave them, into `builder`, which is
+/// cleared first. `kind` is `Parser::kind`. In a histogram `le` and in a summary `quantile` are
+/// written as OpenMetrics writes numbers, so that `1` and `1.0` are one series.
 pub fn labels(
     series: &[u8],
     format: Format,
@@ -35,7 +35,7 @@ pub fn labels(
         let name = name_of(name)?;
         let text = std::str::from_utf8(value).map_err(|_| Problem::LabelValue(excerpt(value)))?;
         let value = normalised(kind, &name, unescape(text));
-        // An empty value is an absent label, and repeats nothing.
+        // An empty value means that the label is absent, so it repeats nothing.
         if value.is_empty() {
             return Ok(());
         }
@@ -134,7 +134,7 @@ fn normalised<'a>(kind: MetricType, name: &str, value: Cow<'a, str>) -> Cow<'a, 
         return value;
     };
     let mut text = String::new();
-    // Without the sign of a negative zero.
+    // A negative zero loses its sign.
     gofmt::push_text_float(&mut text, if number == 0.0 { 0.0 } else { number });
     if number.is_finite() && !text.contains(['.', 'e']) {
         text.push_str(".0");
@@ -142,24 +142,24 @@ fn normalised<'a>(kind: MetricType, name: &str, value: Cow<'a, str>) -> Cow<'a, 
     Cow::Owned(text)
 }
 
-/// Whose braces they are.
+/// What the braces belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Braces {
-    /// `named`: the metric's name came before them.
+    /// `named` says that the metric's name stood before the braces.
     Series {
         named: bool,
     },
     Exemplar,
 }
 
-/// What stands between braces, without quotes but with escapes.
+/// One piece between braces, without its quotes but with its escapes.
 pub(super) enum Part<'a> {
     Metric(&'a [u8]),
     Label(&'a [u8], &'a [u8]),
 }
 
-/// Goes from behind the opening brace to behind the closing one; whether the metric has a name.
-/// Error texts begin at `start`.
+/// Walks from behind the opening brace to behind the closing one. Returns whether the metric has a
+/// name. Error texts begin at `start`.
 pub(super) fn walk_braces<'a>(
     lexer: &mut Lexer<'a>,
     start: usize,
@@ -207,7 +207,7 @@ pub(super) fn walk_braces<'a>(
     }
 }
 
-/// What follows a label and its comma. The Prometheus format does not insist on the comma.
+/// Reads what follows a label, with its comma. The Prometheus format does not insist on the comma.
 fn after_label(lexer: &mut Lexer, start: usize) -> Result<Token, ParseError> {
     match lexer.token() {
         Token::Comma => Ok(lexer.token()),

@@ -1,5 +1,5 @@
-//! The tokens of both formats. What a byte means depends on where in a line it stands, so the lexer
-//! has a state; and where it gives up is part of an error's text, so it stands at the first byte
+//! The tokens of both formats. What a byte means depends on its place in the line, so the lexer has
+//! a state. The place where it gives up is part of an error's text, so it stops at the first byte
 //! that fits nothing.
 
 use super::protocol::Format;
@@ -8,13 +8,13 @@ pub(super) struct Lexer<'a> {
     bytes: &'a [u8],
     format: Format,
     state: State,
-    /// The first byte of the last token.
+    /// The position of the last token's first byte.
     pub(super) start: usize,
-    /// The first byte after it, or the byte that fits no token.
+    /// The position after the last token, or of the byte that fits no token.
     pub(super) at: usize,
 }
 
-/// Where in a line the lexer stands.
+/// The lexer's place within a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     LineStart,
@@ -37,7 +37,7 @@ pub(super) enum Token {
     Help,
     Type,
     Unit,
-    /// `# EOF`.
+    /// The whole `# EOF`.
     EofWord,
     Text,
     Comment,
@@ -54,7 +54,7 @@ pub(super) enum Token {
 }
 
 impl Token {
-    /// As error texts have it.
+    /// The token's name in error texts.
     pub(super) fn name(self) -> &'static str {
         match self {
             Token::Invalid => "INVALID",
@@ -91,12 +91,12 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The last token's bytes.
+    /// Returns the last token's bytes.
     pub(super) fn text(&self) -> &'a [u8] {
         self.bytes.get(self.start..self.at).unwrap_or(&[])
     }
 
-    /// From `from` to the next byte, that one included, as error texts show it.
+    /// Returns the bytes from `from` to the next byte, inclusive, as error texts show them.
     pub(super) fn seen(&self, from: usize) -> Vec<u8> {
         let mut seen = super::error::excerpt(self.between(from, self.at + 1));
         if self.format == Format::Text && self.at >= self.bytes.len() {
@@ -105,12 +105,12 @@ impl<'a> Lexer<'a> {
         seen
     }
 
-    /// From `from` to the cursor.
+    /// Returns the bytes from `from` to the cursor.
     pub(super) fn since(&self, from: usize) -> &'a [u8] {
         self.between(from, self.at)
     }
 
-    /// Of the bytes, as many as there are.
+    /// Returns the bytes in this range, or as many of them as there are.
     pub(super) fn between(&self, from: usize, to: usize) -> &'a [u8] {
         let to = to.min(self.bytes.len());
         self.bytes.get(from..to).unwrap_or(&[])
@@ -121,8 +121,8 @@ impl<'a> Lexer<'a> {
     }
 
     pub(super) fn token(&mut self) -> Token {
-        // In the Prometheus format blanks may stand between any tokens; before a help text, it is
-        // the text's own rule that says what is a blank.
+        // In the Prometheus format blanks may stand between any tokens. Before a help text, the
+        // text's own rule says what a blank is.
         if self.format == Format::Text && self.state != State::MetaText {
             self.skip(is_blank);
         }
@@ -147,12 +147,12 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The Prometheus format reads as if a line break followed the body.
+    /// The end of the input. The Prometheus format reads as if a line break followed the body.
     fn end(&self) -> usize {
         self.bytes.len() + usize::from(self.format == Format::Text)
     }
 
-    /// A NUL, which no token begins with, stands for the end.
+    /// Returns the byte at the cursor. At the end that is a NUL, with which no token begins.
     fn peek(&self) -> u8 {
         match self.bytes.get(self.at) {
             Some(byte) => *byte,
@@ -177,7 +177,7 @@ impl<'a> Lexer<'a> {
         token
     }
 
-    /// Goes behind `word`, or to the first byte that differs.
+    /// Moves behind `word`, or to the first byte that differs.
     fn word(&mut self, word: &[u8]) -> bool {
         let same = self.rest().iter().zip(word).take_while(|(a, b)| a == b);
         let same = same.count();
@@ -206,7 +206,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A comment, or the keyword in it that makes it metadata.
+    /// Reads a comment, or the keyword in it that makes it metadata.
     fn hash(&mut self) -> Token {
         self.at += 1;
         let bare = !is_blank(self.peek());
@@ -223,8 +223,8 @@ impl<'a> Lexer<'a> {
             self.state = State::MetaName;
             return token;
         }
-        // Within a comment a NUL is like any other byte, unless it comes first or the comment has
-        // no blank after its hash.
+        // A NUL within a comment is like any other byte, unless it comes first or no blank follows
+        // the hash.
         let rest = self.rest();
         let stop = if bare || rest.first() == Some(&0) {
             memchr::memchr2(b'\n', 0, rest)
@@ -275,7 +275,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// All that is left of the line; nothing where that is only blanks.
+    /// Reads the rest of the line. A rest of blanks only counts as empty.
     fn meta_text(&mut self) -> Token {
         let rest = self.rest();
         let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
@@ -292,7 +292,7 @@ impl<'a> Lexer<'a> {
         Token::Text
     }
 
-    /// A space and all that is left of the line, with its line break.
+    /// Reads a space and the rest of the line, with its line break.
     fn meta_text_open_metrics(&mut self) -> Token {
         if !self.word(b" ") {
             return Token::Invalid;
@@ -307,7 +307,7 @@ impl<'a> Lexer<'a> {
         Token::Text
     }
 
-    /// Within braces, those of a series or of an exemplar.
+    /// Reads a token within the braces of a series or of an exemplar.
     fn label(&mut self) -> Token {
         let inside = self.state;
         let exemplar = inside == State::Exemplar;
@@ -336,7 +336,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A string in double quotes, in which line breaks and NULs may be allowed.
+    /// Reads a string in double quotes, in which line breaks and NULs may be allowed.
     fn quoted(&mut self, newlines: bool, nuls: bool, token: Token, state: State) -> Token {
         self.at += 1;
         loop {
@@ -399,7 +399,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A space and what follows up to the next space or the line's end.
+    /// Reads a space and what follows it, up to the next space or the line's end.
     fn spaced(&mut self, token: Token, state: State) -> Token {
         if !self.word(b" ") || matches!(self.peek(), b' ' | b'\n' | 0) {
             return Token::Invalid;

@@ -1,4 +1,4 @@
-//! One entry, from its first token to its line's end: what the two grammars are.
+//! The two grammars: reads one entry, from its first token to its line's end.
 
 use std::borrow::Cow;
 
@@ -11,10 +11,10 @@ use super::parser::{Entry, Point};
 use super::protocol::Format;
 use crate::model::{MetricType, TimestampMs};
 
-/// One entry's lexer.
+/// The reader of one entry.
 pub(super) struct Line<'a> {
     pub(super) lexer: Lexer<'a>,
-    /// Where error texts begin.
+    /// The position where error texts begin.
     start: usize,
     format: Format,
 }
@@ -28,7 +28,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Where a series that began at `start` has ended at `at`.
+    /// Continues behind a series that began at `start` and ended at `at`.
     pub(super) fn after_series(
         body: &'a [u8],
         format: Format,
@@ -74,7 +74,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// After the keyword.
+    /// Reads what follows the keyword.
     fn metadata(&mut self, keyword: Token) -> Result<Entry<'a>, ParseError> {
         let token = self.lexer.token();
         if token != Token::MetricName {
@@ -114,7 +114,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// What follows the name, without the byte between them.
+    /// Reads what follows the name, without the byte between them.
     fn metadata_text(&mut self, keyword: Token) -> Result<&'a [u8], ParseError> {
         let token = self.lexer.token();
         if token != Token::Text {
@@ -139,7 +139,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// From its first token to the line's end.
+    /// Reads a series from its first token to the line's end.
     fn series(&mut self, token: Token) -> Result<Entry<'a>, ParseError> {
         let start = self.lexer.start;
         let mut after = self.lexer.at;
@@ -164,7 +164,7 @@ impl<'a> Line<'a> {
         Ok(Entry::Series { series, point })
     }
 
-    /// From the value to the line's end.
+    /// Reads from the value to the line's end.
     pub(super) fn point(&mut self, token: Token) -> Result<Point<'a>, ParseError> {
         let v = self.float(token, Token::Value, "expected value after metric")?;
         match self.format {
@@ -208,7 +208,7 @@ impl<'a> Line<'a> {
                 return Err(self.unexpected("expected next entry after timestamp", token));
             }
             Token::Eof => return Err(Problem::NoEof.into()),
-            // Prometheus takes the point and stumbles at once over what follows.
+            // Prometheus takes the point, and then fails at what follows.
             _ => {
                 self.start = self.lexer.at;
                 return Err(match self.lexer.token() {
@@ -220,7 +220,7 @@ impl<'a> Line<'a> {
         Ok(Point { v, t, exemplar })
     }
 
-    /// After its brace.
+    /// Reads an exemplar, after its brace.
     fn exemplar(&mut self) -> Result<&'a [u8], ParseError> {
         let start = self.lexer.at - 1;
         walk_braces(&mut self.lexer, self.start, Braces::Exemplar, |_| Ok(()))?;
@@ -238,13 +238,13 @@ impl<'a> Line<'a> {
         Ok(self.lexer.between(start, self.lexer.at - 1))
     }
 
-    /// A timestamp of OpenMetrics, the last token, in seconds.
+    /// Reads the last token as an OpenMetrics timestamp in seconds.
     fn seconds(&mut self, exemplar: &'static str) -> Result<TimestampMs, ParseError> {
         let seconds = self.float(Token::Timestamp, Token::Timestamp, "")?;
         milliseconds(seconds, exemplar)
     }
 
-    /// The last token as a number.
+    /// Reads the last token as a number.
     fn float(
         &self,
         token: Token,
@@ -255,7 +255,7 @@ impl<'a> Line<'a> {
             return Err(self.unexpected(expected, token));
         }
         let text = self.lexer.text();
-        // In OpenMetrics the space before it is part of the token.
+        // In OpenMetrics the space before the number is part of the token.
         let text = text.strip_prefix(b" ").unwrap_or(text);
         float::parse(text).map_err(|fault| {
             let parsing = excerpt(self.lexer.since(self.start));
@@ -283,7 +283,8 @@ pub(super) fn unexpected(
     problem.into()
 }
 
-/// Seconds of OpenMetrics; `exemplar` is "exemplar " or nothing.
+/// Turns OpenMetrics seconds into milliseconds. `exemplar` is "exemplar " or empty, for the error's
+/// text.
 pub(super) fn milliseconds(
     seconds: f64,
     exemplar: &'static str,
@@ -299,13 +300,13 @@ pub(super) fn milliseconds(
     Err(Problem::Timestamp { exemplar, value }.into())
 }
 
-/// A quoted string without its quotes; a bare name as it is.
+/// Returns a quoted string without its quotes, or a bare name as it is.
 pub(super) fn unquoted(token: &[u8]) -> &[u8] {
     let inside = token.strip_prefix(b"\"");
     inside.and_then(|t| t.strip_suffix(b"\"")).unwrap_or(token)
 }
 
-/// Of metadata's names only: a series with such a name is refused.
+/// Decodes a name in metadata, where wrong UTF-8 is replaced. A series with such a name is refused.
 fn lossy<'a>(bytes: &'a [u8], decode: impl Fn(&'a str) -> Cow<'a, str>) -> Cow<'a, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => decode(text),

@@ -1,7 +1,7 @@
-//! The media type of a `Content-Type` (RFC 2045), as strictly as Go's `mime` reads it: a target
+//! The media type of a `Content-Type` (RFC 2045), as strictly as Go's `mime` reads it. A target
 //! that Prometheus refuses is refused here, in the same words.
 
-/// The media type in lower case; its parameters are checked and dropped.
+/// Returns the media type in lower case. Its parameters are checked and dropped.
 pub(super) fn media_type(header: &str) -> Result<String, &'static str> {
     let (base, mut rest) = header.split_at(header.find(';').unwrap_or(header.len()));
     let media_type = base.trim().to_lowercase();
@@ -41,7 +41,7 @@ fn check_types(text: &str) -> Result<(), &'static str> {
     }
 }
 
-/// `; name = value` at the start of `text`, and what follows it.
+/// Reads `; name = value` at the start of `text`. Returns name, value and what follows.
 fn parameter(text: &str) -> Option<(String, String, &str)> {
     let (name, rest) = token(text.trim_start().strip_prefix(';')?.trim_start());
     if name.is_empty() {
@@ -54,14 +54,14 @@ fn parameter(text: &str) -> Option<(String, String, &str)> {
         let (value, after) = token(rest);
         (value.to_owned(), after)
     };
-    // A quoted value may be empty, a bare one may not.
+    // A quoted value may be empty, a bare one not.
     if value.is_empty() && after.len() == rest.len() {
         return None;
     }
     Some((name.to_lowercase(), value, after))
 }
 
-/// What stands before the closing quote, and what follows it.
+/// Returns the text before the closing quote, and what follows the quote.
 fn quoted(inside: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = inside.char_indices().peekable();

@@ -1,8 +1,8 @@
 //! Expositions: what a scrape target answers, in Prometheus's text format (0.0.4 and 1.0.0) and in
-//! OpenMetrics (0.0.1 and 1.0.0), read entry by entry out of the body, which is borrowed.
+//! OpenMetrics (0.0.1 and 1.0.0). The parser borrows the body and reads it entry by entry.
 //!
-//! Owns nothing. A well-formed line costs no allocation, and one that the caller has seen before,
-//! at the same place, costs a comparison of bytes and the reading of its number.
+//! Owns nothing. A well-formed line costs no allocation. A line that the caller saw at the same
+//! place before costs a comparison of bytes and the reading of its number.
 //! **Invariant:** knows no target, no series of the storage and no relabelling; no bytes make it
 //! panic.
 

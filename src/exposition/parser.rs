@@ -1,5 +1,5 @@
-//! The parser of a body: entry by entry, and, faster, line by line where the caller expects what
-//! came at the same place the last time.
+//! The parser of a body. It reads entry by entry; where the caller expects the lines of the last
+//! body, it reads line by line, which is faster.
 
 use std::borrow::Cow;
 
@@ -14,18 +14,18 @@ use crate::model::{LabelsBuilder, MetricType, TimestampMs};
 pub struct Parser<'a> {
     body: &'a [u8],
     format: Format,
-    /// The start of the line that comes next.
+    /// The start of the next line.
     pos: usize,
     kind: MetricType,
-    /// Where a TYPE line stands that was passed over as known, and is newer than `kind`.
+    /// The position of a TYPE line that was passed over as known and is newer than `kind`.
     type_line: Option<usize>,
 }
 
-/// What a line, or several where a quoted string has line breaks in it, says.
+/// What one line says, or several lines where a quoted string contains line breaks.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry<'a> {
     Series {
-        /// The bytes of name and labels as they stand; `labels` decodes them.
+        /// The bytes of name and labels as they stand in the body. `labels` decodes them.
         series: &'a [u8],
         point: Point<'a>,
     },
@@ -48,9 +48,10 @@ pub enum Entry<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point<'a> {
     pub v: f64,
-    /// Where the target says when.
+    /// The timestamp, where the target gives one.
     pub t: Option<TimestampMs>,
-    /// From its brace to the end of the line, well-formed; `parse_exemplar` decodes it.
+    /// The exemplar's bytes, from the brace to the end of the line. They are well-formed;
+    /// `parse_exemplar` decodes them.
     pub exemplar: Option<&'a [u8]>,
 }
 
@@ -65,8 +66,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The next entry, or none at the body's end. After an error nothing was consumed, and no
-    /// entry of the body is to be trusted.
+    /// Returns the next entry, or `None` at the body's end. An error consumes nothing, and then no
+    /// entry of the body can be trusted.
     #[expect(
         clippy::should_implement_trait,
         reason = "an iterator has no errors of its own"
@@ -87,8 +88,9 @@ impl<'a> Parser<'a> {
         Ok(entry)
     }
 
-    /// The point of the next line where its series is, byte by byte, this one, which `next` gave
-    /// from this or an earlier body of the same format; else none, and nothing was consumed.
+    /// Returns the point of the next line if its series is `series`, byte by byte. Else it returns
+    /// `None` and consumes nothing. `series` comes from `next` on this or an earlier body of the
+    /// same format.
     #[inline]
     pub fn next_if_series(&mut self, series: &[u8]) -> Result<Option<Point<'a>>, ParseError> {
         let Some(rest) = self.rest().strip_prefix(series) else {
@@ -100,7 +102,7 @@ impl<'a> Parser<'a> {
         if *blank != b' ' && (*blank != b'\t' || self.format == Format::OpenMetrics) {
             return Ok(None);
         }
-        // The plain case: a short number and the line's end.
+        // The plain case: a short number, then the line's end.
         if let Some((v, used)) = short_decimal(after_blank)
             && after_blank.get(used) == Some(&b'\n')
         {
@@ -111,8 +113,8 @@ impl<'a> Parser<'a> {
         self.next_point(self.pos + series.len())
     }
 
-    /// Passes over the next line where it is, byte by byte, this one, which `line_since` gave from
-    /// this or an earlier body of the same format: HELP, TYPE, UNIT or a comment.
+    /// Passes over the next line if it is `line`, byte by byte: HELP, TYPE, UNIT or a comment.
+    /// `line` comes from `line_since` on this or an earlier body of the same format.
     #[inline]
     pub fn next_if_line(&mut self, line: &[u8]) -> bool {
         let ended = match self.rest().strip_prefix(line) {
@@ -130,18 +132,18 @@ impl<'a> Parser<'a> {
         true
     }
 
-    /// How much of the body is consumed.
+    /// The number of bytes of the body that are consumed.
     pub fn pos(&self) -> usize {
         self.pos
     }
 
-    /// The bytes consumed since `pos` was as given, without the last line break.
+    /// Returns the bytes consumed since `pos`, without the last line break.
     pub fn line_since(&self, pos: usize) -> &'a [u8] {
         let since = self.body.get(pos..self.pos).unwrap_or(&[]);
         since.strip_suffix(b"\n").unwrap_or(since)
     }
 
-    /// The type that the last TYPE line gave, of whatever family; `labels` wants it.
+    /// The type that the last TYPE line gave, whatever its family. `labels` takes it.
     pub fn kind(&mut self) -> MetricType {
         if let Some(at) = self.type_line.take()
             && let Ok(Some(Entry::Type { kind, .. })) = (Parser {
@@ -165,7 +167,7 @@ impl<'a> Parser<'a> {
         self.body.get(self.pos..).unwrap_or(&[])
     }
 
-    /// What follows a series that ends at `at`, in any form.
+    /// Reads what follows a series that ends at `at`, in any form.
     fn next_point(&mut self, at: usize) -> Result<Option<Point<'a>>, ParseError> {
         let rest = self.body.get(at..).unwrap_or(&[]);
         // The series went on after blanks, so it is another one.

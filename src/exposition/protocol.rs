@@ -1,4 +1,4 @@
-//! What is asked of a target (`Accept`), and what its answer turns out to be (`Content-Type`).
+//! What a scrape asks for (`Accept`), and which format the answer has (`Content-Type`).
 
 use std::fmt::Write as _;
 
@@ -6,19 +6,19 @@ use super::media_type::media_type;
 use crate::model::names::EscapingScheme;
 use crate::stdx::gofmt::quote;
 
-/// Which of the two grammars a body is read by.
+/// The grammar that a body is read by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// Prometheus's text format, 0.0.4 and 1.0.0 alike.
+    /// Prometheus's text format, both 0.0.4 and 1.0.0.
     Text,
-    /// OpenMetrics 0.0.1 and 1.0.0 alike.
+    /// OpenMetrics, both 0.0.1 and 1.0.0.
     OpenMetrics,
 }
 
-/// A scrape protocol by the configuration's name (`scrape_protocols`, `fallback_scrape_protocol`).
+/// A scrape protocol under its configuration name (`scrape_protocols`, `fallback_scrape_protocol`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Protocol {
-    /// Known so that configurations which name it load; never asked for.
+    /// Known so that configurations with it load. It is never asked for.
     PrometheusProto,
     OpenMetricsText0_0_1,
     OpenMetricsText1_0_0,
@@ -27,7 +27,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// All of them, sorted by name, as an error text lists them.
+    /// All protocols, sorted by name, as an error text lists them.
     pub const ALL: [Protocol; 5] = [
         Protocol::OpenMetricsText0_0_1,
         Protocol::OpenMetricsText1_0_0,
@@ -36,7 +36,7 @@ impl Protocol {
         Protocol::PrometheusText1_0_0,
     ];
 
-    /// What is asked for by default, best first.
+    /// The protocols asked for by default, best first.
     pub const DEFAULT: [Protocol; 4] = [
         Protocol::OpenMetricsText1_0_0,
         Protocol::OpenMetricsText0_0_1,
@@ -58,7 +58,7 @@ impl Protocol {
         }
     }
 
-    /// None where it can't be read.
+    /// The format that the protocol is read by; `None` where it cannot be read.
     pub fn format(self) -> Option<Format> {
         match self {
             Protocol::PrometheusProto => None,
@@ -90,7 +90,8 @@ const OPEN_METRICS: &str = "application/openmetrics-text";
 const TEXT: &str = "text/plain";
 const PROTOBUF: &str = "application/vnd.google.protobuf";
 
-/// The `Accept` header for these protocols, best first. What can't be read is left out.
+/// Returns the `Accept` header for these protocols, best first. Protocols that cannot be read are
+/// left out.
 pub fn accept_header(protocols: &[Protocol], escaping: EscapingScheme) -> String {
     let mut out = String::new();
     // Prometheus counts down from the number of protocols that it knows, plus one.
@@ -98,7 +99,7 @@ pub fn accept_header(protocols: &[Protocol], escaping: EscapingScheme) -> String
     for protocol in protocols.iter().filter(|p| p.format().is_some()) {
         let version = protocol.version();
         let _ = write!(out, "{};version={version}", protocol.media_type());
-        // Only the newer versions know of names that need an escape.
+        // Only the newer versions know names that need an escape.
         if version == "1.0.0" {
             let _ = write!(out, ";escaping={}", escaping.as_str());
         }
@@ -109,8 +110,8 @@ pub fn accept_header(protocols: &[Protocol], escaping: EscapingScheme) -> String
     out
 }
 
-/// The format of an answer, with a warning where the fallback had to decide; or why the answer
-/// can't be read. Both in Prometheus's words.
+/// Returns the format of an answer, with a warning where the fallback had to decide. The error says
+/// why the answer cannot be read. Both texts are Prometheus's.
 pub fn format_of(
     content_type: Option<&str>,
     fallback: Option<Protocol>,
@@ -136,7 +137,7 @@ pub fn format_of(
         ),
     };
     let Some(fallback) = fallback else {
-        // Of a malformed header alone Prometheus does not say "specified".
+        // Prometheus leaves "specified" out for a malformed header only.
         let specified = if hint.is_empty() { " specified" } else { "" };
         return Err(format!(
             "{fault} and no fallback_scrape_protocol{specified} for target{hint}"

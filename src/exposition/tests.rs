@@ -1,4 +1,4 @@
-//! Documents and faults, our own and Prometheus's; and any bytes at all.
+//! Documents and faults, our own and Prometheus's, and random bytes.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::*;
 use crate::model::{LabelsBuilder, MetricType};
 
-/// What a body says, one line an entry; the error comes last.
+/// Writes what a body says, one line per entry. The error comes last.
 fn told(body: &[u8], format: Format) -> String {
     let mut out = String::new();
     let mut parser = Parser::new(body, format);
@@ -236,7 +236,8 @@ fn documents_of_prometheus() {
     }
 }
 
-/// The documents were read with `_created` lines taken as start times, not as series.
+/// Whether the entry starts a series. In the expected documents `_created` lines are start times,
+/// not series.
 fn starts_a_series(parser: &mut Parser, entry: &Entry, format: Format) -> bool {
     let Entry::Series { series, .. } = entry else {
         return false;
@@ -300,18 +301,18 @@ fn same_entry(parser: &mut Parser, entry: &Entry, line: &[u8], expect: &Value) {
     }
 }
 
-/// Each line with the type that held, how many came the fast way, and how it ended.
+/// Each line with the type that held, the number of lines read the fast way, and the final error.
 type Reading<'a> = (Vec<SeenLine<'a>>, usize, Option<ParseError>);
 type SeenLine<'a> = (MetricType, &'a [u8], Option<Point<'a>>);
 
-/// What an earlier body said at a place: only a line that was no series may be known whole.
+/// What an earlier body said at a place. Only a line that is not a series may be known whole.
 enum Known {
     Series(Vec<u8>),
     Other(Vec<u8>),
 }
 
-/// Reads `body` the fast way wherever `memory`, what an earlier body said in order, fits; gives
-/// what the slow way would have given.
+/// Reads `body` the fast way wherever `memory` fits, which holds what an earlier body said, in
+/// order. Returns what the slow way would have returned.
 fn with_memory<'a>(body: &'a [u8], format: Format, memory: &[Known]) -> Reading<'a> {
     let mut parser = Parser::new(body, format);
     let (mut seen, mut hits) = (Vec::new(), 0);
@@ -359,7 +360,7 @@ fn check_memory(first: &[u8], second: &[u8], format: Format) -> usize {
     let memory: Vec<_> = memory.iter().map(known).collect();
     let (slow, _, slow_error) = with_memory(second, format, &[]);
     let (fast, hits, fast_error) = with_memory(second, format, &memory);
-    // NaN is not equal to itself, its text is.
+    // NaN is not equal to itself; its text is.
     assert_eq!(format!("{fast:?}"), format!("{slow:?}"));
     assert_eq!(fast_error, slow_error);
     hits
@@ -381,7 +382,7 @@ fn known_lines_are_read_the_fast_way() {
     assert_eq!(check_memory(page, page, Format::OpenMetrics), 3);
 }
 
-/// A body made of pieces that mean something, in an order that often does not.
+/// Makes a body of meaningful pieces in an order that is often meaningless.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
         "a",
@@ -432,7 +433,7 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(bytes, 0..24).prop_map(|pieces| pieces.concat())
 }
 
-/// A well-formed page, mostly: lines in one order, values that change.
+/// Makes a page that is mostly well-formed: lines in one order, values that change.
 fn page() -> impl Strategy<Value = Vec<u8>> {
     let line = prop::sample::select(vec![
         "# HELP a b",

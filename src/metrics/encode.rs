@@ -1,7 +1,7 @@
-//! The registry as an exposition: text 0.0.4.
+//! The registry as an exposition in text format 0.0.4.
 //!
-//! Not OpenMetrics, as in Prometheus: there a counter's family has no `_total`, so that
-//! `/api/v1/metadata` and what looks into it would not know the counters by their names.
+//! OpenMetrics is not offered, as in Prometheus. There a counter's family has no `_total`, so
+//! `/api/v1/metadata` and its readers would not find counters by their names.
 
 use std::fmt::Write as _;
 

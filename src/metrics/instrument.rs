@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Only goes up.
+/// A value that only goes up.
 #[derive(Debug, Clone, Default)]
 pub struct Counter(Arc<AtomicU64>);
 
-/// Goes up and down.
+/// A value that goes up and down.
 #[derive(Debug, Clone, Default)]
 pub struct Gauge(Arc<AtomicU64>);
 
@@ -53,7 +53,7 @@ pub struct Histogram(Arc<HistogramCells>);
 #[derive(Debug)]
 struct HistogramCells {
     bounds: Vec<f64>,
-    /// One a bound, and one more for what is above all of them.
+    /// One per upper bound, and one more for what lies above all of them.
     buckets: Vec<AtomicU64>,
     sum: AtomicU64,
 }
@@ -82,7 +82,7 @@ impl Histogram {
         add(&self.0.sum, v);
     }
 
-    /// Cumulative `(le, count)` with +Inf last, and the sum.
+    /// Returns cumulative `(le, count)` pairs with +Inf last, and the sum.
     pub(super) fn read(&self) -> (Vec<(f64, u64)>, f64) {
         let mut total = 0;
         let bounds = self.0.bounds.iter().copied().chain([f64::INFINITY]);
@@ -94,8 +94,8 @@ impl Histogram {
     }
 }
 
-/// Quantiles of the latest observations. LIMIT: 128 of them, so that a summary costs 1 KiB; the
-/// quantiles are those of these.
+/// Quantiles of the latest observations. LIMIT: they cover the last 128 observations, so a summary
+/// costs 1 KiB.
 #[derive(Debug, Clone)]
 pub struct Summary(Arc<SummaryCells>);
 
@@ -135,7 +135,7 @@ impl Summary {
         state.count += 1;
     }
 
-    /// `(quantile, value)` pairs, sum, count. Without observations the values are NaN.
+    /// Returns `(quantile, value)` pairs, sum and count. Without observations the values are NaN.
     pub(super) fn read(&self) -> (Vec<(f64, f64)>, f64, u64) {
         let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sorted: Vec<f64> = state.latest.iter().copied().collect();

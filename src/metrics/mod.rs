@@ -1,7 +1,7 @@
 //! Ferula's own metrics, under Prometheus's names.
 //!
-//! A [`Registry`] is cheap to clone and is passed to whoever counts; each room has a struct of its
-//! instruments made from it. Owns the values. **Invariant:** knows no room and no HTTP.
+//! A [`Registry`] is cheap to clone and is passed to every room that counts. Each room makes a
+//! struct of its instruments from it. Owns the values. **Invariant:** knows no room and no HTTP.
 
 mod encode;
 mod instrument;

@@ -15,7 +15,7 @@ pub(super) struct Family {
     pub help: &'static str,
     pub kind: Kind,
     pub label_names: &'static [&'static str],
-    /// Keyed by the label values, in the order of the names.
+    /// The instruments, keyed by their label values in the order of the label names.
     pub children: Mutex<BTreeMap<Vec<String>, Child>>,
 }
 
@@ -34,7 +34,7 @@ pub enum Child {
     Gauge(Gauge),
     Histogram(Histogram),
     Summary(Summary),
-    /// Computed when it is read.
+    /// A value that is computed when it is read.
     Function(Arc<dyn Fn() -> f64 + Send + Sync>),
 }
 
@@ -57,7 +57,7 @@ pub type GaugeVec = Instruments<Gauge>;
 pub type HistogramVec = Instruments<Histogram>;
 pub type SummaryVec = Instruments<Summary>;
 
-/// What a family can hold.
+/// A kind of instrument that a family can hold.
 pub trait Instrument: Clone {
     fn into_child(self) -> Child;
     fn from_child(child: &Child) -> Option<Self>;
@@ -81,8 +81,8 @@ macro_rules! instrument {
 instrument!(Counter, Gauge, Histogram, Summary);
 
 impl<I: Instrument> Instruments<I> {
-    /// The instrument with these label values, made on first use. The number of values must be that
-    /// of the names.
+    /// Returns the instrument with these label values and makes it on first use. `values` must be
+    /// as many as the label names.
     pub fn with(&self, values: &[&str]) -> I {
         debug_assert_eq!(values.len(), self.family.label_names.len());
         let key: Vec<String> = values.iter().map(|v| (*v).to_owned()).collect();
@@ -118,12 +118,12 @@ impl Registry {
         self.histogram_vec(name, help, &[], bounds).with(&[])
     }
 
-    /// `quantiles` may be empty: then only sum and count are shown.
+    /// Makes a summary. With no `quantiles` it shows only sum and count.
     pub fn summary(&self, name: &'static str, help: &'static str, quantiles: &[f64]) -> Summary {
         self.summary_vec(name, help, &[], quantiles).with(&[])
     }
 
-    /// A gauge whose value is computed when it is read.
+    /// Makes a gauge whose value is computed when it is read.
     pub fn gauge_fn(
         &self,
         name: &'static str,
@@ -133,7 +133,7 @@ impl Registry {
         self.function(name, help, Kind::Gauge, Arc::new(read));
     }
 
-    /// A counter whose value is computed when it is read.
+    /// Makes a counter whose value is computed when it is read.
     pub fn counter_fn(
         &self,
         name: &'static str,
@@ -244,6 +244,6 @@ impl Registry {
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // NOTE: maps are changed by single inserts and removals, which leave no half behind.
+    // NOTE: single inserts and removals are the only changes, and they leave nothing half done.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,10 +15,10 @@ const UNITS: [(&str, u64); 7] = [
     ("ms", 1),
 ];
 
-/// Reads a duration: units in falling order, each at most once, or a bare `0`.
+/// Reads a duration: units from large to small, each at most once, or a bare `0`.
 ///
 /// # Errors
-/// Prometheus's own texts.
+/// Gives Prometheus's own texts.
 pub fn parse(text: &str) -> Result<Duration, String> {
     if text.is_empty() {
         return Err("empty duration string".to_owned());
@@ -58,7 +58,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(total_ms))
 }
 
-/// The shortest exact form, as Prometheus prints it: `1d12h`, `1m30s`, `0s`.
+/// Writes the shortest exact form, as Prometheus prints it: `1d12h`, `1m30s`, `0s`.
 pub fn format(duration: Duration) -> String {
     let mut ms = duration.as_millis() as u64;
     if ms == 0 {
@@ -67,7 +67,7 @@ pub fn format(duration: Duration) -> String {
     let mut out = String::new();
     for (i, (unit, size)) in UNITS.iter().enumerate() {
         let n = ms / size;
-        // Years and weeks only where nothing is left over, as Prometheus does.
+        // Years and weeks are used only where nothing is left over, as in Prometheus.
         if n > 0 && (i > 1 || ms.is_multiple_of(*size)) {
             let _ = write!(out, "{n}{unit}");
             ms %= size;

@@ -1,8 +1,8 @@
 //! A series' labels: sorted, immutable, one allocation.
 //!
-//! The text holds, for each label, the length of its name, the name, the length of its value and
-//! the value. A length is written in six-bit groups, lowest first, as bytes below 0x80 (0x40 says
-//! that another follows), so that the whole remains a valid string without a separate index.
+//! For each label the text holds the length of the name, the name, the length of the value and the
+//! value. A length is written in six-bit groups, lowest first, as bytes below 0x80 (bit 0x40 says
+//! that another group follows). So the whole is a valid string and needs no separate index.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,21 +11,22 @@ use std::sync::Arc;
 use super::names::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
 use crate::stdx::gofmt;
 
-/// Sorted by name; no name twice; no empty value (an empty value is an absent label).
+/// The labels of one series, sorted by name. No name occurs twice. No value is empty, since an
+/// empty value means that the label is absent.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Labels(Arc<str>);
 
-/// The same without an allocation of its own.
+/// Borrowed labels: the same text without an allocation of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LabelsRef<'a>(&'a str);
 
 impl<'a> LabelsRef<'a> {
-    /// From pushed pairs, as [`Labels::of_pushed`].
+    /// Takes pairs that were pushed with [`Labels::push_pair`], as [`Labels::of_pushed`] does.
     pub fn of_pushed(text: &'a str) -> LabelsRef<'a> {
         LabelsRef(text)
     }
 
-    /// What [`LabelsRef::of_pushed`] takes.
+    /// Returns the text that [`LabelsRef::of_pushed`] takes.
     pub fn text(self) -> &'a str {
         self.0
     }
@@ -60,7 +61,7 @@ impl Labels {
         Labels(Arc::from(""))
     }
 
-    /// From pairs in any order; of a repeated name the last wins, empty values are left out.
+    /// Takes pairs in any order. The last of a repeated name wins; empty values are left out.
     pub fn from_pairs<N: AsRef<str>, V: AsRef<str>>(
         pairs: impl IntoIterator<Item = (N, V)>,
     ) -> Labels {
@@ -71,9 +72,9 @@ impl Labels {
         builder.labels()
     }
 
-    /// From pairs that are known to be sorted by name, without repetition or empty values.
+    /// Takes pairs that are sorted by name, without repetitions and empty values.
     pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
-        // NOTE: most series have no more, and growing would be half of the work.
+        // NOTE: most series fit, and growing would be half of the work.
         let mut text = String::with_capacity(256);
         for (name, value) in pairs {
             Labels::push_pair(&mut text, name, value);
@@ -81,19 +82,19 @@ impl Labels {
         Labels(Arc::from(text))
     }
 
-    /// Appends a pair to the text of labels to come, as [`Labels::of_pushed`] takes it: for who
-    /// makes many of few pairs.
+    /// Appends a pair to a text that [`Labels::of_pushed`] takes. It serves callers that build many
+    /// label sets of few pairs.
     pub fn push_pair(text: &mut String, name: &str, value: &str) {
         push_part(text, name);
         push_part(text, value);
     }
 
-    /// From pushed pairs, as sorted as those of [`Labels::from_sorted`].
+    /// Takes the text of pushed pairs, which must be sorted as for [`Labels::from_sorted`].
     pub fn of_pushed(text: &str) -> Labels {
         Labels(Arc::from(text))
     }
 
-    /// As pairs were pushed.
+    /// Returns the pairs as [`Labels::push_pair`] writes them.
     pub fn text(&self) -> &str {
         &self.0
     }
@@ -109,7 +110,7 @@ impl Labels {
             .map(|(_, v)| v)
     }
 
-    /// The metric's name, or "".
+    /// Returns the metric's name, or "" where there is none.
     pub fn metric_name(&self) -> &str {
         self.get(METRIC_NAME).unwrap_or("")
     }
@@ -122,7 +123,8 @@ impl Labels {
         self.iter().count()
     }
 
-    /// A hash that is the same in every process (xxHash64 of names and values, 0xff between).
+    /// Returns a hash that is the same in every process: xxHash64 of names and values, with 0xff
+    /// between.
     pub fn stable_hash(&self) -> u64 {
         let mut hasher = xxhash_rust::xxh64::Xxh64::new(0);
         for (name, value) in self {
@@ -134,7 +136,7 @@ impl Labels {
         hasher.digest()
     }
 
-    /// Bytes on the heap.
+    /// The number of bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
         self.0.len() + 2 * size_of::<usize>()
     }
@@ -153,12 +155,12 @@ fn push_part(text: &mut String, part: &str) {
     text.push_str(part);
 }
 
-/// Of the text of labels, as [`Labels::push_pair`] makes it.
+/// Iterates over the pairs in a text that [`Labels::push_pair`] made.
 pub fn pairs_of(text: &str) -> Iter<'_> {
     Iter { rest: text }
 }
 
-/// In order of names.
+/// Yields `(name, value)` in the order of names.
 #[derive(Debug, Clone)]
 pub struct Iter<'a> {
     rest: &'a str,
@@ -201,7 +203,7 @@ impl<'a> IntoIterator for &'a Labels {
     }
 }
 
-/// By names and values in turn, a shorter set first, as Prometheus sorts series.
+/// Compares names and values in turn, a shorter set first, as Prometheus sorts series.
 impl Ord for Labels {
     fn cmp(&self, other: &Labels) -> Ordering {
         self.iter().cmp(other.iter())
@@ -220,7 +222,7 @@ impl Default for Labels {
     }
 }
 
-/// `{a="b", c="d"}`, as Prometheus's texts have it: names that need it are quoted.
+/// Writes `{a="b", c="d"}`, as Prometheus's texts do. Names that need quotes get them.
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;
@@ -244,7 +246,7 @@ impl fmt::Debug for Labels {
 }
 
 impl Labels {
-    /// `name{a="b"}`, as a series is written in PromQL and in error texts.
+    /// Writes `name{a="b"}`, the form of a series in PromQL and in error texts.
     pub fn series_text(&self) -> String {
         let name = self.metric_name();
         if !is_legacy_metric_name(name) {
@@ -259,12 +261,12 @@ impl Labels {
     }
 }
 
-/// Labels while they change: relabelling, merging, parsing. Kept sorted by name. One that is
-/// cleared and used again allocates nothing.
+/// Labels while they change: in relabelling, merging and parsing. They stay sorted by name. A
+/// builder that is cleared and used again allocates nothing.
 #[derive(Debug, Clone, Default)]
 pub struct LabelsBuilder {
     pairs: Vec<(String, String)>,
-    /// Texts of labels that went, for those that come.
+    /// Strings of removed labels, kept for new ones.
     spare: Vec<(String, String)>,
 }
 
@@ -305,7 +307,7 @@ impl LabelsBuilder {
         }
     }
 
-    /// Keeps the labels for which `keep(name, value)` holds.
+    /// Keeps the labels for which `keep(name, value)` is true.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
         self.pairs.retain(|(n, v)| keep(n, v));
     }
@@ -349,7 +351,7 @@ impl LabelsBuilder {
     }
 }
 
-/// Equal when their labels are.
+/// Two builders are equal when their labels are.
 impl PartialEq for LabelsBuilder {
     fn eq(&self, other: &LabelsBuilder) -> bool {
         self.pairs == other.pairs

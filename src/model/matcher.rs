@@ -32,7 +32,7 @@ pub struct Matcher {
     pub op: MatchOp,
     pub name: String,
     pub value: String,
-    /// The compiled value, for the two regular expression operators.
+    /// The compiled value of the two regular expression operators.
     pub regex: Option<Arc<Regex>>,
 }
 
@@ -89,7 +89,7 @@ impl PartialEq for Matcher {
 
 impl Eq for Matcher {}
 
-/// `name="value"`, the name quoted where it must be.
+/// Writes `name="value"`, the name quoted where it must be.
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (op, value) = (self.op.as_str(), gofmt::quote(&self.value));

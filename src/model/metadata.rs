@@ -1,4 +1,4 @@
-//! What an exposition says of a metric family.
+//! A metric family's metadata: what an exposition says about it.
 
 /// The type of a metric family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
@@ -15,7 +15,7 @@ pub enum MetricType {
 }
 
 impl MetricType {
-    /// As the HTTP API and the OpenMetrics format write it.
+    /// The name that the HTTP API and the OpenMetrics format use.
     pub fn as_str(self) -> &'static str {
         match self {
             MetricType::Counter => "counter",

@@ -1,4 +1,4 @@
-//! The plain values that every room speaks of, and the traits that siblings meet at.
+//! The plain values that every room uses.
 //!
 //! Owns nothing. **Invariant:** no I/O, no threads, no knowledge of formats or configuration.
 

@@ -57,7 +57,7 @@ pub enum EscapingScheme {
 }
 
 impl EscapingScheme {
-    /// As configuration and `Accept` header write it.
+    /// The name that the configuration and the `Accept` header use.
     pub fn as_str(self) -> &'static str {
         match self {
             EscapingScheme::AllowUtf8 => "allow-utf-8",
@@ -68,8 +68,8 @@ impl EscapingScheme {
     }
 }
 
-/// The name behind a `U__` escape (`values` scheme: `_` doubled, others as `_HEX_`); a name that is
-/// none, or is broken, stands for itself.
+/// Undoes a `U__` escape (`values` scheme: `_` is doubled, other characters are `_HEX_`). A name
+/// without that escape, or with a broken one, is returned as it is.
 pub fn unescape(name: &str) -> String {
     name.strip_prefix("U__")
         .and_then(unescape_values)

@@ -1,12 +1,12 @@
-//! Samples, the stale marker, and how a series is named once it is known.
+//! Samples, the stale marker, and the number of a series in the storage.
 
 use super::TimestampMs;
 
-/// The bits of the NaN that ends a series (Prometheus: `value.StaleNaN`). It differs from the NaN
-/// of a calculation (0x7ff8000000000001); no NaN is ever made canonical on its way.
+/// The bits of the NaN that ends a series (Prometheus: `value.StaleNaN`). They differ from those of
+/// a calculated NaN (0x7ff8000000000001), so no NaN is ever made canonical on its way.
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
 
-/// The NaN that a parsed `NaN` becomes (Prometheus: `value.NormalNaN`).
+/// The bits of the NaN that a parsed `NaN` becomes (Prometheus: `value.NormalNaN`).
 pub const NORMAL_NAN_BITS: u64 = 0x7ff8_0000_0000_0001;
 
 #[inline]
@@ -26,7 +26,7 @@ pub struct Sample {
     pub v: f64,
 }
 
-/// A series of the local storage. Never used again in a process's life: appending to one whose
-/// series is gone is answered so, and the holder resolves its labels anew.
+/// The number of a series in the local storage. It is never reused while the process lives. An
+/// append to a series that is gone says so, and its holder then looks the labels up again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesRef(pub u64);

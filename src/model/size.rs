@@ -1,4 +1,5 @@
-//! Sizes in bytes as the configuration writes them: `512MB`, `1GiB`, units needed, powers of two.
+//! Sizes in bytes as the configuration writes them: `512MB`, `1GiB`. A unit is required; units are
+//! powers of two.
 
 const UNITS: [(&str, u32); 7] = [
     ("B", 0),
@@ -13,7 +14,7 @@ const UNITS: [(&str, u32); 7] = [
 /// Reads a size. `KB` and `KiB` are the same 1,024 bytes.
 ///
 /// # Errors
-/// Prometheus's text for a number without a known unit (`units: unknown unit  in 100`).
+/// Gives Prometheus's text for a number without a known unit (`units: unknown unit  in 100`).
 pub fn parse(text: &str) -> Result<u64, String> {
     if text == "0" {
         return Ok(0);
@@ -41,7 +42,8 @@ pub fn parse(text: &str) -> Result<u64, String> {
     Ok(bytes as u64)
 }
 
-/// In the largest unit that divides it (`512MiB`), as Prometheus prints its configuration.
+/// Writes the size in the largest unit that divides it (`512MiB`), as Prometheus prints its
+/// configuration.
 pub fn format(bytes: u64) -> String {
     let (unit, shift) = UNITS
         .iter()

@@ -9,14 +9,14 @@ pub type LabelMap = BTreeMap<String, String>;
 /// Targets that come and go together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct TargetGroup {
-    /// One label set a target; each has at least `__address__`.
+    /// One label set per target. Each has at least `__address__`.
     pub targets: Vec<LabelMap>,
-    /// Labels that all of them have; a target's own win.
+    /// Labels that all targets share. A target's own labels win.
     pub labels: LabelMap,
-    /// Names the group within its provider: a later group of the same source replaces this one, and
+    /// The group's name within its provider. A later group of the same source replaces this one;
     /// one without targets removes it.
     pub source: String,
 }
 
-/// All target groups of all jobs, by name. A job without any is there, too.
+/// The target groups of all jobs, by job name. A job without groups is listed too.
 pub type TargetSets = BTreeMap<String, Vec<Arc<TargetGroup>>>;

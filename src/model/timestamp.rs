@@ -5,12 +5,13 @@ use time::format_description::well_known::Rfc3339;
 
 use super::TimestampMs;
 
-/// The earliest and the latest time that Prometheus's API accepts (`-292273086-05-16T16:47:06Z`
-/// and `292277025-08-18T07:12:54.999Z`), in milliseconds.
+/// The earliest and the latest time that Prometheus's API accepts, in milliseconds:
+/// `-292273086-05-16T16:47:06Z` and `292277025-08-18T07:12:54.999Z`.
 pub const MIN_MS: TimestampMs = i64::MIN / 1000;
 pub const MAX_MS: TimestampMs = i64::MAX / 1000;
 
-/// `2026-01-02T03:04:05.678Z`, fraction only where there is one, as Go's RFC 3339 with nanoseconds.
+/// Writes `2026-01-02T03:04:05.678Z`, with a fraction only where there is one, as Go's RFC 3339
+/// with nanoseconds does.
 pub fn rfc3339(ms: TimestampMs) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000)
         .ok()
@@ -18,7 +19,7 @@ pub fn rfc3339(ms: TimestampMs) -> String {
         .unwrap_or_else(|| format!("{ms} ms"))
 }
 
-/// Unix seconds with a fraction, or RFC 3339.
+/// Reads Unix seconds with a fraction, or RFC 3339.
 pub fn parse(text: &str) -> Option<TimestampMs> {
     if let Ok(seconds) = text.parse::<f64>() {
         return seconds
