@@ -1,4 +1,4 @@
-//! The regular expression that the other rooms know.
+//! The regular expression that other rooms use.
 
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
@@ -15,27 +15,27 @@ use super::parse::{self, Parsed};
 use super::shape::{self, Shape};
 use crate::bug;
 
-/// LIMIT: bytes of one automaton of a pattern.
+/// LIMIT: bytes of a pattern's automaton.
 const NFA_BYTES_MAX: usize = 8 << 20;
 
-/// LIMIT: bytes of the states that an automaton keeps for a thread that searches.
+/// LIMIT: bytes of the states that an automaton keeps per searching thread.
 const CACHE_BYTES: usize = 64 << 10;
 
-/// Patterns that cost less are sure to fit into the limit, so that they can wait for their first
-/// use; others are compiled at once, to find out.
+/// Patterns that cost less surely fit the limit, so they are compiled at their first use. Others
+/// are compiled at once, to find out.
 const SURE_COST: u64 = 4_000;
 
-/// A pattern that matches a whole text: `^(?s:PATTERN)$`. Equal by pattern.
+/// A pattern that matches a whole text: `^(?s:PATTERN)$`. Two are equal if their patterns are.
 #[derive(Debug)]
 pub struct Regex {
-    /// As it is parsed: for [`Regex::wrapped`] with what was put around it.
+    /// The text that is parsed; [`Regex::wrapped`] puts `^(?s:` and `)$` around the pattern.
     text: Box<str>,
     wrapped: bool,
-    /// A wrapped pattern whose parentheses close the wrapping, as `a)|(b` does: it need not match
-    /// the whole text.
+    /// The pattern's parentheses close the wrapping, as those of `a)|(b` do, so that it need not
+    /// match the whole text.
     loose: bool,
     shape: Shape,
-    /// By group; the first is the whole match.
+    /// The names by group; the first group is the whole match.
     names: Box<[Option<Box<str>>]>,
     /// The only group holds the whole match, as in `(.*)`.
     is_one_group: bool,
@@ -47,7 +47,7 @@ const BEFORE: &str = "^(?s:";
 const AFTER: &str = ")$";
 
 impl Regex {
-    /// A pattern of a label matcher. Errors show it as it was written.
+    /// Compiles the pattern of a label matcher. Errors show it as it was written.
     ///
     /// # Errors
     /// What Go's `regexp` refuses, in its words.
@@ -55,8 +55,8 @@ impl Regex {
         Regex::new(pattern.into(), false)
     }
 
-    /// A pattern of a relabelling rule: Prometheus puts `^(?s:` and `)$` around it before it is
-    /// parsed, so that errors show those, and `a)|(b` is a pattern.
+    /// Compiles the pattern of a relabelling rule. Prometheus puts `^(?s:` and `)$` around it
+    /// before it parses it, so errors show those, and `a)|(b` is a valid pattern.
     ///
     /// # Errors
     /// What Go's `regexp` refuses, in its words.
@@ -95,13 +95,13 @@ impl Regex {
         Ok(regex)
     }
 
-    /// Groups, the whole match among them.
+    /// The number of groups, including the whole match.
     #[cfg(test)]
     pub(super) fn group_count(&self) -> usize {
         self.names.len()
     }
 
-    /// As it was given.
+    /// The pattern as it was given.
     pub fn pattern(&self) -> &str {
         if self.wrapped {
             unwrapped(&self.text)
@@ -118,7 +118,7 @@ impl Regex {
         })
     }
 
-    /// Matches `text` and says where the groups are.
+    /// Matches `text` and stores where the groups are.
     pub fn captures(&self, text: &str, captures: &mut Captures) -> bool {
         captures.reset(self.names.len());
         if self.names.len() == 1 || self.is_one_group {
@@ -138,7 +138,7 @@ impl Regex {
             .is_some_and(|automaton| automaton.search_slots(&input, captures.slots()).is_some())
     }
 
-    /// The only texts that match, sorted, where they are few: `a|b|c`.
+    /// Returns the only texts that match, sorted, where they are few: `a|b|c`.
     pub fn literals(&self) -> Option<&[String]> {
         match &self.shape {
             Shape::Literals(texts) => Some(texts),
@@ -146,7 +146,7 @@ impl Regex {
         }
     }
 
-    /// What every match begins with, if anything.
+    /// Returns what every match begins with, if anything.
     pub fn prefix(&self) -> Option<&str> {
         match &self.shape {
             Shape::Ends { before, .. } if !before.is_empty() => Some(before),
@@ -155,7 +155,7 @@ impl Regex {
         }
     }
 
-    /// The group of a name; of several, the first that took part in the match.
+    /// Returns the group of a name. Of several, it is the first that took part in the match.
     pub(super) fn group_of(&self, name: &str, took_part: impl Fn(usize) -> bool) -> Option<usize> {
         (0..self.names.len()).find(|i| self.names[*i].as_deref() == Some(name) && took_part(*i))
     }
@@ -200,7 +200,7 @@ fn compile(parsed: &Parsed, loose: bool, which: WhichCaptures) -> Option<meta::R
         .ok()
 }
 
-/// A slot of a search: a place in the text.
+/// A search slot: a place in the text.
 pub(super) type Slot = Option<NonMaxUsize>;
 
 impl PartialEq for Regex {

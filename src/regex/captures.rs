@@ -1,18 +1,18 @@
-//! Where groups matched, and texts made of them as Go's `Regexp.Expand` makes them.
+//! The places where groups matched, and texts expanded with them as Go's `Regexp.Expand` does.
 
 use std::ops::Range;
 
 use super::anchored::{Regex, Slot};
 use regex_automata::util::primitives::NonMaxUsize;
 
-/// The places of the groups of one match. May be reused for other texts and patterns.
+/// The places of one match's groups. It may be reused for other texts and patterns.
 #[derive(Debug, Clone, Default)]
 pub struct Captures {
     slots: Vec<Slot>,
 }
 
 impl Captures {
-    /// Where the group is, if it took part in the match; 0 is the whole.
+    /// Returns the place of the group if it took part in the match; 0 is the whole match.
     pub fn get(&self, group: usize) -> Option<Range<usize>> {
         let start = (*self.slots.get(2 * group)?)?;
         let end = (*self.slots.get(2 * group + 1)?)?;
@@ -24,7 +24,7 @@ impl Captures {
         self.slots.resize(2 * groups, None);
     }
 
-    /// Every group holds the whole text.
+    /// Makes every group hold the whole text.
     pub(super) fn fill(&mut self, len: usize) {
         for (i, slot) in self.slots.iter_mut().enumerate() {
             *slot = NonMaxUsize::new(if i % 2 == 0 { 0 } else { len });
@@ -36,9 +36,9 @@ impl Captures {
     }
 }
 
-/// A text with references to groups, parsed: `$1`, `${1}`, `$name`, `$$`. The longest possible name
-/// counts, so that `$1x` is the group named `1x`; an unknown group is empty, and a `$` that begins
-/// no reference stands for itself.
+/// A parsed text with references to groups: `$1`, `${1}`, `$name`, `$$`. The longest possible name
+/// counts, so `$1x` is the group named `1x`. An unknown group is empty. A `$` that begins no
+/// reference stands for itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Template {
     parts: Vec<Part>,
@@ -79,7 +79,7 @@ impl Template {
         Template { parts }
     }
 
-    /// The whole text, where it refers to no group.
+    /// Returns the whole text, if it refers to no group.
     pub fn constant(&self) -> Option<&str> {
         match &self.parts[..] {
             [] => Some(""),
@@ -93,7 +93,8 @@ impl Template {
         self.expand_within(usize::MAX, regex, captures, text, out);
     }
 
-    /// As [`Template::expand`], as long as `out` has at most `bytes_max`; whether it has.
+    /// Expands as [`Template::expand`] does, as long as `out` has at most `bytes_max`. Returns
+    /// whether it fitted.
     pub fn expand_within(
         &self,
         bytes_max: usize,
@@ -122,7 +123,7 @@ impl Template {
     }
 }
 
-/// The reference after a `$`, and what follows it.
+/// Reads the reference after a `$`. Returns it and what follows it.
 fn reference(rest: &str) -> Option<(Part, &str)> {
     let braced = rest.strip_prefix('{');
     let body = braced.unwrap_or(rest);

@@ -1,11 +1,11 @@
-//! Sets of characters and escapes of Go's syntax.
+//! Sets of characters and escapes in Go's syntax.
 
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
 use super::error::{self, Error};
 use super::unicode;
 
-/// What `(?imsU)` set.
+/// The flags that `(?imsU)` sets.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Flags {
     pub fold_case: bool,
@@ -16,7 +16,7 @@ pub(super) struct Flags {
 
 const LAST: u32 = char::MAX as u32;
 
-/// Code points outside of which nothing has another case.
+/// The first and the last code point that has another case.
 const FOLD_FIRST: u32 = 0x41;
 const FOLD_LAST: u32 = 0x1e943;
 
@@ -29,7 +29,7 @@ pub(super) fn dot(newline: bool) -> ClassUnicode {
     set
 }
 
-/// Adds code points, surrogates left out: Go can spell them, but no text has any.
+/// Adds code points except surrogates: Go can spell those, but no text contains any.
 pub(super) fn push_range(set: &mut ClassUnicode, lo: u32, hi: u32) {
     const BEFORE: u32 = 0xd7ff;
     const AFTER: u32 = 0xe000;
@@ -42,7 +42,7 @@ pub(super) fn push_range(set: &mut ClassUnicode, lo: u32, hi: u32) {
     }
 }
 
-/// `[...]` at `start`: the set, where it ends, and what working it out cost beyond its size.
+/// Reads `[...]` at `start`. Returns the set, where it ends, and its cost beyond its size.
 pub(super) fn bracketed(
     text: &str,
     start: usize,
@@ -72,7 +72,7 @@ pub(super) fn bracketed(
         let mut part = ClassUnicode::empty();
         push_range(&mut part, lo, hi);
         if flags.fold_case && !(lo <= FOLD_FIRST && hi >= FOLD_LAST) {
-            // LIMIT: folding looks at each code point of a range.
+            // LIMIT: folding visits each code point of a range.
             cost += u64::from(hi - lo) / 16;
             part.case_fold_simple();
         }
@@ -93,7 +93,7 @@ fn between(text: &str, start: usize, end: usize) -> &str {
     text.get(start..end).unwrap_or("")
 }
 
-/// `a` or `a-z` at `pos` of the brackets that opened at `start`.
+/// Reads `a` or `a-z` at `pos`, within the brackets that opened at `start`.
 fn range(text: &str, start: usize, pos: usize) -> Result<(u32, u32, usize), Error> {
     let (lo, end) = set_char(text, start, pos)?;
     let rest = after(text, end);
@@ -157,7 +157,7 @@ fn of(ranges: Ranges) -> ClassUnicode {
     )
 }
 
-/// `[:alpha:]` or `[:^alpha:]` at `pos`, if there is one.
+/// Reads `[:alpha:]` or `[:^alpha:]` at `pos`, if there is one.
 fn posix(text: &str, pos: usize, flags: Flags) -> Result<Option<(ClassUnicode, usize)>, Error> {
     let Some(rest) = after(text, pos).strip_prefix("[:") else {
         return Ok(None);
@@ -178,7 +178,7 @@ fn posix(text: &str, pos: usize, flags: Flags) -> Result<Option<(ClassUnicode, u
     Ok(Some((finish(of(ranges), flags, negated), end)))
 }
 
-/// A set by an escape at `start`, if that is what stands there: `\d`, `\pL`, `\P{Greek}`.
+/// Reads a set given by an escape at `start`, if there is one: `\d`, `\pL`, `\P{Greek}`.
 pub(super) fn escaped(
     text: &str,
     start: usize,
@@ -198,7 +198,7 @@ pub(super) fn escaped(
     Ok(Some((finish(of(ranges), flags, negated), start + 2)))
 }
 
-/// `\pL` or `\p{Greek}` at `start`.
+/// Reads `\pL` or `\p{Greek}` at `start`.
 fn by_name(text: &str, start: usize, flags: Flags) -> Result<(ClassUnicode, usize), Error> {
     let rest = after(text, start + 2);
     let (name, end) = if let Some(braced) = rest.strip_prefix('{') {
@@ -223,7 +223,7 @@ fn by_name(text: &str, start: usize, flags: Flags) -> Result<(ClassUnicode, usiz
     Ok((finish(set, flags, negated), end))
 }
 
-/// One character by an escape at `start`, and where the escape ends.
+/// Reads one escaped character at `start`. Returns it and where the escape ends.
 pub(super) fn escaped_char(text: &str, start: usize) -> Result<(u32, usize), Error> {
     let mut rest = after(text, start + 1).chars();
     let Some(c) = rest.next() else {
@@ -246,7 +246,7 @@ pub(super) fn escaped_char(text: &str, start: usize) -> Result<(u32, usize), Err
         .ok_or_else(|| Error::new(error::INVALID_ESCAPE, between(text, start, end)))
 }
 
-/// Up to three digits; a single one that is not 0 would be a back-reference.
+/// Reads up to three octal digits. A single digit other than 0 would be a back-reference.
 fn octal(first: char, rest: &mut std::str::Chars<'_>) -> Option<u32> {
     let mut code = first.to_digit(8)?;
     let mut digits = 1;
@@ -260,7 +260,7 @@ fn octal(first: char, rest: &mut std::str::Chars<'_>) -> Option<u32> {
     (first == '0' || digits > 1).then_some(code)
 }
 
-/// `7F` or `{10FFFF}`.
+/// Reads `7F` or `{10FFFF}`.
 fn hex(rest: &mut std::str::Chars<'_>) -> Option<u32> {
     let first = rest.next()?;
     if first != '{' {

@@ -8,7 +8,7 @@ use thiserror::Error;
 pub struct Error {
     /// Go's words, such as `missing closing )`.
     pub message: String,
-    /// The part of the pattern that they speak of.
+    /// The part of the pattern that is at fault.
     pub at: String,
 }
 

@@ -1,9 +1,8 @@
-//! Go's regular expressions (RE2 syntax) on `regex-automata`; used by matchers, relabelling and
-//! PromQL alike.
+//! Go's regular expressions (RE2 syntax) on `regex-automata`, for matchers, relabelling and PromQL.
 //!
-//! Rust's own syntax differs from Go's in a third of the cases that matter, so the patterns are
-//! read here, into `regex_syntax::hir`. What comes down to literals, prefixes and the like never
-//! meets an automaton; everything else is compiled when it is first needed.
+//! Rust's syntax differs from Go's in a third of the cases that matter, so this room parses
+//! patterns itself, into `regex_syntax::hir`. Patterns that reduce to literals, prefixes and the
+//! like need no automaton. All others are compiled at their first use.
 //!
 //! Owns nothing. **Invariant:** no other room names a regex crate.
 

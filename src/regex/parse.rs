@@ -1,4 +1,4 @@
-//! Go's syntax, read into `regex_syntax::hir` in one pass without recursion.
+//! Parses Go's syntax into `regex_syntax::hir` in one pass without recursion.
 //!
 //! The syntax is that of <https://pkg.go.dev/regexp/syntax> in its Perl mode.
 
@@ -7,31 +7,31 @@ use regex_syntax::hir::{Capture, Class, ClassUnicode, Hir, Look, Repetition};
 use super::error::{self, Error};
 use super::{class, class::Flags};
 
-/// LIMIT: Go's own. A repetition of more copies is refused, nested repetitions by their product.
+/// LIMIT: Go's own. It bounds the copies of a repetition, and the product of nested ones.
 const REPEAT_MAX: u32 = 1000;
 
-/// LIMIT: higher trees are refused, and so are more groups open at once. Go stops at 1000, but an
-/// automaton is made by recursion that takes about 1 KiB a level, and scrape loops, which compile
-/// what relabelling needs, have stacks of 128 KiB to 256 KiB. Patterns in the field stay below 20.
+/// LIMIT: the height of a tree, and the number of groups open at once. Go stops at 1000. But making
+/// an automaton recurses with about 1 KiB a level, and scrape loops, which compile the patterns of
+/// relabelling, have stacks of 128 KiB to 256 KiB. Patterns in the field stay below 20.
 const HEIGHT_MAX: u32 = 80;
 
-/// LIMIT: about the number of automaton states, which are of tens of bytes. Go stops at 3.3
-/// million, but a small machine has no 128 MB for one pattern.
+/// LIMIT: about the number of automaton states, each of tens of bytes. Go stops at 3.3 million, but
+/// a small machine has no 128 MB for one pattern.
 const COST_MAX: u64 = 1 << 20;
 
-/// A pattern that was read.
+/// A parsed pattern.
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub hir: Hir,
-    /// By group; the first is the whole match.
+    /// The names by group; the first group is the whole match.
     pub names: Vec<Option<String>>,
-    /// About how many states an automaton of it has.
+    /// The approximate number of states of its automaton.
     pub cost: u64,
-    /// How deep it nests.
+    /// The depth of nesting.
     pub height: u32,
 }
 
-/// Reads `text`; `dot_newline` says whether `.` matches a line feed at the outset.
+/// Reads `text`. `dot_newline` says whether `.` matches a line feed at the outset.
 pub(super) fn parse(text: &str, dot_newline: bool) -> Result<Parsed, Error> {
     let flags = Flags {
         dot_newline,
@@ -66,7 +66,7 @@ struct Parser<'t> {
     /// The groups that are open, the whole pattern first.
     groups: Vec<Group>,
     names: Vec<Option<String>>,
-    /// Of all atoms so far, each counted once.
+    /// The cost of all atoms so far, each counted once.
     cost: u64,
 }
 
@@ -86,12 +86,12 @@ enum Kind {
     Other,
 }
 
-/// A part that was read, and what the limits need to know of it.
+/// A parsed part, with what the limits need to know about it.
 struct Node {
     hir: Hir,
     kind: Kind,
     height: u32,
-    /// The largest product of the counted repetitions on a way down.
+    /// The largest product of counted repetitions on any path down the tree.
     copies: u32,
     cost: u64,
 }
@@ -107,7 +107,7 @@ impl Node {
         }
     }
 
-    /// Several parts as one. A part of the same kind is taken apart, and so adds no height.
+    /// Joins several parts into one. A part of the same kind is taken apart and so adds no height.
     fn join(mut parts: Vec<Node>, kind: Kind) -> Node {
         if parts.len() == 1
             && let Some(only) = parts.pop()
@@ -149,7 +149,8 @@ impl Group {
 
 impl<'t> Parser<'t> {
     fn pattern(&mut self) -> Result<(), Error> {
-        // Where the operator before began, if it was a repetition: those can't be stacked.
+        // The start of the operator before, if it was a repetition, since repetitions cannot be
+        // stacked.
         let mut last_repeat = None;
         while let Some(c) = self.peek() {
             let start = self.pos;
@@ -240,7 +241,7 @@ impl<'t> Parser<'t> {
         self.push_code(u32::from(c))
     }
 
-    /// A code point, which may be a surrogate: Go can spell those, and no text has them.
+    /// Pushes a code point. It may be a surrogate, which Go can spell and no text contains.
     fn push_code(&mut self, code: u32) -> Result<(), Error> {
         let mut set = ClassUnicode::empty();
         class::push_range(&mut set, code, code);
@@ -257,7 +258,7 @@ impl<'t> Parser<'t> {
         self.push(Node::atom(Hir::class(Class::Unicode(set)), cost))
     }
 
-    /// After `{` at `start`: the counts, or none where the brace stands for itself.
+    /// Reads the counts after `{` at `start`; `None` where the brace stands for itself.
     fn counts(&mut self, start: usize) -> Result<Option<(u32, Option<u32>)>, Error> {
         let Some((min, max, end)) = counts(self.text, self.pos) else {
             return Ok(None);
@@ -326,7 +327,7 @@ impl<'t> Parser<'t> {
         self.enter(Some((self.names.len() - 1) as u32))
     }
 
-    /// After `(` at `start`.
+    /// Opens the group whose `(` is at `start`.
     fn open(&mut self, start: usize) -> Result<(), Error> {
         let rest = self.rest();
         let Some(special) = rest.strip_prefix('?') else {
@@ -360,7 +361,7 @@ impl<'t> Parser<'t> {
         self.enter_capture(Some(name.to_owned()))
     }
 
-    /// After `(?` at `start`: flags, and a group where `:` ends them.
+    /// Reads the flags after `(?` at `start`; a `:` after them opens a group.
     fn set_flags(&mut self, start: usize) -> Result<(), Error> {
         let (mut flags, mut on, mut seen) = (self.flags, true, false);
         while let Some(c) = self.peek() {
@@ -408,7 +409,7 @@ impl<'t> Parser<'t> {
         self.push(node)
     }
 
-    /// After `\` at `start`.
+    /// Reads what follows a `\` at `start`.
     fn escape(&mut self, start: usize) -> Result<(), Error> {
         let look = match self.peek() {
             Some('A') => Look::Start,
@@ -434,7 +435,7 @@ impl<'t> Parser<'t> {
         self.push_look(look)
     }
 
-    /// At the `Q` of `\Q`: everything up to `\E`, or up to the end, stands for itself.
+    /// Reads from the `Q` of `\Q` up to `\E` or the end; all of it stands for itself.
     fn quoted(&mut self) -> Result<(), Error> {
         self.pos += 1;
         let rest = self.rest();
@@ -447,8 +448,8 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// `n}`, `n,}` or `n,m}` at `pos`: the counts and where they end. A number that is far too large
-/// is the largest there is.
+/// Reads `n}`, `n,}` or `n,m}` at `pos`. Returns the counts and where they end. A number that is
+/// too large becomes the largest there is.
 fn counts(text: &str, pos: usize) -> Option<(u32, Option<u32>, usize)> {
     let rest = text.get(pos..)?;
     let body_len = rest.find(|c: char| c != ',' && !c.is_ascii_digit())?;

@@ -1,13 +1,13 @@
-//! What a pattern comes down to: a few texts, a prefix, anything. Found in the tree that was read,
-//! so that flags such as `(?i)` can't be missed.
+//! Reduces a pattern to a simpler test: a few texts, a prefix, anything. It works on the parsed
+//! tree, so that it cannot miss flags such as `(?i)`.
 
 use regex_syntax::hir::{Class, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
 
-/// LIMIT: texts that classes and groups are multiplied out to, as in `(a|b)_[xyz]`. A plain list
-/// of alternatives may be longer, as it takes no more room than its pattern.
+/// LIMIT: the number of texts that classes and groups multiply to, as in `(a|b)_[xyz]`. A plain
+/// list of alternatives may be longer, since it takes no more room than its pattern.
 const PRODUCT_MAX: usize = 256;
 
-/// LIMIT: of the recursion here. What nests deeper is left to the automaton.
+/// LIMIT: the recursion here. Deeper patterns are left to the automaton.
 const DEPTH_MAX: u32 = 40;
 
 /// LIMIT: alternatives that are tried one after another.
@@ -15,19 +15,19 @@ const ALTERNATIVES_MAX: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// One of these texts; sorted.
+    /// One of these texts, sorted.
     Literals(Vec<String>),
-    /// `before` begins it, `after` ends it, and between them are at least `gap` bytes.
+    /// Begins with `before`, ends with `after`, and has at least `gap` bytes between them.
     Ends {
         before: String,
         after: String,
         gap: usize,
     },
-    /// Contained anywhere.
+    /// Contains this text anywhere.
     Contains(String),
     /// One of several shapes, none of them general.
     AnyOf(Vec<Shape>),
-    /// For the automaton; begins with `prefix`.
+    /// Needs the automaton; begins with `prefix`.
     General { prefix: String },
 }
 
@@ -38,7 +38,7 @@ impl Shape {
         }
     }
 
-    /// None where only the automaton can tell.
+    /// Returns `None` where only the automaton can tell.
     pub fn is_match(&self, text: &str) -> Option<bool> {
         match self {
             Shape::Literals(texts) => Some(contains(texts, text)),
@@ -62,7 +62,8 @@ fn contains(texts: &[String], text: &str) -> bool {
     }
 }
 
-/// The shape of a pattern that matches whole texts, so that anchors at its ends say nothing new.
+/// Returns the shape of a pattern that matches whole texts, so that anchors at its ends are
+/// redundant.
 pub(super) fn shape(hir: &Hir, height: u32) -> Shape {
     if height > DEPTH_MAX {
         return Shape::unknown();
@@ -72,7 +73,7 @@ pub(super) fn shape(hir: &Hir, height: u32) -> Shape {
     of_parts(&parts)
 }
 
-/// Whether the whole pattern is one group, as in `(.*)`, where it has `groups` of them.
+/// Whether the whole pattern is one group, as in `(.*)`. `groups` is the number of its groups.
 pub(super) fn is_one_group(hir: &Hir, groups: usize) -> bool {
     groups == 1 && matches!(hir.kind(), HirKind::Capture(_))
 }
@@ -81,7 +82,7 @@ fn is_anchor(hir: &Hir, look: Look) -> bool {
     matches!(hir.kind(), HirKind::Look(is) if *is == look)
 }
 
-/// The parts of a concatenation in order, capture groups taken apart.
+/// Lists the parts of a concatenation in order, capture groups opened.
 fn flatten<'h>(hir: &'h Hir, parts: &mut Vec<&'h Hir>) {
     match hir.kind() {
         HirKind::Concat(subs) => subs.iter().for_each(|sub| flatten(sub, parts)),
@@ -144,7 +145,7 @@ fn of_alternatives(subs: &[Hir]) -> Shape {
     Shape::AnyOf(shapes)
 }
 
-/// `.*` and `.+` that match everything: the least length of what they match.
+/// Returns the least length that a `.*` or `.+` over all characters matches.
 fn gap(hir: &Hir) -> Option<usize> {
     match hir.kind() {
         HirKind::Repetition(Repetition {
@@ -167,7 +168,7 @@ fn is_any(hir: &Hir) -> bool {
     }
 }
 
-/// One text before the wild part at `i`, one after.
+/// Reads one text before the wild part at `i` and one after it.
 fn ends(parts: &[&Hir], i: usize) -> Option<Shape> {
     let gap = gap(parts[i])?;
     Some(Shape::Ends {
@@ -193,7 +194,7 @@ fn one_text(parts: &[&Hir]) -> Option<String> {
     if texts.len() == 1 { texts.pop() } else { None }
 }
 
-/// What all matches begin with.
+/// Returns what all matches begin with.
 fn prefix(parts: &[&Hir]) -> String {
     let mut prefix = String::new();
     for part in parts {
@@ -205,7 +206,7 @@ fn prefix(parts: &[&Hir]) -> String {
     prefix
 }
 
-/// All texts that these match in turn, if they are few; sorted.
+/// Returns all texts that the parts match in turn, sorted, if they are few.
 fn texts_of(parts: &[&Hir]) -> Option<Vec<String>> {
     let mut all = vec![String::new()];
     for part in parts {

@@ -1,10 +1,10 @@
-//! Rows whose expectations are those of Go.
+//! Tests whose expectations are Go's.
 
 use std::path::PathBuf;
 
 use super::*;
 
-/// What Go says of a pattern and a text: `no`, the places of the groups, or the error.
+/// Go's verdict on a pattern and a text: `no`, the places of the groups, or the error.
 fn verdict(regex: Result<Regex, Error>, text: &str) -> String {
     let regex = match regex {
         Ok(regex) => regex,
@@ -34,8 +34,8 @@ fn verdict(regex: Result<Regex, Error>, text: &str) -> String {
     places.join(" ")
 }
 
-/// Rows made with Go 1.26: pattern, text, the verdict for a matcher, and that for a rule if it is
-/// another one; all as JSON strings.
+/// The rows were made with Go 1.26: pattern, text, the verdict for a matcher, and that for a rule
+/// if it differs; all as JSON strings.
 #[test]
 fn go_agrees_with_every_row() {
     let (mut rows, mut wrong) = (0, 0);
@@ -164,7 +164,7 @@ fn limits() {
     );
 }
 
-/// Construction recurses, and scrape loops construct; this is their stack.
+/// Construction recurses and runs in scrape loops, so their stack must suffice.
 #[test]
 fn the_deepest_pattern_fits_on_a_small_stack() {
     let patterns = [

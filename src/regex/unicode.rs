@@ -2,17 +2,17 @@
 
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 
-/// The set of a name in `\p{...}`, compared without case, spaces, `_` and `-`. Prometheus reads the
-/// names of matchers and of rules with two versions of Go's parser, of which one wants them exact
-/// and the other knows no script of two words; here both take what either takes.
+/// Returns the set of a name in `\p{...}`, compared without case, spaces, `_` and `-`. Prometheus
+/// parses matchers and rules with two versions of Go's parser: one wants exact names, the other
+/// knows no script of two words. Here both take what either takes.
 pub(super) fn table(name: &str) -> Option<ClassUnicode> {
     let name: String = name.chars().filter_map(plain).collect();
-    // NOTE: Rust's own parser, which is asked below, would also take `isGreek`.
+    // NOTE: Rust's parser, which is asked below, would also take `isGreek`.
     if !name.bytes().all(|b| b.is_ascii_lowercase()) || name.starts_with("is") {
         return None;
     }
     if name == "cs" || name == "surrogate" {
-        // No text has surrogates.
+        // No text contains surrogates.
         return Some(ClassUnicode::empty());
     }
     let known = |script: &str| script.chars().filter_map(plain).eq(name.chars());

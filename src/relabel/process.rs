@@ -1,4 +1,4 @@
-//! Applying rules to labels.
+//! Applies rules to labels.
 
 use md5::{Digest, Md5};
 
@@ -6,8 +6,8 @@ use super::rule::{Action, Rule};
 use crate::model::LabelsBuilder;
 use crate::regex::Captures;
 
-/// Applies the rules in order. False: they say that what has these labels is to be dropped, and
-/// the labels are as the rules before left them.
+/// Applies the rules in order. Returns false if a rule drops what has these labels; the labels are
+/// then as the rules before it left them.
 pub fn process(rules: &[Rule], labels: &mut LabelsBuilder) -> bool {
     let mut scratch = Scratch::default();
     rules.iter().all(|rule| apply(rule, labels, &mut scratch))
@@ -40,7 +40,7 @@ fn apply(rule: &Rule, labels: &mut LabelsBuilder, scratch: &mut Scratch) -> bool
     true
 }
 
-/// The values of the source labels, with the separator between them.
+/// Joins the values of the source labels with the separator.
 fn concat(rule: &Rule, labels: &LabelsBuilder, value: &mut String) {
     value.clear();
     for (i, name) in rule.source_labels.iter().enumerate() {
@@ -94,14 +94,14 @@ fn label_map(rule: &Rule, labels: &mut LabelsBuilder, scratch: &mut Scratch) {
     }
 }
 
-/// As Go's `strings.ToLower`: code point by code point, without regard to what stands around.
+/// Lowers a text as Go's `strings.ToLower` does: code point by code point, whatever stands around.
 fn lowercase(text: &str) -> String {
-    // NOTE: only `İ` becomes two in Rust's tables, of which Go's have the first.
+    // NOTE: in Rust's tables only `İ` becomes two characters; Go's have the first of them.
     let one = |c: char| c.to_lowercase().next().unwrap_or(c);
     text.chars().map(one).collect()
 }
 
-/// As Go's `strings.ToUpper`: what would become several letters, as `ß`, stays.
+/// Raises a text as Go's `strings.ToUpper` does: a letter that would become several, as `ß`, stays.
 fn uppercase(text: &str) -> String {
     let one = |c: char| {
         let mut upper = c.to_uppercase();
@@ -113,7 +113,7 @@ fn uppercase(text: &str) -> String {
     text.chars().map(one).collect()
 }
 
-/// The last eight bytes of the MD5 of the text, big-endian, modulo the rule's modulus.
+/// Returns the last eight bytes of the text's MD5, big-endian, modulo the rule's modulus.
 fn hash_mod(text: &str, modulus: u64) -> String {
     let digest = Md5::digest(text.as_bytes());
     let hash = digest

@@ -1,4 +1,4 @@
-//! One relabelling rule: as it is written, and checked.
+//! One relabelling rule, as written and as checked.
 
 use std::sync::{Arc, LazyLock};
 
@@ -43,7 +43,7 @@ impl Action {
         named.map_or("", |(_, name)| name)
     }
 
-    /// Case does not matter.
+    /// Reads an action's name in any case.
     fn parse(text: &str) -> Result<Action, RuleError> {
         let lower = text.to_lowercase();
         let named = ACTIONS.iter().find(|(_, name)| *name == lower);
@@ -53,15 +53,15 @@ impl Action {
     }
 }
 
-/// What a rule's fields are where they are not written.
+/// The default of a rule's `regex`; the other fields' defaults follow.
 const DEFAULT_REGEX: &str = "(.*)";
 const DEFAULT_SEPARATOR: &str = ";";
 const DEFAULT_REPLACEMENT: &str = "$1";
 
-/// A rule as it is written; what is absent has its default.
+/// A rule as it is written. An absent field has its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct RawRule {
-    /// None where the field is absent, which is not the same as an empty list.
+    /// `None` where the field is absent, which differs from an empty list.
     pub source_labels: Option<Vec<String>>,
     pub separator: Option<String>,
     pub regex: Option<String>,
@@ -97,7 +97,7 @@ pub enum RuleError {
     Regex(#[from] regex::Error),
 }
 
-/// A checked rule. Equal by value (the regular expression by its text).
+/// A checked rule. Rules compare by value, the regular expression by its text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
     pub source_labels: Vec<String>,
@@ -108,16 +108,18 @@ pub struct Rule {
     pub replacement: String,
     pub action: Action,
     pub name_scheme: NameScheme,
-    /// `target_label` and `replacement`, parsed.
+    /// `target_label`, parsed; `value` is `replacement`, parsed.
     pub(super) target: Template,
     pub(super) value: Template,
 }
 
-/// Shared by all rules that leave it out, which most do.
+/// The default expression, shared by the many rules that leave it out.
 static ANYTHING: LazyLock<Option<Arc<Regex>>> =
     LazyLock::new(|| Regex::wrapped(DEFAULT_REGEX).ok().map(Arc::new));
 
 impl Rule {
+    /// Checks a rule as it is written.
+    ///
     /// # Errors
     /// The first of Prometheus's checks that fails, in its order.
     pub fn checked(raw: &RawRule, scheme: NameScheme) -> Result<Rule, RuleError> {
@@ -194,7 +196,7 @@ impl Rule {
             Lowercase | Uppercase | KeepEqual | DropEqual if replacement_set => {
                 Err(RuleError::ReplacementSet(action))
             }
-            // NOTE: a written regex is refused even where it is the default's text.
+            // NOTE: a written regex is refused even where it equals the default's text.
             KeepEqual | DropEqual if !plain || raw.regex.is_some() => {
                 Err(RuleError::OnlySourceAndTarget(action))
             }
@@ -211,8 +213,9 @@ impl Rule {
     }
 }
 
-/// A legacy label name in which `$1`, `${1}` and the like may stand for parts. As in Prometheus
-/// such a reference has a name of ASCII letters, digits and underscores; a digit may follow it.
+/// Whether `text` is a legacy label name in which `$1`, `${1}` and the like may stand for parts. As
+/// in Prometheus such a reference has a name of ASCII letters, digits and underscores, and a digit
+/// may follow it.
 fn is_legacy_template(text: &str) -> bool {
     let mut rest = text;
     let mut name = String::new();

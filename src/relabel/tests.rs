@@ -8,7 +8,7 @@ use super::*;
 use crate::model::names::NameScheme;
 use crate::model::{Labels, LabelsBuilder};
 
-/// A rule from `key=value` parts; `source_labels` are separated by commas.
+/// Makes a rule from `key=value` parts. `source_labels` are separated by commas.
 fn raw(parts: &[(&str, &str)]) -> RawRule {
     let mut raw = RawRule::default();
     for (key, value) in parts {
@@ -29,7 +29,7 @@ fn raw(parts: &[(&str, &str)]) -> RawRule {
     raw
 }
 
-/// Labels as `a=1 b=2`; "dropped" for what is dropped.
+/// Labels are written `a=1 b=2`; dropped ones are "dropped".
 fn check(labels: &str, rule: &[(&str, &str)], expect: &str) {
     let pairs = labels.split(' ').filter_map(|pair| pair.split_once('='));
     let mut builder = LabelsBuilder::new(&Labels::from_pairs(pairs));
@@ -83,7 +83,7 @@ fn actions() {
         ],
         "a=1",
     );
-    // What `$1x` would name is no group, and an empty name is no name.
+    // `$1x` refers to no group, and an empty name is no name.
     check(
         "a=1",
         &[("source_labels", "a"), ("target_label", "$1x")],
@@ -309,7 +309,7 @@ fn the_shared_cases_agree() {
     for case in cases["validate"].as_array().unwrap() {
         let rule = &case["config"];
         if rule["action"].is_null() {
-            // An absent action is the default where rules are read, not an error.
+            // An absent action is the default here, not an error.
             continue;
         }
         let scheme = match rule["_name_validation"].as_str() {

@@ -1,6 +1,6 @@
 //! Time as an argument: the wall clock, the monotonic clock, and channels that fire at a time.
 //!
-//! [`RealClock`] in the daemon, [`ManualClock`] in tests.
+//! The daemon uses [`RealClock`], tests use [`ManualClock`].
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,18 +8,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// Shared by every room that needs the time.
+/// The time, for every room that needs it.
 pub trait Clock: Debug + Send + Sync {
-    /// Milliseconds since 1970, by the wall clock, which may jump.
+    /// Milliseconds since 1970 by the wall clock, which may jump.
     fn wall_ms(&self) -> i64;
 
-    /// Time since a fixed moment of this clock's own; never goes back.
+    /// The time since a fixed moment of this clock's own. It never goes back.
     fn mono(&self) -> Duration;
 
-    /// A channel that gives one message when [`Clock::mono`] reaches `mono`.
+    /// Returns a channel that gives one message when [`Clock::mono`] reaches `mono`.
     fn at(&self, mono: Duration) -> Receiver<Instant>;
 
-    /// A channel that gives one message after `delay`.
+    /// Returns a channel that gives one message after `delay`.
     fn after(&self, delay: Duration) -> Receiver<Instant> {
         self.at(self.mono() + delay)
     }
@@ -95,7 +95,7 @@ impl ManualClock {
         }
     }
 
-    /// Moves both clocks on and fires the timers that are due.
+    /// Moves both clocks forward and fires the timers that are due.
     #[expect(
         clippy::disallowed_methods,
         reason = "the message's content is not used"
@@ -113,12 +113,12 @@ impl ManualClock {
         });
     }
 
-    /// Moves the wall clock alone, as a time server or an operator does.
+    /// Moves the wall clock only, as a time server or an operator does.
     pub fn step_wall(&self, by_ms: i64) {
         self.lock().wall_ms += by_ms;
     }
 
-    /// How many timers wait: lets a test know that the others have gone to sleep.
+    /// The number of timers that wait. A test sees by it that the others sleep.
     pub fn waiting(&self) -> usize {
         self.lock().timers.len()
     }
@@ -153,8 +153,8 @@ impl Clock for ManualClock {
     }
 }
 
-/// Ticks at `first`, `first + interval`, … of the monotonic clock. Ticks that passed while nobody
-/// looked are skipped, so that the phase never moves.
+/// Ticks at `first`, `first + interval`, … of the monotonic clock. Ticks that nobody took in time
+/// are skipped, so the phase never moves.
 #[derive(Debug)]
 pub struct Ticker {
     next: Duration,
@@ -171,17 +171,18 @@ impl Ticker {
         }
     }
 
-    /// For `select!`. After a message call [`Ticker::advance`].
+    /// The channel for `select!`. After a message, call [`Ticker::advance`].
     pub fn channel(&self) -> &Receiver<Instant> {
         &self.channel
     }
 
-    /// The monotonic time of the tick that comes next.
+    /// The monotonic time of the next tick.
     pub fn next(&self) -> Duration {
         self.next
     }
 
-    /// Arms the first tick after now; returns the tick that just fired and how many were missed.
+    /// Arms the first tick after now. Returns the tick that just fired and the number of missed
+    /// ones.
     pub fn advance(&mut self, clock: &dyn Clock) -> (Duration, u64) {
         let fired = self.next;
         let late = clock.mono().saturating_sub(fired);
@@ -193,25 +194,25 @@ impl Ticker {
     }
 }
 
-/// Tells when the wall clock was set: then it has moved by another time than the monotonic one.
+/// Notices when the wall clock was set: then it moved by more or less than the monotonic clock.
 #[derive(Debug)]
 pub struct Steps {
     /// The wall clock's lead over the monotonic one.
     lead_ms: i64,
 }
 
-/// What the wall clock said before and after it was set.
+/// The wall clock's time before and after it was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     pub from_ms: i64,
     pub to_ms: i64,
 }
 
-/// LIMIT: less is no step, but a clock that is slewed, or ticks that come late.
+/// LIMIT: a smaller difference is a clock that is slewed, or a late tick.
 const STEP_MIN_MS: i64 = 1000;
 
-/// LIMIT: between the two looks at the monotonic clock. What is stopped between them for longer
-/// would see a step that is none.
+/// LIMIT: the longest time between the two looks at the monotonic clock. A thread stopped between
+/// them for longer would see a step where there was none.
 const LOOK_MAX: Duration = Duration::from_millis(100);
 
 impl Steps {
@@ -222,8 +223,8 @@ impl Steps {
         }
     }
 
-    /// Whether the clock was set since the last look. After a suspended machine's sleep it was, as
-    /// the monotonic clock sleeps too.
+    /// Returns the step if the clock was set since the last look. The sleep of a suspended machine
+    /// is a step, since the monotonic clock sleeps too.
     pub fn look(&mut self, clock: &dyn Clock) -> Option<Step> {
         let mono = clock.mono();
         let to_ms = clock.wall_ms();

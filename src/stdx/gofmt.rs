@@ -1,10 +1,11 @@
-//! Numbers and strings as Go's `strconv` writes them: Prometheus's texts are Go's.
+//! Numbers and strings as Go's `strconv` writes them, since Prometheus's texts are Go's.
 //!
-//! Digits come from `zmij` (shortest, ties as Go breaks them); the layout is ours.
+//! The digits come from `zmij` (shortest, ties broken as in Go); the layout is ours.
 
 use std::fmt::Write as _;
 
-/// A sample value as the HTTP API writes it: shortest digits without exponent, with one where
+/// Writes a sample value as the HTTP API does: shortest digits without an exponent, or with one
+/// where
 /// |v| < 1e-6 or ≥ 1e21; `NaN`, `+Inf`, `-Inf`.
 pub fn push_api_float(out: &mut String, v: f64) {
     let magnitude = v.abs();
@@ -26,11 +27,11 @@ pub fn push_api_float(out: &mut String, v: f64) {
     }
 }
 
-/// All whole numbers below have their own float.
+/// Every whole number below this one has a float of its own.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// Go's `'g'` with the shortest digits: an exponent where it is < -4 or ≥ `threshold`, which is 21
-/// for `%v` and 6 for `strconv.FormatFloat(v, 'g', -1, 64)`.
+/// Writes Go's `'g'` with the shortest digits. It has an exponent where that is < -4 or ≥
+/// `threshold`, which is 21 for `%v` and 6 for `strconv.FormatFloat(v, 'g', -1, 64)`.
 fn push_g(out: &mut String, v: f64, threshold: i32) {
     if !v.is_finite() {
         return push_special(out, v);
@@ -43,7 +44,7 @@ fn push_g(out: &mut String, v: f64, threshold: i32) {
     }
 }
 
-/// A value or an `le` in the text formats: `FormatFloat(v, 'g', -1, 64)`.
+/// Writes a value or an `le` as the text formats do: `FormatFloat(v, 'g', -1, 64)`.
 pub fn push_text_float(out: &mut String, v: f64) {
     push_g(out, v, 6);
 }
@@ -54,14 +55,14 @@ pub fn api_float(v: f64) -> String {
     out
 }
 
-/// `%v` of a float.
+/// Writes a float as `%v` does.
 pub fn v(v: f64) -> String {
     let mut out = String::new();
     push_g(&mut out, v, 6);
     out
 }
 
-/// `FormatFloat(v, 'f', -1, 64)`: the shortest digits, never an exponent.
+/// Writes `FormatFloat(v, 'f', -1, 64)`: the shortest digits, never an exponent.
 pub fn plain(v: f64) -> String {
     let mut out = String::new();
     if v.is_finite() {
@@ -80,7 +81,7 @@ fn push_special(out: &mut String, v: f64) {
     });
 }
 
-/// The shortest decimal digits of a finite number: `0.DIGITS × 10^(exponent + 1)`.
+/// The shortest decimal digits of a finite number, which is `0.DIGITS × 10^(exponent + 1)`.
 struct Digits {
     negative: bool,
     text: [u8; 20],
@@ -164,7 +165,7 @@ impl Digits {
     }
 }
 
-/// `%q`: a Go string literal in double quotes.
+/// Writes `%q`: a Go string literal in double quotes.
 pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -193,7 +194,7 @@ pub fn quote(text: &str) -> String {
     out
 }
 
-/// `%q` of bytes that may not be UTF-8: what is not shows as `\xNN`.
+/// Writes `%q` of bytes that may not be UTF-8. Other bytes show as `\xNN`.
 pub fn quote_bytes(bytes: &[u8]) -> String {
     let mut out = String::from("\"");
     for chunk in bytes.utf8_chunks() {

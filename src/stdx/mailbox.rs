@@ -1,7 +1,7 @@
-//! A mailbox of one value: a new one replaces the one that was not yet taken, and rings a bell.
+//! A mailbox of one value. A new value replaces the one that was not yet taken, and rings a bell.
 //!
-//! For full-state publication (target sets, configurations): the reader needs the newest only, the
-//! writer never waits.
+//! It publishes full states (target sets, configurations): the reader needs only the newest, and
+//! the writer never waits.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,7 +35,7 @@ pub fn mailbox<T>() -> (Poster<T>, Mailbox<T>) {
 }
 
 impl<T> Poster<T> {
-    /// Puts `value` in place of what was not taken yet. Returns whether anyone still listens.
+    /// Puts `value` in place of a value not yet taken. Returns whether anyone still listens.
     pub fn post(&self, value: T) -> bool {
         *lock(&self.slot) = Some(value);
         !matches!(self.bell.try_send(()), Err(TrySendError::Disconnected(())))
@@ -52,7 +52,7 @@ impl<T> Clone for Poster<T> {
 }
 
 impl<T> Mailbox<T> {
-    /// For `select!`: rings after a post; then [`Mailbox::take`].
+    /// The channel for `select!`. It rings after a post; then call [`Mailbox::take`].
     pub fn bell(&self) -> &Receiver<()> {
         &self.bell
     }
@@ -63,7 +63,7 @@ impl<T> Mailbox<T> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // NOTE: a slot is replaced or taken whole; a panic elsewhere leaves no half of one behind.
+    // NOTE: a slot is replaced or taken whole, so a panic elsewhere leaves nothing half done.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,11 +1,11 @@
-//! How much memory the process may use.
+//! The memory that the process may use.
 
 use std::fs;
 
-/// LIMIT: what a process of 32 bits surely has addresses for; some kernels give 3 GiB, some 2.
+/// LIMIT: the address space that a process surely has on 32 bits; some kernels give 3 GiB, some 2.
 const ADDRESSES: u64 = usize::MAX as u64 / 2;
 
-/// The machine's memory, the control group's limit or the addresses there are, whichever is least.
+/// Returns the least of the machine's memory, the control group's limit and the address space.
 pub fn usable_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo")
         .ok()

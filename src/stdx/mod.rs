@@ -1,8 +1,8 @@
-//! What the standard library lacks for this house: threads with an owner, stopping, mailboxes,
-//! bits and variable-length numbers, time as an argument, a pace for the log, Go's number formats,
-//! limits.
+//! What the standard library lacks for this house: threads with an owner, stopping, mailboxes, time
+//! as an argument, a pace for the log, Go's number formats, limits.
 //!
-//! Owns nothing but the process-wide hook that a panicking thread reports to.
+//! Owns only the process-wide hook that a panicking thread reports to.
+//! **Invariant:** knows no room of Ferula.
 //! **Invariant:** knows no room of Ferula.
 
 pub mod bits;

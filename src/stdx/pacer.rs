@@ -1,12 +1,12 @@
-//! How often something is said in the log: the first time at once, then once an interval, with how
-//! much was left out meanwhile.
+//! Paces log lines: the first is written at once, then one per interval, with the number left out
+//! since.
 
 use std::time::Duration;
 
-/// LIMIT: what goes wrong with every scrape or request is told once a minute for each kind.
+/// LIMIT: a failure of every scrape or request is logged once a minute per kind.
 pub const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Paces one kind of message. Whoever shares it puts it behind a lock of his own.
+/// Paces one kind of message. Several users share it behind a lock of their own.
 #[derive(Debug, Clone)]
 pub struct Pacer {
     interval: Duration,
@@ -30,9 +30,9 @@ impl Pacer {
         }
     }
 
-    /// Whether a message that stands for `count` cases may pass at the monotonic time `now`.
-    /// Returns how many cases were left out since the last one that passed; `None` where it may
-    /// not pass, in which case its own are left out.
+    /// Decides whether a message that stands for `count` cases may pass at the monotonic time
+    /// `now`. Returns the number of cases left out since the last one that passed. `None` means
+    /// that it may not pass; its own cases then count as left out.
     pub fn pass(&mut self, now: Duration, count: u64) -> Option<u64> {
         if self.passed.is_some_and(|at| now < at + self.interval) {
             self.left_out += count;

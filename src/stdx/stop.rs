@@ -1,4 +1,4 @@
-//! Stopping: a dropped sender. Whoever holds the [`StopSender`] keeps the others going.
+//! Stopping is a dropped sender. Who holds the [`StopSender`] keeps the others going.
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
@@ -6,7 +6,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 #[derive(Debug, Clone, Copy)]
 pub enum Never {}
 
-/// Drop it to stop everyone who holds a [`Stop`] of the same pair.
+/// Stops every holder of a [`Stop`] of the same pair when it is dropped.
 #[derive(Debug)]
 pub struct StopSender(#[expect(dead_code, reason = "held for its drop")] Sender<Never>);
 
@@ -14,14 +14,14 @@ pub struct StopSender(#[expect(dead_code, reason = "held for its drop")] Sender<
 #[derive(Debug, Clone)]
 pub struct Stop(Receiver<Never>);
 
-/// A pair of which the first stops the second when it is dropped.
+/// Makes a pair. Dropping the first stops the second.
 pub fn stop() -> (StopSender, Stop) {
     let (tx, rx) = bounded(0);
     (StopSender(tx), Stop(rx))
 }
 
 impl Stop {
-    /// For `select!`: `recv(stop.channel()) -> _ => return`.
+    /// The channel for `select!`: `recv(stop.channel()) -> _ => return`.
     pub fn channel(&self) -> &Receiver<Never> {
         &self.0
     }

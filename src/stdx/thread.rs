@@ -1,7 +1,7 @@
-//! Threads that have a name, a stack size and an owner who joins them.
+//! Threads with a name, a stack size and an owner who joins them.
 //!
-//! [`spawn`] is the only way to make one. A panic ends its thread, is logged by name, and is told
-//! to the process-wide hook ([`on_panic`]); the owner decides what that costs.
+//! [`spawn`] is the only way to make one. A panic ends its thread, is logged by name, and is
+//! reported to the process-wide hook ([`on_panic`]). The owner decides what that costs.
 
 use std::any::Any;
 use std::io;
@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, bounded};
 
 use super::stop::Never;
 
-/// What is told of a thread that panicked.
+/// The report about a thread that panicked.
 #[derive(Debug, Clone)]
 pub struct Panicked {
     pub thread: String,
@@ -24,25 +24,25 @@ pub struct Panicked {
 type PanicHook = Box<dyn Fn(&Panicked) + Send + Sync>;
 static PANIC_HOOK: OnceLock<PanicHook> = OnceLock::new();
 
-/// Sets who hears of panicking threads, once for the process; later calls are ignored.
+/// Sets the hook that hears of panicking threads, once per process. Later calls are ignored.
 pub fn on_panic(hook: impl Fn(&Panicked) + Send + Sync + 'static) {
     let _ = PANIC_HOOK.set(Box::new(hook));
 }
 
-/// A running thread. Dropping it waits for the thread's end: put the field that tells the thread to
-/// stop before this one.
+/// A running thread. Dropping it waits for the thread's end, so put the field that tells the thread
+/// to stop before this one.
 #[derive(Debug)]
 pub struct Thread {
     name: String,
     join: Option<JoinHandle<()>>,
-    /// Disconnects when the thread has ended, so that an end can be awaited with a deadline.
+    /// Disconnects when the thread has ended, so that a deadline can bound the wait for it.
     ended: Receiver<Never>,
 }
 
 /// Starts a thread. `name` has at most 15 bytes (Linux cuts the rest); `stack` is in bytes.
 ///
 /// # Errors
-/// The system's, when it can't make another thread: the caller's own failure, not the daemon's.
+/// The system's, when it cannot make another thread. This fails the caller, not the daemon.
 pub fn spawn(
     name: impl Into<String>,
     stack: usize,
@@ -82,12 +82,12 @@ fn report(panicked: Panicked) {
     }
 }
 
-/// Ends the calling thread as a panic does, for its owner to decide what that costs.
+/// Ends the calling thread as a panic does. Its owner decides what that costs.
 pub fn give_up(why: &str) -> ! {
     resume_unwind(Box::new(why.to_owned()))
 }
 
-/// The text of a panic's payload.
+/// Returns the text of a panic's payload.
 pub fn panic_message(payload: &(dyn Any + Send)) -> String {
     if let Some(text) = payload.downcast_ref::<&str>() {
         (*text).to_owned()
@@ -107,8 +107,8 @@ impl Thread {
         self.join.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Waits for the end at most `deadline`; false when the thread still runs, which is then left
-    /// to itself.
+    /// Waits for the end, at most for `deadline`. Returns false if the thread still runs; it is
+    /// then left to itself.
     pub fn join_within(mut self, deadline: Duration) -> bool {
         let ended =
             self.ended.recv_timeout(deadline) != Err(crossbeam_channel::RecvTimeoutError::Timeout);

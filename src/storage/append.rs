@@ -11,7 +11,7 @@ pub struct Pending {
     pub v: f64,
 }
 
-/// A batch in its caller's hands. Dropping or clearing it takes everything back; it may be reused.
+/// A batch that is being filled. Dropping or clearing it takes everything back; it may be reused.
 #[derive(Debug, Default)]
 pub struct Appender {
     pub samples: Vec<Pending>,
@@ -37,26 +37,26 @@ impl Appender {
     }
 }
 
-/// What became of a batch. What is not counted as a fault was stored.
+/// The outcome of a commit. Samples that are not counted as a fault were stored.
 ///
 /// The order of the checks and the meaning of the faults are Prometheus's (reference section 5.4).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Committed {
-    /// Stored, an equal sample at the same time included.
+    /// Stored, including samples equal to the stored one at the same time.
     pub appended: u64,
-    /// Older than the newest of its series.
+    /// Older than the newest sample of their series.
     pub out_of_order: u64,
-    /// The same time as the newest of its series, another value.
+    /// At the time of the newest sample of their series, with another value.
     pub duplicate: u64,
     /// Before the appendable window.
     pub too_old: u64,
-    /// Exemplars that come before the newest of their series. Other faults of exemplars the storage
-    /// counts alone.
+    /// Exemplars older than the newest of their series. The storage alone counts their other
+    /// faults.
     pub exemplars_out_of_order: u64,
-    /// Positions among the samples whose series is gone: resolve their labels anew and commit
-    /// those.
+    /// Positions of samples whose series is gone. Resolve their labels anew and commit those
+    /// samples.
     pub gone: Vec<u32>,
-    /// Of those that are counted above, the first that was met.
+    /// The first of the faults counted above.
     pub first_fault: Option<Fault>,
 }
 
@@ -71,7 +71,7 @@ pub enum Fault {
     },
     /// Before the appendable window.
     OutOfBounds,
-    /// Before the window of samples that are out of order, where these are taken.
+    /// Before the out-of-order window, where out-of-order samples are taken.
     TooOld,
 }
 
@@ -85,7 +85,7 @@ impl Committed {
         self.first_fault.get_or_insert(fault);
     }
 
-    /// Adds the counts of another part of the batch. What is gone has positions, and is left out.
+    /// Adds the counts of another part of the batch. `gone` is left out, since it holds positions.
     pub fn add(&mut self, other: &Committed) {
         self.appended += other.appended;
         self.out_of_order += other.out_of_order;
@@ -98,13 +98,14 @@ impl Committed {
 
 /// Storage that takes samples.
 pub trait Appendable: Send + Sync {
-    /// The reference of the series with these labels, which is made if there is none.
+    /// Returns the reference of the series with these labels, and makes the series if there is
+    /// none.
     ///
     /// # Errors
     /// The budget for series is used up, or the storage is closed.
     fn resolve(&self, labels: &Labels) -> Result<SeriesRef, StorageError>;
 
-    /// The reference of the series with these labels, if there is one.
+    /// Returns the reference of the series with these labels, if there is one.
     ///
     /// # Errors
     /// The storage is closed.
@@ -112,19 +113,18 @@ pub trait Appendable: Send + Sync {
         Ok(None)
     }
 
-    /// Whether exemplars are kept at all: who reads them from foreign bytes can save itself the
-    /// work.
+    /// Whether exemplars are kept at all. If not, a decoder of foreign bytes can skip them.
     fn takes_exemplars(&self) -> bool {
         false
     }
 
-    /// Whether samples are taken that are older than the newest of their series.
+    /// Whether samples older than the newest of their series are taken.
     fn takes_late(&self) -> bool {
         false
     }
 
-    /// Stores a batch: all samples of it are visible to queries at once, or none; its exemplars
-    /// soon after. Those of series that are gone are left out.
+    /// Stores a batch. Queries see all its samples at once, or none; its exemplars follow soon.
+    /// Samples of series that are gone are left out.
     ///
     /// # Errors
     /// Nothing was stored: the storage is closed or its disk fails.

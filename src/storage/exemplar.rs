@@ -1,4 +1,4 @@
-//! Exemplars: single observations that stand for a sample, with labels such as a trace's name.
+//! Exemplars: single observations that stand for a sample, with labels such as a trace id.
 
 use super::StorageError;
 use crate::model::{Labels, Matcher, SeriesRef, TimestampMs};
@@ -8,7 +8,7 @@ pub struct Exemplar {
     pub labels: Labels,
     pub v: f64,
     pub t: TimestampMs,
-    /// Whether its source gave the time. Where none does, the same exemplar seen at another time is
+    /// Whether the source gave the time. If not, the same exemplar seen at another time is still
     /// the same one.
     pub timed: bool,
 }
@@ -23,10 +23,10 @@ pub struct PendingExemplar {
 /// Series with their exemplars.
 pub type SeriesExemplars = Vec<(Labels, Vec<Exemplar>)>;
 
-/// Storage that answers for exemplars.
+/// Storage that answers queries for exemplars.
 pub trait ExemplarQueryable: Send + Sync {
-    /// The series that match all matchers of one of `sets` and have exemplars between `start` and
-    /// `end` (inclusive), sorted by labels; the exemplars of each in order of time.
+    /// Returns the series that match all matchers of one of `sets` and have exemplars between
+    /// `start` and `end` (inclusive), sorted by labels. The exemplars of each are in order of time.
     ///
     /// # Errors
     /// The storage is closed.

@@ -1,4 +1,4 @@
-//! Several selections as one.
+//! Merges several selections into one.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -7,8 +7,8 @@ use super::{Columns, Series, SeriesSet, StorageError, Times};
 use crate::model::labels::pairs_of;
 use crate::model::{Labels, Sample, TimestampMs};
 
-/// Merges sets that are sorted by labels. Of samples at the same time, that of the first set
-/// counts: put the newest source first. Reads one series of each set ahead.
+/// Merges sets that are sorted by labels. Of samples at the same time, the first set's counts, so
+/// put the newest source first. Reads one series of each set ahead.
 pub fn merge_sets(mut sets: Vec<Box<dyn SeriesSet>>) -> Box<dyn SeriesSet> {
     if sets.len() == 1
         && let Some(set) = sets.pop()
@@ -21,13 +21,13 @@ pub fn merge_sets(mut sets: Vec<Box<dyn SeriesSet>>) -> Box<dyn SeriesSet> {
 struct Merge {
     sets: Vec<Source>,
     failed: Option<StorageError>,
-    /// The sets whose series are the next; kept for its room.
+    /// The sets that stand at the next series; kept for its allocation.
     next: Vec<usize>,
 }
 
 struct Source {
     set: Box<dyn SeriesSet>,
-    /// The series that it is at.
+    /// The series that the set stands at.
     head: Option<Box<dyn Series>>,
 }
 
@@ -45,9 +45,9 @@ impl Merge {
         merge
     }
 
-    /// Finds the sets that are at the first series of all, in their order. NOTE: goes through all
-    /// of them: they are few, and mostly at the same series, which is quicker to tell than which of
-    /// two is first.
+    /// Finds the sets that stand at the first of all series, in their order. NOTE: looks at all
+    /// sets. They are few and mostly at the same series, and equality is quicker to test than
+    /// order.
     fn find_next(&mut self) {
         self.next.clear();
         let mut first: Option<Cow<'_, str>> = None;
@@ -107,14 +107,14 @@ impl SeriesSet for Merge {
         Some(Ok(Box::new(Merged { parts })))
     }
 
-    /// NOTE: most series are in several sets.
+    /// NOTE: the largest count, since most series are in several sets.
     fn left(&self) -> Option<usize> {
         let left = self.sets.iter().filter_map(|source| source.set.left());
         left.max()
     }
 }
 
-/// A series of several sources, the one that counts most first.
+/// One series from several sources, the one that counts most first.
 struct Merged {
     parts: Vec<Box<dyn Series>>,
 }
@@ -136,7 +136,7 @@ impl Series for Merged {
     ) -> Result<(), StorageError> {
         let before = out.len();
         let mut sorted = true;
-        // NOTE: the oldest source first: mostly it ends before the next begins.
+        // NOTE: the oldest source goes first, since mostly it ends before the next begins.
         for part in self.parts.iter().rev() {
             let at = out.len();
             part.read(start, end, out)?;
@@ -145,8 +145,8 @@ impl Series for Merged {
             sorted &= old.last().zip(new.first()).is_none_or(|(a, b)| a.t < b.t);
         }
         if !sorted {
-            // NOTE: stable, so that of samples at one time the first source's is the last; and
-            // quick, as what it sorts are a few sorted runs.
+            // NOTE: stable, so that of samples at one time the first source's comes last. Fast,
+            // since the input is a few sorted runs.
             let mut new = out.split_off(before);
             new.sort_by_key(|s| s.t);
             new.dedup_by(|next, kept| {
@@ -204,8 +204,7 @@ impl Series for Merged {
     }
 }
 
-/// Whether what stands in `times` from `at` on begins before the end of what stands there from
-/// `before` on.
+/// Whether the samples in `times` from `at` on begin before the end of those from `before` on.
 fn overlaps(times: &[TimestampMs], before: usize, at: usize) -> bool {
     let (old, new) = times.split_at(at);
     let old = old.get(before..).unwrap_or_default();
@@ -245,7 +244,7 @@ mod tests {
         }
     }
 
-    /// Sets as "series t=v t=v; series ...".
+    /// Sets are written "series t=v t=v; series ...".
     fn check(sets: &[&'static str], expect: &str) {
         let sample = |text: &str| {
             let (t, v) = text.split_once('=').unwrap();
@@ -292,7 +291,7 @@ mod tests {
         check(&["x 1=1;fails", "y 1=1"], "x 1=1;fails");
     }
 
-    /// Sets of samples by series and time; what the first set says of one counts.
+    /// Sets of samples by series and time. The first set's value of a sample counts.
     type Model = Vec<BTreeMap<&'static str, BTreeMap<i64, i32>>>;
 
     fn any_sets() -> impl Strategy<Value = Model> {

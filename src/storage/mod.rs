@@ -1,4 +1,4 @@
-//! What the rest of the house knows of storage: appending by batch, selecting by matchers.
+//! The storage as the other rooms see it: appending by batch, selecting by matchers.
 //!
 //! Owns nothing: traits and plain values. `tsdb` implements them; scrape, rules, web and PromQL use
 //! them. **Invariant:** knows no file, no lock, no encoding.

@@ -1,4 +1,4 @@
-//! Querying: series by matchers within a range of time.
+//! Queries: series by matchers within a range of time.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,20 +16,20 @@ pub enum StorageError {
     Other(String),
 }
 
-/// What a selection will be used for; a storage may read less because of it.
+/// What the caller will use a selection for. A storage may read less because of it.
 #[derive(Debug, Clone, Copy)]
 pub struct SelectHints {
-    /// Inclusive, milliseconds. Nothing before it is asked for, even where the view has more.
+    /// Inclusive, in milliseconds. Nothing earlier is asked for, even where the view has more.
     pub start: TimestampMs,
-    /// Inclusive, milliseconds.
+    /// Inclusive, in milliseconds.
     pub end: TimestampMs,
-    /// At most this many series; 0 is no limit.
+    /// The largest number of series; 0 is no limit.
     pub limit: usize,
-    /// The series may come in any order: nothing is sorted that need not be.
+    /// The series may come in any order, which saves the storage a sort.
     pub any_order: bool,
 }
 
-/// All that the view has.
+/// Asks for all that the view has.
 impl Default for SelectHints {
     fn default() -> SelectHints {
         SelectHints {
@@ -43,8 +43,8 @@ impl Default for SelectHints {
 
 /// Storage that answers queries.
 pub trait Queryable: Send + Sync {
-    /// A consistent view of what is stored between `start` and `end` (inclusive): of each batch all
-    /// or nothing, however long the view is kept.
+    /// Opens a consistent view of the samples between `start` and `end` (inclusive). It shows each
+    /// batch whole or not at all, however long it is kept.
     fn querier(
         &self,
         start: TimestampMs,
@@ -54,18 +54,18 @@ pub trait Queryable: Send + Sync {
 
 /// A view for one query.
 pub trait Querier: Send {
-    /// The series that match all of `matchers`, sorted by labels unless the hints say that this
-    /// does not matter.
+    /// Returns the series that match all of `matchers`, sorted by labels unless `hints.any_order`
+    /// is set.
     fn select(
         &self,
         hints: &SelectHints,
         matchers: &[Matcher],
     ) -> Result<Box<dyn SeriesSet>, StorageError>;
 
-    /// Names of labels of the series that match, sorted, at most `limit` (0: all).
+    /// Returns the label names of the matching series, sorted, at most `limit` (0: all).
     fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, StorageError>;
 
-    /// Values of one label among the series that match, sorted, at most `limit` (0: all).
+    /// Returns the values of one label among the matching series, sorted, at most `limit` (0: all).
     fn label_values(
         &self,
         name: &str,
@@ -74,11 +74,11 @@ pub trait Querier: Send {
     ) -> Result<Vec<String>, StorageError>;
 }
 
-/// Series one after another.
+/// Yields series one after another.
 pub trait SeriesSet: Send {
     fn next(&mut self) -> Option<Result<Box<dyn Series>, StorageError>>;
 
-    /// How many are still to come, about, where that is known at once.
+    /// The approximate number of series still to come, where it is known at once.
     fn left(&self) -> Option<usize> {
         None
     }
@@ -86,17 +86,17 @@ pub trait SeriesSet: Send {
 
 /// One series of a selection.
 pub trait Series: Send {
-    /// Made when asked for: ask once.
+    /// Makes the labels. Call it once.
     fn labels(&self) -> Labels;
 
-    /// What [`Labels::of_pushed`] would take: for those who compare series. A storage that has it
-    /// at hand lends it.
+    /// Returns the text that [`Labels::of_pushed`] takes, for callers that compare series. A
+    /// storage that has the text at hand lends it.
     fn text(&self) -> Cow<'_, str> {
         Cow::Owned(self.labels().text().to_owned())
     }
 
-    /// Calls `each` with every name and value, in order of names; builds nothing where the text is
-    /// at hand. For those who need but some of the labels, or none of a series that they skip.
+    /// Calls `each` with every name and value, in order of names. It serves callers that need only
+    /// some labels; where the text is at hand it allocates nothing.
     fn each_label(&self, each: &mut dyn FnMut(&str, &str)) {
         for (name, value) in pairs_of(&self.text()) {
             each(name, value);
@@ -112,7 +112,7 @@ pub trait Series: Send {
         out: &mut Vec<Sample>,
     ) -> Result<(), StorageError>;
 
-    /// As [`Series::read`], times and values apart: for those who go over one of them alone.
+    /// Reads as [`Series::read`] does, with times and values in separate columns.
     fn read_columns(
         &self,
         start: TimestampMs,
@@ -125,8 +125,8 @@ pub trait Series: Send {
         Ok(())
     }
 
-    /// Appends when the samples of [`Series::read`] are, all of them, and which of these are stale
-    /// markers. For those who count samples: a storage may answer without reading values.
+    /// Appends the times of all samples that [`Series::read`] would give, and which of them are
+    /// stale markers. It serves callers that count samples: a storage need not read values for it.
     fn read_times(
         &self,
         start: TimestampMs,
@@ -140,7 +140,7 @@ pub trait Series: Send {
     }
 }
 
-/// Samples by columns, both of one length. Cleared and used again, they allocate nothing.
+/// Samples by columns, both of one length. A cleared value reuses its memory.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Columns {
     /// Ascending.
@@ -161,7 +161,7 @@ impl Columns {
         self.truncate(0);
     }
 
-    /// Keeps the first `len`.
+    /// Keeps the first `len` samples.
     pub fn truncate(&mut self, len: usize) {
         self.times.truncate(len);
         self.values.truncate(len);
@@ -181,10 +181,10 @@ impl Columns {
         pairs.map(|(t, v)| Sample { t: *t, v: *v })
     }
 
-    /// Takes all stale markers out.
+    /// Removes all stale markers.
     pub fn drop_stale(&mut self) {
-        // NOTE: mostly there are none, and that none is NaN is quick to see without a branch for
-        // each.
+        // NOTE: mostly there are none. Without a branch per value it is quick to see that none is
+        // NaN.
         if !self.values.iter().fold(false, |any, v| any | v.is_nan()) {
             return;
         }
@@ -198,12 +198,12 @@ impl Columns {
     }
 }
 
-/// What [`Series::read_times`] answers. One that is cleared and used again allocates nothing.
+/// The result of [`Series::read_times`]. A cleared value reuses its memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Times {
     /// Ascending.
     pub times: Vec<TimestampMs>,
-    /// Places in `times`, ascending. Mostly there are none.
+    /// Positions in `times`, ascending. Mostly there are none.
     pub stale: Vec<u32>,
 }
 
@@ -222,7 +222,8 @@ impl Times {
         self.stale.extend(stale.map(|(i, _)| (first + i) as u32));
     }
 
-    /// When the newest sample is no stale marker, and less than `reach_ms` ago.
+    /// Yields the ranges in which the newest sample is no stale marker and less than `reach_ms`
+    /// old.
     pub fn spans(&self, reach_ms: i64) -> impl Iterator<Item = Range<TimestampMs>> {
         let (mut at, mut stale) = (0, self.stale.iter().copied().peekable());
         std::iter::from_fn(move || {
@@ -242,7 +243,7 @@ impl Times {
         })
     }
 
-    /// Keeps the first `len`.
+    /// Keeps the first `len` times.
     pub fn truncate(&mut self, len: usize) {
         self.times.truncate(len);
         let kept = self.stale.partition_point(|at| (*at as usize) < len);
@@ -250,11 +251,11 @@ impl Times {
     }
 }
 
-/// How many of `times`, from the first on, are each at most `reach_ms` after the one before.
+/// The number of leading `times` that are each at most `reach_ms` after the one before.
 fn unbroken(times: &[TimestampMs], reach_ms: i64) -> usize {
-    /// Compared without a branch for each.
+    /// The number of times that are compared without a branch for each.
     const STRIDE: usize = 64;
-    // NOTE: what ascends is apart by a number without a sign, however far.
+    // NOTE: times ascend, so that their distance fits an unsigned number, however large.
     let is_far = |pair: &[TimestampMs]| pair[1].wrapping_sub(pair[0]) as u64 > reach_ms as u64;
     let any_far = |stride: &[TimestampMs]| stride.windows(2).fold(false, |any, p| any | is_far(p));
     let mut at = 0;

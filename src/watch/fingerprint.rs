@@ -1,4 +1,4 @@
-//! Whether files really changed, and which files a pattern means.
+//! Tells whether files really changed, and which files a pattern names.
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
@@ -11,16 +11,16 @@ use xxhash_rust::xxh64::Xxh64;
 
 use crate::stdx::limits::CONFIG_FILE_BYTES_MAX;
 
-/// What a set of files was when it was looked at. Equal ones mean that nothing changed.
+/// The state of a set of files at one look. Equal fingerprints mean that nothing changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(u64);
 
-/// The fingerprint of all files that `paths` (files, or patterns in the last component) name: their
-/// paths and contents, or that they can't be read.
+/// Returns the fingerprint of all files that `paths` (files, or patterns in the last component)
+/// name. It covers their paths and contents, or that they cannot be read.
 ///
-/// NOTE: contents and not modification times: those have the clock's ticks for a unit (2 s on FAT),
-/// `cp -p` and archives keep them, and a file that is written anew with the same content is no
-/// change. The files are small and read at hints and rescans only. One that is larger than any that
+/// NOTE: it reads contents, not modification times. Those have the resolution of the file system (2
+/// s on FAT), `cp -p` and archives keep them, and a file rewritten with the same content has not
+/// changed. The files are small and are read at hints and rescans only. A file larger than any that
 /// we would load counts by inode, length and time.
 pub fn fingerprint<P: AsRef<Path>>(paths: &[P]) -> Fingerprint {
     let mut hasher = Xxh64::new(0);
@@ -31,12 +31,12 @@ pub fn fingerprint<P: AsRef<Path>>(paths: &[P]) -> Fingerprint {
     Fingerprint(hasher.finish())
 }
 
-/// The paths that exist, and the matches of those whose last component is a pattern, in order. A
-/// link that leads nowhere exists.
+/// Returns the paths that exist, and the matches of those whose last component is a pattern, in
+/// order. A dangling link exists.
 ///
 /// # Errors
-/// When it can't be told what exists: a directory that may not be read, a file system that fails.
-/// What is not there is no error.
+/// It is unknown what exists: a directory may not be read, or a file system fails. A missing path
+/// is no error.
 pub fn expand<P: AsRef<Path>>(paths: &[P]) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
@@ -86,7 +86,7 @@ pub(super) fn is_pattern(name: &OsStr) -> bool {
         .any(|byte| matches!(byte, b'*' | b'?' | b'['))
 }
 
-/// A name's pattern as Go reads it: `**` is `*`, and `[^` excludes.
+/// Compiles a name's pattern as Go reads it: `**` is `*`, and `[^` excludes.
 pub(super) fn pattern(name: &str) -> Option<glob::Pattern> {
     let mut text = name.replace("[^", "[!");
     while text.contains("**") {
@@ -112,7 +112,7 @@ enum Seen {
 }
 
 fn read(path: &Path) -> io::Result<Seen> {
-    // NOTE: a pipe would block its opener for ever; only regular files are read.
+    // NOTE: only regular files are read, since a pipe would block its opener for ever.
     let meta = path.metadata()?;
     if meta.len() > CONFIG_FILE_BYTES_MAX || !meta.is_file() {
         return Ok(Seen::Large(meta));

@@ -1,4 +1,4 @@
-//! Hints of the kernel: which subscriptions they are for.
+//! The kernel's hints, and which subscriptions they are for.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -10,11 +10,11 @@ use notify::{EventKind, RecommendedWatcher};
 use super::watch_points::Name;
 use crate::metrics::{Counter, Gauge, Registry};
 
-/// [`kernel`], or what a test has in its place.
+/// Makes the kernel's watcher: [`kernel`], or a test's double.
 pub(super) type MakeKernel =
     fn(&Arc<Mutex<Shared>>, Sender<()>, &Metrics) -> Option<RecommendedWatcher>;
 
-/// The kernel's watcher, whose hints mark subscriptions; none where it can't be had.
+/// Makes the kernel's watcher, whose hints mark subscriptions; `None` where there is none.
 pub(super) fn kernel(
     shared: &Arc<Mutex<Shared>>,
     hint: Sender<()>,
@@ -23,7 +23,7 @@ pub(super) fn kernel(
     let (shared, errors) = (shared.clone(), metrics.errors.clone());
     let made = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let marked = match &event {
-            // NOTE: our own reading of a watched file is an access; it would never end.
+            // NOTE: our own reading of a watched file is an access. Counting it would never end.
             Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
             Ok(event) if event.need_rescan() => lock(&shared).mark_all(),
             Ok(event) => lock(&shared).mark(&event.paths),
@@ -46,7 +46,7 @@ pub(super) fn kernel(
 }
 
 /// What the kernel's hints are matched with. ORDER: this lock is never held over a call of the
-/// kernel's watcher, whose own thread takes it.
+/// kernel's watcher, because that watcher's thread takes it.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub interests: HashMap<PathBuf, Vec<(u64, BTreeSet<Name>)>>,
@@ -76,7 +76,7 @@ impl Shared {
 }
 
 pub(super) fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    // NOTE: sets are changed by single inserts and removals; the rescan heals what a panic left.
+    // NOTE: single inserts and removals are the only changes; the rescan heals what a panic left.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,11 +1,11 @@
 //! One watcher for every file that Ferula watches: configuration, rules, targets, certificates,
 //! secrets.
 //!
-//! What the kernel tells (inotify) is a hint that makes changes seen sooner; the periodic rescan is
-//! the truth, because overlays, NFS, FUSE and exhausted limits tell nothing. Owns the thread
+//! The kernel's events (inotify) are hints that make changes seen sooner. The periodic rescan is
+//! the truth, because overlays, NFS, FUSE and exhausted limits send no events. Owns the thread
 //! `watch`, one inotify instance, and the thread of the `notify` crate that reads it. A bell says
 //! that something may have changed; [`fingerprint`] says whether it did.
-//! **Invariant:** never knows what the files mean, and never reads one but for its fingerprint.
+//! **Invariant:** never knows what the files mean, and reads them for their fingerprints only.
 
 mod watcher;
 

@@ -1,12 +1,13 @@
-//! When a subscription's bell rings: after a quiet time that follows changes, and at each rescan.
+//! Decides when a subscription's bell rings: after a quiet time that follows changes, and at each
+//! rescan.
 
 use std::time::Duration;
 
-/// The longest that changes which never cease put off the bell. LIMIT: a person who saves a file
+/// The longest time for which continuous changes put off the bell. LIMIT: a person who saves a file
 /// waits no longer than this, whatever else goes on in the directory.
 const SETTLE_MAX: Duration = Duration::from_secs(5);
 
-/// LIMIT: a rescan is a few `lstat` calls a path; more often than this would be polling.
+/// LIMIT: a rescan costs a few `lstat` calls per path. A shorter interval would be polling.
 const RESCAN_MIN: Duration = Duration::from_secs(1);
 
 /// One subscription's times, all on the monotonic clock.
@@ -35,19 +36,19 @@ impl Schedule {
         }
     }
 
-    /// Something changed at `now`.
+    /// Notes that something changed at `now`.
     pub fn mark(&mut self, now: Duration) {
         let first = self.changes.map_or(now, |changes| changes.first);
         self.changes = Some(Changes { first, last: now });
     }
 
-    /// When the bell rings next, unless more changes come.
+    /// The time when the bell rings next, unless more changes come.
     pub fn due(&self) -> Duration {
         self.settled_at()
             .map_or(self.rescan_at, |at| at.min(self.rescan_at))
     }
 
-    /// Whether to ring now; what was due is then done with.
+    /// Whether to ring now. A true answer clears what was due.
     pub fn take_due(&mut self, now: Duration) -> bool {
         let settled = self.settled_at().is_some_and(|at| at <= now);
         let rescan = self.rescan_at <= now;

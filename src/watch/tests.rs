@@ -1,4 +1,4 @@
-//! What rings the bell, on real files.
+//! Tests on real files of what rings the bell.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,7 +13,7 @@ use crate::stdx::clock::{ManualClock, RealClock};
 const DEADLINE: Duration = Duration::from_secs(20);
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// A subscription whose bell only the kernel's hints ring, and what its files were last.
+/// A subscription whose bell only the kernel's hints ring, and its files' last fingerprint.
 struct Probe {
     root: PathBuf,
     path: PathBuf,
@@ -47,13 +47,13 @@ fn probe(path: &str, prepare: impl FnOnce(&Path)) -> Probe {
 }
 
 impl Probe {
-    /// The bell must ring until the change that `act` makes has been seen.
+    /// Checks that the bell rings until the change that `act` makes has been seen.
     fn sees(&mut self, what: &str, act: impl FnOnce(&Path)) {
         act(&self.root);
         loop {
             let now = fingerprint(&[&self.path]);
             if now != self.last {
-                // NOTE: the bell must have rung for it, or ring yet.
+                // NOTE: the bell has rung for it, or will ring.
                 self.watched.bell().recv_timeout(DEADLINE).expect(what);
                 self.last = now;
                 return self.settle();
@@ -62,7 +62,8 @@ impl Probe {
         }
     }
 
-    /// Waits for the bells of the same change, so that the next one can't be taken for them.
+    /// Waits for the other bells of the same change, so that the next change is not confused with
+    /// them.
     fn settle(&self) {
         while self
             .watched
@@ -219,8 +220,8 @@ fn a_change_rings_after_the_settle_time_of_the_clock() {
     let watched = watcher.subscribe(Subscription::new(vec![temp.path().join("f.yml")]));
     watched.bell().recv_timeout(DEADLINE).unwrap();
     write(temp.path().join("f.yml"), "1");
-    // The clock stands, so no bell however long the hints have been there; each step may be the
-    // first that the thread sees after them.
+    // The clock stands, so no bell rings, however long the hints have been there. Each step may be
+    // the first that the thread sees after them.
     let mut steps = 0;
     while watched
         .bell()

@@ -1,8 +1,10 @@
-//! Where in the file system a change of a path can show: pairs of a directory and the names in it.
+//! The places in the file system where a change of a path can show: pairs of a directory and the
+//! names in it.
 //!
 //! A path is followed component by component. Every symbolic link on the way is a watch point of
-//! its own, because swapping it changes the file although nothing happens in the file's directory
-//! (that is how a ConfigMap's `..data` works); so is the first component that does not exist yet.
+//! its own, because swapping the link changes the file without any event in the file's directory.
+//! (A ConfigMap's `..data` works like that.) The first component that does not exist yet is one
+//! too.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -10,14 +12,14 @@ use std::path::{Component, Path, PathBuf};
 
 use super::fingerprint::{is_pattern, pattern};
 
-/// LIMIT: the kernel's own bound on links in one path.
+/// LIMIT: the kernel's own bound on links in a path.
 const LINKS_MAX: usize = 40;
 
-/// LIMIT: directories of one subscription; a pattern that matches thousands of links to different
-/// directories must not use up the machine's watches. What is beyond is found by the rescan.
+/// LIMIT: directories of one subscription. A pattern that matches thousands of links to different
+/// directories must not use up the machine's watches. The rescan covers the rest.
 pub(super) const DIRECTORIES_MAX: usize = 256;
 
-/// Real directories (no link in their paths), and which names in them matter.
+/// Real directories (no link in their paths), with the names in them that matter.
 pub(super) type WatchPoints = BTreeMap<PathBuf, BTreeSet<Name>>;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +37,7 @@ impl Name {
     }
 }
 
-/// The watch points of paths, of which the last component may be a pattern.
+/// Returns the watch points of paths, whose last component may be a pattern.
 pub(super) fn watch_points(paths: &[PathBuf]) -> WatchPoints {
     let mut watch_points = WatchPoints::new();
     for path in paths {
@@ -105,7 +107,7 @@ fn add(watch_points: &mut WatchPoints, dir: PathBuf, name: Name) {
     }
 }
 
-/// A path's names and `..`, without the root and `.`.
+/// Returns a path's names and `..`, without the root and `.`.
 fn parts(path: &Path) -> VecDeque<OsString> {
     path.components()
         .filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir))
@@ -118,7 +120,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    /// `path` in a directory that holds `a/b/`, the file `a/b/f.yml`, and links.
+    /// Checks `path` in a directory that holds `a/b/`, the file `a/b/f.yml`, and links.
     fn check(path: &str, expect: &[(&str, &str)]) {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path().canonicalize().unwrap();

@@ -1,4 +1,4 @@
-//! The thread `watch`: it turns hints of the kernel and passing time into bells.
+//! The thread `watch`: turns the kernel's hints and passing time into bells.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -20,33 +20,34 @@ use crate::stdx::limits::THREAD_STACK;
 use crate::stdx::stop::{Stop, StopSender, stop};
 use crate::stdx::thread::{Thread, spawn};
 
-/// Commands that wait. LIMIT: one a subscriber at a time, and there are about as many subscribers
-/// as file providers and TLS clients; when it is full they wait, at most `COMMAND_WAIT`.
+/// The queue of commands. LIMIT: one per subscriber at a time, and there are about as many
+/// subscribers as file providers and TLS clients. When it is full they wait, at most
+/// `COMMAND_WAIT`.
 const COMMANDS: usize = 64;
 
 /// LIMIT: a thread that hangs in a dead network file system must not hold up its subscribers.
 const COMMAND_WAIT: Duration = Duration::from_secs(5);
 
-/// LIMIT: what a thread that hangs in a dead network file system may hold up the end.
+/// LIMIT: how long a thread that hangs in a dead network file system may delay the end.
 const JOIN_WAIT: Duration = Duration::from_secs(2);
 
-/// How often a look is taken again at once because paths changed under it. LIMIT: paths that change
+/// How often paths that changed during a look are looked at again at once. LIMIT: paths that change
 /// faster are looked at again after the settle time.
 const LOOKS_MAX: usize = 4;
 
-/// What to watch, and when to tell.
+/// What to watch, and when to ring.
 #[derive(Debug, Clone)]
 pub struct Subscription {
     /// Files, existing or not; the last component may be a pattern.
     pub paths: Vec<PathBuf>,
     /// The bell rings at this interval whether or not anything was noticed. At least 1 s.
     pub rescan: Duration,
-    /// The bell rings when nothing more was noticed for this long, after 5 s at the latest.
+    /// The bell rings when nothing more was noticed for this long, but after 5 s at the latest.
     pub settle: Duration,
 }
 
 impl Subscription {
-    /// With a rescan every 5 minutes and 300 ms to settle.
+    /// Makes a subscription with a rescan every 5 minutes and 300 ms to settle.
     pub fn new(paths: Vec<PathBuf>) -> Subscription {
         Subscription {
             paths,
@@ -82,13 +83,13 @@ impl Drop for Running {
     }
 }
 
-/// A subscription that holds until it is dropped.
+/// A subscription that lasts until it is dropped.
 #[derive(Debug)]
 pub struct Watched {
     id: u64,
     commands: Sender<Cmd>,
     bell: Receiver<()>,
-    /// Held so that the bell of a watcher that has ended stays silent instead of disconnected.
+    /// Held so that after the watcher's end the bell stays silent instead of disconnecting.
     _bell_tx: Sender<()>,
 }
 
@@ -100,10 +101,10 @@ enum Cmd {
 }
 
 impl Handle {
-    /// Starts the watcher of this process.
+    /// Starts the watcher of this process. Without inotify it logs a warning and rescans.
     ///
     /// # Errors
-    /// The system's, when it can't make a thread. Without inotify there is a warning, and rescans.
+    /// The system's, when it cannot make a thread.
     pub fn start(clock: Arc<dyn Clock>, registry: &Registry) -> io::Result<Handle> {
         Handle::start_with(clock, registry, kernel)
     }
@@ -114,7 +115,7 @@ impl Handle {
         kernel: MakeKernel,
     ) -> io::Result<Handle> {
         let (commands, inbox) = bounded(COMMANDS);
-        // LIMIT one: which subscriptions are meant stands in `Shared`.
+        // LIMIT one: `Shared` says which subscriptions are meant.
         let (hint, hints) = bounded(1);
         let shared = Arc::new(Mutex::new(Shared::default()));
         let metrics = Metrics::new(registry);
@@ -147,8 +148,8 @@ impl Handle {
         })
     }
 
-    /// Watches from now on. The bell rings once when the watches stand, so that a change between
-    /// the subscriber's first look and that moment is not missed.
+    /// Starts to watch. The bell rings once when the watches stand, so that a change between the
+    /// subscriber's first look and that moment is not missed.
     pub fn subscribe(&self, subscription: Subscription) -> Watched {
         let id = self.ids.fetch_add(1, Relaxed);
         // LIMIT one: a bell that has rung need not ring again before it is heard.
@@ -170,12 +171,12 @@ impl Handle {
 }
 
 impl Watched {
-    /// For `select!`: rings when something may have changed, and at each rescan.
+    /// The channel for `select!`. It rings when something may have changed, and at each rescan.
     pub fn bell(&self) -> &Receiver<()> {
         &self.bell
     }
 
-    /// Watches these instead; the bell rings when the watches stand.
+    /// Replaces the watched paths. The bell rings when the watches stand.
     pub fn set_paths(&self, paths: Vec<PathBuf>) {
         command_within(&self.commands, Cmd::SetPaths(self.id, paths));
     }
@@ -183,7 +184,7 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        // NOTE: if there is no place, the bell's missing hearer tells the same at its next ring.
+        // NOTE: if the queue is full, the disconnected bell says the same at its next ring.
         let _ = self.commands.try_send(Cmd::Unsubscribe(self.id));
     }
 }
@@ -205,7 +206,7 @@ struct WatchLoop {
     stop: Stop,
     inbox: Receiver<Cmd>,
     hints: Receiver<()>,
-    /// Held so that `hints` never disconnects where there is no kernel's watcher.
+    /// Held so that `hints` never disconnects where the kernel's watcher is missing.
     _hint: Sender<()>,
     kernel: Option<RecommendedWatcher>,
     shared: Arc<Mutex<Shared>>,
@@ -213,7 +214,7 @@ struct WatchLoop {
     /// Watched directories, with the device and inode that they had.
     watched: HashMap<PathBuf, (u64, u64)>,
     timer: Option<(Duration, Receiver<Instant>)>,
-    /// Whether a refused watch was told once.
+    /// Whether a refused watch was logged once.
     refused: bool,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
@@ -304,7 +305,8 @@ impl WatchLoop {
         }
     }
 
-    /// ORDER: watches first, then the bell: what changes after the subscriber looked is noticed.
+    /// ORDER: watches first, then the bell, so that changes after the subscriber's look are
+    /// noticed.
     fn ring(&mut self, id: u64) {
         self.look(id);
         let Some(subscriber) = self.subscribers.get(&id) else {
@@ -316,7 +318,7 @@ impl WatchLoop {
         }
     }
 
-    /// Follows a subscription's paths anew, and makes the watches what they now must be.
+    /// Follows a subscription's paths anew and updates the watches.
     fn look(&mut self, id: u64) {
         let Some(subscriber) = self.subscribers.get(&id) else {
             return self.watch_at(id, WatchPoints::new());
@@ -325,8 +327,8 @@ impl WatchLoop {
         let mut now = watch_points(&paths);
         for _ in 0..LOOKS_MAX {
             self.watch_at(id, now.clone());
-            // ORDER: looked at again once watched: a link that was swapped, or a directory that
-            // came, between the look and the watch has given no hint.
+            // ORDER: looks again once the watch stands. A link that was swapped, or a directory
+            // that came, between the look and the watch gave no hint.
             let before = std::mem::replace(&mut now, watch_points(&paths));
             if before == now {
                 return;
@@ -349,8 +351,8 @@ impl WatchLoop {
         self.metrics.directories.set(self.watched.len() as f64);
     }
 
-    /// Puts a subscription's interests in place of its last ones; returns the directories that
-    /// nobody is interested in any more.
+    /// Replaces a subscription's interests. Returns the directories that no subscription wants any
+    /// more.
     fn exchange(&mut self, id: u64, watch_points: WatchPoints) -> Vec<PathBuf> {
         let mut shared = lock(&self.shared);
         for interested in shared.interests.values_mut() {
@@ -367,8 +369,8 @@ impl WatchLoop {
         gone.cloned().collect()
     }
 
-    /// NOTE: also for a directory that is watched already: the watch of one that was removed and
-    /// made anew, or moved away, is dead, and nothing tells.
+    /// NOTE: a directory that is watched already is watched again. If it was removed and made anew,
+    /// or moved away, its old watch is dead without notice.
     fn watch(&mut self, dir: PathBuf) {
         let Ok(meta) = dir.metadata() else {
             return self.unwatch(&dir);
