@@ -1,4 +1,4 @@
-//! What a client adds to each request: who it is, and the settings' own headers.
+//! What a client adds to each request: its credentials and the settings' headers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use super::{BasicAuth, ClientSettings, Env, NetError};
 
 pub(super) struct Credentials {
     auth: Auth,
-    /// Name and values, in the settings' order.
+    /// Name and value, in the settings' order.
     headers: Vec<(String, Source)>,
-    /// All lines ready, when no file or token can change them.
+    /// The finished header lines, where no file or token can change them.
     fixed: Option<Vec<u8>>,
 }
 
@@ -80,7 +80,7 @@ impl Credentials {
             credentials.push_headers(&mut lines)?;
             credentials.fixed = Some(lines);
         } else {
-            // NOTE: finds wrong names now; a file's content is looked at when it is needed.
+            // NOTE: finds wrong names now. A file's content is checked when it is needed.
             for (name, _) in &credentials.headers {
                 push_header(&mut Vec::new(), name, "")?;
             }
@@ -116,7 +116,8 @@ impl Credentials {
         Ok(())
     }
 
-    /// The token was refused: the next request asks for a new one. False when there is none.
+    /// Drops a refused token, so that the next request asks for a new one. Returns false if there
+    /// is none.
     pub fn forget_token(&self) -> bool {
         match &self.auth {
             Auth::OAuth2(tokens) => tokens.forget(),

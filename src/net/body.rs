@@ -1,4 +1,4 @@
-//! The body of an answer, unframed and unpacked, into a buffer that may grow only so far.
+//! The body of an answer, unframed and unpacked into a buffer of bounded size.
 
 use super::deadline::Deadline;
 use super::framing::Framing;
@@ -7,34 +7,34 @@ use super::response::Head;
 use super::stream::Stream;
 use super::{BODY_BYTES_MAX, NetError};
 
-/// Reads below this many bytes are not worth a system call.
+/// Reads of fewer bytes than this are not worth a system call.
 const READ_BYTES_MIN: usize = 4 << 10;
-/// What an empty buffer gets; most pages fit.
+/// The first capacity of an empty buffer; most pages fit.
 const FIRST_BYTES: usize = 16 << 10;
-/// LIMIT: the most that a buffer grows by at once, so that a lie about the length costs no more.
+/// LIMIT: the most that a buffer grows by at once, so that a false length costs no more.
 const GROW_BYTES_MAX: usize = 4 << 20;
 
-/// How the body came.
+/// What was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Received {
-    /// Its bytes as they came, without framing.
+    /// Bytes as they arrived, without framing.
     pub wire_bytes: u64,
-    /// It ended where it should, and nothing follows.
+    /// The body ended where it should, and nothing follows.
     pub clean: bool,
 }
 
-/// LIMIT: a packed body, which is held in whole; text unpacks to five times as much and more.
+/// LIMIT: a packed body, which is held whole. Text unpacks to five times as much and more.
 const PACKED_BYTES_MAX: u64 = 32 << 20;
 
-/// Where a body goes, and how far.
+/// Where a body goes, and how large it may be.
 pub(super) struct Sink<'a> {
     pub body: &'a mut Vec<u8>,
-    /// 0 is none but the room's own.
+    /// In bytes; 0 leaves only the room's own limit.
     pub limit: u64,
     pub unpackers: &'a Unpackers,
 }
 
-/// `read` holds the bytes that came behind the head, from `used` on.
+/// Receives a body. `read` holds the bytes that came after the head, from `used` on.
 pub(super) fn receive(
     stream: &mut Stream,
     head: &mut Head,
@@ -50,7 +50,7 @@ pub(super) fn receive(
     sink.body.clear();
     if head.gzip && !head.framing.is_done() {
         read.drain(..used.min(read.len()));
-        // NOTE: what can't be packed gains a little.
+        // NOTE: incompressible data grows a little when packed.
         let packed_limit = (limit + limit / 512 + 512).min(PACKED_BYTES_MAX);
         let received = receive_plain(stream, &mut head.framing, &mut read, packed_limit, deadline)?;
         sink.unpackers.unpack(&read, sink.body, limit)?;
@@ -62,7 +62,7 @@ pub(super) fn receive(
     receive_plain(stream, &mut head.framing, sink.body, limit, deadline)
 }
 
-/// `body` holds raw bytes already read.
+/// Receives an unpacked body. `body` holds raw bytes already read.
 fn receive_plain(
     stream: &mut Stream,
     framing: &mut Framing,
@@ -111,7 +111,7 @@ fn make_room(body: &mut Vec<u8>, sure: u64, limit: u64) {
     // NOTE: by an eighth, because the buffer is kept and lent again.
     let wanted = sure.max(body.len() / 8);
     let wanted = wanted.clamp(FIRST_BYTES, GROW_BYTES_MAX);
-    // NOTE: one read beyond the limit is what finds out that it is passed.
+    // NOTE: one read beyond the limit shows that the body passes it.
     let allowed = limit.saturating_sub(body.len() as u64) + READ_BYTES_MIN as u64;
     let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
     body.reserve_exact(wanted.min(allowed));

@@ -1,4 +1,4 @@
-//! A client: one `<http_config>`, checked, with what its connections share.
+//! A client: one checked `<http_config>`, with what its connections share.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
@@ -11,7 +11,7 @@ use super::fetch::Fetcher;
 use super::gzip::Unpackers;
 use super::{ClientSettings, Connection, Env, NetError};
 
-/// Cheap to clone; shared by the loops of a pool.
+/// Cheap to clone. The loops of a pool share one.
 #[derive(Debug, Clone)]
 pub struct Client(Arc<Inner>);
 
@@ -28,20 +28,21 @@ struct Inner {
 /// Whether the files that a client needs must be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strictness {
-    /// A certificate or secret that can't be read or used is an error: for reloads and checks.
+    /// A certificate or secret that cannot be read or used is an error. For reloads and checks.
     Strict,
-    /// It is said, and costs only the requests that need it, until it can be used: for the start.
+    /// Such a file is logged, and fails only the requests that need it, until it can be used. For
+    /// the start.
     Lenient,
 }
 
 impl Client {
-    /// Everything that can fail is checked here. `name` is the `dialer_name` of the metrics: the
-    /// job's name, or Prometheus's name of the component.
+    /// Makes a client; everything that can fail is checked here. `name` is the `dialer_name` of the
+    /// metrics: the job's name, or Prometheus's name of the component.
     pub fn new(settings: &ClientSettings, name: &str, env: &Env) -> Result<Client, NetError> {
         Client::with(settings, name, env, Strictness::Strict)
     }
 
-    /// As [`Client::new`], as strict as told.
+    /// Makes a client as [`Client::new`] does, with the given strictness.
     pub fn with(
         settings: &ClientSettings,
         name: &str,
@@ -58,7 +59,7 @@ impl Client {
         Ok(client)
     }
 
-    /// With files that nobody has looked at yet.
+    /// Makes a client whose files nobody has looked at yet.
     pub(super) fn unchecked(
         settings: &ClientSettings,
         name: &str,
@@ -82,19 +83,19 @@ impl Client {
         self.0.credentials.check()
     }
 
-    /// A connection for one scrape loop; connects when it is first used.
+    /// Makes a connection for one scrape loop. It connects when it is first used.
     pub fn connection(&self) -> Connection {
         Connection::new(self.clone(), Canceller::new())
     }
 
-    /// One request, answered whole. Any status is an answer.
+    /// Makes one request and returns the whole answer. Any status is an answer.
     pub fn fetch(&self, request: &FetchRequest<'_>) -> Result<Fetched, NetError> {
         self.fetcher().fetch(self, request)
     }
 
     /// Ends the requests under way in [`Client::fetch`], and refuses new ones.
     pub fn shutdown(&self) {
-        // ORDER: the mark first, for a fetcher that is made just now.
+        // ORDER: the flag first, for a fetcher that is being made right now.
         self.0.shut_down.store(true, SeqCst);
         if let Some(fetcher) = self.0.fetcher.get() {
             fetcher.shutdown();
@@ -141,13 +142,13 @@ pub struct FetchRequest<'a> {
     pub url: &'a str,
     pub headers: &'a [(&'a str, &'a str)],
     pub body: Option<&'a [u8]>,
-    /// For the whole request, the body of the answer included.
+    /// Covers the whole request, including the body of the answer.
     pub timeout: Duration,
     /// The largest answer, uncompressed.
     pub body_limit: u64,
 }
 
-/// An answer in whole.
+/// A whole answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
     pub status: u16,
@@ -158,13 +159,13 @@ pub struct Fetched {
 }
 
 impl Fetched {
-    /// The first header of this name, given in lower case.
+    /// Returns the first header of this name, which is given in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(n, _)| n == name);
         found.map(|(_, value)| value.as_str())
     }
 
-    /// `404 Not Found`, for messages.
+    /// Writes `404 Not Found`, for messages.
     pub fn status_line(&self) -> String {
         format!("{} {}", self.status, self.reason)
     }

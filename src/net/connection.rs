@@ -1,4 +1,4 @@
-//! One scrape loop's connection to its target: kept alive, made anew when it must be.
+//! One scrape loop's connection to its target: kept alive, and made anew when it must be.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use super::stream::Stream;
 use super::target_url::TargetUrl;
 use super::{Client, Fetch, NetError, ScrapeRequest, ScrapeResponse, body};
 
-/// An idle connection is used again until then, as Prometheus has it.
+/// An idle connection is reused for this long, as in Prometheus.
 const IDLE_MAX: Duration = Duration::from_secs(5 * 60);
-/// As Go's client has it.
+/// The same limit as Go's client.
 pub(super) const REDIRECTS_MAX: usize = 10;
-/// LIMIT: of the body of an answer that nobody wants, so much is read to keep the connection.
+/// LIMIT: the bytes read of an unwanted answer's body, to keep the connection.
 const UNWANTED_BYTES_MAX: u64 = 64 << 10;
-/// What the first read of an answer may bring; it holds the head and the start of the body.
+/// The size of an answer's first read, which brings the head and the start of the body.
 const READ_BYTES: usize = 8 << 10;
 
-/// Owned by one loop; makes its [`Canceller`]s for others.
+/// One loop owns it. It makes [`Canceller`]s for others.
 #[derive(Debug)]
 pub struct Connection {
     client: Client,
@@ -37,7 +37,7 @@ struct Live {
     stream: Stream,
     server: TargetUrl,
     unix_socket: Option<PathBuf>,
-    /// With which it was made: other files mean another connection.
+    /// The TLS configuration it was made with. Changed files mean another connection.
     tls: Option<Arc<ClientConfig>>,
     idle_since: Duration,
 }
@@ -51,9 +51,9 @@ struct Answer {
 /// A failed attempt.
 struct Failed {
     error: NetError,
-    /// The server may not have seen the request: nothing at all came back.
+    /// The server may not have seen the request, since nothing at all came back.
     unanswered: bool,
-    /// The head was good; Go shows what comes after without the request.
+    /// The head was good. Go shows later errors without the request.
     in_body: bool,
 }
 
@@ -72,7 +72,7 @@ impl Connection {
         self.cancel.clone()
     }
 
-    /// Follows redirects to the last answer.
+    /// Follows redirects to the final answer.
     fn follow(
         &mut self,
         request: &ScrapeRequest,
@@ -90,7 +90,8 @@ impl Connection {
             let next = url
                 .join(location)
                 .map_err(|e| e.of_request(request.method, url.as_str()))?;
-            // NOTE: sticky: credentials that were left behind stay behind on the way back.
+            // NOTE: sticky, so that credentials dropped at a redirect stay dropped if it leads
+            // back.
             left_host |= !same_domain(&next.host, &request.url.host);
             moved = Some(next);
         }
@@ -98,7 +99,7 @@ impl Connection {
         Err(NetError::TooManyRedirects.of_request(request.method, url.as_str()))
     }
 
-    /// One answer, or the second one where the first refused a token that had grown old.
+    /// Returns the answer, or a second one if the first refused a token that had grown old.
     fn authorized(
         &mut self,
         request: &ScrapeRequest,
@@ -114,7 +115,7 @@ impl Connection {
         Ok(answer)
     }
 
-    /// One request on the living connection, or on a new one.
+    /// Makes one request on the living connection or on a new one.
     fn exchange(
         &mut self,
         request: &ScrapeRequest,
@@ -131,7 +132,7 @@ impl Connection {
         if let Some(live) = kept.map_err(in_request)? {
             match self.attempt(live, request, body, deadline) {
                 Ok(answer) => return Ok(answer),
-                // NOTE: the server closed while the connection was idle; a fresh one decides.
+                // NOTE: the server closed the idle connection. A fresh one decides.
                 Err(failed) if failed.unanswered => {}
                 Err(failed) if failed.in_body => return Err(failed.error),
                 Err(failed) => return Err(in_request(failed.error)),
@@ -166,7 +167,7 @@ impl Connection {
         })
     }
 
-    /// The living connection, if it leads there and is as it should be.
+    /// Takes the living connection, if it leads there and is still usable.
     fn take_live(
         &mut self,
         url: &TargetUrl,
@@ -192,7 +193,7 @@ impl Connection {
         Ok(Some(live))
     }
 
-    /// Sends the rendered request and reads the answer; keeps the connection if it may be kept.
+    /// Sends the rendered request and reads the answer. Keeps the connection if possible.
     fn attempt(
         &mut self,
         mut live: Live,
@@ -227,7 +228,7 @@ impl Connection {
         let received = match result {
             Ok(received) => received,
             Err(error @ (NetError::Canceled | NetError::Deadline)) => return Err(in_body(error)),
-            // NOTE: the status says more than a body that nobody wants.
+            // NOTE: the status says more than the failure of an unwanted body.
             Err(_) if !wanted => body::Received {
                 wire_bytes: 0,
                 clean: false,
@@ -325,7 +326,7 @@ fn redirect(head: &Head) -> Option<&str> {
     }
 }
 
-/// Whether what belongs to `origin` may be told to `host`: the same name, or one below it.
+/// Whether `host` may receive what belongs to `origin`: it is the same name or a subdomain.
 pub(super) fn same_domain(host: &str, origin: &str) -> bool {
     let is_name = origin.parse::<std::net::IpAddr>().is_err();
     let below = host.strip_suffix(origin).is_some_and(|h| h.ends_with('.'));

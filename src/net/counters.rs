@@ -1,9 +1,9 @@
-//! How dialling went, under Prometheus's names.
+//! Counters of connections, under Prometheus's names.
 
 use super::NetError;
 use crate::metrics::{Counter, CounterVec, Registry};
 
-/// The families; one a process.
+/// The metric families, one set per process.
 #[derive(Debug, Clone)]
 pub(super) struct DialMetrics {
     attempted: CounterVec,
@@ -12,7 +12,7 @@ pub(super) struct DialMetrics {
     closed: CounterVec,
 }
 
-/// One client's.
+/// The counters of one client.
 #[derive(Debug, Clone)]
 pub(super) struct DialCounters {
     pub attempted: Counter,
@@ -50,7 +50,7 @@ impl DialMetrics {
         }
     }
 
-    /// All of a name's series show from the start.
+    /// Makes the counters of a dialer. All its series show from the start.
     pub fn of(&self, name: &str) -> DialCounters {
         DialCounters {
             attempted: self.attempted.with(&[name]),

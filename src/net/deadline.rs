@@ -1,4 +1,4 @@
-//! Until when a request may take, and who may end it before.
+//! A request's deadline, and the means to end it earlier.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -11,17 +11,17 @@ use super::NetError;
 use crate::stdx::clock::Clock;
 use crate::stdx::stop::{Stop, StopSender, stop};
 
-/// Ends the requests under way that it belongs to, from any thread, and refuses new ones.
+/// Ends its requests under way, from any thread, and refuses new ones.
 #[derive(Debug, Clone)]
 pub struct Canceller(Arc<State>);
 
 #[derive(Debug)]
 struct State {
     canceled: AtomicBool,
-    /// Dropped to wake who waits for a name.
+    /// Dropped to wake those who wait for a name.
     stopper: Mutex<Option<StopSender>>,
     stop: Stop,
-    /// Those in use: shut to wake who waits for them.
+    /// The sockets in use. Shutting them wakes those who wait.
     sockets: Mutex<Vec<Weak<OwnedFd>>>,
 }
 
@@ -36,7 +36,7 @@ impl Canceller {
         }))
     }
 
-    /// Takes effect at once, wherever the request is; there is no way back.
+    /// Cancels at once, wherever the request is. It cannot be undone.
     pub fn cancel(&self) {
         // ORDER: the flag first, so that a socket registered from now on is refused.
         self.0.canceled.store(true, SeqCst);
@@ -65,7 +65,7 @@ impl Canceller {
     }
 }
 
-/// A moment of the monotonic clock, or the cancelling that comes before it.
+/// A moment of the monotonic clock, or an earlier cancellation.
 #[derive(Debug, Clone)]
 pub(super) struct Deadline {
     clock: Arc<dyn Clock>,
@@ -82,7 +82,7 @@ impl Deadline {
         }
     }
 
-    /// How long is left; an error when nothing is.
+    /// Returns the time that is left, or an error when none is.
     pub fn remaining(&self) -> Result<Duration, NetError> {
         if self.cancel.is_canceled() {
             return Err(NetError::Canceled);
@@ -93,7 +93,7 @@ impl Deadline {
         }
     }
 
-    /// The same, but over after `part` at the latest.
+    /// Returns a deadline that also ends after `part` at the latest.
     pub fn at_most(&self, part: Duration) -> Deadline {
         let mut sooner = self.clone();
         sooner.at = self.at.min(self.clock.mono().saturating_add(part));
@@ -106,6 +106,6 @@ impl Deadline {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // NOTE: every change under these locks is one step; a panic leaves no half of one behind.
+    // NOTE: every change under these locks is one step, so a panic leaves nothing half done.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

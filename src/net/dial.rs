@@ -1,4 +1,4 @@
-//! From a URL to a stream: name, address, socket, proxy, TLS.
+//! Connects to a URL: name, address, socket, proxy, TLS.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -25,18 +25,18 @@ pub(super) struct Dialer {
     pub tls: TlsSource,
     pub proxies: ProxyRules,
     counters: DialCounters,
-    /// Ready lines.
+    /// Finished header lines.
     connect_headers: Vec<u8>,
 }
 
-/// A stream, and the TLS configuration that it was made with.
+/// A stream with the TLS configuration that it was made with.
 #[derive(Debug)]
 pub(super) struct Dialed {
     pub stream: Stream,
     pub tls: Option<Arc<ClientConfig>>,
 }
 
-/// LIMIT: the least that one of several addresses gets, as in Go.
+/// LIMIT: the least time that each of several addresses gets, as in Go.
 const ADDRESS_TIME_MIN: Duration = Duration::from_secs(2);
 /// LIMIT: the answer to CONNECT.
 const CONNECT_HEAD_BYTES: usize = 4 << 10;
@@ -102,7 +102,7 @@ impl Dialer {
         connected.map(Stream::Plain)
     }
 
-    /// Tries the addresses in order; each but the last gets its share of the time that is left.
+    /// Tries the addresses in order. Each but the last gets its share of the time left.
     fn connect(&self, url: &TargetUrl, deadline: &Deadline) -> Result<Socket, NetError> {
         let addresses = self.env.resolver.resolve(&url.host, deadline)?;
         let mut first_error = None;
@@ -114,7 +114,8 @@ impl Dialer {
             match Socket::connect_tcp(address, &self.counters.closed, &sooner) {
                 Ok(socket) => return Ok(socket),
                 Err(error) => {
-                    // NOTE: out of time altogether, or cancelled, is told as that.
+                    // NOTE: the deadline or a cancellation takes precedence over the address's
+                    // error.
                     deadline.remaining()?;
                     let error = match error {
                         NetError::Deadline => NetError::DialTimeout {
@@ -156,8 +157,8 @@ impl Dialer {
         let request = connect_request(url, proxy, &self.connect_headers);
         stream.send_all(&request, deadline)?;
         let mut answer = Vec::with_capacity(CONNECT_HEAD_BYTES);
-        // NOTE: byte by byte at the end would be safe too, but a proxy has nothing to say after its
-        // head before we speak.
+        // NOTE: reading beyond the head is safe, since a proxy has nothing to say after it before
+        // we speak.
         let (head, used) = Head::receive(stream, &mut answer, deadline)?;
         if head.status / 100 != 2 {
             return Err(NetError::Proxy(head.reason));

@@ -1,4 +1,5 @@
-//! What all clients of the process share: time, names, counters, the system's root certificates.
+//! What all clients of the process share: clock, resolver, counters, the system's root
+//! certificates.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::tls::SystemRoots;
 use crate::metrics::Registry;
 use crate::stdx::clock::Clock;
 
-/// Cheap to clone; made once at start.
+/// Cheap to clone. Made once at the start.
 #[derive(Debug, Clone)]
 pub struct Env {
     pub(super) clock: Arc<dyn Clock>,

@@ -1,14 +1,14 @@
-//! What can go wrong between a request and its answer, in the words that users of Prometheus know.
+//! What can go wrong between a request and its answer, in the words that Prometheus's users know.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::stdx::gofmt::quote;
 
-/// The room's one error.
+/// The room's error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NetError {
-    /// A request that got no usable answer; `method` as Go writes it (`Get`).
+    /// A request that got no usable answer. `method` is written as in Go (`Get`).
     #[error("{method} {}: {source}", quote(url))]
     Request {
         method: String,
@@ -19,7 +19,7 @@ pub enum NetError {
     Deadline,
     #[error("context canceled")]
     Canceled,
-    /// Code and reason, as `404 Not Found`.
+    /// Code and reason, such as `404 Not Found`.
     #[error("server returned HTTP status {0}")]
     Status(String),
     #[error("body size limit exceeded")]
@@ -58,7 +58,7 @@ pub enum NetError {
     Proxy(String),
     #[error("oauth2: {0}")]
     OAuth2(String),
-    /// A file that the settings name, at the time it is needed.
+    /// A file that the settings name, at the time when it is needed.
     #[error("unable to read {what}: unable to read file {}: {reason}", path.display())]
     File {
         what: &'static str,
@@ -71,7 +71,7 @@ pub enum NetError {
 }
 
 impl NetError {
-    /// Wraps as Go's client does: `Get "http://…": cause`.
+    /// Wraps the error as Go's client does: `Get "http://…": cause`.
     pub(super) fn of_request(self, method: &str, url: &str) -> NetError {
         let mut shown = method.to_ascii_lowercase();
         if let Some(first) = shown.get_mut(..1) {
@@ -84,7 +84,7 @@ impl NetError {
         }
     }
 
-    /// The innermost error, without the request around it.
+    /// Returns the innermost error, without the request around it.
     pub fn cause(&self) -> &NetError {
         match self {
             NetError::Request { source, .. } => source.cause(),
@@ -104,14 +104,14 @@ impl NetError {
     }
 }
 
-/// The system's reason as Go shows it: `connection refused`.
+/// Returns the system's reason as Go shows it: `connection refused`.
 pub(super) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = match text.rfind(" (os error ") {
         Some(at) => text.get(..at).unwrap_or(&text),
         None => &text,
     };
-    // NOTE: names such as "I/O" keep their capitals; ordinary sentences lose the first.
+    // NOTE: names such as "I/O" keep their capitals; sentences begin in lower case.
     let mut letters = text.chars();
     match (letters.next(), letters.next()) {
         (Some(a), Some(b)) if b.is_lowercase() || b == ' ' => {
@@ -122,7 +122,7 @@ pub(super) fn reason(error: &io::Error) -> String {
     }
 }
 
-/// A URL with `mark` in place of its user's password: Go has `***` in errors, `xxxxx` elsewhere.
+/// Replaces the password in a URL by `mark`, which is `***` in Go's errors and `xxxxx` elsewhere.
 pub fn without_password(url: &str, mark: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();

@@ -1,7 +1,7 @@
-//! Requests whose cost does not matter, over `ureq`: discovery, remote write, alerts.
+//! Requests whose cost does not matter: discovery, remote write, alerts.
 //!
-//! `ureq` does the HTTP; connecting is this room's own ([`Dialer`]), and so are redirects, proxies
-//! and credentials, so that all requests of a client obey the same settings in the same way.
+//! `ureq` does the HTTP. This room does the connecting ([`Dialer`]), redirects, proxies and
+//! credentials, so that all requests of a client obey the same settings in the same way.
 
 use std::error::Error;
 use std::io::{self, Read};
@@ -20,7 +20,7 @@ use super::target_url::TargetUrl;
 use super::wire::{Dial, NoNames};
 use super::{Client, FetchRequest, Fetched, NetError};
 
-/// LIMIT: heads that ureq reads must fit; as for scrapes.
+/// LIMIT: the head of an answer, the same as for scrapes.
 pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
 const OUTPUT_BUFFER_BYTES: usize = 4 << 10;
 /// LIMIT: idle connections of one client; discovery and senders talk to a few servers each.
@@ -137,7 +137,7 @@ impl Fetcher {
         Ok(answer)
     }
 
-    /// One request; a second time when a kept connection may have gone stale under it.
+    /// Makes one request, and repeats it if a kept connection may have gone stale.
     fn once(
         &self,
         client: &Client,
@@ -199,7 +199,7 @@ impl Fetcher {
         self.agent.run(config.timeout_global(Some(left)).build())
     }
 
-    /// What was cancelled fails in many ways; it is told in one.
+    /// Turns the many errors of a cancelled request into one.
     fn told(&self, error: NetError) -> NetError {
         if self.cancel.is_canceled() {
             NetError::Canceled
@@ -209,7 +209,7 @@ impl Fetcher {
     }
 }
 
-/// One of a chain of redirected requests.
+/// One request in a chain of redirects.
 struct Step<'a> {
     url: TargetUrl,
     method: &'a str,
@@ -217,7 +217,8 @@ struct Step<'a> {
     left_host: bool,
 }
 
-/// Without the user, whom ureq would make credentials of, and without the fragment.
+/// Returns the URL without its user, from which ureq would make credentials, and without its
+/// fragment.
 fn wire_url(url: &TargetUrl) -> String {
     let scheme = if url.https { "https" } else { "http" };
     format!("{scheme}://{}{}", url.authority, url.path)
@@ -242,7 +243,7 @@ fn headers(map: &ureq::http::HeaderMap) -> Vec<(String, String)> {
     map.iter().map(pair).collect()
 }
 
-/// Our errors come back out of ureq's as they went in.
+/// Takes our own errors back out of ureq's.
 fn from_ureq(error: ureq::Error) -> NetError {
     match error {
         ureq::Error::Timeout(_) => NetError::Deadline,

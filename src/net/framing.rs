@@ -1,7 +1,7 @@
 //! Where a body ends: by length, by chunks, or with the connection.
 //!
-//! Bytes are unframed where they lie: what belongs to the body moves to the front of the buffer, so
-//! that a body needs no second buffer and large reads need no second copy.
+//! Bytes are unframed in place: the body's bytes move to the front of the buffer. So a body needs
+//! no second buffer and large reads need no second copy.
 
 use super::NetError;
 
@@ -12,7 +12,7 @@ const TRAILER_BYTES_MAX: usize = 16 << 10;
 
 #[derive(Debug)]
 pub(super) enum Framing {
-    /// So many bytes still to come.
+    /// This many bytes are still to come.
     Length(u64),
     Chunked(Chunks),
     ToEnd,
@@ -22,15 +22,15 @@ pub(super) enum Framing {
 #[derive(Debug)]
 pub(super) struct Chunks {
     state: State,
-    /// Of the chunk whose size or data is being read.
+    /// Bytes left of the chunk whose size or data is being read.
     left: u64,
-    /// Of the current line, or of the trailers.
+    /// Bytes of the current line, or of the trailers.
     line: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// No digit of the size yet.
+    /// No digit of the size was read yet.
     SizeBegin,
     Size,
     Extension,
@@ -38,19 +38,19 @@ enum State {
     Data,
     DataCr,
     DataLf,
-    /// At the beginning of a trailer line, or of the empty line that ends it all.
+    /// At the beginning of a trailer line, or of the empty line that ends the message.
     TrailerBegin,
     Trailer,
     EndLf,
     End,
 }
 
-/// What became of some bytes.
+/// The result of unframing some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unframed {
     /// Bytes of the body, now at the front.
     pub kept: usize,
-    /// Bytes that belonged to the message; what is beyond does not.
+    /// Bytes that belonged to the message. The rest does not.
     pub used: usize,
 }
 
@@ -80,7 +80,7 @@ impl Framing {
         matches!(self, Framing::ToEnd) || self.is_done()
     }
 
-    /// How many bytes are sure to come.
+    /// The number of bytes that are sure to come.
     pub fn remaining(&self) -> u64 {
         match self {
             Framing::Length(left) => *left,
@@ -89,7 +89,7 @@ impl Framing {
         }
     }
 
-    /// Takes the frames out of `bytes`.
+    /// Removes the framing from `bytes`.
     pub fn unframe(&mut self, bytes: &mut [u8]) -> Result<Unframed, NetError> {
         let all = bytes.len();
         match self {
@@ -136,7 +136,7 @@ impl Chunks {
         Ok(Unframed { kept, used })
     }
 
-    /// One byte that is not data.
+    /// Takes one byte that is not data.
     fn step(&mut self, byte: u8) -> Result<(), NetError> {
         self.line += 1;
         self.state = match (self.state, byte) {
@@ -168,7 +168,7 @@ impl Chunks {
             (State::EndLf, _) => return Err(wrong("malformed chunked encoding")),
             (State::Trailer, b'\n') => State::TrailerBegin,
             (State::TrailerBegin | State::Trailer, _) => State::Trailer,
-            // NOTE: neither takes bytes here.
+            // NOTE: neither state takes bytes here.
             (state @ (State::Data | State::End), _) => state,
         };
         let in_trailer = matches!(self.state, State::TrailerBegin | State::Trailer);
@@ -201,7 +201,7 @@ fn wrong(what: &str) -> NetError {
 mod tests {
     use super::*;
 
-    /// Every way of cutting `wire` in two gives the same.
+    /// Checks that every way of cutting `wire` in two gives the same result.
     fn check(wire: &str, expect: Result<&str, &str>, used: usize) {
         for cut in 0..=wire.len() {
             let mut framing = Framing::chunked();

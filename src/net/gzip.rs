@@ -1,8 +1,8 @@
-//! Unpacking gzip (RFC 1952) with a few decoders for the whole process.
+//! Unpacks gzip (RFC 1952) with a few decoders for the whole process.
 //!
-//! A decoder has 43 KiB that are made on the stack before they move to the heap, which in each
-//! scrape loop's thread would stay resident for good. So bodies arrive packed, in whole, and a
-//! decoder is lent for the moment of unpacking only: no server can hold one up.
+//! A decoder has 43 KiB, which are made on the stack before they move to the heap. In each scrape
+//! loop's thread they would stay resident for good. So a body is received packed and whole, and a
+//! decoder is lent only for unpacking it. No server can hold a decoder up.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -11,15 +11,15 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use super::NetError;
 
-/// LIMIT: bodies unpacked at the same time; more are not quicker on the cores of small machines.
+/// LIMIT: bodies unpacked at the same time. More are no faster on the cores of small machines.
 const DECODERS: usize = 2;
-/// What the output grows by when nothing better is known: packed text grows about so much.
+/// The output grows by this factor when nothing better is known; packed text expands about so much.
 const GROWTH: usize = 8;
 const ROOM_MIN: usize = 16 << 10;
-/// LIMIT: what the output grows by at once, so that a bomb ends soon after its limit.
+/// LIMIT: the output's growth at once, so that a bomb ends soon after its limit.
 const ROOM_MAX: usize = 1 << 20;
 
-/// Lent by turns.
+/// The decoders, lent in turns.
 pub(super) struct Unpackers([Mutex<Decompress>; DECODERS]);
 
 impl fmt::Debug for Unpackers {
@@ -29,12 +29,13 @@ impl fmt::Debug for Unpackers {
 }
 
 impl Unpackers {
-    /// Wants a stack of more than 64 KiB.
+    /// Needs a stack of more than 64 KiB.
     pub fn new() -> Unpackers {
         Unpackers(std::array::from_fn(|_| Mutex::new(Decompress::new(false))))
     }
 
-    /// Appends what `packed` holds, all its members; an error as soon as `body` has `limit` bytes.
+    /// Appends what `packed` holds, with all its members. It fails as soon as `body` has `limit`
+    /// bytes.
     pub fn unpack(&self, packed: &[u8], body: &mut Vec<u8>, limit: u64) -> Result<(), NetError> {
         let mut decoder = self.lend();
         let mut rest = packed;
@@ -50,7 +51,7 @@ impl Unpackers {
         for decoder in &self.0 {
             match decoder.try_lock() {
                 Ok(decoder) => return decoder,
-                // NOTE: each use begins by resetting it; a panic leaves nothing that matters.
+                // NOTE: each use begins with a reset, so nothing that a panic left matters.
                 Err(TryLockError::Poisoned(decoder)) => return decoder.into_inner(),
                 Err(TryLockError::WouldBlock) => {}
             }
@@ -60,7 +61,7 @@ impl Unpackers {
     }
 }
 
-/// Unpacks one member, and gives what follows it.
+/// Unpacks one member, and returns what follows it.
 fn member<'a>(
     decoder: &mut Decompress,
     packed: &'a [u8],
@@ -95,7 +96,7 @@ fn member<'a>(
     check_trailer(rest, body.get(begin..).unwrap_or_default())
 }
 
-/// What follows a member's header.
+/// Returns what follows a member's header.
 fn after_header(packed: &[u8]) -> Result<&[u8], NetError> {
     const CHECKSUM: u8 = 2;
     const EXTRA: u8 = 4;
@@ -126,7 +127,7 @@ fn after_header(packed: &[u8]) -> Result<&[u8], NetError> {
     Ok(rest)
 }
 
-/// What follows a member's trailer.
+/// Checks a member's trailer, and returns what follows it.
 fn check_trailer<'a>(rest: &'a [u8], unpacked: &[u8]) -> Result<&'a [u8], NetError> {
     let (sum, rest) = rest.split_first_chunk().ok_or(NetError::UnexpectedEof)?;
     let (size, rest) = rest.split_first_chunk().ok_or(NetError::UnexpectedEof)?;

@@ -1,8 +1,8 @@
 //! The only room that knows the HTTP clients.
 //!
-//! Scrapes go over a small HTTP/1.1 of its own ([`Connection`]) on a socket that reads straight
-//! into the caller's buffer; everything else (discovery, tokens, remote write) over `ureq`
-//! ([`Client::fetch`]). Both share one way to connect: resolve, dial, proxy, TLS. Owns the
+//! Scrapes use a small HTTP/1.1 client of this room ([`Connection`]) on a socket that reads
+//! straight into the caller's buffer. Everything else (discovery, tokens, remote write) uses `ureq`
+//! ([`Client::fetch`]). Both connect in the same way: resolve, dial, proxy, TLS. Owns the
 //! `resolve-N` threads. **Invariant:** its settings are plain values; it knows no configuration
 //! file and nothing of what it carries.
 
@@ -53,8 +53,8 @@ pub use settings::{
 };
 pub(crate) use tls_signatures::checks_signatures_with;
 
-/// The largest body, unpacked, of a request without a limit of its own. LIMIT: no exporter comes
-/// near, and a small machine that holds one such page still lives.
+/// The largest unpacked body of a request without a limit of its own. LIMIT: no exporter comes
+/// near, and a small machine survives holding one such page.
 pub const BODY_BYTES_MAX: u64 = if cfg!(target_pointer_width = "32") {
     64 << 20
 } else {

@@ -1,7 +1,7 @@
 //! Tokens by the client credentials grant (RFC 6749, section 4.4), kept until shortly before they
-//! end. One request fetches, the others wait for it, each by its own deadline. Asked for over a
-//! [`Connection`] of the moment, because the request that needs it runs on a small stack and must
-//! be cancellable.
+//! expire. One request fetches a token; others wait for it, each until its own deadline. The fetch
+//! uses a short-lived [`Connection`], because the request that needs the token runs on a small
+//! stack and must be cancellable.
 
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,11 +17,11 @@ use super::{
     Client, ClientSettings, Connection, Env, Fetch, NetError, OAuth2, ScrapeRequest, ScrapeResponse,
 };
 
-/// A token is renewed so long before its end, as in Go.
+/// A token is renewed this long before it expires, as in Go.
 const LEEWAY: Duration = Duration::from_secs(10);
 /// LIMIT: an answer with a token in it.
 const TOKEN_BYTES_MAX: u64 = 1 << 20;
-/// LIMIT: how long a waiting request may not notice that it was cancelled.
+/// LIMIT: how long a waiting request may overlook its cancellation.
 const WAIT_SLICE: Duration = Duration::from_millis(100);
 
 pub(super) struct TokenSource {
@@ -37,7 +37,7 @@ pub(super) struct TokenSource {
 struct State {
     token: Option<Token>,
     fetching: bool,
-    /// Set once the server has refused credentials in the header and taken them in the form.
+    /// Set once the server has refused credentials in the header and accepted them in the form.
     in_form: bool,
 }
 
@@ -85,7 +85,7 @@ impl TokenSource {
         self.client.check()
     }
 
-    /// `Bearer …`, fetched if there is none that holds.
+    /// Returns `Bearer …`. It fetches a token if there is no valid one.
     pub fn header(&self, deadline: &Deadline) -> Result<String, NetError> {
         let mut state = self.lock();
         loop {
@@ -105,7 +105,7 @@ impl TokenSource {
         state.fetching = true;
         let in_form = state.in_form;
         drop(state);
-        // NOTE: clears the flag on every way out, a panic included.
+        // NOTE: clears the flag on every way out, including a panic.
         let _done = Done(self);
         let token = self.fetch(in_form, deadline)?;
         let header = token.header.clone();
@@ -121,7 +121,7 @@ impl TokenSource {
         let mut body = Vec::new();
         let mut answer = self.ask(in_form, &mut body, deadline)?;
         if answer.status / 100 == 4 && !in_form {
-            // NOTE: servers that know the one way only refuse the other; Go tries both too.
+            // NOTE: servers that know only one way refuse the other. Go tries both too.
             let second = self.ask(true, &mut body, deadline)?;
             if second.status / 100 == 2 {
                 self.lock().in_form = true;
@@ -198,7 +198,7 @@ impl TokenSource {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // NOTE: each change is one step; a panic leaves no half of one behind.
+        // NOTE: each change is one step, so a panic leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

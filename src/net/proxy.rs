@@ -1,4 +1,4 @@
-//! Which proxy a URL goes through, by Go's rules.
+//! Chooses the proxy of a URL, by Go's rules.
 
 use std::net::IpAddr;
 
@@ -6,11 +6,11 @@ use super::auth::basic;
 use super::target_url::{TargetUrl, host_port};
 use super::{NetError, ProxySettings};
 
-/// What the settings, or the environment, say.
+/// The rules in the settings or the environment.
 #[derive(Debug)]
 pub(super) enum ProxyRules {
     Direct,
-    /// Without `no_proxy` everything goes through it, this machine's own addresses too.
+    /// One proxy for everything, including this machine's own addresses: no `no_proxy` is given.
     Always(Box<Proxy>),
     BySchemeAndHost {
         http: Option<Box<Proxy>>,
@@ -37,7 +37,7 @@ pub(super) struct NoProxy {
 enum Rule {
     Net(IpAddr, u32),
     Ip(IpAddr, Option<u16>),
-    /// `suffix` begins with a dot; `itself` tells whether the name without it matches too.
+    /// `suffix` begins with a dot. `itself` says whether the name without the dot matches too.
     Domain {
         suffix: String,
         itself: bool,
@@ -117,8 +117,8 @@ fn unusable(knob: &str, why: &str) -> NetError {
 }
 
 impl ProxySettings {
-    /// Why nothing can go through the proxy of these settings. Names no URL, which may hold a
-    /// password.
+    /// Says why nothing can go through the proxy of these settings. The text names no URL, which
+    /// may hold a password.
     pub fn fault(&self) -> Option<&'static str> {
         let url = self.url.as_deref().filter(|url| !url.is_empty())?;
         Proxy::parse(url).err()
@@ -223,7 +223,7 @@ fn in_net(address: IpAddr, net: IpAddr, bits: u32) -> bool {
     }
 }
 
-/// What opens a tunnel to `target`; `headers` are ready lines.
+/// Writes the request that opens a tunnel to `target`. `headers` are finished lines.
 pub(super) fn connect_request(target: &TargetUrl, proxy: &Proxy, headers: &[u8]) -> Vec<u8> {
     let to = host_port(&target.host, target.port);
     let mut request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes();

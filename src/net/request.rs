@@ -1,4 +1,4 @@
-//! A scrape's request and answer, and the seam through which a scrape loop asks for them.
+//! A scrape's request and answer, and the trait by which a scrape loop makes requests.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::NetError;
 use super::target_url::TargetUrl;
 
-/// What a scrape loop needs of the network: [`Connection`](super::Connection), or a test's double.
+/// The network as a scrape loop sees it: [`Connection`](super::Connection), or a test's double.
 pub trait Fetch: Send {
-    /// Gets a page; `body` is emptied first and then holds it, unpacked. Any status is an answer:
+    /// Gets a page. `body` is cleared, then holds the page, unpacked. Any status is an answer:
     /// [`ScrapeResponse::check`] makes an error of the wrong ones.
     fn get(
         &mut self,
@@ -17,24 +17,25 @@ pub trait Fetch: Send {
     ) -> Result<ScrapeResponse, NetError>;
 }
 
-/// Everything that stays the same from scrape to scrape of one target; made once.
+/// What stays the same from scrape to scrape of one target. Made once.
 #[derive(Debug, Clone)]
 pub struct ScrapeRequest {
     pub(super) url: TargetUrl,
-    /// `name: value\r\n` lines of the caller, ready for the wire.
+    /// The caller's `name: value\r\n` lines, ready for the wire.
     pub(super) header_lines: Vec<u8>,
     pub(super) timeout: Duration,
     pub(super) body_limit: u64,
     pub(super) gzip: bool,
     pub(super) unix_socket: Option<PathBuf>,
     pub(super) method: &'static str,
-    /// Sent with a method other than GET.
+    /// The body of a request with a method other than GET.
     pub(super) payload: Vec<u8>,
 }
 
 impl ScrapeRequest {
-    /// `headers` are those of the scrape itself (Accept, User-Agent, …); what the client's settings
-    /// add comes with each request. Timeout 10 s, no body limit, gzip accepted, unless said so.
+    /// Makes a request. `headers` are those of the scrape itself (Accept, User-Agent, …); the
+    /// client's settings add theirs to each request. By default: timeout 10 s, no body limit, gzip
+    /// accepted.
     pub fn new(url: &str, headers: &[(&str, &str)]) -> Result<ScrapeRequest, NetError> {
         Ok(ScrapeRequest {
             url: TargetUrl::parse(url)?,
@@ -54,14 +55,14 @@ impl ScrapeRequest {
         self
     }
 
-    /// For the whole request: resolving, connecting, TLS, head and body together.
+    /// Sets the timeout of the whole request: resolving, connecting, TLS, head and body together.
     pub fn timeout(mut self, timeout: Duration) -> ScrapeRequest {
         self.timeout = timeout;
         self
     }
 
-    /// A body of so many bytes, counted after unpacking, is too big. 0 leaves only the room's own
-    /// limit ([`BODY_BYTES_MAX`](super::BODY_BYTES_MAX)).
+    /// Sets the size, counted after unpacking, at which a body is too big. 0 leaves only the room's
+    /// own limit ([`BODY_BYTES_MAX`](super::BODY_BYTES_MAX)).
     pub fn body_limit(mut self, bytes: u64) -> ScrapeRequest {
         self.body_limit = bytes;
         self
@@ -73,27 +74,27 @@ impl ScrapeRequest {
         self
     }
 
-    /// Connects to this socket instead of to the URL's host.
+    /// Connects to this socket instead of the URL's host.
     pub fn unix_socket(mut self, path: Option<&Path>) -> ScrapeRequest {
         self.unix_socket = path.map(Path::to_owned);
         self
     }
 }
 
-/// The answer's head; the body is in the caller's buffer.
+/// The answer's head. The body is in the caller's buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScrapeResponse {
     pub status: u16,
-    /// As the server wrote it; may be empty.
+    /// As the server wrote it. It may be empty.
     pub reason: String,
-    /// As the server wrote it; empty without one.
+    /// As the server wrote it. Empty if there is none.
     pub content_type: String,
-    /// Bytes of the body as they came, before unpacking.
+    /// Bytes of the body as they arrived, before unpacking.
     pub bytes_read: u64,
 }
 
 impl ScrapeResponse {
-    /// Only 200 is good: `server returned HTTP status 404 Not Found`.
+    /// Refuses every status but 200: `server returned HTTP status 404 Not Found`.
     pub fn check(&self) -> Result<(), NetError> {
         match self.status {
             200 => Ok(()),
@@ -102,7 +103,7 @@ impl ScrapeResponse {
     }
 }
 
-/// Renders headers, refusing what would break the request apart.
+/// Renders headers, and refuses those that would break the request apart.
 pub(super) fn header_lines(headers: &[(&str, &str)]) -> Result<Vec<u8>, NetError> {
     let mut lines = Vec::new();
     for (name, value) in headers {

@@ -1,7 +1,7 @@
-//! Names to addresses, with a deadline that `getaddrinfo` itself does not know.
+//! Resolves names to addresses with a deadline, which `getaddrinfo` itself does not have.
 //!
-//! Owns the threads `resolve-N`: they are started when the first name is asked for, and one that is
-//! stuck in a lookup holds up nobody but those behind it in the queue.
+//! Owns the threads `resolve-N`, which start when the first name is asked for. A thread stuck in a
+//! lookup holds up only those behind it in the queue.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,16 +16,17 @@ use super::deadline::Deadline;
 use crate::stdx::clock::Clock;
 use crate::stdx::thread::{Thread, spawn};
 
-/// LIMIT: lookups at the same time; names of one network answer alike, more would only wait alike.
+/// LIMIT: lookups at the same time. Names of one network answer alike; more would only wait alike.
 const THREADS: usize = 4;
-/// LIMIT: lookups that wait for a thread. Askers wait for a place until their own deadline.
+/// LIMIT: lookups that wait for a thread. Callers wait for a place until their own deadline.
 const QUEUE: usize = 256;
 /// LIMIT: names remembered; a small machine scrapes far fewer.
 const NAMES_MAX: usize = 1_024;
-/// `getaddrinfo` does not say how long an answer holds; a moved target is found again this soon.
+/// How long an answer is reused, which `getaddrinfo` does not say. A moved target is found again
+/// this soon.
 const GOOD_FOR: Duration = Duration::from_secs(30);
 const BAD_FOR: Duration = Duration::from_secs(5);
-/// LIMIT: the C library itself wants less (musl touches 8 KiB, glibc with its modules 100 KiB).
+/// LIMIT: the C library needs less (musl touches 8 KiB, glibc with its modules 100 KiB).
 const STACK: usize = 256 << 10;
 /// How long the end waits for a thread that is stuck in the C library.
 const JOIN_WAIT: Duration = Duration::from_millis(200);
@@ -36,7 +37,7 @@ type Lookup = dyn Fn(&str) -> Answer + Send + Sync;
 /// Shared by all clients of the process.
 pub struct Resolver {
     shared: Arc<Shared>,
-    /// None at the end only.
+    /// `None` at the end only.
     jobs_tx: Option<Sender<Job>>,
     jobs: Receiver<Job>,
     threads: Mutex<Vec<Thread>>,
@@ -55,7 +56,7 @@ struct Known {
 
 struct Job {
     host: String,
-    /// Holds one: never blocks the thread that answers.
+    /// Holds one answer, so it never blocks the thread that answers.
     reply: Sender<Answer>,
 }
 
@@ -84,7 +85,7 @@ impl Resolver {
         }
     }
 
-    /// The addresses of a name, in the system's order; never empty.
+    /// Returns the addresses of a name, in the system's order. The list is never empty.
     pub(super) fn resolve(&self, host: &str, deadline: &Deadline) -> Result<Vec<IpAddr>, NetError> {
         if let Ok(address) = host.parse() {
             return Ok(vec![address]);
@@ -127,14 +128,14 @@ impl Resolver {
 
     fn start_threads(&self, host: &str) -> Result<(), NetError> {
         let mut threads = lock(&self.threads);
-        // NOTE: one that panicked is replaced.
+        // NOTE: a thread that panicked is replaced.
         threads.retain(|thread| !thread.is_finished());
         while threads.len() < THREADS {
             let (shared, jobs) = (self.shared.clone(), self.jobs.clone());
             let name = format!("resolve-{}", threads.len());
             match spawn(name, STACK, move || shared.serve(&jobs)) {
                 Ok(thread) => threads.push(thread),
-                // NOTE: fewer are enough; none is this target's error.
+                // NOTE: fewer threads suffice. Having none is this target's error.
                 Err(_) if !threads.is_empty() => break,
                 Err(error) => {
                     return Err(NetError::Lookup {
@@ -150,7 +151,7 @@ impl Resolver {
 
 impl Drop for Resolver {
     fn drop(&mut self) {
-        // ORDER: the sender first, which ends the threads.
+        // ORDER: the sender goes first, which ends the threads.
         self.jobs_tx = None;
         for thread in std::mem::take(&mut *lock(&self.threads)) {
             thread.join_within(JOIN_WAIT);
@@ -161,7 +162,7 @@ impl Drop for Resolver {
 impl Shared {
     fn serve(&self, jobs: &Receiver<Job>) {
         for job in jobs {
-            // NOTE: many targets of one name ask at once; one lookup is enough for them.
+            // NOTE: many targets of one name ask at once. One lookup serves them all.
             let answer = self.known(&job.host).unwrap_or_else(|| {
                 let answer = (self.lookup)(&job.host);
                 self.remember(&job.host, answer.clone());
@@ -211,7 +212,7 @@ fn system_lookup(host: &str) -> Answer {
     Ok(addresses)
 }
 
-/// Go's words for what the C libraries say.
+/// Translates the C libraries' texts into Go's.
 fn lookup_reason(text: &str) -> String {
     const UNKNOWN: [&str; 4] = [
         "Name or service not known",
@@ -227,6 +228,6 @@ fn lookup_reason(text: &str) -> String {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // NOTE: every change under these locks is one step; a panic leaves no half of one behind.
+    // NOTE: every change under these locks is one step, so a panic leaves nothing half done.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

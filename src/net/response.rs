@@ -1,4 +1,4 @@
-//! The head of an answer: received, bounded, parsed, and what it says about the body.
+//! The head of an answer: received, bounded and parsed, with what it says about the body.
 
 use super::NetError;
 use super::deadline::Deadline;
@@ -6,14 +6,14 @@ use super::framing::Framing;
 use super::stream::Stream;
 use crate::stdx::gofmt::quote_bytes;
 
-/// LIMIT: all heads of one answer together, interim ones included.
+/// LIMIT: all heads of one answer together, including interim ones.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// LIMIT: header lines; on the stack while they are parsed (2 KiB).
+/// LIMIT: header lines. They are on the stack while they are parsed (2 KiB).
 const HEADERS_MAX: usize = 64;
-/// The first read, and what the buffer grows by.
+/// The size of the first read, and of the buffer's growth.
 const READ_BYTES: usize = 8 << 10;
 
-/// What a request needs to know of it.
+/// What a request needs to know about the answer's head.
 #[derive(Debug)]
 pub(super) struct Head {
     pub status: u16,
@@ -27,8 +27,8 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Reads into `buffer` until a final head is whole; gives it and where the body begins.
-    /// [`NetError::Eof`]: closed before the first byte.
+    /// Reads into `buffer` until a final head is complete. Returns it and where the body begins.
+    /// [`NetError::Eof`] means closed before the first byte.
     pub fn receive(
         stream: &mut Stream,
         buffer: &mut Vec<u8>,
@@ -71,7 +71,7 @@ impl Head {
         }
     }
 
-    /// `bytes` hold at least one whole head.
+    /// Parses the head in `bytes`, which hold at least one whole head.
     fn parse(bytes: &[u8]) -> Result<(Head, usize), NetError> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut response = httparse::Response::new(&mut headers);
@@ -107,7 +107,7 @@ impl Head {
     }
 }
 
-/// The headers that matter.
+/// The headers that matter here.
 #[derive(Default)]
 struct Fields {
     length: Option<u64>,
@@ -164,8 +164,8 @@ impl Fields {
     }
 
     fn keep_alive(&self, http_1_1: bool) -> bool {
-        // NOTE: an answer with both is taken by its chunks, but whoever sends one is not trusted
-        // with a second request.
+        // NOTE: an answer with both is read by its chunks, but its sender is not trusted with a
+        // second request.
         let ambiguous = self.chunked && self.length.is_some();
         !self.close && (http_1_1 || self.stay) && !ambiguous
     }
@@ -183,8 +183,8 @@ fn parse_length(value: &[u8]) -> Result<u64, NetError> {
     }
 }
 
-/// Whether an empty line follows; `seen` bytes were looked at before. ORDER: one pass that ends at
-/// the first empty line, because most of a first read is body.
+/// Whether an empty line ends the head. `seen` bytes were looked at before. ORDER: one pass that
+/// ends at the first empty line, because most of a first read is body.
 fn has_end(bytes: &[u8], seen: usize) -> bool {
     let from = seen.saturating_sub(3);
     let mut rest = bytes.get(from..).unwrap_or_default();
@@ -197,7 +197,7 @@ fn has_end(bytes: &[u8], seen: usize) -> bool {
     false
 }
 
-/// Refuses what can't become a head, before a whole buffer of it was read.
+/// Refuses early what cannot become a head, before a whole buffer of it is read.
 fn check_beginning(bytes: &[u8]) -> Result<(), NetError> {
     let n = bytes.len().min(5);
     match bytes.get(..n) {
@@ -209,7 +209,7 @@ fn check_beginning(bytes: &[u8]) -> Result<(), NetError> {
 fn malformed(bytes: &[u8]) -> NetError {
     let line = bytes.split(|b| matches!(b, b'\r' | b'\n')).next();
     let line = line.unwrap_or_default();
-    // LIMIT: of a page of garbage so much is enough.
+    // LIMIT: this much of a garbage page is enough.
     let line = line.get(..80).unwrap_or(line);
     broken(&format!("malformed HTTP response {}", quote_bytes(line)))
 }

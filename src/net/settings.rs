@@ -1,9 +1,9 @@
-//! How a client speaks HTTP: the plain values that `config` makes of an `<http_config>`.
+//! The plain values that `config` makes of an `<http_config>`.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// A text that never shows: its `Debug` and `Display` are `<secret>`.
+/// A text that is never shown: its `Debug` and `Display` are `<secret>`.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Secret(String);
 
@@ -12,7 +12,7 @@ impl Secret {
         Secret(text.into())
     }
 
-    /// The text itself, for the wire only.
+    /// Returns the text itself, for the wire only.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -30,16 +30,16 @@ impl fmt::Display for Secret {
     }
 }
 
-/// A secret as it stands in the configuration, or the file that holds it (read again when it
-/// changes; surrounding white space does not count).
+/// A secret in the configuration, or the file that holds it. The file is read again when it
+/// changes; surrounding white space does not count.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SecretSource {
     Inline(Secret),
     File(PathBuf),
 }
 
-/// One `<http_config>`. Two that are equal behave equally, so that whoever holds the one need not
-/// be disturbed for the other.
+/// One `<http_config>`. Equal settings behave equally, so a holder of one need not be disturbed for
+/// the other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClientSettings {
     pub basic_auth: Option<BasicAuth>,
@@ -47,7 +47,7 @@ pub struct ClientSettings {
     pub oauth2: Option<Box<OAuth2>>,
     pub tls: TlsSettings,
     pub follow_redirects: bool,
-    /// Accepted; there is no HTTP/2 here.
+    /// Accepted without effect, since there is no HTTP/2 here.
     pub enable_http2: bool,
     pub proxy: ProxySettings,
     pub headers: Vec<HeaderSettings>,
@@ -77,7 +77,7 @@ pub struct BasicAuth {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Authorization {
-    /// `Bearer` unless said otherwise.
+    /// The scheme, by default `Bearer`.
     pub kind: String,
     pub credentials: Option<SecretSource>,
 }
@@ -96,9 +96,9 @@ pub struct OAuth2 {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct TlsSettings {
-    /// PEM; without one the system's roots hold.
+    /// PEM. Without it the system's roots apply.
     pub ca: Option<SecretSource>,
-    /// PEM chain of the client's certificate.
+    /// The PEM chain of the client's certificate.
     pub cert: Option<SecretSource>,
     pub key: Option<SecretSource>,
     /// Checked instead of the host's name, and sent as SNI.
@@ -108,7 +108,7 @@ pub struct TlsSettings {
     pub max_version: Option<TlsVersion>,
 }
 
-/// Versions that Ferula speaks. `config` refuses a maximum below 1.2.
+/// The versions that Ferula speaks. `config` refuses a maximum below 1.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TlsVersion {
     Tls12,
@@ -118,14 +118,14 @@ pub enum TlsVersion {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ProxySettings {
     pub url: Option<String>,
-    /// Comma-separated hosts, domains, addresses, CIDR ranges, with or without a port.
+    /// Comma-separated hosts, domains, addresses and CIDR ranges, with or without a port.
     pub no_proxy: Option<String>,
     pub from_environment: bool,
     /// Sent with CONNECT.
     pub connect_headers: Vec<(String, Secret)>,
 }
 
-/// `http_headers`: one header with its values from all three sources, in this order.
+/// One header of `http_headers`, with its values from all three sources in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HeaderSettings {
     pub name: String,

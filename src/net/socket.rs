@@ -1,7 +1,7 @@
 //! A non-blocking socket whose every wait has a deadline and can be cancelled.
 //!
-//! One `poll` per wait instead of a receive timeout per read: the deadline is that of the whole
-//! request, so that a server that drips cannot stretch it.
+//! It makes one `poll` per wait, instead of a receive timeout per read. The deadline covers the
+//! whole request, so a server that drips cannot stretch it.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -22,7 +22,7 @@ use super::deadline::Deadline;
 use super::error::reason;
 use crate::metrics::Counter;
 
-/// A connected socket. It counts its own end.
+/// A connected socket. It counts its own closing.
 #[derive(Debug)]
 pub(super) struct Socket {
     fd: Arc<OwnedFd>,
@@ -52,7 +52,7 @@ impl Peer {
     }
 }
 
-/// LIMIT: how long a cancelled connect may go unnoticed, where shutting the socket wakes nobody.
+/// LIMIT: how long a cancelled connect may go unnoticed where shutting the socket wakes nobody.
 const CONNECT_SLICE: Duration = Duration::from_millis(100);
 
 impl Socket {
@@ -68,7 +68,7 @@ impl Socket {
         let peer = Peer::Tcp(address);
         let dial = |errno| dial_error(&peer, errno);
         let fd = open(family, Some(ipproto::TCP)).map_err(dial)?;
-        // NOTE: both only make things quicker; a system without them still connects.
+        // NOTE: both only make things faster. A system without them still connects.
         let _ = sockopt::set_tcp_nodelay(&fd, true);
         let _ = sockopt::set_socket_keepalive(&fd, true);
         let fd = Arc::new(fd);
@@ -104,8 +104,8 @@ impl Socket {
         })
     }
 
-    /// Appends what has come to `into`'s spare capacity, of which there must be some. 0: the other
-    /// side has closed.
+    /// Appends received bytes to the spare capacity of `into`, which must have some. Returns 0 if
+    /// the other side has closed.
     pub fn recv_into(&self, into: &mut Vec<u8>, deadline: &Deadline) -> Result<usize, NetError> {
         debug_assert!(into.capacity() > into.len());
         self.retry(PollFlags::IN, deadline, "read", || {
@@ -119,7 +119,7 @@ impl Socket {
         })
     }
 
-    /// What comes next, without taking it.
+    /// Reads the next bytes without consuming them.
     pub fn peek(&self, into: &mut [u8], deadline: &Deadline) -> Result<usize, NetError> {
         self.retry(PollFlags::IN, deadline, "read", || {
             recv(&self.fd, &mut *into, RecvFlags::PEEK).map(|(_, n)| n)
@@ -137,7 +137,7 @@ impl Socket {
         deadline.remaining().map(|_| ())
     }
 
-    /// Nothing to read and not closed, as an idle connection must be.
+    /// Whether there is nothing to read and the socket is open, as for an idle connection.
     pub fn is_quiet(&self) -> bool {
         matches!(wait(&self.fd, PollFlags::IN, Duration::ZERO), Ok(false))
     }
@@ -203,7 +203,7 @@ fn await_connected(fd: &OwnedFd, peer: &Peer, deadline: &Deadline) -> Result<(),
 /// Whether the socket became ready within `timeout`.
 fn wait(fd: &OwnedFd, readiness: PollFlags, timeout: Duration) -> Result<bool, NetError> {
     let mut fds = [PollFd::new(fd, readiness)];
-    // NOTE: a wait that no timer can hold is as good as its longest.
+    // NOTE: a wait too long for a timer becomes the longest possible one.
     let longest = Timespec {
         tv_sec: i32::MAX.into(),
         tv_nsec: 0,
@@ -211,7 +211,7 @@ fn wait(fd: &OwnedFd, readiness: PollFlags, timeout: Duration) -> Result<bool, N
     let timeout = Timespec::try_from(timeout).unwrap_or(longest);
     match poll(&mut fds, Some(&timeout)) {
         Ok(ready) => Ok(ready > 0),
-        // NOTE: callers look at their deadline and come again.
+        // NOTE: callers check their deadline and come again.
         Err(Errno::INTR) => Ok(false),
         Err(errno) => Err(NetError::Body(format!("poll: {}", reason(&errno.into())))),
     }

@@ -1,4 +1,4 @@
-//! The bytes of a connection, plain or through TLS (through a TLS proxy: twice).
+//! The bytes of a connection, plain or through TLS (twice through a TLS proxy).
 
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) struct TlsStream {
 }
 
 impl Stream {
-    /// Appends what has come to `into`, whose spare capacity bounds it. 0: closed.
+    /// Appends received bytes to `into`, at most its spare capacity. Returns 0 if closed.
     pub fn recv_into(
         &mut self,
         into: &mut Vec<u8>,
@@ -64,7 +64,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Waits for an answer to begin: saves the read that would find nothing.
+    /// Waits for an answer to begin, which saves a read that would find nothing.
     pub fn wait_readable(&self, deadline: &Deadline) -> Result<(), NetError> {
         match self {
             Stream::Plain(socket) => socket.wait_readable(deadline),
@@ -73,7 +73,7 @@ impl Stream {
         }
     }
 
-    /// Open and without unasked bytes, as far as can be seen. Does not wait.
+    /// Whether the stream seems open and has no unasked bytes. It does not wait.
     pub fn is_quiet(&mut self, deadline: &Deadline) -> bool {
         match self {
             Stream::Plain(socket) => socket.is_quiet(),
@@ -81,7 +81,7 @@ impl Stream {
         }
     }
 
-    /// Shakes hands over this stream.
+    /// Makes a TLS handshake over this stream.
     pub fn into_tls(
         self,
         config: Arc<rustls::ClientConfig>,
@@ -126,13 +126,13 @@ impl TlsStream {
         Ok(())
     }
 
-    /// One read from below and what follows from it; an error at the end of the stream.
+    /// Reads once from the stream below and processes it. The end of the stream is an error.
     fn feed(&mut self, deadline: &Deadline, wall_ms: i64) -> Result<usize, NetError> {
         let mut below = Below::new(&mut self.inner, deadline);
         let result = self.tls.read_tls(&mut below);
         let n = below.check(result)?;
         if let Err(error) = self.tls.process_new_packets() {
-            // NOTE: tells the other side why, if it still listens.
+            // NOTE: tells the other side the reason, if it still listens.
             let _ = self.flush(deadline);
             return Err(tls_error(&error, wall_ms));
         }
@@ -142,9 +142,9 @@ impl TlsStream {
         Ok(n)
     }
 
-    /// A session ticket may have come since on a good connection; anything else is unasked.
+    /// Whether nothing unasked came. A session ticket is allowed on a good connection.
     fn is_quiet(&mut self, deadline: &Deadline) -> bool {
-        // LIMIT: more records than a server sends tickets.
+        // LIMIT: more records than any server sends tickets.
         for _ in 0..8 {
             let asked = self.tls.reader().fill_buf().map(<[u8]>::len);
             if asked.is_ok() {
@@ -192,7 +192,7 @@ impl TlsStream {
                     return Ok(n);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // NOTE: closed without goodbye; whether the body was whole, its framing says.
+                // NOTE: closed without a goodbye. The framing tells whether the body was complete.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 Err(error) => return Err(NetError::Tls(format!("tls: {error}"))),
             }
@@ -202,7 +202,7 @@ impl TlsStream {
     }
 }
 
-/// The stream below, as the readers and writers that TLS wants; keeps the error that those lose.
+/// The stream below as the reader and writer that TLS wants. It keeps the error that those lose.
 struct Below<'a> {
     stream: &'a mut Stream,
     deadline: &'a Deadline,

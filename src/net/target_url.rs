@@ -1,4 +1,4 @@
-//! An `http` or `https` URL taken apart for the wire.
+//! An `http` or `https` URL split for the wire.
 
 use url::Url;
 
@@ -13,11 +13,11 @@ pub(super) struct TargetUrl {
     /// Lower case, without the brackets of an IPv6 address.
     pub host: String,
     pub port: u16,
-    /// What `Host` says: as it was given, a default port included.
+    /// The value of `Host`: as it was given, including a default port.
     pub authority: String,
     /// Path and query, percent-encoded, never empty.
     pub path: String,
-    /// User and password of the URL itself, decoded.
+    /// The URL's own user and password, decoded.
     pub user: Option<(String, String)>,
 }
 
@@ -31,7 +31,7 @@ impl TargetUrl {
         })
     }
 
-    /// Where `location` leads from here.
+    /// Resolves `location` against this URL.
     pub fn join(&self, location: &str) -> Result<TargetUrl, NetError> {
         let wrong = || {
             NetError::Protocol(format!(
@@ -84,7 +84,7 @@ impl TargetUrl {
     }
 }
 
-/// `host:port`, with brackets where they are needed.
+/// Writes `host:port`, with brackets where they are needed.
 pub(super) fn host_port(host: &str, port: u16) -> String {
     if host.contains(':') {
         format!("[{host}]:{port}")
@@ -93,8 +93,8 @@ pub(super) fn host_port(host: &str, port: u16) -> String {
     }
 }
 
-/// The authority as written, because Go sends a default port that was written out; of names that
-/// are not ASCII, what the URL parser made of them.
+/// Returns the authority as written, because Go sends a default port that is written out. For names
+/// that are not ASCII, it returns what the URL parser made of them.
 fn raw_authority(text: &str, url: &Url, host: &str) -> String {
     let rest = text.split_once("://").map_or("", |(_, rest)| rest);
     let raw = rest.split(['/', '?', '#', '\\']).next().unwrap_or("");

@@ -1,5 +1,5 @@
-//! What `tls_config` means: rustls configurations, made when they are first needed and again when
-//! one of their files has changed.
+//! Makes rustls configurations from a `tls_config`: at first need, and again when one of their
+//! files has changed.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -15,7 +15,7 @@ use super::tls_verify::{Anything, Lenient};
 use super::watched_file::Source;
 use super::{NetError, TlsSettings, TlsVersion};
 
-/// The system's certificate bundles, in the order in which they are tried.
+/// The system's certificate bundles, in the order of trying.
 const SYSTEM_BUNDLES: [&str; 6] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -25,11 +25,11 @@ const SYSTEM_BUNDLES: [&str; 6] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// LIMIT: sessions that may be resumed, a client. One target needs one or two; more targets than
-/// this just shake hands in full when they reconnect.
+/// LIMIT: resumable sessions per client. One target needs one or two. With more targets than this,
+/// reconnecting makes full handshakes.
 const SESSIONS_KEPT: usize = 32;
 
-/// The system's roots, read when the first client needs them.
+/// The system's root certificates, read when the first client needs them.
 #[derive(Debug, Default)]
 pub(super) struct SystemRoots(OnceLock<Arc<RootCertStore>>);
 
@@ -46,7 +46,7 @@ pub(super) struct TlsSource {
 
 #[derive(Debug)]
 struct Made {
-    /// What it was made from; the same allocations mean unchanged files.
+    /// The texts it was made from. The same allocations mean unchanged files.
     from: [Option<Arc<str>>; 3],
     config: Arc<ClientConfig>,
 }
@@ -69,16 +69,17 @@ impl TlsSource {
         }
     }
 
-    /// Whether there is anything in it that could be wrong.
+    /// Whether it contains anything that could be wrong.
     pub fn needs_check(&self) -> bool {
         self.settings != TlsSettings::default()
     }
 
-    /// The configuration of this moment. The same allocation as last time if nothing changed.
+    /// Returns the current configuration. It is the same allocation as last time if nothing
+    /// changed.
     pub fn config(&self) -> Result<Arc<ClientConfig>, NetError> {
         let text = |s: &Option<Source>| s.as_ref().map(Source::text).transpose();
         let from = [text(&self.ca)?, text(&self.cert)?, text(&self.key)?];
-        // NOTE: replaced whole; a panic elsewhere leaves the last configuration.
+        // NOTE: replaced whole, so a panic elsewhere leaves the last configuration.
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(made) = &*made
             && made
@@ -97,7 +98,7 @@ impl TlsSource {
         Ok(config)
     }
 
-    /// The name that the certificate must have, and that is sent. A proxy is called by its own.
+    /// Returns the name that is sent and that the certificate must have. A proxy goes by its own.
     pub fn server_name(&self, host: &str, proxy: bool) -> Result<ServerName<'static>, NetError> {
         let name = self.settings.server_name.as_deref();
         let name = name.filter(|name| !name.is_empty() && !proxy);
@@ -169,7 +170,7 @@ fn same(a: Option<&Arc<str>>, b: Option<&Arc<str>>) -> bool {
 }
 
 impl SystemRoots {
-    /// Empty when the system has none: then every certificate has an unknown authority.
+    /// Returns the roots. They are empty if the system has none; then every authority is unknown.
     fn get(&self) -> Arc<RootCertStore> {
         self.0.get_or_init(|| Arc::new(read_system())).clone()
     }
@@ -217,7 +218,7 @@ fn own_roots(pem: &str) -> Result<Roots, NetError> {
 
 type ChainAndKey = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// A chain and the key that belongs to it, which rustls itself finds out too late.
+/// Returns a chain and its key, and checks that they match, which rustls finds out too late.
 fn certified_key(
     cert: &str,
     key: &str,
@@ -238,7 +239,7 @@ fn certified_key(
         Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
             Err(wrong("private key does not match public key".to_owned()))
         }
-        // NOTE: a key whose public half can't be told may still be the right one.
+        // NOTE: a key whose public half is unknown may still be the right one.
         Ok(()) | Err(rustls::Error::InconsistentKeys(_)) => Ok((chain, key)),
         Err(error) => Err(wrong(error.to_string())),
     }

@@ -1,4 +1,4 @@
-//! TLS failures in Go's words, with the clock where the clock may be at fault.
+//! TLS errors in Go's words. They name the time where the clock may be at fault.
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
@@ -6,7 +6,7 @@ use super::NetError;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// `wall_ms` is the time of this machine, which may be the one that is wrong.
+/// Translates an error. `wall_ms` is this machine's time, which may be wrong.
 pub(super) fn tls_error(error: &Error, wall_ms: i64) -> NetError {
     NetError::Tls(match error {
         Error::InvalidCertificate(certificate) => format!(
@@ -29,7 +29,8 @@ fn certificate_error(error: &CertificateError, wall_ms: i64) -> String {
         CertificateError::UnknownIssuer => {
             "x509: certificate signed by unknown authority".to_owned()
         }
-        // NOTE: an authority of the same name with another key: a CA file from before a renewal.
+        // NOTE: an authority of the same name with another key, as in a CA file from before a
+        // renewal.
         CertificateError::BadSignature => "x509: certificate signed by unknown authority \
              (an authority of the same name has another key)"
             .to_owned(),
@@ -67,7 +68,7 @@ fn certificate_error(error: &CertificateError, wall_ms: i64) -> String {
     }
 }
 
-/// `DnsName("a")` as it is presented, without what is around it.
+/// Takes the name out of a presented `DnsName("a")`.
 fn plain_name(presented: &str) -> &str {
     let inner = presented
         .split_once('(')

@@ -1,10 +1,9 @@
-//! The half of rustls's verifiers that has nothing to decide: whether a handshake's signature is
-//! good.
+//! The part of rustls's verifiers that decides nothing: it checks a handshake's signature.
 
-/// The methods of a `ServerCertVerifier` or a `ClientCertVerifier` that check signatures, by the
-/// algorithms in this field, a [`WebPkiSupportedAlgorithms`].
+/// The signature checks of a `ServerCertVerifier` or a `ClientCertVerifier`, by the algorithms in
+/// the named field, a [`WebPkiSupportedAlgorithms`].
 ///
-/// NOTE: a macro, because the two traits share these methods and no trait to put them into.
+/// NOTE: a macro, because the two traits share these methods but no supertrait.
 ///
 /// [`WebPkiSupportedAlgorithms`]: rustls::crypto::WebPkiSupportedAlgorithms
 macro_rules! checks_signatures_with {

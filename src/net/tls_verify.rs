@@ -1,4 +1,4 @@
-//! Who is believed: rustls's own verifier with one concession, or everyone.
+//! Decides which certificates are trusted: by rustls's verifier with one exception, or all.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use rustls::{CertificateError, Error, OtherError, RootCertStore};
 use super::NetError;
 use super::tls_signatures::checks_signatures_with;
 
-/// rustls's verifier, but a certificate that itself stands in the CA file is good for its names
-/// even when it says that it is an authority: what `openssl req -x509` makes is served and trusted
-/// as one file everywhere, and Go takes it.
+/// rustls's verifier with one exception. A certificate that itself stands in the CA file is valid
+/// for its names even if it says that it is an authority. `openssl req -x509` makes such files;
+/// they are served and trusted everywhere, and Go accepts them.
 #[derive(Debug)]
 pub(super) struct Lenient {
-    /// None when there are no roots at all, which rustls's verifier refuses to be made of.
+    /// `None` when there are no roots at all, which rustls's verifier refuses.
     strict: Option<Arc<WebPkiServerVerifier>>,
     own: Vec<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
@@ -62,7 +62,7 @@ impl ServerCertVerifier for Lenient {
         };
         match strict.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         {
-            // NOTE: the validity period is checked before this is found.
+            // NOTE: rustls checks the validity period before it finds this.
             Err(error) if is_authority(&error) && self.own.iter().any(|own| own == end_entity) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
@@ -74,7 +74,7 @@ impl ServerCertVerifier for Lenient {
     checks_signatures_with!(algorithms);
 }
 
-/// rustls has no name of its own for it and hands on the text of the verifier below.
+/// Recognises the error by its text, since rustls has no variant for it.
 fn is_authority(error: &Error) -> bool {
     match error {
         Error::InvalidCertificate(CertificateError::Other(OtherError(other))) => {
@@ -84,7 +84,7 @@ fn is_authority(error: &Error) -> bool {
     }
 }
 
-/// `insecure_skip_verify`: any certificate, of which the other side must hold the key.
+/// `insecure_skip_verify`: accepts any certificate whose key the other side holds.
 #[derive(Debug)]
 pub(super) struct Anything(pub WebPkiSupportedAlgorithms);
 

@@ -19,7 +19,7 @@ pub(super) enum Source {
     File(WatchedFile),
 }
 
-/// Never shows.
+/// A text that is never shown.
 #[derive(Clone)]
 pub(super) struct Text(pub Arc<str>);
 
@@ -52,7 +52,7 @@ struct Signature {
 }
 
 impl Source {
-    /// `what` as messages name it (`basic auth password`).
+    /// Makes a source. `what` is its name in messages (`basic auth password`).
     pub fn new(source: &SecretSource, what: &'static str) -> Source {
         match source {
             SecretSource::Inline(secret) => Source::Inline(Text(secret.expose().into())),
@@ -68,8 +68,8 @@ impl Source {
         })
     }
 
-    /// The newest content; of a file without the white space around it. Equal content of
-    /// unchanged files is the same allocation.
+    /// Returns the newest content; that of a file without surrounding white space. An unchanged
+    /// file gives the same allocation.
     pub fn text(&self) -> Result<Arc<str>, NetError> {
         match self {
             Source::Inline(text) => Ok(text.0.clone()),
@@ -84,7 +84,7 @@ impl Source {
 
 impl WatchedFile {
     fn text(&self) -> Result<Arc<str>, NetError> {
-        // NOTE: replaced whole; a panic elsewhere leaves the last content.
+        // NOTE: replaced whole, so a panic elsewhere leaves the last content.
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let metadata = std::fs::metadata(&self.path).map_err(|e| self.error(&reason(&e)))?;
         let signature = Signature {

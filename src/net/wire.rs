@@ -1,4 +1,4 @@
-//! This room's connections as `ureq` wants them.
+//! This room's connections in the form that `ureq` wants.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,11 @@ use super::dial::{Dialed, Dialer};
 use super::fetch::{HEAD_BYTES_MAX, TIMEOUT_MAX};
 use super::target_url::TargetUrl;
 
-/// LIMIT: looking at an idle connection never waits; this bounds it all the same.
+/// LIMIT: looking at an idle connection never waits. This bounds it all the same.
 const PROBE_MAX: Duration = Duration::from_secs(1);
 
-/// ureq asks for addresses before it looks whether it needs any; ours are found while dialling.
+/// Resolves nothing: ureq asks for addresses before it needs any, and ours are found while
+/// dialling.
 #[derive(Debug)]
 pub(super) struct NoNames;
 
@@ -69,12 +70,12 @@ impl Connector for Dial {
     }
 }
 
-/// One of this room's streams as ureq wants it.
+/// A stream of this room in the form that ureq wants.
 pub(super) struct Wire {
     dialed: Dialed,
     /// What a plain proxy wants before the path.
     absolute: Option<String>,
-    /// The next bytes out begin a request.
+    /// The next bytes to send begin a request.
     at_start: bool,
     secure: bool,
     buffers: LazyBuffers,

@@ -1,11 +1,10 @@
-//! The queries that run just now, in a file that outlives the process: after a crash it names the
-//! culprit.
+//! The running queries, in a file that outlives the process. After a crash it names the culprit.
 //!
-//! The file is Prometheus's `queries.active`: `[`, then 1,000 bytes a place, each with one object
-//! and a comma in its last byte, or zeroes. It is written ahead in full, so that a full disk can't
-//! get in the way later, and never synced: what a killed process wrote is in the page cache, and a
-//! power cut has no query for its culprit. On a medium that stands still one query waits in its
-//! write, and the others leave theirs to it.
+//! The file is Prometheus's `queries.active`: `[`, then 1,000 bytes per place, each with one object
+//! and a comma in its last byte, or zeroes. The whole file is allocated in advance, so that a full
+//! disk cannot get in the way later. It is never synced: what a killed process wrote is in the page
+//! cache, and a power cut is not a query's fault. On a disk that stands still one query waits in
+//! its write, and the others leave their writes to it.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -18,29 +17,29 @@ use serde::{Deserialize, Serialize};
 
 const PLACE_BYTES: usize = 1000;
 
-/// LIMIT: a file of another process that is read at the start: 4,000 places.
+/// LIMIT: the file of the process before, which is read at the start: 4,000 places.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
 #[derive(Debug)]
 pub struct ActiveQueries {
     file: Mutex<File>,
-    /// What the places are to hold, until somebody has written it.
+    /// The new content of places, until some query has written it.
     wanted: Mutex<BTreeMap<usize, Vec<u8>>>,
 }
 
-/// A query that had not ended when the process did.
+/// A query that had not ended when the last process did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnfinishedQuery {
     pub query: String,
-    /// When it began, in seconds.
+    /// The query's start, in seconds.
     pub timestamp_sec: i64,
 }
 
 impl ActiveQueries {
-    /// Takes the file over from the process before, whose unfinished queries it returns.
+    /// Takes over the file of the last process, and returns its unfinished queries.
     ///
     /// # Errors
-    /// The file can't be made.
+    /// The file cannot be made.
     pub fn open(path: &Path, places: usize) -> io::Result<(ActiveQueries, Vec<UnfinishedQuery>)> {
         let unfinished = unfinished(path);
         let file = OpenOptions::new()
@@ -60,7 +59,7 @@ impl ActiveQueries {
         Ok((active, unfinished))
     }
 
-    /// Whether it was written is of no consequence to the query.
+    /// Notes the query's start. A failed write does not matter to the query.
     pub(super) fn begin(&self, place: usize, query: &str, now_sec: i64) {
         let mut entry = entry(query, now_sec);
         entry.resize(PLACE_BYTES - 1, 0);
@@ -74,7 +73,7 @@ impl ActiveQueries {
 
     fn put(&self, place: usize, entry: Vec<u8>) {
         self.wanted().insert(place, entry);
-        // NOTE: who holds the file looks again when it has let it go, so nothing is forgotten.
+        // NOTE: the holder of the file looks again after releasing it, so nothing is forgotten.
         while !self.wanted().is_empty()
             && let Ok(file) = self.file.try_lock()
         {
@@ -96,7 +95,7 @@ fn offset(place: usize) -> u64 {
     1 + (place * PLACE_BYTES) as u64
 }
 
-/// As much of the query as a place holds, in JSON.
+/// Returns as much of the query as a place holds, in JSON.
 fn entry(query: &str, now_sec: i64) -> Vec<u8> {
     let mut chars = query.chars().count().min(PLACE_BYTES);
     loop {
@@ -109,12 +108,12 @@ fn entry(query: &str, now_sec: i64) -> Vec<u8> {
         if over == 0 {
             return json;
         }
-        // What is escaped takes six bytes a character at most, and what is not, four.
+        // An escaped character takes at most six bytes, another at most four.
         chars = chars.saturating_sub(over.div_ceil(6));
     }
 }
 
-/// Nothing where the file is not there or not such a file.
+/// Returns nothing if the file is missing or not such a file.
 fn unfinished(path: &Path) -> Vec<UnfinishedQuery> {
     let mut bytes = Vec::new();
     if let Ok(file) = File::open(path) {

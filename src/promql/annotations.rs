@@ -8,23 +8,23 @@ pub enum Severity {
     Info,
 }
 
-/// Said once each, in the order of their first saying.
+/// Each annotation once, in the order of first occurrence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Annotations(Vec<Annotation>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Annotation {
     severity: Severity,
-    /// Without `PromQL info: ` and place.
+    /// Without the prefix `PromQL info: ` and the place.
     text: String,
     span: Span,
 }
 
-/// LIMIT: different annotations that are kept; an answer shows ten of each severity.
+/// LIMIT: different annotations that are kept. An answer shows ten of each severity.
 const KEPT_MAX: usize = 1000;
 
 impl Annotations {
-    /// `span` is what it is about, in the query.
+    /// Adds a warning. `span` is the part of the query that it is about.
     pub fn warn(&mut self, span: &Span, text: impl Into<String>) {
         self.add(Severity::Warning, span, text.into());
     }
@@ -36,7 +36,7 @@ impl Annotations {
     fn add(&mut self, severity: Severity, span: &Span, text: String) {
         let same = |a: &&mut Annotation| a.severity == severity && a.text == text;
         if let Some(kept) = self.0.iter_mut().find(same) {
-            // Prometheus says a text once, with the last place that it is about.
+            // Prometheus gives a text once, with the last place that it is about.
             if kept.span.start < span.start {
                 kept.span = span.clone();
             }
@@ -53,7 +53,7 @@ impl Annotations {
         self.0.is_empty()
     }
 
-    /// As an answer says them: `PromQL warning: text (1:5)`.
+    /// Returns the texts as an answer has them: `PromQL warning: text (1:5)`.
     pub fn texts(&self, severity: Severity, query: &str) -> Vec<String> {
         let word = match severity {
             Severity::Warning => "warning",
@@ -71,7 +71,7 @@ impl Annotations {
     }
 }
 
-/// Line and column (in bytes), both from 1.
+/// Returns line and column (in bytes), both from 1.
 pub(super) fn place(query: &str, at: usize) -> (usize, usize) {
     let before = query.get(..at).unwrap_or(query);
     let line = 1 + before.matches('\n').count();

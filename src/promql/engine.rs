@@ -1,4 +1,4 @@
-//! The engine: its settings and limits, around one evaluation.
+//! The engine: settings and limits around one evaluation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -31,27 +31,27 @@ pub struct Settings {
     /// Bytes that the intermediate results of a query may take at once.
     pub bytes_max: usize,
     pub concurrency_max: usize,
-    /// What the language has beyond the stable.
+    /// The unstable parts of the language that are switched on.
     pub features: Features,
     /// `promql-delayed-name-removal`.
     pub delays_names: bool,
 }
 
-/// A query to answer.
+/// A query to evaluate.
 #[derive(Debug, Clone, Copy)]
 pub struct Query<'q> {
-    /// That `expr` was parsed from.
+    /// The text that `expr` was parsed from.
     pub text: &'q str,
     pub expr: &'q Expr,
     pub times: Times,
-    /// The engine's, or stricter ones that the request asks for.
+    /// The engine's settings, or stricter ones that the request asks for.
     pub settings: &'q Settings,
     pub cancel: &'q Stop,
-    /// For the query log.
+    /// The request, for the query log.
     pub origin: Option<&'q HttpOrigin>,
 }
 
-/// When a query looks.
+/// The times at which a query is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Times {
     At(TimestampMs),
@@ -64,7 +64,7 @@ pub enum Times {
 }
 
 impl Times {
-    /// The expression with those lengths fixed that the query's span decides.
+    /// Returns the expression with the lengths fixed that depend on the query's span.
     fn resolve(self, expr: &Expr) -> Result<Expr, QueryError> {
         let (step_ms, range_ms) = match self {
             Times::At(_) => (0, 0),
@@ -78,14 +78,14 @@ impl Times {
     }
 }
 
-/// LIMIT: bytes for the intermediate results of one query at most, unless it is told. A query over
-/// all series of a full small host (50,000 series, 1,441 steps) does not fit; its aggregation, by
-/// streaming, does.
+/// LIMIT: the default maximum for the intermediate results of one query, in bytes. A query over all
+/// series of a full small host (50,000 series, 1,441 steps) does not fit; its aggregation does,
+/// since it streams.
 const BYTES_MAX: usize = 256 << 20;
-/// LIMIT: what a query may take on the smallest machine: 10,000 points of 100 series.
+/// LIMIT: the minimum on the smallest machine: 10,000 points of 100 series.
 const BYTES_MIN: usize = 16 << 20;
 
-/// An eighth of the memory that the process may use, between 16 and 256 MiB.
+/// Returns an eighth of the memory that the process may use, between 16 and 256 MiB.
 pub fn default_memory_budget() -> usize {
     let bytes = memory::usable_bytes().unwrap_or(0) / 8;
     usize::try_from(bytes).map_or(BYTES_MAX, |bytes| bytes.clamp(BYTES_MIN, BYTES_MAX))
@@ -105,7 +105,7 @@ impl Default for Settings {
     }
 }
 
-/// Shared by all who query.
+/// Shared by everyone who queries.
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
@@ -167,7 +167,7 @@ impl Metrics {
     }
 }
 
-/// A query in the file of those that run, while it runs.
+/// A running query's entry in the file of active queries.
 struct Active<'e>(&'e ActiveQueries, usize);
 
 impl Drop for Active<'_> {
@@ -176,7 +176,7 @@ impl Drop for Active<'_> {
     }
 }
 
-/// Counts a query while it is there.
+/// Counts a query in a gauge while it lives.
 struct Counted<'m>(&'m Gauge);
 
 impl Drop for Counted<'_> {
@@ -199,14 +199,14 @@ impl Engine {
         }
     }
 
-    /// Keeps the queries that run in a file, for the start after a crash.
+    /// Keeps the running queries in a file, for the start after a crash.
     #[must_use]
     pub fn with_active_queries(mut self, active: ActiveQueries) -> Engine {
         self.active = Some(active);
         self
     }
 
-    /// Where queries are logged from now on; `None`: nowhere.
+    /// Sets where queries are logged from now on; `None` stops logging.
     pub fn set_log(&self, log: Option<QueryLog>) {
         self.metrics
             .log_enabled
@@ -218,16 +218,17 @@ impl Engine {
         &self.settings
     }
 
-    /// The step of subqueries that name none, as the configuration says it now.
+    /// Sets the step of subqueries that name none, as the configuration now has it.
     pub fn set_default_step(&self, step: Duration) {
         let ms = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
         self.default_step_ms.store(ms.max(1), Ordering::Relaxed);
     }
 
-    /// Answers a query. Waits for its turn; that counts against its time.
+    /// Evaluates a query. Waiting for a place counts against its time.
     ///
     /// # Errors
-    /// A limit, `cancel`, the storage; of a range, an expression that makes no instant vector.
+    /// A limit, `cancel`, the storage; for a range query, an expression that is no instant vector
+    /// or scalar.
     pub fn answer(&self, storage: &dyn Queryable, query: &Query<'_>) -> Result<Answer, QueryError> {
         self.metrics.queries.add(1.0);
         let _counted = Counted(&self.metrics.queries);
@@ -279,7 +280,7 @@ impl Engine {
         })
     }
 
-    /// A log that can't be written costs no query.
+    /// Writes the query log. A failed write does not fail the query.
     fn log(&self, query: &Query<'_>, statistics: &Statistics, error: Option<&QueryError>) {
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
         let Some(log) = &*log else {
@@ -293,7 +294,7 @@ impl Engine {
         }
     }
 
-    /// What the time is now, and the seconds since `since`.
+    /// Returns the time now, and the seconds since `since`.
     fn observe(&self, slice: &str, since: Duration) -> (Duration, f64) {
         let now = self.clock.mono();
         let took = now.saturating_sub(since).as_secs_f64();
@@ -302,13 +303,12 @@ impl Engine {
     }
 }
 
-/// A panic costs its query, and nothing else.
+/// Evaluates the query. A panic fails the query, and nothing else.
 fn evaluate<'e>(
     run: &mut Run<'e>,
     evaluation: impl FnOnce(&mut Run<'e>) -> Result<Value, QueryError>,
 ) -> Result<Value, QueryError> {
-    // NOTE: of what the closure touches nothing outlives the query but its annotations and
-    // statistics, which are whole at all times.
+    // NOTE: only annotations and statistics outlive the closure, and they are whole at all times.
     let value = catch_unwind(AssertUnwindSafe(|| evaluation(run)));
     value.unwrap_or_else(|panic| {
         let text = { panic.downcast_ref::<&str>().copied() }

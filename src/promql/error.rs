@@ -1,4 +1,4 @@
-//! Why a query was not answered, in Prometheus's words (reference section 4.6).
+//! Why a query failed, in Prometheus's words (reference section 4.6).
 
 use thiserror::Error;
 
@@ -6,7 +6,7 @@ use crate::storage::StorageError;
 
 #[derive(Debug, Error)]
 pub enum QueryError {
-    /// Where: `query queue` or `expression evaluation`.
+    /// Names the phase: `query queue` or `expression evaluation`.
     #[error("query timed out in {0}")]
     Timeout(&'static str),
     #[error("query was canceled in {0}")]
@@ -20,13 +20,14 @@ pub enum QueryError {
     TooManyBytes(usize),
     #[error("expanding series: {0}")]
     Storage(#[from] StorageError),
-    /// The query was wrong, rather than its evaluation.
+    /// The query itself was wrong, not its evaluation.
     #[error("invalid expression type \"{0}\" for range query, must be Scalar or instant Vector")]
     RangeQueryType(&'static str),
-    /// The query was wrong, which only its times showed: `5:9: duration must be greater than 0`.
+    /// The query was wrong, which showed only with its times: `5:9: duration must be greater than
+    /// 0`.
     #[error("{0}")]
     Invalid(String),
-    /// What the values made impossible: `vector cannot contain metrics with the same labelset`.
+    /// The values made it impossible: `vector cannot contain metrics with the same labelset`.
     #[error("{0}")]
     Execution(String),
 }

@@ -1,4 +1,4 @@
-//! How many queries run at once. The others wait, and waiting counts against their time.
+//! Bounds how many queries run at once. The others wait, and waiting counts against their time.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::stdx::stop::Stop;
 
 const QUEUE: &str = "query queue";
 
-/// A place for each query that may run, in a channel of just that capacity: it can't be full when
-/// a place is given back.
+/// Holds a place for each query that may run. The channel has just that capacity, so it cannot be
+/// full when a place is given back.
 #[derive(Debug)]
 pub(super) struct Gate {
     places_tx: Sender<usize>,
     places: Receiver<usize>,
 }
 
-/// Given back when it is dropped.
+/// A place, given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Place<'g> {
-    /// From 0.
+    /// Counts from 0.
     pub number: usize,
     places_tx: &'g Sender<usize>,
 }
@@ -35,7 +35,7 @@ impl Gate {
         Gate { places_tx, places }
     }
 
-    /// Waits for a place until `deadline` of the monotonic clock.
+    /// Waits for a place until `deadline` on the monotonic clock.
     pub fn enter(
         &self,
         clock: &dyn Clock,

@@ -1,8 +1,8 @@
-//! PromQL: reading queries and evaluating them.
+//! PromQL: parses queries and evaluates them.
 //!
-//! A query is read in `parser` and evaluated in `eval`, with what `functions` has. Owns nothing but
-//! the gate that bounds the queries which run at once. **Invariant:** reads samples through
-//! `storage::Querier` alone, and knows no HTTP and no configuration.
+//! `parser` reads a query and `eval` evaluates it, with the functions in `functions`. Owns only the
+//! gate that bounds concurrent queries. **Invariant:** reads samples through
+//! `storage::Querier` only, and knows no HTTP and no configuration.
 
 mod parser;
 

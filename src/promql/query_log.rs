@@ -1,5 +1,5 @@
-//! The query log: a line of JSON for each query that was run, in the file that the configuration
-//! names (`query_log_file`).
+//! The query log: a line of JSON per query, in the file that the configuration names
+//! (`query_log_file`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -13,11 +13,11 @@ use super::engine::{Query, Times};
 use super::statistics::Statistics;
 use crate::model::{TimestampMs, timestamp};
 
-/// An open log. Opened anew at each reload, so that a rotated file is let go.
+/// An open log. Each reload opens it anew, so that a rotated file is released.
 #[derive(Debug)]
 pub struct QueryLog(Mutex<File>);
 
-/// Who asks.
+/// The client that asked.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpOrigin {
@@ -46,21 +46,21 @@ struct Params<'l> {
     query: &'l str,
     start: String,
     end: String,
-    /// Whole seconds.
+    /// In whole seconds.
     step: i64,
 }
 
 impl QueryLog {
-    /// Appends to the file, and makes it if need be.
+    /// Opens the file for appending, and makes it if needed.
     ///
     /// # Errors
-    /// The file can't be opened for writing.
+    /// The file cannot be opened for writing.
     pub fn open(path: &Path) -> io::Result<QueryLog> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         Ok(QueryLog(Mutex::new(file)))
     }
 
-    /// One write, so that lines of several processes stay whole.
+    /// Writes a line in one call, so that lines of several processes stay whole.
     pub(super) fn write(
         &self,
         now: TimestampMs,
@@ -93,13 +93,13 @@ impl QueryLog {
         };
         let mut text = serde_json::to_vec(&line)?;
         text.push(b'\n');
-        // NOTE: a writer that panicked left nothing half done that matters to the next.
+        // NOTE: a writer that panicked left nothing half done that matters to the next one.
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         file.write_all(&text)
     }
 }
 
-/// RFC 3339 with three decimals always, as Prometheus writes the parameters.
+/// Writes RFC 3339 always with three decimals, as Prometheus writes the parameters.
 fn in_milliseconds(t: TimestampMs) -> String {
     let second = timestamp::rfc3339(t.div_euclid(1000).saturating_mul(1000));
     let second = second.trim_end_matches('Z');

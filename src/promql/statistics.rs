@@ -1,17 +1,17 @@
-//! What a query cost, as the API and the query log write it.
+//! A query's cost, as the API and the query log write it.
 
 use crate::stdx::gofmt::push_api_float;
 
-/// What a query cost (`stats=all`).
+/// A query's cost (`stats=all`).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Statistics {
-    /// Samples that the steps looked at; one in several windows counts for each.
+    /// Samples that the steps used. A sample in several windows counts for each.
     pub queryable_samples: u64,
     /// Samples that were read from the storage.
     pub read_samples: u64,
-    /// The most that were held at once.
+    /// The most samples held at once.
     pub peak_samples: u64,
-    /// Seconds.
+    /// In seconds.
     pub queue_time: f64,
     pub prepare_time: f64,
     pub eval_time: f64,
@@ -24,7 +24,7 @@ impl Statistics {
         self.prepare_time + self.eval_time + self.sort_time
     }
 
-    /// In Prometheus's form, times in seconds.
+    /// Writes Prometheus's JSON, with times in seconds.
     pub fn json(&self) -> String {
         let total = self.total_eval_time();
         let timings = [
@@ -49,7 +49,7 @@ impl Statistics {
     }
 }
 
-/// An object of numbers. NOTE: names need no escapes.
+/// Writes an object of numbers. NOTE: the names need no escapes.
 fn push_numbers(out: &mut String, numbers: &[(&str, f64)]) {
     for (i, (name, number)) in numbers.iter().enumerate() {
         out.push(if i == 0 { '{' } else { ',' });

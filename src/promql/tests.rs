@@ -1,4 +1,4 @@
-//! Evaluation over a storage in memory.
+//! Tests of evaluation over a storage in memory.
 
 mod evaluation;
 mod view;
@@ -80,7 +80,8 @@ impl storage::Series for One {
     }
 }
 
-/// `foo{n="1"}` every 10 s from 0 with values 0, 1, …; `foo{n="0"}` at 10 s and gone at 20 s.
+/// Holds `foo{n="1"}` every 10 s from 0 with values 0, 1, …, and `foo{n="0"}` at 10 s, gone at 20
+/// s.
 fn memory() -> Memory {
     let of = |n: &str| Labels::from_pairs([("__name__", "foo"), ("n", n)]);
     let sample = |t, v| Sample { t, v };
@@ -136,7 +137,7 @@ impl Fixture {
     }
 }
 
-/// Each series as `n: value@time ...`, times in seconds.
+/// Shows each series as `n: value@time ...`, times in seconds.
 fn show(value: Value) -> String {
     let series = match value {
         Value::Scalar(sample) => vec![(Labels::empty(), vec![sample])],
@@ -257,7 +258,7 @@ fn limits() {
     }
 }
 
-/// A storage that asks the engine again while it answers.
+/// A storage that queries the engine again while it answers.
 struct Nested<'e>(&'e Fixture, Settings, Stop);
 
 impl Queryable for Nested<'_> {

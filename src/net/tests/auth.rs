@@ -1,4 +1,4 @@
-//! Who a request says that it is.
+//! Tests of the credentials that a request carries.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -117,7 +117,7 @@ fn credentials_stay_at_home() {
         if request.starts_with("GET /near") {
             return answer("302 Found", "Location: /here\r\n", "");
         }
-        // Another name of this machine: another host for the client.
+        // Another name of this machine is another host for the client.
         let location = format!("Location: http://localhost:{port}/\r\n");
         answer("307 Temporary Redirect", &location, "")
     });

@@ -1,4 +1,4 @@
-//! What goes over ureq.
+//! Tests of requests over ureq.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Servers that hang, drip, lie or flood, and the end of a request from outside.
+//! Tests with servers that hang, drip, lie or flood, and of cancellation.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -12,7 +12,7 @@ use super::super::{Client, ClientSettings, Fetch, NetError};
 use super::server::{Do, answer, page, raw, raw_close, serve};
 use super::{connection, env, get, ok, request, when};
 
-/// The error that an answer makes of a request, without the request around it.
+/// Checks the error that an answer causes, without the request around it.
 fn check(wire: &'static str, expect: &str) {
     let server = serve(move |_| raw_close(wire));
     let error = get(&mut connection(), &server.url("/")).unwrap_err();
@@ -159,7 +159,8 @@ fn redirects_elsewhere_are_refused() {
     );
 }
 
-/// With this limit the answer is too big, and the buffer has not grown far beyond it.
+/// Checks that the answer is too big for this limit, and that the buffer did not grow far beyond
+/// it.
 fn check_too_big(steps: impl Fn() -> Vec<Do> + Send + Sync + 'static, limit: u64) {
     let server = serve(move |_| steps());
     let mut body = Vec::new();
@@ -233,7 +234,7 @@ fn lies_about_the_length_cost_no_memory() {
     assert!(body.capacity() <= 8 << 20);
 }
 
-/// Cancelling ends the request, wherever it is; its deadline is far away.
+/// Checks that cancelling ends the request, wherever it is. Its deadline is far away.
 fn check_cancel(url: &str, seen: impl Fn() -> bool + Send + 'static) {
     let env = env();
     let client = Client::new(&ClientSettings::default(), "test", &env).unwrap();

@@ -1,4 +1,4 @@
-//! The room against real sockets: servers of these tests answer from scripts.
+//! Tests of the room against real sockets. The tests' servers answer from scripts.
 
 mod auth;
 mod fetch;
@@ -33,7 +33,7 @@ fn request(url: &str) -> ScrapeRequest {
         .timeout(Duration::from_secs(10))
 }
 
-/// Status and body.
+/// Returns status and body.
 fn get(connection: &mut Connection, url: &str) -> Result<(u16, String), NetError> {
     let mut body = Vec::new();
     let response = connection.get(&request(url), &mut body)?;

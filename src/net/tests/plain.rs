@@ -1,4 +1,4 @@
-//! Pages as good servers send them: framing, keep-alive, redirects, packing, names.
+//! Tests of pages as good servers send them: framing, keep-alive, redirects, packing, names.
 
 use std::io::Write;
 use std::os::unix::net::UnixListener;
@@ -16,7 +16,7 @@ use super::{connection, get, ok, request, when};
 use crate::metrics::Registry;
 use crate::stdx::clock::RealClock;
 
-/// The answer `wire` has this body, and leaves the connection usable or not.
+/// Checks that the answer `wire` has this body, and leaves the connection usable or not.
 fn check(wire: &'static str, body: &str, kept: bool) {
     let server = serve(move |_| raw_close(wire));
     let mut connection = connection();
@@ -69,7 +69,7 @@ fn every_framing() {
         true,
     );
     check("HTTP/1.1 200\r\nContent-Length: 1\r\n\r\nx", "x", true);
-    // More than was announced: the body is right, the connection is not.
+    // More bytes than announced: the body is right, the connection is not.
     check(
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxyz",
         "x",
@@ -138,7 +138,7 @@ fn a_connection_serves_until_the_server_closes_it_and_then_another_does() {
 
 #[test]
 fn a_connection_that_goes_stale_under_the_request_is_tried_once_more() {
-    // Closes when the second request of a connection has been sent: no probe can see it before.
+    // Closes once the second request of a connection has been sent, so no probe can see it before.
     let count = AtomicUsize::new(0);
     let server = serve(move |_| match count.fetch_add(1, SeqCst) {
         1 => vec![Do::Close],
@@ -152,8 +152,8 @@ fn a_connection_that_goes_stale_under_the_request_is_tried_once_more() {
 
 #[test]
 fn a_turn_needs_little_stack() {
-    // Unoptimised code needs more than the 16 KiB of the real thing, but far less than ureq or the
-    // making of a decoder.
+    // Unoptimised code needs more than the 16 KiB of a release build, but far less than ureq or
+    // making a decoder.
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(b"x").unwrap();
     let packed = encoder.finish().unwrap();

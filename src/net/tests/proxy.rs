@@ -1,4 +1,4 @@
-//! Through proxies.
+//! Tests of requests through proxies.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -64,7 +64,7 @@ fn plain_targets_are_asked_for_by_their_whole_url() {
     }
 }
 
-/// A proxy that knows CONNECT, and where everything leads to `to`.
+/// A proxy that knows CONNECT and leads everything to `to`.
 fn tunnel_to(to: std::net::SocketAddr, seen: Arc<Mutex<String>>) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

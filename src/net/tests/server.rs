@@ -1,4 +1,4 @@
-//! Servers that do what a script says.
+//! Servers that follow a script.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,11 +10,11 @@ use std::time::Duration;
 /// What a server does with one request.
 pub enum Do {
     Send(Vec<u8>),
-    /// One byte at a time, forever.
+    /// Sends one byte at a time, forever.
     Drip(u8),
-    /// The same bytes as long as anyone takes them.
+    /// Sends the same bytes as long as anyone takes them.
     Flood(Vec<u8>),
-    /// Nothing, until the other side leaves.
+    /// Sends nothing until the other side leaves.
     Hang,
     Close,
 }
@@ -27,7 +27,7 @@ impl<T: Read + Write + Send> Stream for T {}
 
 pub struct Server {
     pub address: SocketAddr,
-    /// Requests, heads and bodies, in the order in which they came.
+    /// The requests' heads and bodies, in the order in which they came.
     pub seen: Arc<Mutex<Vec<String>>>,
     pub accepted: Arc<AtomicUsize>,
 }
@@ -36,7 +36,7 @@ pub fn serve(script: impl Fn(&str) -> Vec<Do> + Send + Sync + 'static) -> Server
     serve_on(script, |tcp| Some(Box::new(tcp)))
 }
 
-/// `upgrade` makes TLS of a connection.
+/// `upgrade` turns a connection into TLS.
 pub fn serve_on(
     script: impl Fn(&str) -> Vec<Do> + Send + Sync + 'static,
     upgrade: impl Fn(TcpStream) -> Option<Box<dyn Stream>> + Send + Sync + 'static,

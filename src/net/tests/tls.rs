@@ -1,4 +1,4 @@
-//! TLS: who is believed, who is refused and why, and that it fits a scrape loop's stack.
+//! Tests of TLS: who is trusted, who is refused and why, and that it fits a scrape loop's stack.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -343,7 +343,7 @@ fn a_plain_server_is_recognised() {
         insecure_skip_verify: true,
         ..TlsSettings::default()
     };
-    // Reads our hello as a request that never ends, so it answers only at once.
+    // The listener takes our hello for a request that never ends, so it must answer at once.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let answer = move || {

@@ -9,7 +9,7 @@ use crate::model::{Labels, LabelsBuilder, MatchOp, Matcher};
 use crate::promql::error::QueryError;
 use crate::promql::parser::Expr;
 
-/// One series of 1 at the steps where none of `rows` has a value; none if there is no such step.
+/// Makes one series of 1 at the steps where no row has a value, or none if there is no such step.
 pub fn absence(
     rows: &mut dyn Rows,
     of: &Expr,
@@ -36,8 +36,8 @@ pub fn absence(
     }])
 }
 
-/// What the selector's `=` matchers say of a series that is not there. A label that is matched
-/// twice is left out.
+/// Returns the labels that the selector's `=` matchers give an absent series. A label that is
+/// matched twice is left out.
 fn labels_of(expr: &Expr) -> Labels {
     let matchers: &[Matcher] = match expr.inner() {
         Expr::Vector(selector) => &selector.matchers,

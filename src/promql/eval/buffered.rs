@@ -1,4 +1,4 @@
-//! Rows that are kept until they are taken.
+//! Rows that are buffered until they are taken.
 
 use std::vec::IntoIter;
 
@@ -6,10 +6,12 @@ use super::row::{Row, Rows};
 use super::run::Run;
 use crate::promql::QueryError;
 
-/// Rows that are held until they are taken.
+/// Rows that are counted as held until they are taken.
 pub(super) struct Buffered(IntoIter<Row>);
 
 impl Buffered {
+    /// Buffers rows, and counts them.
+    ///
     /// # Errors
     /// The query's limits.
     pub fn new(rows: Vec<Row>, run: &mut Run<'_>) -> Result<Buffered, QueryError> {

@@ -1,4 +1,4 @@
-//! Calls: those of functions that the evaluator knows itself, and the way to all others.
+//! Evaluates calls: the evaluator's own functions, and those in the table.
 
 use super::absence::absence;
 use super::distinct::{Merge, Names, merged, names, refused};
@@ -57,7 +57,7 @@ impl Evaluation {
             args.push(self.eval(arg, grid, run)?);
         }
         let result = f(call, args, grid, run)?;
-        // NOTE: other labels can make any two series alike, names or no names.
+        // NOTE: new labels can make any two series equal, with or without names.
         let relabels = matches!(call.function.name, "label_replace" | "label_join");
         Ok(match result {
             Operand::Vector(rows) if relabels => Operand::Vector(Box::new(Merge::new(rows))),
@@ -65,7 +65,7 @@ impl Evaluation {
         })
     }
 
-    /// The functions that ask for the time, the query, or the storage.
+    /// Evaluates a function that needs the time, the query, or the storage.
     fn own<'q>(
         &self,
         call: &'q Call,
@@ -97,7 +97,7 @@ impl Evaluation {
                 Ok(Operand::Vector(only(values)))
             }
             ("timestamp", [vector]) => self.timestamp(vector, grid, run),
-            // No storage here knows when a counter began.
+            // The storage does not know when a counter began.
             ("start_timestamp", _) => Ok(Operand::Vector(Box::new(Vec::new().into_iter()))),
             ("absent", [vector]) => {
                 let mut rows = match vector.inner() {
@@ -124,7 +124,7 @@ impl Evaluation {
         }
     }
 
-    /// Each value on its own. Of the parts of a date, time itself is the default.
+    /// Maps each value. The functions of date parts take `time()` by default.
     fn mapped<'q>(
         &self,
         call: &'q Call,
@@ -171,8 +171,8 @@ impl Evaluation {
         Ok(Operand::Vector(merged(rows, vector, run)))
     }
 
-    /// The rows of a function over stored ranges with no more labels than `projection` keeps; None
-    /// where it is another call.
+    /// Returns the rows of a function over stored ranges, with no more labels than `projection`
+    /// keeps. Returns `None` for another call.
     pub(super) fn windows_of<'q>(
         &self,
         call: &'q Call,
@@ -193,7 +193,7 @@ impl Evaluation {
             .map(Some)
     }
 
-    /// `f` of the windows over the call's range.
+    /// Applies `f` to the windows over the call's range.
     fn rollup<'q>(
         &self,
         call: &'q Call,
@@ -259,7 +259,7 @@ impl Evaluation {
         }
     }
 
-    /// The windows of a range selector, before it is known what is made of them.
+    /// Returns the windows of a range selector, before their function is known.
     pub fn slide(&self, matrix: &MatrixSelector, grid: Grid) -> Slide {
         let selector = &matrix.selector;
         let (before_ms, ahead_ms) = match selector.extent {
@@ -280,13 +280,13 @@ impl Evaluation {
     }
 }
 
-/// The argument that is a range.
+/// Returns the argument that is a range.
 fn range_of(call: &Call) -> Option<&Expr> {
     let is_range = |arg: &&Expr| arg.value_type() == Type::Matrix;
     call.args.iter().find(is_range)
 }
 
-/// One series without labels.
+/// Makes one series without labels.
 fn only<'q>(values: Vec<f64>) -> Box<dyn Rows + 'q> {
     let row = Row {
         labels: Labels::empty(),
@@ -296,7 +296,7 @@ fn only<'q>(values: Vec<f64>) -> Box<dyn Rows + 'q> {
     Box::new(vec![row].into_iter())
 }
 
-/// `f` of each value, with the scalar arguments at its step.
+/// Applies `f` to each value, with the scalar arguments at its step.
 struct Mapped<'q> {
     rows: Box<dyn Rows + 'q>,
     f: ValueFn,

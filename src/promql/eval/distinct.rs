@@ -1,6 +1,6 @@
-//! Series that become alike when they lose their names.
+//! Merges series that become equal when they lose their names.
 //!
-//! Most queries name one metric; its series stay distinct without it, and flow on as they come.
+//! Most queries name one metric. Its series stay distinct without the name, and stream through.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
@@ -22,7 +22,7 @@ pub enum Names {
     Many,
 }
 
-/// Of what comes out of an expression. May say more than there are.
+/// Returns the number of names in an expression's result, or a larger one.
 pub fn names(expr: &Expr) -> Names {
     match expr {
         Expr::Number(_) | Expr::Text(_) => Names::None,
@@ -87,8 +87,8 @@ fn names_grouped(aggregate: &Aggregate) -> Names {
     }
 }
 
-/// For what maps one row to one and has dropped the names of `of`: rows of the same labels that
-/// never meet at one step become one.
+/// Merges the rows of a function that maps one row to one and has dropped the names of `of`. Rows
+/// of the same labels that never meet at one step become one.
 pub fn merged<'q>(rows: Box<dyn Rows + 'q>, of: &Expr, run: &Run<'_>) -> Box<dyn Rows + 'q> {
     if run.delays_names() || names(of) != Names::Many {
         return rows;
@@ -96,7 +96,7 @@ pub fn merged<'q>(rows: Box<dyn Rows + 'q>, of: &Expr, run: &Run<'_>) -> Box<dyn
     Box::new(Merge::new(rows))
 }
 
-/// As [`merged`], where Prometheus refuses rows of the same labels even if they never meet.
+/// Does as [`merged`], where Prometheus refuses rows of the same labels even if they never meet.
 pub fn refused<'q>(rows: Box<dyn Rows + 'q>, of: &Expr, run: &Run<'_>) -> Box<dyn Rows + 'q> {
     if run.delays_names() || names(of) != Names::Many {
         return rows;
@@ -129,14 +129,13 @@ impl Rows for Distinct<'_> {
     }
 }
 
-/// Rows of the same labels become one. From the first row on that lacks a value somewhere all are
-/// kept before the next is given: a later one may add to it. Those before it flow through, for
-/// nothing can be added to them. Who takes parts gets all at once, and of each series is kept at
-/// which steps it was there.
+/// Merges rows of the same labels. Rows before the first one with a gap stream through, since
+/// nothing can be added to them. From that row on all are held, since a later row may fill the gap.
+/// A caller that takes parts gets every row immediately; then only each series' steps are held.
 pub struct Merge<'q> {
     rows: Option<Box<dyn Rows + 'q>>,
     parts: Option<Parts>,
-    /// The labels of those that flowed through.
+    /// The labels of the rows that streamed through.
     given: HashSet<Labels>,
     given_bytes: usize,
     merged: std::vec::IntoIter<Row>,
@@ -164,7 +163,7 @@ impl<'q> Merge<'q> {
         }
     }
 
-    /// `first` and all behind it.
+    /// Collects `first` and all rows behind it.
     fn collect(
         &mut self,
         first: Option<Row>,
@@ -201,15 +200,15 @@ impl<'q> Merge<'q> {
 /// The rows that were given as parts.
 #[derive(Default)]
 struct Parts {
-    /// By a hash of their labels, as seldom alike as identities are.
+    /// The series' numbers by a hash of their labels, which collides as rarely as an identity.
     numbers: HashMap<u64, usize, RandomState>,
-    /// A bit a step, whole words a series.
+    /// One bit per step, in whole words per series.
     steps: Vec<u64>,
     bytes_held: usize,
 }
 
 impl Parts {
-    /// Notes where a part has values, which must be where no other has.
+    /// Records the steps of a part, where no other part may have values.
     fn add(&mut self, row: &Row, run: &mut Run<'_>) -> Result<(), QueryError> {
         let words = row.values.len().div_ceil(STEPS_A_WORD);
         let (hash, new) = (

@@ -1,18 +1,18 @@
-//! Where windows begin and end among the times of a series.
+//! Finds where windows begin and end among the times of a series.
 
 use crate::model::TimestampMs;
 
-/// A place among times that goes forward. From one window to the next it is mostly as far as it was
-/// before, which is tried first.
+/// A position among times that only moves forward. From one window to the next it mostly moves as
+/// far as the last time, which is tried first.
 #[derive(Debug, Default)]
 pub struct Edge {
     at: usize,
-    /// None before the first window.
+    /// `None` before the first window.
     stride: Option<usize>,
 }
 
 impl Edge {
-    /// To the first time after `t`, which is never less than it was.
+    /// Moves to the first time after `t`, which never decreases.
     #[inline]
     pub fn go_to(&mut self, times: &[TimestampMs], t: TimestampMs) -> usize {
         let from = self.at;

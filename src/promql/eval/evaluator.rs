@@ -1,4 +1,4 @@
-//! From a node of an expression to what it is worth at all steps.
+//! Evaluates an expression's nodes at all steps.
 
 use super::aggregate::{aggregate, projection, totals};
 use super::binary::binary;
@@ -21,21 +21,21 @@ use crate::promql::parser::{
 };
 use crate::storage::Queryable;
 
-/// On what, and over which steps, a query is evaluated.
+/// What a query is evaluated on, and at which steps.
 pub struct Evaluation {
-    /// Of what the query's selectors look at; none where it has no selector.
+    /// The view for the query's selectors; `None` if it has no selector.
     pub view: Option<View>,
     pub lookback_ms: i64,
-    /// Of subqueries that name none.
+    /// The step of subqueries that name none.
     pub default_step_ms: i64,
-    /// The whole query's, whatever grid its subqueries have.
+    /// The whole query's steps, whatever grid its subqueries have.
     pub grid: Grid,
     pub end: TimestampMs,
     pub is_range: bool,
 }
 
 impl Evaluation {
-    /// Opens the query's view of `storage`; `expr` is its expression with all lengths fixed.
+    /// Opens the query's view of `storage`. `expr` is its expression with all lengths fixed.
     ///
     /// # Errors
     /// The storage's.
@@ -67,7 +67,7 @@ impl Evaluation {
         Ok(evaluation)
     }
 
-    /// What `expr` is worth over `grid`: a scalar, a text or an instant vector.
+    /// Evaluates `expr` over `grid`: a scalar, a text or an instant vector.
     pub fn eval<'q>(
         &self,
         expr: &'q Expr,
@@ -98,8 +98,8 @@ impl Evaluation {
                 let rows = self.instant(selector, Takes::Values, Wanted::all(), grid, run)?;
                 Ok(Operand::Vector(Box::new(rows)))
             }
-            // NOTE: ranges are read by the functions over them; the type check keeps them from
-            // standing elsewhere.
+            // NOTE: the functions over ranges read them; the type check keeps ranges from other
+            // places.
             Expr::Matrix(_) | Expr::Subquery(_) => {
                 Err(QueryError::RangeQueryType(expr.value_type().as_str()))
             }
@@ -111,7 +111,7 @@ impl Evaluation {
         }
     }
 
-    /// [`Evaluation::eval`] of what is a vector by its type.
+    /// Evaluates an expression whose type is vector, as [`Evaluation::eval`] does.
     pub fn rows<'q>(
         &self,
         expr: &'q Expr,
@@ -215,8 +215,8 @@ impl Evaluation {
         Ok(Operand::Vector(rows))
     }
 
-    /// What an aggregation goes over: of stored series with no more labels than it groups by. And
-    /// whether it was counted already.
+    /// Returns the rows that an aggregation takes. Stored series get no more labels than it groups
+    /// by. Also returns whether the rows are already counted.
     fn grouped<'q>(
         &self,
         node: &'q Aggregate,
@@ -247,8 +247,8 @@ impl Evaluation {
         Ok((input, false))
     }
 
-    /// A subquery's rows over its own steps, as far as windows at the steps of `grid` reach; and
-    /// that reach.
+    /// Returns a subquery's rows over its own steps, for windows at the steps of `grid`, and its
+    /// reach.
     pub fn subquery<'q>(
         &self,
         subquery: &'q Subquery,
@@ -259,8 +259,8 @@ impl Evaluation {
         let Some(inner) = inner else {
             return Ok((Source::Nothing, reach));
         };
-        // ORDER: before any row of so many steps is made. What the source reads is given back when
-        // it is through.
+        // ORDER: before any row with so many steps is made. The source releases what it reads when
+        // it ends.
         run.hold(inner.steps, inner.steps.saturating_mul(size_of::<Sample>()))?;
         let counted = run.statistics.queryable_samples;
         let rows = self.rows(&subquery.expr, inner, run)?;
@@ -268,7 +268,8 @@ impl Evaluation {
         Ok((Source::Rows(SubRows::new(rows, inner)), reach))
     }
 
-    /// A subquery's own steps, if there are any, as far as windows at the steps of `grid` reach.
+    /// Returns a subquery's own steps, if any, that windows at the steps of `grid` cover, and its
+    /// reach.
     pub fn inner_grid(&self, subquery: &Subquery, grid: Grid) -> (Option<Grid>, Reach) {
         let reach = self.reach(subquery.at, &subquery.offset, grid);
         let first = left_open(reach.first, subquery.range.ms());
@@ -280,7 +281,7 @@ impl Evaluation {
     }
 }
 
-/// Whether an aggregation does not tell the series of a group apart.
+/// Whether an aggregation does not distinguish the series of a group.
 fn asks_for_groups_alone(op: Aggregator) -> bool {
     use Aggregator::{Avg, Count, Group, Max, Min, Quantile, Stddev, Stdvar, Sum};
     matches!(
@@ -289,7 +290,7 @@ fn asks_for_groups_alone(op: Aggregator) -> bool {
     )
 }
 
-/// The multiples of `step_ms` from `first` to `last`.
+/// Returns the multiples of `step_ms` from `first` to `last`.
 fn aligned(first: TimestampMs, last: TimestampMs, step_ms: i64) -> Option<Grid> {
     let before = first.saturating_sub(1).div_euclid(step_ms);
     let start = before.checked_add(1)?.checked_mul(step_ms)?;

@@ -2,19 +2,19 @@
 
 use crate::model::TimestampMs;
 
-/// `start`, `start + step_ms`, …: `steps` of them, at least one.
+/// The times `start`, `start + step_ms`, …: `steps` of them, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
     pub start: TimestampMs,
     /// At least 1.
     pub step_ms: i64,
     pub steps: usize,
-    /// Whether a range of times was asked for, even if but one step lies in it.
+    /// Whether this is a range query, even with a single step.
     pub is_range: bool,
 }
 
 impl Grid {
-    /// A single time.
+    /// Makes the grid of a single time.
     pub fn at(t: TimestampMs) -> Grid {
         Grid {
             start: t,
@@ -24,7 +24,7 @@ impl Grid {
         }
     }
 
-    /// Those up to `end`, which may lie between two.
+    /// Makes the steps up to `end`, which may lie between two steps.
     pub fn between(start: TimestampMs, end: TimestampMs, step_ms: i64) -> Grid {
         let step_ms = step_ms.max(1);
         let more = end.saturating_sub(start).max(0) / step_ms;

@@ -1,4 +1,4 @@
-//! `info()`: series with the labels of the info series (`target_info`) of their target.
+//! `info()`: adds the labels of the target's info series (`target_info`) to series.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +16,7 @@ use crate::promql::error::QueryError;
 use crate::promql::parser::{At, Call, Expr, Extent, Length, VectorSelector};
 use crate::storage::Times;
 
-/// The labels by which a series and its info series know each other.
+/// The labels that link a series to its info series.
 const IDENTITY: [&str; 2] = ["instance", "job"];
 
 type Identity = [String; 2];
@@ -24,7 +24,7 @@ type Identity = [String; 2];
 /// An info series.
 struct Info {
     labels: Labels,
-    /// Of the sample that counts at each step.
+    /// The time of the sample that counts at each step.
     times: Vec<f64>,
 }
 
@@ -67,8 +67,9 @@ impl Evaluation {
         )))))
     }
 
-    /// The info series that some of `rows` belong to, at the times that the first selector of
-    /// `base` looks at.
+    /// Returns the info series that some of `rows` belong to, at the times that the first selector
+    /// of
+    /// `base` covers.
     fn infos(
         &self,
         base: &Expr,
@@ -111,7 +112,7 @@ impl Evaluation {
     }
 }
 
-/// Of the info series, at the times that the first selector of `base` looks at.
+/// Makes the selector of info series, for the times that the first selector of `base` covers.
 pub fn info_selector(base: &Expr, matchers: Vec<Matcher>) -> VectorSelector {
     let (at, offset_ms) = first_selector(base).unwrap_or((None, 0));
     VectorSelector {
@@ -124,7 +125,7 @@ pub fn info_selector(base: &Expr, matchers: Vec<Matcher>) -> VectorSelector {
     }
 }
 
-/// What `@` and `offset` say of the first selector within: the innermost `@` counts, and the
+/// Returns `@` and `offset` for the first selector inside. The innermost `@` counts, and the
 /// offsets up to it add up.
 fn first_selector(expr: &Expr) -> Option<(Option<At>, i64)> {
     match expr {
@@ -146,11 +147,12 @@ fn first_selector(expr: &Expr) -> Option<(Option<At>, i64)> {
     }
 }
 
-/// What the second argument asks for.
+/// What the second argument selects.
 struct Wanted {
-    /// On the info metric's name.
+    /// Matchers of the info metric's name.
     names: Vec<Matcher>,
-    /// On its other labels; those are taken, or all if there is none.
+    /// Matchers of its other labels, which are the ones taken. Without matchers all labels are
+    /// taken.
     data: Vec<Matcher>,
 }
 
@@ -181,7 +183,7 @@ fn identity(labels: &Labels) -> Identity {
     IDENTITY.map(|name| labels.get(name).unwrap_or("").to_owned())
 }
 
-/// Adds what becomes of `row`: one row for each set of labels that its info series had.
+/// Adds the results of `row`: one row for each set of labels that its info series had.
 fn enrich(
     row: &Row,
     infos: &[Info],
@@ -225,7 +227,7 @@ fn enrich(
     Ok(())
 }
 
-/// Of the info series of that name, the one whose sample at the step is the newest.
+/// Returns the info series of that name whose sample at the step is the newest.
 fn newest(infos: &[Info], name: &str, step: usize) -> Result<Option<usize>, QueryError> {
     let mut newest: Option<(usize, f64)> = None;
     for (i, info) in infos.iter().enumerate() {
@@ -250,8 +252,8 @@ fn newest(infos: &[Info], name: &str, step: usize) -> Result<Option<usize>, Quer
     Ok(newest.map(|(i, _)| i))
 }
 
-/// The labels with those of `infos` that they lack; none where there is no info series though its
-/// labels were asked for.
+/// Adds the labels of `infos` that are missing. Returns none if labels were asked for and there is
+/// no info series.
 fn labels_with<'i>(
     base: &Labels,
     infos: impl Iterator<Item = &'i Info>,

@@ -1,4 +1,4 @@
-//! Instant selectors: at each step the newest sample within the lookback.
+//! Instant selectors: the newest sample within the lookback, at each step.
 
 use std::ops::Range;
 
@@ -15,15 +15,15 @@ use crate::promql::error::QueryError;
 use crate::promql::parser::{Extent, VectorSelector};
 use crate::storage::{Series, Times};
 
-/// What a row is made of.
+/// What a row's values are made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
     Values,
-    /// The samples' own times, in seconds.
+    /// The samples' times, in seconds.
     Times,
-    /// 1, whatever the value.
+    /// 1 where there is a value.
     Presence,
-    /// The number of series that have a value: one row for several of the same labels.
+    /// The number of series with a value. Several series of the same labels share a row.
     Number,
 }
 
@@ -58,7 +58,7 @@ struct Newest {
     look: Look,
     wanted: Wanted,
     tally: Tally,
-    /// Of the series at hand.
+    /// The samples of the current series.
     samples: Vec<Sample>,
     times: Times,
 }
@@ -76,7 +76,7 @@ impl Newest {
 }
 
 impl Newest {
-    /// How many samples the series has.
+    /// Reads a series. Returns its number of samples.
     fn read(&mut self, series: &dyn Series, run: &mut Run<'_>) -> Result<usize, QueryError> {
         let (start, end) = self.look.times();
         let read = if self.look.takes == Takes::Values {
@@ -194,7 +194,7 @@ impl Look {
         }
     }
 
-    /// The times of all samples that any step looks at, both inclusive.
+    /// Returns the range of times that the steps cover, both inclusive.
     pub fn times(&self) -> (TimestampMs, TimestampMs) {
         let ahead = if self.smoothed { self.lookback_ms } else { 0 };
         let oldest = left_open(self.reach.first, self.lookback_ms);
@@ -202,18 +202,18 @@ impl Look {
         (oldest, newest.max(oldest))
     }
 
-    /// How many steps got a value.
+    /// Fills in the values. Returns the number of steps that got one.
     fn fill(&self, samples: &mut Vec<Sample>, values: &mut [f64]) -> usize {
         if self.smoothed {
             samples.retain(|s| !is_stale_nan(s.v));
             return self.smooth(samples, values);
         }
-        // NOTE: a stale marker needs no care: its bits are those of `absent`.
+        // NOTE: stale markers need no special case, since their bits are those of `absent`.
         let at = |i: usize| samples[i].t;
         self.newest(samples.len(), at, values, |i| samples[i].v)
     }
 
-    /// As [`Look::fill`], of what needs no values.
+    /// Does as [`Look::fill`] where the values do not matter.
     pub fn fill_times(&self, times: &Times, values: &mut [f64]) -> usize {
         let (stale, times) = (&times.stale, &times.times);
         let is_stale = |i: usize| !stale.is_empty() && stale.binary_search(&(i as u32)).is_ok();
@@ -226,12 +226,13 @@ impl Look {
         })
     }
 
-    /// The steps whose times lie in `span`. NOTE: where `@` pins them, there is but one.
+    /// Returns the steps whose times lie in `span`. NOTE: a pinned selector (`@`) has one step
+    /// only.
     fn steps_in(&self, span: Range<TimestampMs>) -> Range<usize> {
         let stride = self.reach.stride.max(1);
         let first_from = |t: TimestampMs| match t.saturating_sub(self.reach.first) {
             ..=0 => 0,
-            // ORDER: before it is divided, which takes long.
+            // ORDER: before the division, which is slow.
             _ if t > self.reach.last => self.steps,
             after => usize::try_from((after - 1) / stride + 1).unwrap_or(self.steps),
         };
@@ -261,7 +262,7 @@ impl Look {
         present
     }
 
-    /// Between two samples on the line that joins them; after the last its value.
+    /// Interpolates between two samples. After the last one it takes that value.
     fn smooth(&self, samples: &[Sample], values: &mut [f64]) -> usize {
         let (mut next, mut present) = (0, 0);
         let mut reference = self.reach.first;
@@ -292,8 +293,8 @@ impl Look {
     }
 }
 
-/// The value at `t` on the line through two samples; a counter that fell between them began anew
-/// at 0.
+/// Returns the value at `t` on the line through two samples. A counter that fell between them was
+/// reset to 0.
 pub fn between(before: &Sample, after: &Sample, t: i64, is_counter: bool) -> f64 {
     let from = if is_counter && after.v < before.v {
         0.0
@@ -310,7 +311,7 @@ mod tests {
     use super::*;
     use crate::model::stale_nan;
 
-    /// Whether there is a value at each step, by the newest sample and by spans.
+    /// Whether each step has a value, computed by the newest sample and by spans.
     fn both_ways(samples: &[(i64, bool)], look: Look) -> (Vec<f64>, Vec<f64>) {
         let sample = |(t, is_stale): &(i64, bool)| Sample {
             t: *t,

@@ -1,4 +1,4 @@
-//! Parts of a query that are worth the same at every step: they are evaluated at one.
+//! Parts of a query with the same value at every step, which are evaluated once.
 
 use super::operand::{Operand, Scalars};
 use super::row::{Row, Rows};
@@ -6,7 +6,7 @@ use super::run::Run;
 use crate::promql::error::QueryError;
 use crate::promql::parser::{Call, Expr};
 
-/// Whether `@` or the lack of any selector makes an expression independent of the step.
+/// Whether an expression is independent of the step, by `@` or for lack of a selector.
 pub fn is_invariant(expr: &Expr) -> bool {
     match expr {
         Expr::Number(_) | Expr::Text(_) => true,
@@ -16,7 +16,7 @@ pub fn is_invariant(expr: &Expr) -> bool {
         Expr::Unary(unary) => is_invariant(&unary.expr),
         Expr::Paren(paren) => is_invariant(&paren.expr),
         Expr::Binary(binary) => is_invariant(&binary.lhs) && is_invariant(&binary.rhs),
-        // NOTE: whatever its parameter is, as Prometheus has it: then that of the first step holds.
+        // NOTE: its parameter does not matter, as in Prometheus. The first step's value applies.
         Expr::Aggregate(aggregate) => is_invariant(&aggregate.expr),
         Expr::Call(call) => is_invariant_call(call),
     }
@@ -26,14 +26,14 @@ fn is_invariant_call(call: &Call) -> bool {
     let depends_on_step = match call.function.name {
         "days_in_month" | "day_of_month" | "day_of_week" | "day_of_year" | "hour" | "minute"
         | "month" | "year" | "predict_linear" | "time" => true,
-        // Of a selector it is the sample's own time.
+        // For a selector it gives the sample's own time.
         "timestamp" => !matches!(call.args.first().map(Expr::inner), Some(Expr::Vector(_))),
         _ => false,
     };
     !depends_on_step && call.args.iter().all(is_invariant)
 }
 
-/// What was worked out at one step, for `steps`.
+/// Repeats the result of one step for `steps` steps.
 pub fn spread(operand: Operand<'_>, steps: usize) -> Operand<'_> {
     match operand {
         Operand::Scalar(scalars) => Operand::Scalar(Scalars::Constant(scalars.at(0))),

@@ -1,8 +1,8 @@
-//! Evaluation by series: each selector's samples are read once and serve all steps, and series pass
+//! Evaluation by series. Each selector's samples are read once and serve all steps. Series pass
 //! through functions and aggregations one at a time.
 //!
-//! Owns nothing beyond a query. **Invariant:** what it holds at once is counted by [`Run`], so that
-//! no query outgrows its limits.
+//! Owns nothing beyond a query. **Invariant:** [`Run`] counts what is held at once, so that no
+//! query outgrows its limits.
 
 mod evaluator;
 

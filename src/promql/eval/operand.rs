@@ -1,8 +1,8 @@
-//! What a part of an expression is worth.
+//! The value of a part of an expression.
 
 use super::row::Rows;
 
-/// An argument of a function, a side of an operator.
+/// An argument of a function, or a side of an operator.
 pub enum Operand<'q> {
     Scalar(Scalars),
     Text(String),
@@ -13,7 +13,7 @@ pub enum Operand<'q> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scalars {
     Constant(f64),
-    /// One a step of the grid. Never absent.
+    /// One value per step of the grid. Never absent.
     Each(Vec<f64>),
 }
 

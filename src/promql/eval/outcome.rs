@@ -1,4 +1,4 @@
-//! What a query answers: rows made into samples, and put in order.
+//! The result of a query: rows become samples, in order.
 
 use super::distinct::{Merge, same_labels};
 use super::evaluator::Evaluation;
@@ -17,7 +17,7 @@ use crate::promql::value::{Series, Value};
 use crate::storage::Columns;
 
 impl Evaluation {
-    /// The whole query's answer.
+    /// Returns the whole query's result.
     pub fn value(&self, expr: &Expr, run: &mut Run<'_>) -> Result<Value, QueryError> {
         let kind = expr.value_type();
         if self.is_range && !matches!(kind, Type::Scalar | Type::Vector) {
@@ -83,7 +83,7 @@ impl Evaluation {
         Ok(Value::Vector(vector))
     }
 
-    /// A bare range selector's samples.
+    /// Returns the samples of a bare range selector.
     fn matrix(
         &self,
         matrix: &MatrixSelector,
@@ -149,7 +149,7 @@ fn bytes_of(labels: &Labels, samples: usize) -> usize {
     size_of::<Series>() + labels.heap_bytes() + samples * size_of::<Sample>()
 }
 
-/// Whether an instant query's answer has an order of its own.
+/// Whether an instant query's result has an order of its own.
 fn is_ordered(expr: &Expr) -> bool {
     match expr.inner() {
         Expr::Call(call) => matches!(
@@ -161,7 +161,7 @@ fn is_ordered(expr: &Expr) -> bool {
     }
 }
 
-/// With delayed name removal: takes the names off that were to be dropped.
+/// Drops the names that were marked, with delayed name removal.
 fn named_at_last<'q>(rows: Box<dyn Rows + 'q>, run: &Run<'_>) -> Box<dyn Rows + 'q> {
     if run.delays_names() {
         Box::new(Merge::new(Box::new(Unnamed(rows))))
@@ -183,11 +183,11 @@ impl Rows for Unnamed<'_> {
     }
 }
 
-/// By labels. No two series of an answer have the same.
+/// Sorts by labels. No two series of a result have the same.
 fn sort<T>(series: &mut [(Labels, T)], run: &mut Run<'_>) -> Result<(), QueryError> {
     run.look()?;
     let start = run.now();
-    // NOTE: a storage gives series in order, and most of what is made of them keeps it.
+    // NOTE: the storage gives series in order, and most operations keep it.
     if !series.is_sorted_by(|a, b| a.0 < b.0) {
         series.sort_by(|a, b| a.0.cmp(&b.0));
         if series.windows(2).any(|pair| pair[0].0 == pair[1].0) {

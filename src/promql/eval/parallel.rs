@@ -1,7 +1,7 @@
-//! Rows made of stored series by two threads, where that pays.
+//! Makes rows of stored series on two threads, where that pays.
 //!
-//! The query's own thread hands every other batch of series to a helper and takes the rows back in
-//! the order of the series: who made a row changes nothing of an answer, to the last bit.
+//! The query's own thread hands every other batch of series to a helper, and takes the rows back in
+//! the order of the series. Which thread made a row changes no bit of the result.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,10 +21,10 @@ use crate::storage::{Series, SeriesSet};
 
 /// Makes a row of a series.
 pub trait Make: Send + Sized + 'static {
-    /// None where the series has nothing within the selection.
+    /// Returns `None` where the series has nothing within the selection.
     fn make(&mut self, series: &dyn Series, run: &mut Run<'_>) -> Result<Option<Made>, QueryError>;
 
-    /// Of series that stand one after another.
+    /// Makes rows of successive series.
     fn make_all(&mut self, job: Job, run: &mut Run<'_>) -> Result<Vec<Made>, QueryError> {
         let mut rows = Vec::with_capacity(job.len());
         for series in job {
@@ -34,28 +34,28 @@ pub trait Make: Send + Sized + 'static {
         Ok(rows)
     }
 
-    /// One that makes the same, for another thread.
+    /// Returns a copy for another thread.
     fn another(&self) -> Self;
 
-    /// Values of a row.
+    /// The number of values in a row.
     fn steps(&self) -> usize;
 
-    /// What it keeps from series to series.
+    /// The number of bytes kept from series to series.
     fn bytes(&self) -> usize;
 }
 
-/// What became of a series.
+/// The result of one series.
 pub struct Made {
-    /// None: no step has a value.
+    /// `None` if no step has a value.
     pub row: Option<Row>,
     /// The name of a metric that deserves a remark.
     pub remark: Option<String>,
-    /// Of the series, less its metric's name; only where asked for.
+    /// A hash of the labels without the metric's name; only where asked for.
     pub identity: Option<u64>,
 }
 
 impl Made {
-    /// Of a series with samples that come to nothing.
+    /// The result of a series whose samples give no value.
     pub fn nothing() -> Made {
         Made {
             row: None,
@@ -73,35 +73,35 @@ impl Made {
     }
 }
 
-/// LIMIT: values or samples of a batch, whichever are more: a fraction of a millisecond, and with
-/// all batches under way less than a megabyte.
+/// LIMIT: values or samples of a batch, whichever are more. A batch takes a fraction of a
+/// millisecond, and all batches under way less than a megabyte.
 const BATCH_VALUES: usize = 1 << 14;
-/// LIMIT: series of a batch; of the first, before it is known how many samples they have.
+/// LIMIT: series of a batch. It bounds the first batch, before the samples per series are known.
 const BATCH_SERIES: usize = 256;
 const FIRST_SERIES: usize = 32;
-/// A batch is no more than this part of what is left, so that both threads end together.
+/// A batch is at most this part of the rest, so that both threads end together.
 const BATCH_PART: usize = 8;
-/// LIMIT: batches that wait for the helper, and batches whose rows wait.
+/// LIMIT: batches that wait for the helper, and batches whose rows wait to be taken.
 const JOBS_MAX: usize = 2;
 const SLOTS_MAX: usize = 6;
-/// LIMIT: the bytes of a helper's stack: decoding and window functions, no recursion.
+/// LIMIT: a helper's stack, in bytes. It runs decoding and window functions, without recursion.
 const STACK: usize = 256 << 10;
 
-/// Helpers that the queries of an engine share.
+/// The helpers that an engine's queries share.
 #[derive(Debug)]
 pub struct Helpers {
     clock: Arc<dyn Clock>,
     free: AtomicUsize,
-    /// Samples that a selection must have, as far as can be told.
+    /// The estimated number of samples from which on a selection gets a helper.
     patience: u64,
 }
 
-/// Fewer are read in half a millisecond, and a thread takes a tenth of one to begin.
+/// Fewer samples are read in half a millisecond, and starting a thread takes a tenth of one.
 const PATIENCE: u64 = 30_000;
 
 impl Helpers {
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Helpers> {
-        // LIMIT: one, however many cores there are: queries are not all that a machine does.
+        // LIMIT: one helper, however many cores there are, since the machine has other work.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Helpers::with(clock, cores.saturating_sub(1).min(1), PATIENCE)
     }
@@ -114,7 +114,7 @@ impl Helpers {
         })
     }
 
-    /// A helper's place, if one is free.
+    /// Takes a helper's place, if one is free.
     fn take(self: &Arc<Helpers>) -> Option<Permit> {
         let one_less = |free: usize| free.checked_sub(1);
         let taken = (self.free).fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
@@ -130,11 +130,11 @@ impl Drop for Permit {
     }
 }
 
-/// The series of a selection, made into rows in their order.
+/// Makes the series of a selection into rows, in their order.
 pub struct Parallel<M: Make> {
     set: Box<dyn SeriesSet>,
     make: M,
-    /// Batches under way, oldest first. No more than one without a helper.
+    /// Batches under way, oldest first. Without a helper there is at most one.
     slots: VecDeque<Slot>,
     team: Option<Team>,
     /// Whether a helper was asked for.
@@ -190,7 +190,7 @@ impl<M: Make> Parallel<M> {
         }
     }
 
-    /// Once it is clear that there is much to do.
+    /// Starts a helper once it is clear that there is much to do.
     fn hire(&mut self, run: &Run<'_>) -> Option<Team> {
         let helpers = run.helpers()?;
         let (read, each) = self.so_far(run);
@@ -204,13 +204,13 @@ impl<M: Make> Parallel<M> {
         Team::new(helpers.take()?, &self.make, run)
     }
 
-    /// Samples that were read, and how many each series had.
+    /// Returns the number of samples read, and their average per series.
     fn so_far(&self, run: &Run<'_>) -> (u64, u64) {
         let read = run.statistics.read_samples.saturating_sub(self.read_before);
         (read, read / self.series.max(1))
     }
 
-    /// Takes what the helper has made, or does something else until it is there.
+    /// Takes what the helper has made, or works itself until that is there.
     fn fetch(&mut self, run: &mut Run<'_>) -> Result<(), QueryError> {
         let lost = || QueryError::Execution("unexpected error: a helper is gone".to_owned());
         let team = self.team.as_ref().ok_or_else(lost)?;
@@ -231,7 +231,7 @@ impl<M: Make> Parallel<M> {
         Ok(())
     }
 
-    /// Gives the helper as much as it takes, and makes a batch.
+    /// Gives the helper as much as it takes, and makes a batch here.
     fn work(&mut self, run: &mut Run<'_>) -> Result<(), QueryError> {
         run.look()?;
         if self.team.is_none() {
@@ -283,7 +283,7 @@ impl<M: Make> Parallel<M> {
 
 pub type Job = Vec<Box<dyn Series>>;
 
-/// The next series, and what went wrong behind them.
+/// Pulls the next series, and the error behind them.
 fn pull(set: &mut dyn SeriesSet, size: usize, through: &mut bool) -> (Job, Option<QueryError>) {
     let mut batch = Vec::with_capacity(size);
     while batch.len() < size {
@@ -310,9 +310,9 @@ struct Done {
     bytes: usize,
 }
 
-/// A helper at work. Dropped, it ends with the job at hand.
+/// A helper at work. When dropped it ends after its current job.
 struct Team {
-    // ORDER: without these the thread ends, which is waited for before the place is free again.
+    // ORDER: dropping this ends the thread, which is joined before its place is free again.
     jobs: Sender<Job>,
     results: Receiver<Result<Done, QueryError>>,
     _thread: Thread,
@@ -320,7 +320,7 @@ struct Team {
 }
 
 impl Team {
-    /// None where the system has no thread to give.
+    /// Returns `None` if the system cannot start a thread.
     fn new<M: Make>(permit: Permit, make: &M, run: &Run<'_>) -> Option<Team> {
         let (jobs, to_do) = bounded(JOBS_MAX);
         let (made, results) = bounded(SLOTS_MAX);
@@ -346,7 +346,7 @@ impl Team {
     }
 }
 
-/// A panic costs the query, as it does on its own thread.
+/// Runs a job. A panic fails the query, as on the query's own thread.
 fn done<M: Make>(make: &mut M, job: Job, run: &mut Run<'_>) -> Result<Done, QueryError> {
     let made = catch_unwind(AssertUnwindSafe(|| make.make_all(job, run)));
     let rows = made.unwrap_or_else(|panic| {

@@ -1,4 +1,4 @@
-//! Series by some of their labels: the groups of an aggregation, the signatures of a join.
+//! Groups series by some of their labels: an aggregation's groups, a join's signatures.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -8,28 +8,28 @@ use hashbrown::HashTable;
 use crate::model::Labels;
 use crate::model::names::METRIC_NAME;
 
-/// Which labels count.
+/// The labels that count.
 #[derive(Debug, Clone)]
 pub(super) struct Projection {
     /// Sorted, each once.
     names: Vec<String>,
-    /// Only those of `names`, else all but those.
+    /// True: only `names` count. False: all labels but `names` count.
     keeps: bool,
 }
 
 impl Projection {
-    /// `by (names)`, `on (names)`.
+    /// For `by (names)` and `on (names)`.
     pub fn keeping(names: &[String]) -> Projection {
         Projection::new(names.to_vec(), true)
     }
 
-    /// `without (names)`, `ignoring (names)`: the metric's name never counts.
+    /// For `without (names)` and `ignoring (names)`. The metric's name never counts.
     pub fn dropping(names: &[String]) -> Projection {
         let name = std::iter::once(METRIC_NAME.to_owned());
         Projection::new(name.chain(names.iter().cloned()).collect(), false)
     }
 
-    /// All labels, the metric's name too.
+    /// Counts all labels, including the metric's name.
     pub fn all() -> Projection {
         Projection::new(Vec::new(), false)
     }
@@ -62,10 +62,10 @@ impl Projection {
     }
 }
 
-/// The projections that were seen, numbered in the order of their first sight.
+/// The known projections, numbered in the order of first occurrence.
 pub(super) struct Groups {
     projection: Projection,
-    // NOTE: seeded, as labels are foreign.
+    // NOTE: seeded, since labels come from strangers.
     hasher: RandomState,
     table: HashTable<u32>,
     labels: Vec<Labels>,
@@ -81,7 +81,7 @@ impl Groups {
         }
     }
 
-    /// The number of the group that `labels` belongs to; a new group has the next.
+    /// Returns the number of the group of `labels`. A new group gets the next number.
     pub fn number(&mut self, labels: &Labels) -> usize {
         let Groups {
             projection,
@@ -107,7 +107,7 @@ impl Groups {
         number
     }
 
-    /// The number of the group that `labels` belongs to, if it is known.
+    /// Returns the number of the group of `labels`, if it is known.
     pub fn find(&self, labels: &Labels) -> Option<usize> {
         let hash = hash(&self.hasher, self.projection.pairs(labels));
         let same = |i: &u32| {

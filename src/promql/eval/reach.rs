@@ -1,10 +1,10 @@
-//! The times that a selector looks at.
+//! The times that a selector covers.
 
 use super::grid::Grid;
 use crate::model::TimestampMs;
 use crate::promql::parser::At;
 
-/// What a selector or subquery refers to at each step: `first`, `first + stride`, …
+/// The time that a selector or subquery refers to at each step: `first`, `first + stride`, …
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
     pub first: TimestampMs,
@@ -36,7 +36,7 @@ impl Reach {
     }
 }
 
-/// The first millisecond of a window that excludes its left end.
+/// Returns the first millisecond of a window that excludes its left end.
 pub fn left_open(end: TimestampMs, length_ms: i64) -> TimestampMs {
     end.saturating_sub(length_ms).saturating_add(1)
 }

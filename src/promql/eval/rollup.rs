@@ -1,4 +1,4 @@
-//! Functions over ranges: windows that slide over one series' samples.
+//! Functions over ranges: windows slide over one series' samples.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -19,17 +19,18 @@ use crate::promql::functions::{Scratch, check_arguments, quantile_ranked, remark
 use crate::promql::parser::Call;
 use crate::storage::{Columns, Series, Times};
 
-/// LIMIT: samples that windows of one series go over between two looks at the clock: milliseconds.
+/// LIMIT: samples that one series' windows visit between two looks at the clock. They take
+/// milliseconds.
 const SAMPLES_PER_LOOK: usize = 1 << 20;
 
-/// One row a series.
+/// Gives one row per series.
 pub struct Rollup<'q> {
     call: &'q Call,
     source: Source<'q>,
     windows: Windows,
-    /// The series so far, where two may be alike without their names.
+    /// Identities of the series so far, where two may be equal without their names.
     seen: HashSet<u64>,
-    /// That all arguments are fit is asked once the first window comes.
+    /// Whether the arguments were checked, which happens when the first window comes.
     checked: bool,
 }
 
@@ -95,17 +96,17 @@ impl Rows for Rollup<'_> {
     }
 }
 
-/// Makes a row of the windows over a series' samples.
+/// Makes a row from the windows over a series' samples.
 pub struct Windows {
     pub slide: Slide,
-    /// As `last_over_time` does.
+    /// The row keeps its name, as with `last_over_time`.
     keeps_name: bool,
     /// The last name that was worth a remark.
     remarked: String,
     wanted: Wanted,
     /// Whether values do not matter.
     takes_times: bool,
-    /// Of the series at hand.
+    /// The samples of the current series.
     samples: Columns,
     times: Times,
     scratch: Scratch,
@@ -126,7 +127,7 @@ impl Windows {
         }
     }
 
-    /// The values of the windows over the samples at hand; none where there are no samples.
+    /// Computes the windows over the current samples; `None` where there are no samples.
     fn values(&mut self, run: &mut Run<'_>) -> Result<Option<(Vec<f64>, bool)>, QueryError> {
         self.samples.drop_stale();
         if self.samples.is_empty() {
@@ -139,8 +140,8 @@ impl Windows {
         Ok(Some((values, done.found)))
     }
 
-    /// `told` are the labels as far as they are wanted, and whether the name is to be dropped at
-    /// the end.
+    /// Makes the result of a series. `told` has the labels that are wanted. `drops_name` says that
+    /// the name is dropped at the end.
     fn made(&mut self, told: Glance, drops_name: bool, values: Vec<f64>, run: &Run<'_>) -> Made {
         let remark = self.remark(&told.name);
         let mut row = Row {
@@ -148,7 +149,7 @@ impl Windows {
             drops_name,
             values,
         };
-        // NOTE: few labels come without the name.
+        // NOTE: projected labels are already without the name.
         if !self.keeps_name && self.wanted.is_all() {
             row.drop_name(run);
         }
@@ -191,7 +192,7 @@ impl Windows {
     }
 }
 
-/// Whether a function asks for no value of its windows.
+/// Whether a function uses no value of its windows.
 fn takes_times(function: &str) -> bool {
     matches!(
         function,
@@ -264,8 +265,8 @@ impl<'q> SubRows<'q> {
         }
     }
 
-    /// The next row's samples, in place of those in `samples`; its labels, and whether the name is
-    /// to be dropped at the end.
+    /// Replaces `samples` by the next row's. Returns its labels, and whether the name is dropped at
+    /// the end.
     fn next(
         &mut self,
         samples: &mut Columns,
@@ -274,8 +275,8 @@ impl<'q> SubRows<'q> {
         if self.through {
             return Ok(None);
         }
-        // NOTE: what a subquery's own selectors look at is not counted, but what the windows over
-        // it do.
+        // NOTE: samples of the subquery's own selectors are not counted, those of the windows over
+        // it are.
         let counted = run.statistics.queryable_samples;
         let row = self.rows.next(run)?;
         run.statistics.queryable_samples = counted;
@@ -291,7 +292,7 @@ impl<'q> SubRows<'q> {
     }
 }
 
-/// A row's values as samples.
+/// Yields a row's values as samples.
 pub fn present(values: &[f64], grid: Grid) -> impl Iterator<Item = Sample> {
     let sample = move |(step, v): (usize, &f64)| Sample {
         t: grid.time(step),
@@ -301,7 +302,7 @@ pub fn present(values: &[f64], grid: Grid) -> impl Iterator<Item = Sample> {
     values.iter().enumerate().filter(is_present).map(sample)
 }
 
-/// How windows go over samples, and what is made of each.
+/// How windows slide over samples, and what is computed from each.
 #[derive(Clone)]
 pub struct Slide {
     pub f: WindowFn,
@@ -309,13 +310,13 @@ pub struct Slide {
     pub args: Vec<Scalars>,
     pub reach: Reach,
     pub range_ms: i64,
-    /// What a window holds besides its range, of `anchored` and `smoothed`.
+    /// What a window holds beyond its range, with `anchored` and `smoothed`.
     pub before_ms: i64,
     pub ahead_ms: i64,
     pub grid: Grid,
 }
 
-/// How a function is computed, where there is a better way than window by window.
+/// A faster way to compute a function than window by window, if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Any,
@@ -324,11 +325,11 @@ pub enum Kind {
     Quantile,
 }
 
-/// A window that begins so many samples after the one before it is not worth a rank for each.
+/// Ranking does not pay where successive windows begin this many samples apart.
 const QUANTILE_STRIDE: usize = 64;
 
 impl Kind {
-    /// Of a function without modifiers.
+    /// Returns the kind of a function without modifiers.
     pub fn of(function: &str) -> Kind {
         let extrapolated = |is_counter, is_rate| Kind::Extrapolated {
             is_counter,
@@ -353,14 +354,14 @@ pub struct Done {
 }
 
 impl Slide {
-    /// The times of all samples that any window holds, both inclusive.
+    /// Returns the range of times that any window covers, both inclusive.
     pub fn times(&self) -> (TimestampMs, TimestampMs) {
         let length = self.range_ms.saturating_add(self.before_ms);
         let last = self.reach.last.saturating_add(self.ahead_ms);
         (left_open(self.reach.first, length), last)
     }
 
-    /// What the windows come to, step by step.
+    /// Computes the windows step by step.
     pub fn fill(
         &self,
         samples: &Columns,
@@ -389,7 +390,7 @@ impl Slide {
                 };
                 self.each(samples, values, f, run)
             }
-            // NOTE: to rank all samples pays where windows share them.
+            // NOTE: ranking all samples pays where windows share them.
             Kind::Quantile if samples.len() < values.len().saturating_mul(QUANTILE_STRIDE) => {
                 let ranks = &mut scratch.ranks;
                 ranks.reset(&samples.values);
@@ -452,7 +453,7 @@ impl Slide {
         Ok(Done { found, looked_at })
     }
 
-    /// The windows over `times`, step by step.
+    /// Yields the windows over `times`, step by step.
     fn spans<'t>(&self, times: &'t [TimestampMs]) -> impl Iterator<Item = Span> + use<'t> {
         let (range_ms, before_ms, ahead_ms) = (self.range_ms, self.before_ms, self.ahead_ms);
         let (step_ms, stride) = (self.grid.step_ms, self.reach.stride);

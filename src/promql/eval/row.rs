@@ -1,12 +1,12 @@
-//! A series of an intermediate result, and streams of them.
+//! Series of an intermediate result, and streams of them.
 
 use super::run::Run;
 use crate::model::names::METRIC_NAME;
 use crate::model::{Labels, is_stale_nan, stale_nan};
 use crate::promql::QueryError;
 
-/// Stands where a series has no value at a step: the staleness marker's bits. No selector lets a
-/// marker through, and no computation makes one, as it is a signalling NaN.
+/// The value of a series where it has none at a step: the bits of the stale marker. No selector
+/// lets a marker through, and no computation makes one, since it is a signalling NaN.
 #[inline]
 pub fn absent() -> f64 {
     stale_nan()
@@ -24,15 +24,15 @@ pub fn is_absent(v: f64) -> bool {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     pub labels: Labels,
-    /// The name is to be dropped at the end of the query. Only with delayed name removal; without,
-    /// the name is taken off at once.
+    /// The name is dropped at the end of the query. Used only with delayed name removal; else the
+    /// name is dropped at once.
     pub drops_name: bool,
-    /// One a step; [`absent`] where there is none.
+    /// One value per step, [`absent`] where there is none.
     pub values: Vec<f64>,
 }
 
 impl Row {
-    /// For what makes another metric of a series.
+    /// Drops the name, for functions whose result is another metric.
     pub fn drop_name(&mut self, run: &Run<'_>) {
         if run.delays_names() {
             self.drops_name = true;
@@ -41,22 +41,22 @@ impl Row {
         }
     }
 
-    /// How many steps have a value.
+    /// The number of steps with a value.
     pub fn present(&self) -> usize {
         self.values.iter().filter(|v| !is_absent(**v)).count()
     }
 }
 
-/// What says which metric a series is of, and of what kind.
+/// The labels that say a series' metric and its kind.
 const OF_THE_METRIC: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
 
 pub fn is_of_the_metric(label: &str) -> bool {
     OF_THE_METRIC.contains(&label)
 }
 
-/// The same labels less the metric's name, type and unit.
+/// Returns the labels without the metric's name, type and unit.
 pub fn without_name(labels: &Labels) -> Labels {
-    // NOTE: most labels sort behind these, so that the search ends at once.
+    // NOTE: most labels sort behind these, so the search ends at once.
     if OF_THE_METRIC.iter().all(|name| labels.get(name).is_none()) {
         return labels.clone();
     }
@@ -66,15 +66,17 @@ pub fn without_name(labels: &Labels) -> Labels {
     Labels::from_sorted(others)
 }
 
-/// Series, one after another. No two that it gives have the same labels (with `drops_name` aside)
-/// unless it says so; an order is not promised.
+/// Gives series one after another, in any order. No two have the same labels (apart from
+/// `drops_name`) unless the implementation says so.
 pub trait Rows {
+    /// Returns the next series. It must not be called again after an error.
+    ///
     /// # Errors
-    /// A limit, the query's cancellation, or the storage. Not to be called again after one.
+    /// A limit, the query's cancellation, or the storage.
     fn next(&mut self, run: &mut Run<'_>) -> Result<Option<Row>, QueryError>;
 
-    /// Said before the first row by who takes the values of each step apart: a series may then come
-    /// as several rows that have no step in common.
+    /// Called before the first row by a consumer that takes each step's values apart. A series may
+    /// then come as several rows that share no step.
     fn take_parts(&mut self) {}
 }
 

@@ -1,4 +1,4 @@
-//! One query while it runs: its limits, what it holds, and what it has to say besides its answer.
+//! A running query: its limits, what it holds, and its annotations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::stdx::stop::Stop;
 
 const EVALUATION: &str = "expression evaluation";
 
-/// Rows between two looks at the clock: one takes microseconds.
+/// Rows between two looks at the clock. A look takes microseconds.
 const ROWS_PER_LOOK: u32 = 64;
 
 pub struct Run<'e> {
@@ -55,7 +55,7 @@ impl<'e> Run<'e> {
         }
     }
 
-    /// Lets the query have help, where some is free.
+    /// Lets the query use a helper, if one is free.
     #[must_use]
     pub fn with_helpers(mut self, helpers: &Arc<Helpers>) -> Run<'e> {
         self.helpers = Some(helpers.clone());
@@ -74,24 +74,24 @@ impl<'e> Run<'e> {
         }
     }
 
-    /// Of the monotonic clock.
+    /// The time on the monotonic clock.
     pub fn now(&self) -> Duration {
         self.clock.mono()
     }
 
-    /// How many bytes [`Run::hold`] may count; without it there is no limit.
+    /// Limits the bytes that [`Run::hold`] may count. Without it there is no limit.
     #[must_use]
     pub fn with_bytes_max(mut self, bytes_max: usize) -> Run<'e> {
         self.bytes_max = bytes_max;
         self
     }
 
-    /// Whether names are removed at the end of the query rather than at once.
+    /// Whether names are dropped at the end of the query rather than at once.
     pub fn delays_names(&self) -> bool {
         self.delays_names
     }
 
-    /// To be called in every loop that may be long, once a row.
+    /// Checks the limits now and then. Call it in every loop that may be long, once per row.
     ///
     /// # Errors
     /// The time is over, or nobody waits for the answer any more.
@@ -104,7 +104,7 @@ impl<'e> Run<'e> {
         self.look()
     }
 
-    /// As [`Run::check`], at once: before what takes long.
+    /// Checks at once what [`Run::check`] checks. Call it before long work.
     ///
     /// # Errors
     /// The time is over, or nobody waits for the answer any more.
@@ -118,8 +118,8 @@ impl<'e> Run<'e> {
         Ok(())
     }
 
-    /// Counts samples and bytes that stay until [`Run::release`]. Who keeps more than one row, or
-    /// makes a table, calls it.
+    /// Counts samples and bytes that are held until [`Run::release`]. Whatever keeps more than one
+    /// row, or makes a table, must call it.
     ///
     /// # Errors
     /// The query's limits.
@@ -137,19 +137,19 @@ impl<'e> Run<'e> {
         Ok(())
     }
 
-    /// Gives back what was held.
+    /// Releases what was held.
     pub fn release(&mut self, samples: usize, bytes: usize) {
         self.samples_held = self.samples_held.saturating_sub(samples);
         self.bytes_held = self.bytes_held.saturating_sub(bytes);
     }
 
-    /// Samples and bytes.
+    /// Returns the held samples and bytes.
     #[cfg(test)]
     pub fn held(&self) -> (usize, usize) {
         (self.samples_held, self.bytes_held)
     }
 
-    /// [`Run::hold`] for a row that is kept.
+    /// Counts a row that is kept, as [`Run::hold`] does.
     ///
     /// # Errors
     /// The query's limits.
@@ -157,7 +157,7 @@ impl<'e> Run<'e> {
         self.hold(row.present(), bytes_of(row))
     }
 
-    /// [`Run::release`] for a row that was kept, as it was then.
+    /// Releases a kept row. It must be as it was when it was counted.
     pub fn let_go(&mut self, row: &Row) {
         self.release(row.present(), bytes_of(row));
     }

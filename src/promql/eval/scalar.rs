@@ -1,4 +1,4 @@
-//! Numbers at every step: literals, `time()`, `scalar()`.
+//! Scalars at every step: literals, `time()`, `scalar()`.
 
 use super::grid::Grid;
 use super::operand::Scalars;
@@ -7,7 +7,7 @@ use super::run::Run;
 use crate::promql::error::QueryError;
 
 impl Scalars {
-    /// The steps' own times, in seconds.
+    /// Returns the steps' times, in seconds.
     pub fn times(grid: Grid) -> Scalars {
         let seconds = |step| grid.time(step) as f64 / 1000.0;
         match grid.steps {
@@ -42,7 +42,7 @@ impl Scalars {
         }
     }
 
-    /// The value of the only series at each step; NaN where there is none or more than one.
+    /// Returns the value of the only series at each step, or NaN if there is none or more than one.
     pub fn only(
         rows: &mut dyn Rows,
         steps: usize,
@@ -65,7 +65,7 @@ impl Scalars {
     }
 }
 
-/// Go's `math.Min`: NaN if one is, and -0 is below 0.
+/// Returns Go's `math.Min`: NaN if either is NaN, and -0 is below 0.
 pub fn min(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() {
         f64::NAN
@@ -78,7 +78,7 @@ pub fn min(a: f64, b: f64) -> f64 {
     }
 }
 
-/// Go's `math.Max`.
+/// Returns Go's `math.Max`.
 pub fn max(a: f64, b: f64) -> f64 {
     -min(-a, -b)
 }

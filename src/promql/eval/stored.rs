@@ -9,15 +9,15 @@ use crate::storage::{Series, SeriesSet};
 /// The series of a selector with their samples, one after another.
 pub struct Stored {
     set: Box<dyn SeriesSet>,
-    /// Inclusive.
+    /// Inclusive, like `end`.
     start: TimestampMs,
     end: TimestampMs,
-    /// Of the buffer that was read into.
+    /// The size of the buffer that was read into.
     bytes_held: usize,
 }
 
 impl Stored {
-    /// What matches between `start` and `end`, both inclusive.
+    /// Selects what matches between `start` and `end`, both inclusive.
     pub fn open(
         evaluation: &Evaluation,
         matchers: &[Matcher],
@@ -32,7 +32,7 @@ impl Stored {
         })
     }
 
-    /// The next series that has samples, which replace those in `samples`.
+    /// Returns the next series that has samples, and replaces those in `samples`.
     pub fn next(
         &mut self,
         samples: &mut Vec<Sample>,

@@ -1,7 +1,7 @@
-//! How many series have a value at each step, by their labels.
+//! Counts the series with a value at each step, by their labels.
 //!
-//! A series has values in a few spans of steps, so that to count it are two additions a span,
-//! whatever the number of steps.
+//! A series has values in a few spans of steps. Counting it takes two additions per span, whatever
+//! the number of steps.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,15 +11,15 @@ use foldhash::quality::RandomState;
 use super::row::{Row, absent};
 use crate::model::Labels;
 
-/// Of some series, until its rows are taken.
+/// The counts of some series, until its rows are taken.
 pub struct Tally {
     steps: usize,
     groups: Vec<(Labels, Counts)>,
-    /// Where each is in `groups`. Not asked while there is but one.
+    /// Each label set's index in `groups`. Not used while there is only one.
     numbers: HashMap<Labels, usize, RandomState>,
 }
 
-/// At each step and after the last, by how many series there are more than before.
+/// How many more series there are than at the step before, for each step and for the end.
 pub struct Counts(Vec<i32>);
 
 impl Tally {
@@ -31,7 +31,7 @@ impl Tally {
         }
     }
 
-    /// Of the series with these labels.
+    /// Returns the counts of the series with these labels.
     pub fn of(&mut self, labels: Labels) -> &mut Counts {
         let new = self.groups.len();
         let number = match self.groups.last() {
@@ -45,7 +45,7 @@ impl Tally {
         &mut self.groups[number].1
     }
 
-    /// The numbers so far; then it begins anew.
+    /// Takes the counts so far as rows, and starts afresh.
     pub fn rows(&mut self) -> impl Iterator<Item = Row> {
         self.numbers.clear();
         self.groups.drain(..).map(|(labels, counts)| Row {

@@ -1,5 +1,5 @@
 //! Queries over rows that a test writes down: `x{a="1"} 1 _ 3` is a series with two values at three
-//! steps; rows end with semicolons or lines.
+//! steps. Rows end with semicolons or lines.
 
 use std::time::Duration;
 
@@ -14,13 +14,14 @@ use crate::stdx::clock::ManualClock;
 use crate::stdx::gofmt;
 use crate::stdx::stop::stop;
 
-/// What `query` makes of `rows`: rows in the order in which they come, or `error: …`; then the
+/// Evaluates `query` over `rows`. Returns the rows in their order, or `error: …`; then the
 /// annotations.
 pub fn evaluate(query: &str, rows: &str) -> Vec<String> {
     evaluate_with(query, rows, false)
 }
 
-/// As [`evaluate`], with names that are dropped at the end: `!` stands behind those rows' labels.
+/// Does as [`evaluate`], with delayed name removal. A `!` follows the labels of rows whose name is
+/// dropped.
 pub fn evaluate_with(query: &str, rows: &str, delays_names: bool) -> Vec<String> {
     let features = Features {
         experimental_functions: true,
@@ -44,7 +45,7 @@ pub fn evaluate_with(query: &str, rows: &str, delays_names: bool) -> Vec<String>
     lines
 }
 
-/// Compares lines in any order; a test's may be indented.
+/// Compares lines in any order. A test's lines may be indented.
 pub fn check(query: &str, rows: &str, expect: &str) {
     compare(query, evaluate(query, rows), expect);
 }
@@ -136,7 +137,7 @@ fn collect(
     Ok(all)
 }
 
-/// Names select rows; `scalar(name)` is the name's only series.
+/// A name selects rows; `scalar(name)` is the name's only series.
 fn operand<'q>(
     expr: &'q Expr,
     rows: &[Row],
@@ -168,7 +169,7 @@ fn operand<'q>(
                 _ => panic!("scalar() of a vector"),
             }
         }
-        // Any other function drops names.
+        // Every other function drops names.
         Expr::Call(call) => match operand(&call.args[0], rows, grid, run)? {
             Operand::Vector(mut rows) => {
                 let mut all = Vec::new();

@@ -1,5 +1,5 @@
-//! The one view of the storage that all selectors of a query share: of each batch that is committed
-//! while the query runs, they see all or nothing alike.
+//! The one view of the storage that all selectors of a query share. All of them see each batch
+//! committed during the query whole, or not at all.
 
 use super::evaluator::Evaluation;
 use super::grid::Grid;
@@ -11,13 +11,13 @@ use crate::promql::error::QueryError;
 use crate::promql::parser::{Expr, VectorSelector};
 use crate::storage::{Querier, Queryable, SelectHints, SeriesSet};
 
-/// Buffered as long as the query.
+/// Kept as long as the query.
 pub struct View {
     querier: Box<dyn Querier>,
     span: Span,
 }
 
-/// Times that are looked at, both inclusive.
+/// A range of times, both inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     pub start: TimestampMs,
@@ -51,8 +51,8 @@ impl View {
 }
 
 impl Evaluation {
-    /// What matches between the two times, both inclusive: no more is read than that, however far
-    /// the query's other selectors look.
+    /// Selects what matches between the two times, both inclusive. No more is read than that,
+    /// however far the query's other selectors reach.
     pub fn select(
         &self,
         matchers: &[Matcher],
@@ -76,8 +76,8 @@ impl Evaluation {
         Ok(view.querier.select(&hints, matchers)?)
     }
 
-    /// The times that selectors of `expr` look at when it is evaluated over `grid`, or a part of
-    /// it; None where there is no selector.
+    /// Returns the times that the selectors of `expr` cover when it is evaluated over `grid`, or a
+    /// part of it. Returns `None` where there is no selector.
     pub fn span(&self, expr: &Expr, grid: Grid) -> Option<Span> {
         let all = |exprs: &[&Expr]| {
             let spans = exprs.iter().filter_map(|expr| self.span(expr, grid));
@@ -99,7 +99,7 @@ impl Evaluation {
                 None => self.span(&node.expr, grid),
             },
             Expr::Call(call) => match &call.args[..] {
-                // NOTE: its second argument says what it selects; when, the first does.
+                // NOTE: the second argument says which series it selects, the first at which times.
                 [base, ..] if call.function.name == "info" => {
                     let own = self.looked_at(&info_selector(base, Vec::new()), grid);
                     let of_base = self.span(base, grid);

@@ -1,7 +1,7 @@
-//! Which labels of a stored series its row is given.
+//! The labels that a stored series' row gets.
 //!
-//! Who groups series needs few of their labels or none, and building all of them would be most of
-//! the work for a series of few samples.
+//! Grouping needs few labels of a series or none. Building all of them would be most of the work
+//! for a series with few samples.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
@@ -15,36 +15,36 @@ use crate::model::names::METRIC_NAME;
 use crate::promql::functions::is_counters_name;
 use crate::storage::Series;
 
-/// LIMIT: label sets that are remembered to be given again. Groups are few, or nothing is gained.
+/// LIMIT: label sets remembered for reuse. Groups are few, or reuse gains nothing.
 const KNOWN_MAX: usize = 1 << 12;
 
-/// What a row is given, for one thread.
+/// What a row gets; one per thread.
 pub struct Wanted {
-    /// None: all labels, as they are.
+    /// `None` means all labels, unchanged.
     few: Option<Few>,
-    /// What is told of a series besides.
+    /// Whether the metric's name is told besides; `tells_identity` likewise.
     pub tells_name: bool,
     tells_identity: bool,
 }
 
 struct Few {
     projection: Projection,
-    /// Less the metric's name, type and unit.
+    /// Leaves out the metric's name, type and unit.
     nameless: bool,
     none: bool,
     empty: Labels,
-    /// Names and values, each behind its length.
+    /// Names and values, each preceded by its length.
     text: Vec<u8>,
     known: HashMap<Vec<u8>, Labels, RandomState>,
     hasher: RandomState,
 }
 
-/// What is known of a series' labels without building all of them.
+/// What is known about a series' labels without building all of them.
 pub struct Glance {
     pub labels: Labels,
-    /// The metric's, where it was asked for and is no counter's.
+    /// The metric's name, if it was asked for and is no counter's.
     pub name: String,
-    /// A hash of all labels less the metric's name; none unless asked for.
+    /// A hash of all labels but the metric's name; `None` unless asked for.
     pub identity: Option<u64>,
 }
 
@@ -73,7 +73,8 @@ impl Wanted {
         }
     }
 
-    /// Only those that `projection` keeps; `nameless` takes what says the metric away too.
+    /// Keeps only the labels that `projection` keeps. `nameless` also drops the metric's name, type
+    /// and unit.
     pub(super) fn few(projection: Projection, nameless: bool) -> Wanted {
         Wanted {
             few: Some(Few {
@@ -106,7 +107,7 @@ impl Wanted {
         }
     }
 
-    /// The same, for another thread.
+    /// Makes the same for another thread.
     pub fn another(&self) -> Wanted {
         let few = self.few.as_ref().map(|few| Few {
             projection: few.projection.clone(),
@@ -181,7 +182,7 @@ fn push_part(text: &mut Vec<u8>, part: &str) {
     text.extend_from_slice(part.as_bytes());
 }
 
-/// What [`push_part`] wrote, by twos.
+/// Reads what [`push_part`] wrote, in pairs.
 struct Parts<'a>(&'a [u8]);
 
 impl<'a> Parts<'a> {

@@ -5,7 +5,7 @@ use crate::promql::error::QueryError;
 use crate::promql::eval::{Operand, Rows, Scalars};
 use crate::promql::parser::Type;
 
-/// In the order of the call.
+/// The arguments in the order of the call.
 pub(super) struct Args<'q>(std::vec::IntoIter<Operand<'q>>);
 
 impl<'q> Args<'q> {
@@ -34,7 +34,7 @@ impl<'q> Args<'q> {
         }
     }
 
-    /// Those that are left.
+    /// Returns the remaining texts.
     pub(super) fn texts(&mut self) -> Result<Vec<String>, QueryError> {
         (0..self.0.len()).map(|_| self.text()).collect()
     }
@@ -44,7 +44,7 @@ impl<'q> Args<'q> {
     }
 }
 
-/// The parser has checked the types.
+/// The error for a wrong type, which the parser has ruled out.
 fn mismatch(expected: Type) -> QueryError {
     let expected = expected.as_str();
     bug!("a function was not given the {expected} of its signature");

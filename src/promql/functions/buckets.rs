@@ -1,15 +1,15 @@
-//! The buckets of a classic histogram at one time: its quantiles, and shares of its observations.
+//! The buckets of a classic histogram at one time: their quantiles, and fractions of observations.
 
 use std::cmp::Ordering;
 
-/// Observations up to and including `le`.
+/// The count of observations up to and including `le`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bucket {
     pub le: f64,
     pub count: f64,
 }
 
-/// Where counts fell from one bucket to the next, and had to be raised.
+/// Records that counts fell from one bucket to the next and had to be raised.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Forced {
     pub first: f64,
@@ -17,11 +17,11 @@ pub(super) struct Forced {
     pub most: f64,
 }
 
-/// LIMIT: counts that differ by less, relative to their sum, differ by rounding. A real observation
-/// is that small in a bucket of a million millions alone.
+/// LIMIT: counts that differ by less, relative to their sum, differ by rounding. One real
+/// observation is that small only in a bucket of a million millions.
 const TOLERANCE: f64 = 1e-12;
 
-/// Adds a bucket to those of lower or equal `le`; of the same, counts add up.
+/// Adds a bucket to those of lower or equal `le`. Counts of the same `le` add up.
 pub(super) fn push(buckets: &mut Vec<Bucket>, bucket: Bucket) {
     match buckets.last_mut() {
         Some(last) if last.le == bucket.le => last.count += bucket.count,
@@ -29,7 +29,7 @@ pub(super) fn push(buckets: &mut Vec<Bucket>, bucket: Bucket) {
     }
 }
 
-/// On the straight line within the bucket that the rank falls into. `buckets` are sorted, and not
+/// Interpolates linearly within the bucket that the rank falls into. `buckets` are sorted, and not
 /// empty.
 pub(super) fn quantile(phi: f64, buckets: &mut [Bucket]) -> (f64, Option<Forced>) {
     if phi.is_nan() {
@@ -65,7 +65,7 @@ fn of_monotonic(phi: f64, buckets: &[Bucket]) -> f64 {
         return highest.le;
     };
     match at.checked_sub(1).and_then(|before| finite.get(before)) {
-        // Observations are taken to be positive, unless the lowest bucket says otherwise.
+        // Observations are assumed to be positive, unless the lowest bucket says otherwise.
         None if first.le <= 0.0 => first.le,
         None => bucket.le * (rank / bucket.count),
         Some(before) => {
@@ -75,7 +75,7 @@ fn of_monotonic(phi: f64, buckets: &[Bucket]) -> f64 {
     }
 }
 
-/// Evens out what rounding did, and raises counts that are below the one before.
+/// Removes rounding differences, and raises counts that are below the one before.
 fn make_monotonic(buckets: &mut [Bucket]) -> Option<Forced> {
     let mut forced: Option<Forced> = None;
     let mut before = buckets.first()?.count;
@@ -129,7 +129,8 @@ fn is_almost(a: f64, b: f64) -> bool {
     }
 }
 
-/// The share of the observations between the two. `buckets` are sorted, and not empty.
+/// Returns the fraction of observations between `lower` and `upper`. `buckets` are sorted, and not
+/// empty.
 pub(super) fn fraction(lower: f64, upper: f64, buckets: &[Bucket]) -> f64 {
     let all = match buckets.last() {
         Some(last) if last.le == f64::INFINITY => last.count,
@@ -144,7 +145,7 @@ pub(super) fn fraction(lower: f64, upper: f64, buckets: &[Bucket]) -> f64 {
     (rank(upper, buckets, all) - rank(lower, buckets, all)) / all
 }
 
-/// How many observations are below `v`, on the straight line within its bucket.
+/// Returns the number of observations below `v`, interpolated linearly within its bucket.
 fn rank(v: f64, buckets: &[Bucket], all: f64) -> f64 {
     let mut rank = 0.0;
     let mut le = match buckets.first() {
@@ -156,7 +157,8 @@ fn rank(v: f64, buckets: &[Bucket], all: f64) -> f64 {
             return at_most(rank, all);
         }
         if bucket.le > v {
-            // An infinite bucket has no inside: below, all of it counts, above, nothing.
+            // An infinite bucket cannot be divided: the lowest counts whole, the highest not at
+            // all.
             let inside = if le == f64::NEG_INFINITY {
                 bucket.count
             } else {

@@ -1,4 +1,4 @@
-//! Functions of classic histograms: series that differ in `le` alone belong together.
+//! Functions of classic histograms, where series that differ only in `le` belong together.
 
 use std::collections::HashMap;
 use std::vec::IntoIter;
@@ -86,7 +86,7 @@ pub(super) fn histogram_fraction<'q>(
     Ok(results(groups, Falls::new(span), compute))
 }
 
-/// Of native histograms alone; there are none.
+/// Functions of native histograms only. There are none here, so the result is empty.
 pub(super) fn native<'q>(
     _: &'q Call,
     operands: Vec<Operand<'q>>,
@@ -102,7 +102,7 @@ pub(super) fn native<'q>(
 
 /// A classic histogram over all steps.
 struct Group {
-    /// Without `le`.
+    /// The series' labels without `le`.
     labels: Labels,
     buckets: Vec<Column>,
     samples: usize,
@@ -115,7 +115,7 @@ struct Column {
     counts: Vec<f64>,
 }
 
-/// Puts series together by their labels but `le`. All are held until their group is computed.
+/// Groups series by their labels without `le`. All are held until their group is computed.
 fn collect(
     mut rows: Box<dyn Rows + '_>,
     span: &Span,
@@ -156,7 +156,7 @@ fn collect(
     Ok(groups)
 }
 
-/// As Go's `ParseFloat`: a number too great for its type is none.
+/// Reads a number as Go's `ParseFloat` does: one out of range is an error.
 fn parse_le(text: &str) -> Option<f64> {
     let le: f64 = text.parse().ok()?;
     let says_infinite = text.contains(['i', 'I']);
@@ -174,7 +174,7 @@ impl Group {
         }
     }
 
-    /// `of(step, buckets)` wherever there are any.
+    /// Returns `of(step, buckets)` for each step that has buckets.
     fn evaluate(&self, grid: Grid, mut of: impl FnMut(usize, &mut [Bucket]) -> f64) -> Vec<f64> {
         let mut columns: Vec<&Column> = self.buckets.iter().collect();
         columns.sort_by(|a, b| a.le.total_cmp(&b.le));
@@ -209,12 +209,12 @@ fn nameless(labels: &Labels, values: Vec<f64>, run: &Run<'_>) -> Row {
     row
 }
 
-/// Rows of one group, by the quantile that their label says.
+/// The rows of one group, by the quantile in their label.
 struct Made<'m> {
     label: &'m str,
     grid: Grid,
     rows: Vec<Row>,
-    /// Of each row.
+    /// The quantile of each row, as bits.
     phis: Vec<u64>,
 }
 
@@ -261,7 +261,7 @@ impl<'m> Made<'m> {
     }
 }
 
-/// As OpenMetrics writes a number: never as an integer.
+/// Writes a number as OpenMetrics does: never as an integer.
 fn openmetrics(v: f64) -> String {
     let mut text = String::new();
     gofmt::push_text_float(&mut text, v);
@@ -271,7 +271,7 @@ fn openmetrics(v: f64) -> String {
     text
 }
 
-/// The rows of one group after another.
+/// Gives the rows of one group after another.
 struct Results<F> {
     groups: IntoIter<Group>,
     ready: IntoIter<Row>,

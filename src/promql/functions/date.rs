@@ -1,4 +1,4 @@
-//! Parts of the date, in UTC, of a value in Unix seconds.
+//! Parts of the date, in UTC, for a value in Unix seconds.
 
 use super::table::ValueFn;
 
@@ -22,12 +22,12 @@ const DAY_SECONDS: u64 = 86_400;
 /// The weekday of 1970-01-01.
 const THURSDAY: i64 = 4;
 
-/// Days from Go's absolute zero, the first of March of the year -292277022400, to 1970-01-01: its
-/// times count from there without sign, and what lies before wraps around.
+/// Days from Go's absolute zero, the first of March of the year -292277022400, to 1970-01-01. Go
+/// counts unsigned from there, and earlier times wrap around.
 const EPOCH_DAYS: i64 = 106_751_990_353_932 + 719_162 + 306;
 
-/// Seconds since that zero. Prometheus, on the processors that it runs on, makes the least integer
-/// of every value that does not fit, and of what is no number.
+/// Returns the seconds since that zero. Like Prometheus on its usual processors, it takes the least
+/// integer for NaN and for every value that does not fit.
 fn absolute(v: f64) -> u64 {
     let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&v);
     let seconds = if fits { v as i64 } else { i64::MIN };
@@ -35,7 +35,7 @@ fn absolute(v: f64) -> u64 {
     (seconds as u64).wrapping_add(epoch)
 }
 
-/// Since 1970-01-01.
+/// Returns the days since 1970-01-01.
 fn days(v: f64) -> i64 {
     (absolute(v) / DAY_SECONDS) as i64 - EPOCH_DAYS
 }
@@ -47,14 +47,14 @@ fn seconds_of_day(v: f64) -> u64 {
 #[derive(Clone, Copy)]
 struct Date {
     year: i64,
-    /// From 1.
+    /// Counts from 1.
     month: i64,
-    /// From 1.
+    /// Counts from 1.
     day: i64,
 }
 
-/// Gregorian, also before there was such a calendar. Counts in years that begin in March, so that
-/// the leap day comes last, and in eras of 400 of them, which are all alike.
+/// Returns the Gregorian date, extended to the times before that calendar. It counts in years that
+/// begin in March, so that the leap day comes last, and in eras of 400 years, which are all alike.
 fn date(v: f64) -> Date {
     const ERA_DAYS: i64 = 146_097;
     let since_march_of_0 = days(v) + 719_468;
@@ -64,7 +64,7 @@ fn date(v: f64) -> Date {
     let year_of_era = (day_of_era - leaps) / 365;
     let before_year = 365 * year_of_era + year_of_era / 4 - year_of_era / 100;
     let day_of_year = day_of_era - before_year;
-    // Five months in turn have 153 days, from March and from August on.
+    // Five months have 153 days, from March as well as from August on.
     let months = (5 * day_of_year + 2) / 153;
     let month = if months < 10 { months + 3 } else { months - 9 };
     Date {

@@ -1,8 +1,7 @@
-//! `anchored` and `smoothed` ranges: the change between the range's very borders.
+//! `anchored` and `smoothed` ranges: changes between the exact borders of the range.
 //!
-//! Their windows hold more than the range: `samples` begin one lookback before `start` (exclusive,
-//! as ever) and, of a smoothed range, end one lookback after `end`; `start` and `end` are the
-//! range's own.
+//! Their windows hold more than the range. `samples` begin one lookback before `start` (exclusive).
+//! In a smoothed range they end one lookback after `end`. `start` and `end` are the range's own.
 
 use std::ops::Range;
 
@@ -12,10 +11,10 @@ use crate::promql::error::QueryError;
 use crate::promql::eval::{Window, WindowFn, absent};
 use crate::promql::parser::Extent;
 
-/// The function of such a range.
+/// Returns the function for such a range.
 ///
 /// # Errors
-/// Few functions can do with one.
+/// The function does not support these ranges; few do.
 pub(in crate::promql) fn extended(name: &str, extent: Extent) -> Result<WindowFn, QueryError> {
     let f: WindowFn = match (extent, name) {
         (Extent::Anchored, "rate") => |w, _, _| change(w, false, true, true),
@@ -39,7 +38,7 @@ fn refusal(name: &str, extent: Extent) -> String {
     format!("{word} modifier can only be used with: {those} - not with {name}")
 }
 
-/// What a selector of such a range itself gives: the samples within, and one on each border.
+/// Gives the result of such a range selector itself: the samples within, and one on each border.
 pub(in crate::promql) fn extend(window: &Window<'_>, extent: Extent, out: &mut Vec<Sample>) {
     let Some(borders) = Borders::of(window, extent == Extent::Smoothed, false) else {
         return;
@@ -57,7 +56,7 @@ pub(in crate::promql) fn extend(window: &Window<'_>, extent: Extent, out: &mut V
     });
 }
 
-/// Of a range: the values at its borders and the samples strictly within.
+/// The values at a range's borders, and the samples strictly within.
 struct Borders<'w> {
     left: f64,
     right: f64,
@@ -66,7 +65,7 @@ struct Borders<'w> {
 }
 
 impl<'w> Borders<'w> {
-    /// None where the series has no sample that counts.
+    /// Returns `None` where the series has no sample that counts.
     fn of(window: &Window<'w>, is_smoothed: bool, is_counter: bool) -> Option<Borders<'w>> {
         let Window { times, values, .. } = window;
         let sample = |i: usize| times.get(i).zip(values.get(i));
@@ -113,7 +112,7 @@ impl<'w> Borders<'w> {
     }
 }
 
-/// On the line between two samples; a counter that fell rose from 0.
+/// Interpolates between two samples. A counter that fell is taken to have risen from 0.
 fn interpolated(from: &Sample, to: &Sample, t: TimestampMs, is_counter: bool) -> f64 {
     let begin = if is_counter && to.v < from.v {
         0.0
@@ -145,7 +144,7 @@ fn change(window: &Window<'_>, is_smoothed: bool, is_counter: bool, is_rate: boo
     change
 }
 
-/// Neighbours of which `counts` holds, from the newest sample at or before the start on.
+/// Counts neighbours for which `counts` is true, from the newest sample at or before the start on.
 fn count(window: &Window<'_>, counts: impl Fn(f64, f64) -> bool) -> f64 {
     let after_start = window.times.partition_point(|t| *t <= window.start);
     if after_start == window.times.len() {

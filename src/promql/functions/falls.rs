@@ -1,27 +1,27 @@
-//! Where a series' values fall: a counter that does began anew.
+//! Finds where a series' values fall. There a counter was reset.
 
-/// The falls of one series. Used again for the next, it allocates nothing.
+/// The falls of one series. Reusing it for the next series saves allocations.
 #[derive(Debug, Default)]
 pub(in crate::promql) struct Falls {
-    /// The values before each.
+    /// The value before each fall.
     before: Vec<f64>,
-    /// How many there are up to each value; empty if there are none at all.
+    /// The number of falls up to each value. Empty if there are none at all.
     counts: Vec<u32>,
 }
 
 impl Falls {
-    /// Goes over a series' values.
+    /// Finds the falls among a series' values.
     pub(in crate::promql) fn find(&mut self, values: &[f64]) {
         self.before.clear();
         self.counts.clear();
         let after = values.get(1..).unwrap_or_default();
         let falls = |(before, v): (&f64, &f64)| v < before;
-        // NOTE: most series never fall, and to see that is quick without a branch for each value.
+        // NOTE: most series never fall. Seeing that without a branch per value is quick.
         if !{ values.iter().zip(after) }.fold(false, |any, pair| any | falls(pair)) {
             return;
         }
-        // NOTE: nor is there one here, where values that rise and fall would be guessed wrongly:
-        // what is no fall is written over.
+        // NOTE: no branch here either, since the processor would mispredict it for values that rise
+        // and fall. An entry that is no fall is overwritten.
         self.before.resize(values.len(), 0.0);
         let mut count = 0;
         self.counts.push(0);
@@ -35,8 +35,7 @@ impl Falls {
         self.before.truncate(count as usize);
     }
 
-    /// The values from which others fall, in their order, from the value at `first` to that at
-    /// `last`.
+    /// Returns the values before the falls between the values at `first` and at `last`, in order.
     #[inline]
     pub(in crate::promql) fn within(&self, first: usize, last: usize) -> &[f64] {
         let counts = self.counts.get(first).zip(self.counts.get(last));
@@ -46,7 +45,7 @@ impl Falls {
         })
     }
 
-    /// How much a series keeps for the next.
+    /// The number of bytes kept for the next series.
     pub(super) fn bytes(&self) -> usize {
         self.before.capacity() * size_of::<f64>() + self.counts.capacity() * size_of::<u32>()
     }

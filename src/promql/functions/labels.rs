@@ -1,4 +1,4 @@
-//! `label_replace` and `label_join`: series under other labels.
+//! `label_replace` and `label_join`: series with other labels.
 
 use super::args::Args;
 use crate::model::LabelsBuilder;
@@ -74,7 +74,7 @@ pub(super) fn join<'q>(
     Ok(relabelled(call, rows, destination, make))
 }
 
-/// That the argument `at` can be a label's name.
+/// Checks that argument `at` is a valid label name.
 fn check_name(which: &str, call: &Call, at: usize) -> Result<(), QueryError> {
     match literal(call, at) {
         Some(text) if !text.is_label_name() => {
@@ -93,17 +93,17 @@ fn literal(call: &Call, at: usize) -> Option<&StringLiteral> {
     }
 }
 
-/// LIMIT: a label's value that a query makes; a call in a call could double it each time.
+/// LIMIT: a label value that a query makes. Nested calls could double it each time.
 const VALUE_BYTES_MAX: usize = 1 << 20;
 
-/// What became of a row's new value.
+/// The outcome of a row's new value.
 enum Made {
     Value,
     Nothing,
     TooMuch,
 }
 
-/// Rows whose label `destination` has the value that `make` makes.
+/// Rows whose label `destination` gets the value that `make` returns.
 struct Relabelled<'q, F> {
     call: &'q Call,
     rows: Box<dyn Rows + 'q>,
@@ -143,7 +143,7 @@ impl<F: FnMut(&Row, &mut String) -> Made> Rows for Relabelled<'_, F> {
                 self.builder.reset(&row.labels);
                 self.builder.set(&self.destination, &self.value);
                 row.labels = self.builder.labels();
-                // A name that was given on purpose stays.
+                // A name that was set on purpose stays.
                 row.drops_name &= self.destination != METRIC_NAME;
             }
             Made::Nothing => {}

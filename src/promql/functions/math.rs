@@ -1,5 +1,5 @@
-//! Functions of one value. Where formulas round differently, they are those of Go's `math`, lest
-//! `floor(log10(1000))` be another number here than there.
+//! Functions of one value. Where formulas round differently, they are those of Go's `math`, so that
+//! `floor(log10(1000))` gives the same number in both.
 
 use std::f64::consts::{LN_2, LN_10, PI};
 
@@ -47,7 +47,7 @@ fn argument(args: &[f64], otherwise: f64) -> f64 {
     args.first().copied().unwrap_or(otherwise)
 }
 
-/// Nothing, where there is nothing between the two.
+/// Returns no value if `least` is above `most`.
 fn clamp(v: f64, least: f64, most: f64) -> f64 {
     if most < least {
         return absent();
@@ -55,7 +55,7 @@ fn clamp(v: f64, least: f64, most: f64) -> f64 {
     greater(least, lesser(most, v))
 }
 
-/// As Go's `math.Max`: an infinity wins over what is no number, and 0 is above -0.
+/// Returns the maximum as Go's `math.Max` does: infinity wins over NaN, and 0 is above -0.
 fn greater(a: f64, b: f64) -> f64 {
     if a == f64::INFINITY || b == f64::INFINITY {
         f64::INFINITY
@@ -70,12 +70,13 @@ fn greater(a: f64, b: f64) -> f64 {
     }
 }
 
-/// As Go's `math.Min`.
+/// Returns the minimum as Go's `math.Min` does.
 fn lesser(a: f64, b: f64) -> f64 {
     -greater(-a, -b)
 }
 
-/// To the nearest multiple, a half upwards. By the inverse, which is exact for 0.1 and its like.
+/// Rounds to the nearest multiple, a half upwards. It uses the inverse, which is exact for 0.1 and
+/// the like.
 fn round(v: f64, nearest: f64) -> f64 {
     let inverse = 1.0 / nearest;
     (v * inverse + 0.5).floor() / inverse
@@ -91,7 +92,7 @@ fn sign(v: f64) -> f64 {
     }
 }
 
-/// From the logarithm of the fraction, so that powers of two are exact.
+/// Takes the logarithm of the fraction, so that powers of two are exact.
 fn log2(v: f64) -> f64 {
     let (fraction, exponent) = split(v);
     if fraction == 0.5 {
@@ -100,7 +101,7 @@ fn log2(v: f64) -> f64 {
     fraction.ln() * (1.0 / LN_2) + exponent
 }
 
-/// `v = fraction * 2^exponent`, the fraction's magnitude from a half to below 1.
+/// Splits `v = fraction * 2^exponent`. The fraction's magnitude is from a half to below 1.
 fn split(v: f64) -> (f64, f64) {
     const EXPONENT: u64 = 0x7ff << 52;
     const HALF: u64 = 1022 << 52;
@@ -117,7 +118,7 @@ fn split(v: f64) -> (f64, f64) {
     (f64::from_bits(bits & !EXPONENT | HALF), exponent as f64)
 }
 
-/// Beyond, the smaller of the two exponentials makes no difference.
+/// Above this, the smaller of the two exponentials makes no difference.
 const EXPONENTIAL_ALONE: f64 = 21.0;
 
 fn sinh(v: f64) -> f64 {
@@ -142,7 +143,7 @@ fn cosh(v: f64) -> f64 {
     (exponential + 1.0 / exponential) * 0.5
 }
 
-/// From here on, the square of a number swallows 1.
+/// Above this, adding 1 to the square of a number changes nothing.
 const SQUARE_ALONE: f64 = 268_435_456.0;
 
 fn asinh(v: f64) -> f64 {
@@ -161,7 +162,7 @@ fn asinh(v: f64) -> f64 {
 
 fn acosh(v: f64) -> f64 {
     if v < 1.0 {
-        // Of squares that overflow, the formulas below would make an infinity.
+        // The formulas below would make an infinity of squares that overflow.
         f64::NAN
     } else if v >= SQUARE_ALONE {
         v.ln() + LN_2

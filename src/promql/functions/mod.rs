@@ -1,7 +1,7 @@
-//! PromQL's functions, apart from those that ask for the time, the query or the storage, which
-//! belong to the evaluator.
+//! PromQL's functions. Those that need the time, the query or the storage are in the evaluator.
 //!
-//! Owns nothing. **Invariant:** sees windows, values and rows that it is given, never the storage.
+//! Owns nothing. **Invariant:** sees only the windows, values and rows that it is given, never the
+//! storage.
 
 mod table;
 

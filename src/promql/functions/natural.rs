@@ -1,12 +1,12 @@
-//! Texts in the order that people expect: `a2` before `a10`.
+//! Natural order of texts: `a2` before `a10`.
 
 use std::cmp::Ordering;
 
-/// Runs of ASCII digits and of anything else are compared in turn, two runs of digits as numbers.
+/// Compares runs of ASCII digits and of other characters in turn, two runs of digits as numbers.
 /// Numbers that do not fit an integer are compared as texts.
 ///
-/// NOTE: of texts whose numbers are the same but written otherwise (`1` and `01`), Prometheus's
-/// order depends on which is asked for first; here the bytes decide.
+/// NOTE: for equal numbers written differently (`1` and `01`), Prometheus's order depends on which
+/// is asked for first; here the bytes decide.
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
     let (mut rest_a, mut rest_b) = (a, b);
     loop {

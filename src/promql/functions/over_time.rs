@@ -1,4 +1,4 @@
-//! `…_over_time`: what the values of a window come to.
+//! `…_over_time`: one result from the values of a window.
 
 use super::scratch::Scratch;
 use super::sum::Sum;
@@ -10,7 +10,7 @@ pub(super) fn sum(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
     for v in window.values {
         sum.add(*v);
     }
-    // What was lost of an infinite sum is 0, or nothing that could be added to it.
+    // The compensation of an infinite sum is 0 or NaN, so it is left out.
     if sum.sum.is_infinite() {
         sum.sum
     } else {
@@ -18,7 +18,7 @@ pub(super) fn sum(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
     }
 }
 
-/// The sum by the count; from where the sum overflows on, the mean by and by.
+/// Divides the sum by the count. From where the sum overflows on, it keeps a running mean.
 pub(super) fn avg(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
     let mut sum = Sum::default();
     for (i, v) in window.values.iter().enumerate() {
@@ -34,7 +34,7 @@ pub(super) fn avg(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
     sum.sum / count + sum.lost / count
 }
 
-/// `sum` is that of the `counted` first.
+/// `sum` is the sum of the first `counted` values.
 fn rest_of_avg(sum: Sum, counted: usize, values: &[f64]) -> f64 {
     let mut count = counted as f64;
     let mut mean = Sum {
@@ -75,11 +75,11 @@ pub(super) fn min(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
     extreme(window, f64::INFINITY, |v, least| v < least)
 }
 
-/// Values that are compared side by side: so many do not wait for one another.
+/// The number of values compared side by side, so that they do not wait for one another.
 const LANES: usize = 8;
 
-/// The first value that no other is `beyond`; one that is no number only where all are none.
-/// Everything but `worst` is beyond that.
+/// Returns the first value that no other is `beyond`, and NaN only if all are NaN. Every value but
+/// `worst` is beyond `worst`.
 #[inline]
 fn extreme(window: &Window<'_>, worst: f64, beyond: impl Fn(f64, f64) -> bool) -> f64 {
     let mut lanes = [worst; LANES];
@@ -91,7 +91,7 @@ fn extreme(window: &Window<'_>, worst: f64, beyond: impl Fn(f64, f64) -> bool) -
         }
     }
     let found = lanes.iter().chain(rest).copied().fold(worst, further);
-    // NOTE: 0 and -0 are equal, but not alike; and the worst may be that of no value.
+    // NOTE: 0 and -0 are equal but differ, and `worst` may not be among the values.
     let values = window.values;
     if found == 0.0 || found == worst {
         let first = values.iter().find(|v| **v == found);
@@ -116,7 +116,7 @@ pub(super) fn ts_of_min(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 
     ts_of(window, |v, least| v <= least)
 }
 
-/// When the last value that none is `beyond` came.
+/// Returns the time of the last value that none is `beyond`.
 fn ts_of(window: &Window<'_>, beyond: impl Fn(f64, f64) -> bool) -> f64 {
     let pairs = window.times.iter().zip(window.values);
     let found = pairs.reduce(|found, next| {
@@ -141,7 +141,7 @@ pub(super) fn stdvar(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
     variance(window)
 }
 
-/// Welford's method, with compensated sums.
+/// Computes the variance by Welford's method, with compensated sums.
 fn variance(window: &Window<'_>) -> f64 {
     let mut count = 0.0;
     let mut mean = Sum::default();

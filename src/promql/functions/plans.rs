@@ -1,18 +1,19 @@
-//! Rates of series that share their times: what does not depend on values is worked out once.
+//! Rates of series that share their times. What does not depend on values is computed once.
 
 use super::falls::Falls;
 use super::rate::{Stretch, range_seconds};
 use crate::model::TimestampMs;
 use crate::promql::eval::Span;
 
-/// LIMIT: times whose windows are remembered: series of some targets may come in turn.
+/// LIMIT: sequences of times whose windows are remembered, since series of several targets may
+/// alternate.
 const PLANS_MAX: usize = 4;
 
-/// Of one function and its windows, which lie alike over the same times.
+/// The plans of one function and its windows, which lie alike over the same times.
 #[derive(Debug, Default)]
 pub(in crate::promql) struct Plans {
     plans: Vec<Plan>,
-    /// The one to be used next.
+    /// The index of the plan to replace next.
     hand: usize,
 }
 
@@ -30,12 +31,12 @@ pub(in crate::promql) struct Plan {
 struct Planned {
     first: u32,
     last: u32,
-    /// Among the plan's.
+    /// The index in the plan's `stretches`.
     stretch: u32,
 }
 
 impl Plans {
-    /// Of the windows that `spans` gives of `times`.
+    /// Returns the plan of the windows that `spans` yields over `times`.
     pub(in crate::promql) fn of(
         &mut self,
         times: &[TimestampMs],
@@ -55,7 +56,7 @@ impl Plans {
         &self.plans[at]
     }
 
-    /// How much is kept from series to series.
+    /// The number of bytes kept from series to series.
     pub(super) fn bytes(&self) -> usize {
         let bytes = |plan: &Plan| {
             plan.times.capacity() * size_of::<TimestampMs>()
@@ -81,8 +82,8 @@ impl Plan {
                 self.windows.push(Planned::default());
                 continue;
             };
-            // NOTE: windows that follow each other lie alike between their samples, mostly, and the
-            // divisions are what it costs.
+            // NOTE: successive windows mostly lie alike between their samples, and the divisions
+            // are the cost.
             let lie = (
                 first.wrapping_sub(span.start),
                 last.wrapping_sub(*first),
@@ -105,7 +106,7 @@ impl Plan {
         }
     }
 
-    /// What the windows over a series' values come to; whether they come to anything.
+    /// Computes all windows over a series' values. Returns whether any has a value.
     pub(in crate::promql) fn fill(
         &self,
         values: &[f64],

@@ -9,7 +9,7 @@ pub(super) fn quantile(window: &Window<'_>, args: &[f64], scratch: &mut Scratch)
     at(phi, scratch.sort(window))
 }
 
-/// The median of the distances from the median.
+/// Returns the median of the distances from the median.
 pub(super) fn mad(window: &Window<'_>, _: &[f64], scratch: &mut Scratch) -> f64 {
     if window.values.iter().any(|v| v.is_nan()) {
         return f64::NAN;
@@ -24,12 +24,13 @@ fn at(phi: f64, sorted: &[i64]) -> f64 {
     between(phi, sorted.len(), of)
 }
 
-/// As [`quantile`], of the `len` values of a window that is in `ranks`.
+/// Returns the [`quantile`] of a window of `len` values that is in `ranks`.
 pub(in crate::promql) fn quantile_ranked(phi: f64, len: usize, ranks: &Ranks) -> f64 {
     between(phi, len, |i| ranks.at(i))
 }
 
-/// On the line between the two of `len` values in order, `of` their places, that it lies between.
+/// Interpolates between the two neighbours of the rank among `len` values in order. `of` gives the
+/// value at a position.
 fn between(phi: f64, len: usize, of: impl Fn(usize) -> f64) -> f64 {
     if phi.is_nan() || len == 0 {
         return f64::NAN;

@@ -1,27 +1,27 @@
-//! Quantiles of windows that overlap: a series' samples are ranked once, and a window is a set of
-//! ranks, in which samples come and go at the price of a bit.
+//! Quantiles of overlapping windows. A series' samples are ranked once. A window is a set of ranks,
+//! where a sample comes or goes by setting a bit.
 
 use super::scratch::{Key, key, value};
 
-/// Ranks in a word, and in a block of words that are counted together.
+/// The number of ranks in a word; `BLOCK` has that of a block of words that are counted together.
 const WORD: usize = 64;
 const BLOCK: usize = 16 * WORD;
 
-/// The ranks within a window. Used again for the next series, it allocates nothing.
+/// The ranks within a window. Reusing it for the next series saves allocations.
 #[derive(Debug, Default)]
 pub(in crate::promql) struct Ranks {
-    /// All values of the series in order, and whose they are.
+    /// All values of the series in order, each with its sample's index.
     sorted: Vec<(Key, u32)>,
-    /// Each sample's place in `sorted`.
+    /// Each sample's position in `sorted`.
     ranks: Vec<u32>,
-    /// One bit a rank.
+    /// One bit per rank.
     words: Vec<u64>,
-    /// How many bits are set in each block.
+    /// The number of set bits in each block.
     blocks: Vec<u32>,
 }
 
 impl Ranks {
-    /// Ranks a series' values; none of them is in the window.
+    /// Ranks a series' values. The window is empty then.
     pub(in crate::promql) fn reset(&mut self, values: &[f64]) {
         let keys = values.iter().enumerate();
         self.sorted.clear();
@@ -55,7 +55,7 @@ impl Ranks {
         self.blocks[rank / BLOCK] -= 1;
     }
 
-    /// The value at `place` of the window's values in order.
+    /// Returns the window's value at position `place`, in order of values.
     pub(super) fn at(&self, place: usize) -> f64 {
         let mut left = place as u32;
         let mut block = 0;
@@ -83,7 +83,7 @@ impl Ranks {
         f64::NAN
     }
 
-    /// How much a series keeps for the next.
+    /// The number of bytes kept for the next series.
     pub(super) fn bytes(&self) -> usize {
         self.sorted.capacity() * size_of::<(Key, u32)>()
             + self.ranks.capacity() * size_of::<u32>()

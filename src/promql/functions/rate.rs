@@ -1,4 +1,4 @@
-//! How fast a series changes: `rate`, `increase`, `delta`, and those of the last two samples.
+//! Rates of change: `rate`, `increase`, `delta`, and those of the last two samples.
 
 use super::scratch::Scratch;
 use crate::model::TimestampMs;
@@ -24,7 +24,7 @@ pub(super) fn irate(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
     if interval == 0 {
         return absent();
     }
-    // A counter that fell began anew at 0.
+    // A counter that fell was reset to 0.
     let rise = if last < before { *last } else { last - before };
     rise / (interval as f64 / 1000.0)
 }
@@ -44,12 +44,12 @@ pub(super) fn changes(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
     count_pairs(window.values, differs)
 }
 
-/// Two that are no numbers are the same.
+/// Whether two values differ. Two NaNs do not.
 pub(super) fn differs(before: f64, v: f64) -> bool {
     v != before && !(v.is_nan() && before.is_nan())
 }
 
-/// Neighbours of which `counts(before, v)` holds.
+/// Counts neighbours for which `counts(before, v)` is true.
 pub(super) fn count_pairs(values: &[f64], counts: impl Fn(f64, f64) -> bool) -> f64 {
     let pairs = values.iter().zip(values.iter().skip(1));
     pairs.filter(|(before, v)| counts(**before, **v)).count() as f64
@@ -79,23 +79,24 @@ fn extrapolated(window: &Window<'_>, is_counter: bool, is_rate: bool) -> f64 {
     Stretch::new(&span, window.times, range).of(*first, change, is_counter)
 }
 
-/// By how much the change between the first and the last sample of a window is extended to the
-/// borders of its range: as far as the distance of the samples allows the assumption that the
-/// series was there.
+/// The factor that extends the change between a window's first and last sample to the borders of
+/// its range. It extends only as far as the samples' distance suggests that the series existed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Stretch {
-    /// Seconds from the first sample to the last, and from these to where it is assumed to be.
+    /// Seconds from the first sample to the last. `to_start` and `to_end` reach to where the series
+    /// is assumed to be.
     sampled: f64,
     to_start: f64,
     to_end: f64,
-    /// By which the change is divided at last.
+    /// The divisor of the extended change.
     range: f64,
-    /// By all of these.
+    /// The product of all of these.
     factor: f64,
 }
 
 impl Stretch {
-    /// Of a window with `times`; `range` is its length in seconds for a rate, else 1.
+    /// Computes the stretch of a window with `times`. `range` is its length in seconds for a rate,
+    /// else 1.
     #[inline]
     pub(super) fn new(span: &Span, times: &[TimestampMs], range: f64) -> Stretch {
         let [first, .., last] = times else {
@@ -124,12 +125,12 @@ impl Stretch {
         stretch
     }
 
-    /// The change, of a series that begins with the value `first`.
+    /// Extends the change of a series that begins with the value `first`.
     #[inline]
     pub(super) fn of(&self, first: f64, change: f64, is_counter: bool) -> f64 {
-        // A counter is never below 0: where it would have been at 0, it began.
+        // A counter is never below 0, so it began where its line meets 0.
         if is_counter && change > 0.0 && first >= 0.0 {
-            // NOTE: far before the range where the products are clearly apart, which spares the
+            // NOTE: a product shows that this point lies far before the range, which saves the
             // division.
             let is_far = self.sampled * first > self.to_start * change * 1.001;
             if !is_far {
@@ -151,7 +152,8 @@ impl Stretch {
     }
 }
 
-/// The length of the range. Whole seconds and the rest apart, which rounds as Go's
+/// Returns the length of the range. Whole seconds and the rest are converted apart, which rounds as
+/// Go's
 /// `Duration.Seconds` does.
 pub(super) fn range_seconds(start: TimestampMs, end: TimestampMs) -> f64 {
     let ms = end.saturating_sub(start);

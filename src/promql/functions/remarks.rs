@@ -1,4 +1,4 @@
-//! What the answer is told besides its values.
+//! Annotations that functions add to an answer.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,11 @@ use crate::promql::parser::{Call, Expr, Span};
 use super::buckets::Forced;
 use crate::stdx::gofmt;
 
-/// To be called once a call over ranges, when its first window comes, with its scalar arguments.
+/// Checks the scalar arguments of a call over ranges. It is called once, when the first window
+/// comes.
 ///
 /// # Errors
-/// An argument that the function cannot do with.
+/// The function refuses an argument.
 pub(in crate::promql) fn check_arguments(
     call: &Call,
     scalars: &[Scalars],
@@ -33,7 +34,7 @@ pub(in crate::promql) fn check_arguments(
     }
 }
 
-/// The values of a scalar: all that it has, or the only one.
+/// Returns the values of a scalar: one per step, or its only one.
 fn each(scalars: &Scalars, grid: Grid) -> impl Iterator<Item = f64> + '_ {
     let steps = match scalars {
         Scalars::Constant(_) => 1,
@@ -53,7 +54,7 @@ fn check_factor(what: &str, factor: &Scalars, grid: Grid) -> Result<(), QueryErr
     }
 }
 
-/// Go's `%f`.
+/// Writes Go's `%f`.
 fn six_decimals(v: f64) -> String {
     if v.is_finite() {
         format!("{v:.6}")
@@ -62,7 +63,7 @@ fn six_decimals(v: f64) -> String {
     }
 }
 
-/// Warns of a quantile that is none; `arg` is the place of the argument.
+/// Warns of an invalid quantile. `arg` is the argument's position.
 pub(super) fn remark_quantile(
     call: &Call,
     arg: usize,
@@ -78,18 +79,18 @@ pub(super) fn remark_quantile(
     }
 }
 
-/// Whether series that gave a value are worth a look at their names.
+/// Whether the names of series that gave a value need checking.
 pub(in crate::promql) fn remarks_names(call: &Call) -> bool {
     matches!(call.function.name, "rate" | "increase")
 }
 
-/// Whether a metric of this name is a counter by its name, or has none.
+/// Whether a name is a counter's, or there is no name.
 pub(in crate::promql) fn is_counters_name(name: &str) -> bool {
     let ends = ["_total", "_sum", "_count", "_bucket"];
     name.is_empty() || ends.iter().any(|end| name.ends_with(end))
 }
 
-/// Says that a metric might be no counter.
+/// Adds the info that a metric might not be a counter.
 pub(in crate::promql) fn remark_name(call: &Call, name: &str, run: &mut Run<'_>) {
     let name = gofmt::quote(name);
     let text = format!(
@@ -98,8 +99,8 @@ pub(in crate::promql) fn remark_name(call: &Call, name: &str, run: &mut Run<'_>)
     run.annotations.inform(&argument_span(call, 0), text);
 }
 
-/// What a remark on an argument points at: the argument without parentheses, but the begin of the
-/// query where that is a subquery, as Prometheus loses those.
+/// Returns the place that a remark on an argument points at: the argument without parentheses. For
+/// a subquery it is the query's beginning, since Prometheus loses its place.
 pub(super) fn argument_span(call: &Call, arg: usize) -> Span {
     match call.args.get(arg).map(Expr::inner) {
         Some(Expr::Subquery(_)) | None => 0..0,
@@ -107,7 +108,7 @@ pub(super) fn argument_span(call: &Call, arg: usize) -> Span {
     }
 }
 
-/// Warns of a series that is no bucket, as its `le` is not a number.
+/// Warns of a series that is no bucket, because its `le` is not a number.
 pub(super) fn remark_bucket(labels: &Labels, le: &str, span: &Span, run: &mut Run<'_>) {
     let le = gofmt::quote(le);
     let of = for_metric(&labels_name(labels, run));
@@ -115,7 +116,7 @@ pub(super) fn remark_bucket(labels: &Labels, le: &str, span: &Span, run: &mut Ru
     run.annotations.warn(span, text);
 }
 
-/// The metric's name, where it is still known when the function is computed.
+/// Returns the metric's name, where it is still known when the function is computed.
 fn labels_name(labels: &Labels, run: &Run<'_>) -> String {
     if run.delays_names() {
         labels.metric_name().to_owned()
@@ -132,7 +133,7 @@ fn for_metric(name: &str) -> String {
     }
 }
 
-/// Where the counts of buckets had to be raised, over all steps and histograms of a metric.
+/// Collects where bucket counts had to be raised, over all steps and histograms of a metric.
 pub(super) struct Falls {
     span: Span,
     by_name: BTreeMap<String, Fell>,
@@ -172,7 +173,7 @@ impl Falls {
         fell.add(forced, t);
     }
 
-    /// Says what fell, and forgets it.
+    /// Adds an annotation for each fall, and forgets the falls.
     pub(super) fn tell(&mut self, run: &mut Run<'_>) {
         let mut told = std::mem::take(&mut self.by_name);
         if !run.delays_names() {
@@ -221,14 +222,14 @@ impl Fell {
     }
 }
 
-/// Go's `%g`.
+/// Writes Go's `%g`.
 fn shortest(v: f64) -> String {
     let mut text = String::new();
     gofmt::push_text_float(&mut text, v);
     text
 }
 
-/// Go's `%.2g`.
+/// Writes Go's `%.2g`.
 fn two_digits(v: f64) -> String {
     if !v.is_finite() {
         return shortest(v);

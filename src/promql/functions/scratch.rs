@@ -8,26 +8,26 @@ use super::ranks::Ranks;
 use crate::model::TimestampMs;
 use crate::promql::eval::Window;
 
-/// Made once a call, and handed from window to window and from series to series: what it remembers
-/// is checked against each window before it is used.
+/// Made once per call, and passed from window to window and from series to series. What it
+/// remembers is checked against each window before it is used.
 #[derive(Debug, Default)]
 pub(in crate::promql) struct Scratch {
-    /// The window before.
+    /// The times of the window before.
     times: Vec<TimestampMs>,
     values: Vec<f64>,
-    /// Its values, as [`Key`]s in order.
+    /// The values of that window, as [`Key`]s in order.
     sorted: Vec<Key>,
-    /// Keys that come, and keys that go.
+    /// The keys that come, and those that go.
     comes: Vec<Key>,
     goes: Vec<Key>,
     spare: Vec<Key>,
     pub(in crate::promql) plans: Plans,
-    /// Of the series at hand.
+    /// The ranks of the current series.
     pub(in crate::promql) ranks: Ranks,
     pub(in crate::promql) falls: Falls,
 }
 
-/// A value as an integer of the same order; what is no number is the least.
+/// A value as an integer of the same order. NaN is the least.
 pub(super) type Key = i64;
 
 pub(super) fn key(v: f64) -> Key {
@@ -46,8 +46,8 @@ pub(super) fn value(key: Key) -> f64 {
 }
 
 impl Scratch {
-    /// The values of a window in order. Windows that follow each other share most of their
-    /// samples; then those that differ are merged into what was sorted before.
+    /// Returns a window's values in order. Successive windows share most of their samples, so only
+    /// those that differ are merged into the sorted ones.
     pub(super) fn sort(&mut self, window: &Window<'_>) -> &[Key] {
         let (times, values) = (window.times, window.values);
         let gone = times.first().map_or(0, |first| {
@@ -70,7 +70,7 @@ impl Scratch {
         &self.sorted
     }
 
-    /// Whether what is left without the first `gone` begins the window, to the bit.
+    /// Whether the last window without its first `gone` samples begins this window, bit by bit.
     fn begins(&self, gone: usize, window: &Window<'_>) -> bool {
         let stays = self.times.get(gone..).unwrap_or_default();
         let values = self.values.get(gone..).unwrap_or_default();
@@ -104,12 +104,12 @@ impl Scratch {
         mem::swap(&mut self.sorted, &mut self.spare);
     }
 
-    /// What it takes, as far as that grows with the samples of a series.
+    /// The number of bytes held, as far as they grow with a series' samples.
     pub(in crate::promql) fn bytes(&self) -> usize {
         self.plans.bytes() + self.ranks.bytes() + self.falls.bytes()
     }
 
-    /// For values that come from elsewhere; what is remembered of the last window stays.
+    /// Sorts values from elsewhere. What is remembered of the last window stays.
     pub(super) fn sort_values(&mut self, values: impl Iterator<Item = f64>) -> &[Key] {
         self.spare.clear();
         self.spare.extend(values.map(key));

@@ -1,4 +1,5 @@
-//! `sort` and its like. Only an answer at a single time has an order; a range is sorted by labels.
+//! `sort` and the like. Only an instant query's answer has an order; a range query's is sorted by
+//! labels.
 
 use std::cmp::Ordering;
 
@@ -78,11 +79,11 @@ fn sorted<'q>(
     Ok(Operand::Vector(Box::new(kept.into_iter())))
 }
 
-/// What is no number comes last in either direction.
+/// Compares by value. NaN comes last in either direction.
 fn by_value(a: &Row, b: &Row, order: impl Fn(&f64, &f64) -> Ordering) -> Ordering {
     match (a.values.first(), b.values.first()) {
         (Some(a), Some(b)) => match (a.is_nan(), b.is_nan()) {
-            // Adding 0 makes one zero of the two.
+            // Adding 0 makes -0 equal to 0.
             (false, false) => order(&(a + 0.0), &(b + 0.0)),
             (a_is_nan, b_is_nan) => a_is_nan.cmp(&b_is_nan),
         },

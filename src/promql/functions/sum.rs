@@ -1,10 +1,10 @@
-//! Sums that keep what addition rounds away (Kahan's method, with Neumaier's change).
+//! Sums that compensate for rounding (Kahan's method, with Neumaier's change).
 
-/// A running sum. Its worth is [`Sum::value`].
+/// A running sum. [`Sum::value`] gives its result.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sum {
     pub sum: f64,
-    /// What `sum` lacks.
+    /// The rounding error that `sum` lacks.
     pub lost: f64,
 }
 

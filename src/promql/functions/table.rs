@@ -1,4 +1,4 @@
-//! Which function is computed how.
+//! The table of function implementations.
 
 use super::{classic, date, labels, math, over_time, rank, rate, sort, trend};
 use crate::promql::error::QueryError;
@@ -9,15 +9,15 @@ use crate::promql::parser::Call;
 /// them.
 #[derive(Clone, Copy)]
 pub(in crate::promql) enum Implementation {
-    /// From each window of a series to a value. The result has no name unless `keeps_name`.
+    /// Computes a value from each window of a series. The result has no name unless `keeps_name`.
     Window { f: WindowFn, keeps_name: bool },
-    /// From each value of a series, and the scalar arguments at its step, to another; `absent()`
-    /// for none. The result has no name. Where the call leaves the vector out, `time()` without
-    /// labels takes its place.
+    /// Computes a value from each value of a series and the scalar arguments at its step;
+    /// `absent()` means none. The result has no name. Where the call leaves the vector out,
+    /// `time()` without labels takes its place.
     Value { f: ValueFn },
-    /// From all arguments at once. The rows that come out may share labels: those of functions that
-    /// change labels (`label_replace`, `label_join`) or drop names (`histogram_quantile` and its
-    /// like) are merged by the evaluator, which refuses them where they meet at a step.
+    /// Computes rows from all arguments at once. The rows may share labels after functions that
+    /// change labels (`label_replace`, `label_join`) or drop names (`histogram_quantile` and the
+    /// like). The evaluator merges them, and refuses rows that meet at a step.
     Whole(WholeFn),
 }
 
@@ -26,7 +26,7 @@ pub(in crate::promql) type ValueFn = fn(f64, &[f64]) -> f64;
 pub(in crate::promql) type WholeFn =
     for<'q> fn(&'q Call, Vec<Operand<'q>>, Grid, &mut Run<'_>) -> Result<Operand<'q>, QueryError>;
 
-/// None for the functions of the evaluator.
+/// Returns `None` for the evaluator's own functions.
 pub(in crate::promql) fn implementation(name: &str) -> Option<Implementation> {
     window(name).or_else(|| value(name)).or_else(|| whole(name))
 }

@@ -1,4 +1,5 @@
-//! Values worked out from the definitions, or, where they are of rounding, from Prometheus 3.14.
+//! Tests with values worked out from the definitions, or from Prometheus 3.14 where rounding
+//! matters.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ fn samples(text: &str) -> Columns {
     samples
 }
 
-/// Of the range from 0 s to 60 s.
+/// Makes the window of the range from 0 s to 60 s.
 fn over(samples: &Columns) -> Window<'_> {
     Window {
         times: &samples.times,
@@ -276,8 +277,8 @@ fn dates() {
     }
 }
 
-/// The rows that come out of a call, `{labels} value …; …`, and what is remarked; or the error.
-/// Rows are `name=value,… value …`, one value a step.
+/// Returns the rows of a call as `{labels} value …; …`, and its annotations; or the error. Rows are
+/// given as `name=value,… value …`, one value per step.
 fn whole(query: &str, rows: &[&str]) -> (String, String) {
     let features = Features {
         experimental_functions: true,
@@ -465,7 +466,7 @@ fn classic_histograms() {
         "{} 1",
         "",
     );
-    // Rounding is evened out in silence, anything else is told.
+    // Rounding is evened out silently; anything else is reported.
     let rounded = ["le=1 1", "le=2 0.9999999999999999", "le=inf 1"];
     check_whole("histogram_quantile(1, b)", &rounded, "{} 1", "");
     let info = "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see \

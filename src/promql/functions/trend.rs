@@ -1,4 +1,4 @@
-//! Where the values of a window lead: least squares, and smoothing.
+//! Trends of a window's values: least squares, and smoothing.
 
 use super::scratch::Scratch;
 use super::sum::Sum;
@@ -6,7 +6,7 @@ use crate::model::TimestampMs;
 use crate::promql::eval::{Window, absent};
 
 pub(super) fn deriv(window: &Window<'_>, _: &[f64], _: &mut Scratch) -> f64 {
-    // Times from the first sample on: small numbers round less.
+    // Times count from the first sample, since small numbers round less.
     match window.times {
         [first, _, ..] => line(window, *first).0,
         _ => absent(),
@@ -22,7 +22,7 @@ pub(super) fn predict(window: &Window<'_>, args: &[f64], _: &mut Scratch) -> f64
     slope * after + intercept
 }
 
-/// The line with the least squares: its rise by the second, and its value at `origin`.
+/// Fits a line by least squares. Returns its rise per second, and its value at `origin`.
 fn line(window: &Window<'_>, origin: TimestampMs) -> (f64, f64) {
     let values = window.values;
     let first = values.first().copied().unwrap_or(f64::NAN);
@@ -48,7 +48,7 @@ fn line(window: &Window<'_>, origin: TimestampMs) -> (f64, f64) {
     (slope, y / n - slope * x / n)
 }
 
-/// Holt's linear method. Both factors lie between 0 and 1, or the query has been refused.
+/// Smooths by Holt's linear method. Factors outside of 0 to 1 have been refused before.
 pub(super) fn double_exponential(window: &Window<'_>, args: &[f64], _: &mut Scratch) -> f64 {
     let ([first, second, ..], [smoothing, trending]) = (window.values, args) else {
         return absent();

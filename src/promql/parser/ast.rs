@@ -1,11 +1,11 @@
-//! What a query is, once it is read.
+//! A parsed query.
 
 use std::ops::Range;
 
 use super::functions::Function;
 use crate::model::{Matcher, TimestampMs};
 
-/// In bytes of the query.
+/// A range of bytes in the query.
 pub type Span = Range<usize>;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +22,7 @@ pub enum Expr {
     Paren(Paren),
 }
 
-/// What comes out of an expression.
+/// The type of an expression's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
     Scalar,
@@ -34,7 +34,7 @@ pub enum Type {
 #[derive(Debug, Clone, PartialEq)]
 pub struct NumberLiteral {
     pub value: f64,
-    /// Written as `5m`, and printed so.
+    /// The number was written as `5m`, and is printed so.
     pub is_duration: bool,
     pub span: Span,
 }
@@ -42,13 +42,13 @@ pub struct NumberLiteral {
 #[derive(Debug, Clone, PartialEq)]
 pub struct StringLiteral {
     pub value: String,
-    /// The bytes where they are no UTF-8; then the value has replacement characters.
+    /// The bytes, if they are not UTF-8. Then the value has replacement characters.
     pub bytes: Option<Vec<u8>>,
     pub span: Span,
 }
 
 impl StringLiteral {
-    /// Whether a label can have it for a name: of UTF-8, all but nothing.
+    /// Whether it can be a label's name: any UTF-8 but the empty text.
     pub fn is_label_name(&self) -> bool {
         self.bytes.is_none() && !self.value.is_empty()
     }
@@ -57,11 +57,11 @@ impl StringLiteral {
 /// `name{label="value"} offset 5m @ 1700000000`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VectorSelector {
-    /// That of a name before the braces is the last.
+    /// A name before the braces is the last matcher.
     pub matchers: Vec<Matcher>,
-    /// There is a name before the braces.
+    /// A name stands before the braces.
     pub is_named: bool,
-    /// Positive looks back.
+    /// A positive offset looks back.
     pub offset: Length,
     pub at: Option<At>,
     pub extent: Extent,
@@ -81,7 +81,7 @@ pub struct MatrixSelector {
 pub struct Subquery {
     pub expr: Box<Expr>,
     pub range: Length,
-    /// None: the configuration's evaluation interval.
+    /// `None` means the configuration's evaluation interval.
     pub step: Option<Length>,
     pub offset: Length,
     pub at: Option<At>,
@@ -119,10 +119,10 @@ pub struct Binary {
     pub returns_bool: bool,
     pub lhs: Box<Expr>,
     pub rhs: Box<Expr>,
-    /// None unless both sides are vectors.
+    /// `None` unless both sides are vectors.
     pub matching: Option<Matching>,
     pub span: Span,
-    /// That of the operator itself.
+    /// The place of the operator itself.
     pub op_span: Span,
 }
 
@@ -150,16 +150,16 @@ pub enum BinaryOp {
     Or,
 }
 
-/// Which series of the two sides belong together.
+/// How series of the two sides are matched.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matching {
     pub cardinality: Cardinality,
-    /// `on(labels)`, else `ignoring(labels)`.
+    /// True for `on(labels)`, false for `ignoring(labels)`.
     pub on: bool,
     pub labels: Vec<String>,
-    /// Those that `group_left` or `group_right` takes from the one side.
+    /// The labels that `group_left` or `group_right` takes from the one side.
     pub include: Vec<String>,
-    /// In place of a series that the left side lacks.
+    /// The value in place of a series that the left side lacks.
     pub fill_left: Option<f64>,
     pub fill_right: Option<f64>,
 }
@@ -186,10 +186,10 @@ pub struct Call {
 pub struct Aggregate {
     pub op: Aggregator,
     pub expr: Box<Expr>,
-    /// The first argument of `topk`, `quantile`, `count_values` and their like.
+    /// The first argument of `topk`, `quantile`, `count_values` and the like.
     pub param: Option<Box<Expr>>,
     pub grouping: Vec<String>,
-    /// `without (grouping)`, else `by`.
+    /// True for `without (grouping)`, false for `by`.
     pub without: bool,
     pub span: Span,
 }
@@ -218,21 +218,21 @@ pub struct Paren {
     pub span: Span,
 }
 
-/// A length of time, or an expression for one.
+/// A length of time, or an expression that computes one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Length {
-    /// Milliseconds.
+    /// In milliseconds.
     Fixed(i64),
     Computed(Box<DurationExpr>),
 }
 
-/// `5m * 2`, `step() + 1h`. Values are seconds.
+/// An expression such as `5m * 2` or `step() + 1h`. Values are in seconds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DurationExpr {
     Number(NumberLiteral),
-    /// Of the query; 0 of one at a single time.
+    /// The query's step; 0 in an instant query.
     Step(Span),
-    /// From the query's start to its end.
+    /// The time from the query's start to its end.
     Range(Span),
     Unary(bool, Box<DurationExpr>, Span),
     Binary(BinaryOp, Box<DurationExpr>, Box<DurationExpr>, Span),
@@ -273,7 +273,7 @@ impl Expr {
         }
     }
 
-    /// Without the parentheses around it.
+    /// Returns the expression without the parentheses around it.
     pub fn inner(&self) -> &Expr {
         match self {
             Expr::Paren(paren) => paren.expr.inner(),
@@ -283,7 +283,7 @@ impl Expr {
 }
 
 impl Type {
-    /// As Prometheus's error texts name it.
+    /// The type's name in Prometheus's error texts.
     pub fn as_str(self) -> &'static str {
         match self {
             Type::Scalar => "scalar",
@@ -293,7 +293,7 @@ impl Type {
         }
     }
 
-    /// As Prometheus's API names it.
+    /// The type's name in Prometheus's API.
     pub fn name(self) -> &'static str {
         match self {
             Type::Scalar => "scalar",
@@ -334,7 +334,7 @@ impl Length {
         *self == Length::Fixed(0)
     }
 
-    /// Milliseconds; what is computed has been replaced before evaluation, and counts as 0.
+    /// Milliseconds. Computed lengths count as 0; they are replaced before evaluation.
     pub fn ms(&self) -> i64 {
         match self {
             Length::Fixed(ms) => *ms,
@@ -400,7 +400,7 @@ impl Aggregator {
         }
     }
 
-    /// Whether a parameter comes first.
+    /// Whether the aggregation takes a parameter first.
     pub fn has_param(self) -> bool {
         use Aggregator::{Bottomk, CountValues, LimitRatio, Limitk, Quantile, Topk};
         matches!(
@@ -409,7 +409,7 @@ impl Aggregator {
         )
     }
 
-    /// Behind `promql-experimental-functions`.
+    /// Whether it needs `promql-experimental-functions`.
     pub fn is_experimental(self) -> bool {
         matches!(self, Aggregator::Limitk | Aggregator::LimitRatio)
     }

@@ -1,4 +1,4 @@
-//! Calls of functions and aggregations, and what stands between their parentheses.
+//! Parses calls of functions and aggregations, with their arguments.
 
 use super::ast::{Aggregate, Aggregator, Call, Expr};
 use super::cursor::{Context, Node, Parser};
@@ -12,12 +12,12 @@ const AGGREGATION: Context = ("aggregation", "");
 struct Args {
     exprs: Vec<Expr>,
     height: usize,
-    /// Where the closing parenthesis ends.
+    /// The end of the closing parenthesis.
     end: usize,
 }
 
 impl Parser<'_> {
-    /// After the name of a function.
+    /// Parses a call, after the function's name.
     pub fn call(&mut self, name: Token<'_>) -> Result<Node, ParseError> {
         let args = self.args()?;
         let Some(function) = function(name.text) else {
@@ -37,7 +37,7 @@ impl Parser<'_> {
         Ok(Node::new(Expr::Call(call), args.height + 1))
     }
 
-    /// After the name of an aggregation.
+    /// Parses an aggregation, after its name.
     pub fn aggregate(&mut self, op: Aggregator, name: Token<'_>) -> Result<Node, ParseError> {
         self.within(AGGREGATION, |parser| {
             let before = parser.grouping()?;
@@ -67,7 +67,7 @@ impl Parser<'_> {
         })
     }
 
-    /// What is aggregated, and by which parameter.
+    /// Returns the aggregated expression and the parameter.
     fn operands(
         &self,
         op: Aggregator,
@@ -100,8 +100,8 @@ impl Parser<'_> {
         Err(self.error(span.clone(), message))
     }
 
-    /// `by (labels)` or `without (labels)` where it is next: whether it is the latter, the labels,
-    /// and where it ends.
+    /// Parses `by (labels)` or `without (labels)` if it comes next. Returns whether it is
+    /// `without`, the labels, and the end.
     #[expect(clippy::type_complexity, reason = "taken apart at once")]
     fn grouping(&mut self) -> Result<Option<((bool, Vec<String>), usize)>, ParseError> {
         let without = match self.peek()?.kind {
@@ -140,7 +140,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Whether an expression may begin with the token ahead.
+    /// Whether an expression may begin with the next token.
     pub fn begins_expr(&mut self) -> Result<bool, ParseError> {
         let token = self.peek()?;
         let begins = match token.kind {

@@ -1,4 +1,4 @@
-//! What can be told only of the whole: types, and which operators take which modifiers.
+//! Checks that need the whole expression: types, and which operators take which modifiers.
 
 use super::ast::{
     Aggregate, Aggregator, Binary, Call, Cardinality, Expr, Span, Subquery, Type, VectorSelector,
@@ -11,10 +11,10 @@ use crate::stdx::gofmt;
 
 type Checked = Result<(), ParseError>;
 
-/// Checks an expression, and completes how its binary operators match.
+/// Checks an expression, and completes the matching of its binary operators.
 ///
 /// # Errors
-/// The first thing wrong, in Prometheus's words.
+/// The first fault, in Prometheus's words.
 pub(super) fn check(query: &str, expr: &mut Expr) -> Checked {
     Checker { query }.expr(expr)
 }
@@ -130,7 +130,7 @@ impl Checker<'_> {
             }
         }
         for (i, arg) in call.args.iter_mut().enumerate() {
-            // Those that select what `info` joins may match everything.
+            // The matchers that select what `info` joins may match everything.
             if !(is_info && i == 1) {
                 self.expr(arg)?;
             }
@@ -219,7 +219,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// What Prometheus takes for the operator's place: what follows the left side.
+    /// The place that Prometheus gives the operator: what follows the left side.
     fn operator(&self, binary: &Binary) -> Span {
         let end = binary.lhs.span().end;
         let rest = self.query.get(end..).unwrap_or("");

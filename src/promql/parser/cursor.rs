@@ -1,4 +1,4 @@
-//! What all rules of the grammar stand on: one token of lookahead, contexts of errors, the depth.
+//! The base of all grammar rules: one token of lookahead, the errors' context, the depth.
 
 use std::ops::Range;
 
@@ -10,27 +10,27 @@ use super::literal;
 use super::token::{Kind, Token};
 use crate::stdx::gofmt;
 
-/// LIMIT: how deep an expression may nest, a chain `1+1+1` counting as deep as it is long. Reading,
-/// printing, evaluating and dropping recurse by it, on `limits::QUERY_STACK`.
+/// LIMIT: how deep an expression may nest. A chain `1+1+1` counts as deep as it is long. Reading,
+/// printing, evaluating and dropping recurse to this depth on `limits::QUERY_STACK`.
 pub(super) const DEPTH_MAX: usize = 256;
 
 pub(super) struct Parser<'q> {
     pub query: &'q str,
     pub features: Features,
     lexer: Lexer<'q>,
-    /// The token ahead, once it is looked at. ORDER: read no sooner than the grammar needs it, so
-    /// that of two errors the one that Prometheus finds first is told.
+    /// The next token, once it was read. ORDER: it is read no sooner than the grammar needs it, so
+    /// that of two errors Prometheus's first is reported.
     ahead: Option<Token<'q>>,
-    /// What an error at an unexpected token says it stands in.
+    /// The construct that an error at an unexpected token names.
     pub context: Context,
-    /// How many rules are inside each other now.
+    /// The number of rules that are open inside each other.
     nesting: usize,
 }
 
-/// Where a token is unexpected, and what was expected.
+/// The construct with an unexpected token, and what was expected.
 pub(super) type Context = (&'static str, &'static str);
 
-/// An expression and how deep it nests.
+/// An expression and its depth.
 pub(super) struct Node {
     /// Boxed, so that the frames of the rules' recursion stay small.
     pub expr: Box<Expr>,
@@ -77,7 +77,7 @@ impl<'q> Parser<'q> {
         Ok(token)
     }
 
-    /// Takes a token of that kind if it is next.
+    /// Takes the next token if it is of that kind.
     pub fn eat(&mut self, kind: Kind) -> Result<Option<Token<'q>>, ParseError> {
         if self.peek()?.kind == kind {
             return self.bump().map(Some);
@@ -85,7 +85,7 @@ impl<'q> Parser<'q> {
         Ok(None)
     }
 
-    /// Takes a token of that kind; another is an error in the context.
+    /// Takes a token of that kind. Another kind is an error in the current context.
     pub fn expect(&mut self, kind: Kind) -> Result<Token<'q>, ParseError> {
         match self.eat(kind)? {
             Some(token) => Ok(token),
@@ -93,7 +93,7 @@ impl<'q> Parser<'q> {
         }
     }
 
-    /// Runs a rule in which unexpected tokens are told in that context.
+    /// Runs a rule with this context for its errors.
     pub fn within<T>(
         &mut self,
         context: Context,
@@ -105,7 +105,7 @@ impl<'q> Parser<'q> {
         result
     }
 
-    /// Runs a rule that may come back to itself.
+    /// Runs a rule that may recurse into itself.
     pub fn nested<T>(
         &mut self,
         rule: impl FnOnce(&mut Self) -> Result<T, ParseError>,
@@ -121,8 +121,10 @@ impl<'q> Parser<'q> {
         result
     }
 
+    /// Checks the depth.
+    ///
     /// # Errors
-    /// What begins at `start` is too deep.
+    /// The expression that begins at `start` is too deep.
     pub fn deep(&self, height: usize, start: usize) -> Result<(), ParseError> {
         if height <= DEPTH_MAX {
             return Ok(());
@@ -135,7 +137,7 @@ impl<'q> Parser<'q> {
         ParseError::new(self.query, span, message)
     }
 
-    /// The token ahead is not what may stand here.
+    /// Returns the error that the next token may not stand here.
     pub fn unexpected(&mut self) -> ParseError {
         self.unexpected_in(self.context)
     }
@@ -155,7 +157,7 @@ impl<'q> Parser<'q> {
         self.error(token.span(), message)
     }
 
-    /// The value of a string. Of what is no UTF-8 there is no label here.
+    /// Returns a string's value. Labels here must be UTF-8.
     pub fn unquote(&self, token: Token<'_>) -> Result<String, ParseError> {
         let bytes = self.unquote_bytes(token)?;
         String::from_utf8(bytes).map_err(|_| self.bad_string(token, "invalid UTF-8"))
@@ -171,7 +173,8 @@ impl<'q> Parser<'q> {
         self.error(token.span(), message)
     }
 
-    /// What a number or a duration is worth, the latter in seconds; and whether it is the latter.
+    /// Reads a number or a duration, the latter in seconds. Returns the value, and whether it is a
+    /// duration.
     pub fn number(&mut self) -> Result<(f64, bool, Token<'q>), ParseError> {
         let token = self.peek()?;
         let is_duration = match token.kind {

@@ -1,17 +1,17 @@
-//! What is wrong with a query, and where.
+//! A fault in a query, with its place.
 
 use std::fmt;
 use std::ops::Range;
 
 use thiserror::Error;
 
-/// Displays as Prometheus does: `1:5: parse error: ...`.
+/// Displays as in Prometheus: `1:5: parse error: ...`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct ParseError {
-    /// In bytes of the query.
+    /// A range of bytes in the query.
     pub span: Range<usize>,
     pub message: String,
-    /// Line and column (in bytes) of the beginning, from 1; none in an empty query.
+    /// Line and column (in bytes) of the beginning, from 1; `None` in an empty query.
     place: Option<(usize, usize)>,
 }
 

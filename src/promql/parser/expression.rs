@@ -1,4 +1,4 @@
-//! Expressions: operators are climbed by precedence.
+//! Parses expressions by precedence climbing.
 
 use super::Features;
 use super::ast::{Binary, BinaryOp, Expr, Extent, NumberLiteral, Paren, StringLiteral, Unary};
@@ -6,10 +6,10 @@ use super::cursor::{Node, Parser};
 use super::error::ParseError;
 use super::token::{Keyword, Kind};
 
-/// Reads a query.
+/// Parses a query.
 ///
 /// # Errors
-/// The first thing wrong, in Prometheus's words.
+/// The first fault, in Prometheus's words.
 pub fn parse(query: &str, features: &Features) -> Result<Expr, ParseError> {
     let mut parser = Parser::new(query, *features);
     if parser.peek()?.kind == Kind::End {
@@ -21,8 +21,8 @@ pub fn parse(query: &str, features: &Features) -> Result<Expr, ParseError> {
     Ok(expr)
 }
 
-/// How strongly an operator binds, and that its right side is read with (one more where it is left
-/// associative).
+/// Returns how strongly an operator binds, and the strength with which its right side is read (one
+/// more where it is left associative).
 fn precedence(op: BinaryOp) -> (u8, u8) {
     use BinaryOp::{Add, And, Atan2, Div, Mod, Mul, Or, Pow, Sub, Unless};
     match op {
@@ -35,18 +35,18 @@ fn precedence(op: BinaryOp) -> (u8, u8) {
     }
 }
 
-/// That of `^`, the only operator that binds stronger than a sign.
+/// The precedence of `^`, the only operator that binds stronger than a sign.
 const POW: u8 = 6;
 
 impl Parser<'_> {
-    /// An expression of operators that bind at least that strongly.
+    /// Parses an expression whose operators bind at least that strongly.
     pub fn expr(&mut self, binds_at_least: u8) -> Result<Node, ParseError> {
         self.nested(|parser| {
             let mut node = parser.operand()?;
             loop {
                 let token = parser.peek()?;
                 let op = token.binary_op().map(|op| (op, precedence(op)));
-                // NOTE: one result of all arms, which keeps the frame of this recursion small.
+                // NOTE: all arms give one result, which keeps the frame of this recursion small.
                 let grown = match (token.kind, op) {
                     (Kind::LeftBracket, _) => parser.range(node),
                     (Kind::At, _) => parser.at(node),
@@ -152,7 +152,7 @@ impl Parser<'_> {
         Ok(Node::new(Expr::Paren(Paren { expr, span }), height + 1))
     }
 
-    /// What begins with a name: an aggregation, a call of a function or a selector.
+    /// Parses what begins with a name: an aggregation, a call of a function, or a selector.
     fn named(&mut self) -> Result<Node, ParseError> {
         let name = self.peek()?;
         if !name.is_metric_name() {

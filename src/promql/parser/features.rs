@@ -1,6 +1,6 @@
-//! What of the language is switched on beyond the stable.
+//! The parts of the language beyond the stable ones.
 
-/// By `--enable-feature`; all off by default.
+/// The features switched on by `--enable-feature`; all are off by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Features {
     /// `promql-experimental-functions`.
@@ -14,7 +14,7 @@ pub struct Features {
 }
 
 impl Features {
-    /// Everything switched on.
+    /// Switches everything on.
     pub fn all() -> Features {
         Features {
             experimental_functions: true,

@@ -7,32 +7,31 @@ use Type::{Matrix, Scalar, Text, Vector};
 #[derive(Debug, PartialEq, Eq)]
 pub struct Function {
     pub name: &'static str,
-    /// Types of the arguments; the last counts for those that may follow.
+    /// Types of the arguments. The last also counts for those that may follow.
     pub args: &'static [Type],
     pub arity: Arity,
     pub returns: Type,
-    /// Behind `promql-experimental-functions`.
+    /// The function needs `promql-experimental-functions`.
     pub is_experimental: bool,
 }
 
-/// How many arguments there may be.
+/// The number of arguments that a function takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arity {
-    /// As many as have types.
+    /// As many as `args` has types.
     Exactly,
-    /// The last may be left out or, where more than one is allowed, be followed by such a number
-    /// less one.
+    /// The last argument may occur up to this many times, or not at all.
     UpTo(usize),
-    /// The last may be left out, or repeated at will.
+    /// The last argument may be left out, or repeated at will.
     Any,
 }
 
-/// All there are, sorted by name.
+/// All functions, sorted by name.
 pub fn functions() -> &'static [Function] {
     &FUNCTIONS
 }
 
-/// Finds a function by its name, which is matched by case.
+/// Finds a function by its name, case-sensitively.
 pub fn function(name: &str) -> Option<&'static Function> {
     let found = FUNCTIONS.binary_search_by(|f| f.name.cmp(name));
     found.ok().and_then(|i| FUNCTIONS.get(i))

@@ -1,4 +1,4 @@
-//! Lengths of time, and arithmetic with them: `5m`, `-(1h + step())`.
+//! Parses lengths of time and arithmetic with them: `5m`, `-(1h + step())`.
 
 use super::ast::{BinaryOp, DurationExpr, Length, NumberLiteral};
 use super::cursor::{Context, Parser};
@@ -7,7 +7,7 @@ use super::token::{Keyword, Kind};
 
 const OFFSET: Context = ("offset", "number, duration, step(), or range()");
 
-/// How strongly the operators bind; a sign between `*` and `^`.
+/// Returns how strongly an operator binds. A sign binds between `*` and `^`.
 fn precedence(op: BinaryOp) -> Option<(u8, u8)> {
     match op {
         BinaryOp::Add | BinaryOp::Sub => Some((1, 2)),
@@ -20,7 +20,7 @@ fn precedence(op: BinaryOp) -> Option<(u8, u8)> {
 const POW: u8 = 3;
 
 impl Parser<'_> {
-    /// That of a range or a step.
+    /// Parses the length of a range or a step.
     pub fn positive_length(&mut self) -> Result<Length, ParseError> {
         let length = self.length(0)?;
         if let DurationExpr::Number(number) = &length
@@ -32,8 +32,8 @@ impl Parser<'_> {
         Ok(length.into_length())
     }
 
-    /// What follows `offset`, and where it ends. Operators after a plain length belong to the
-    /// expression around it: `foo offset 5m + 1`.
+    /// Parses what follows `offset`, and returns where it ends. Operators after a plain length
+    /// belong to the expression around it: `foo offset 5m + 1`.
     pub fn offset_length(&mut self) -> Result<(Length, usize), ParseError> {
         let length = self.within(OFFSET, Parser::offset_expr)?;
         let end = length.end();
@@ -64,7 +64,7 @@ impl Parser<'_> {
         self.signed(is_minus, token.start, inner)
     }
 
-    /// A length of operators that bind at least that strongly.
+    /// Parses a length whose operators bind at least that strongly.
     fn length(&mut self, binds_at_least: u8) -> Result<DurationExpr, ParseError> {
         let token = self.peek()?;
         let length = match token.sign() {
@@ -129,7 +129,7 @@ impl Parser<'_> {
                 let inner = self.nested(|parser| parser.length(0))?;
                 let end = self.expect(Kind::RightParen)?.end();
                 Ok(match inner {
-                    // Prometheus keeps one pair.
+                    // Prometheus keeps one pair of parentheses.
                     DurationExpr::Paren(..) => inner,
                     inner => DurationExpr::Paren(Box::new(inner), token.start..end),
                 })
@@ -157,7 +157,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A length with a sign before it, which stands at `start`.
+    /// Parses a length after the sign, which stands at `start`.
     fn signed(
         &self,
         is_minus: bool,
@@ -207,7 +207,7 @@ impl DurationExpr {
     }
 }
 
-/// Rounded to nanoseconds first, as Prometheus keeps them.
+/// Rounds to nanoseconds first, as Prometheus keeps durations.
 fn milliseconds(seconds: f64) -> i64 {
     (seconds * 1e9).round() as i64 / 1_000_000
 }

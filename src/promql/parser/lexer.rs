@@ -1,4 +1,4 @@
-//! Words, one after another. What a character means depends on the brackets around it.
+//! Splits a query into tokens. What a character means depends on the brackets around it.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ pub(super) struct Lexer<'q> {
     brackets: Brackets,
     /// A colon came since the bracket opened.
     had_colon: bool,
-    /// A number came after an opening bracket, be it an earlier one.
+    /// A number came after an opening bracket, maybe an earlier one.
     had_duration: bool,
 }
 
@@ -178,7 +178,7 @@ impl<'q> Lexer<'q> {
         Err(self.error(start, message))
     }
 
-    /// After the first character of an operator.
+    /// Reads the rest of an operator, after its first character.
     fn operator(&mut self, start: usize, c: char) -> Result<Kind, ParseError> {
         let op = match c {
             '*' => BinaryOp::Mul,
@@ -295,7 +295,7 @@ impl<'q> Lexer<'q> {
             .is_some_and(u8::is_ascii_digit)
     }
 
-    /// A number or a duration. What they are worth is found out later.
+    /// Reads a number or a duration. Its value is determined later.
     fn number(&mut self, start: usize) -> Result<Kind, ParseError> {
         if self.brackets == Brackets::Opened {
             self.brackets = Brackets::Filled;
@@ -316,16 +316,17 @@ impl<'q> Lexer<'q> {
         Err(self.error(start, message))
     }
 
-    /// Digits with at most one point and one exponent, and single underscores. Whether it is worth
-    /// anything is found out later, as in Prometheus, whose errors differ for it.
+    /// Reads digits with at most one point and one exponent, and single underscores. Whether it has
+    /// a value is determined later, as in Prometheus, whose errors depend on that.
     fn take_number(&mut self) -> bool {
-        // NOTE: a point after a first zero counts as little as one before all digits: Prometheus's.
+        // NOTE: a point after a leading zero counts no more than one before all digits, as in
+        // Prometheus.
         let hex = self.eat("0") && (self.eat("x") || self.eat("X"));
         if hex {
             self.eat("_");
         }
         let is_digit = |c: char| c.is_ascii_digit() || (hex && c.is_ascii_hexdigit());
-        // NOTE: only one digit, so that the `e` of `0x1e` counts as an exponent: Prometheus's.
+        // NOTE: only one digit, so that the `e` of `0x1e` counts as an exponent, as in Prometheus.
         self.eat(".");
         self.eat_one_of(is_digit);
         let (mut point, mut exponent) = (false, false);
@@ -360,7 +361,7 @@ impl<'q> Lexer<'q> {
         }
     }
 
-    /// Whether what may not follow an underscore or an exponent does.
+    /// Whether a character follows that may not follow an underscore or an exponent.
     fn ends_badly(&mut self) -> bool {
         self.eat_one_of(|c| "._eE".contains(c)) || self.peek().is_none()
     }
@@ -371,14 +372,14 @@ impl<'q> Lexer<'q> {
         one.is_some()
     }
 
-    /// The rest of a duration after its first number: `h30m`.
+    /// Reads the rest of a duration after its first number: `h30m`.
     fn take_units(&mut self) -> bool {
         let mut units = "smhdwy";
         loop {
             if !self.eat_one_of(|c| units.contains(c)) {
                 return false;
             }
-            // Units that are none, such as `hs`, are told when the duration is read.
+            // Wrong units, such as `hs`, are reported when the duration is read.
             self.eat("s");
             if !self.peek().is_some_and(|c| c.is_ascii_digit()) {
                 return true;
@@ -410,7 +411,8 @@ impl<'q> Lexer<'q> {
             if c == quote {
                 return Ok(Kind::String);
             }
-            // What is not UTF-8 came in as this; Prometheus tells it from itself as little.
+            // Bytes that are not UTF-8 became this character. Prometheus does not distinguish the
+            // two either.
             if c == char::REPLACEMENT_CHARACTER {
                 return Err(self.error(start, BAD));
             }
@@ -426,12 +428,12 @@ fn is_letter(c: char) -> bool {
     c.is_ascii_alphabetic() || c == '_'
 }
 
-/// What may begin a word between brackets, before the first number.
+/// Whether a word between brackets may begin with it, before the first number.
 fn is_duration_char(c: char) -> bool {
     "]:()+-*/%^,srmSRM".contains(c)
 }
 
-/// Go's `%q` of a character.
+/// Writes a character as Go's `%q` does.
 fn quote(c: char) -> String {
     match c {
         '\'' => "'\\''".to_owned(),

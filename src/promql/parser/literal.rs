@@ -1,4 +1,4 @@
-//! What strings, numbers and durations are worth.
+//! The values of strings, numbers and durations.
 
 use crate::model::duration;
 use crate::stdx::gofmt;
@@ -6,7 +6,7 @@ use crate::stdx::gofmt;
 /// Moves `pos`, which is after a backslash, past the escape.
 ///
 /// # Errors
-/// Prometheus's text.
+/// Gives Prometheus's text.
 pub(super) fn skip_escape(query: &str, pos: &mut usize, quote: char) -> Result<(), String> {
     let mut rest = query.get(*pos..).unwrap_or("").chars();
     escape(&mut rest, quote)?;
@@ -14,7 +14,7 @@ pub(super) fn skip_escape(query: &str, pos: &mut usize, quote: char) -> Result<(
     Ok(())
 }
 
-/// What an escape stands for.
+/// The value of an escape.
 enum Escaped {
     Byte(u8),
     Char(char),
@@ -55,7 +55,7 @@ fn escape(rest: &mut std::str::Chars<'_>, quote: char) -> Result<Escaped, String
     Ok(Escaped::Char(char::from_u32(code).ok_or(bad)?))
 }
 
-/// Go's `%#U`.
+/// Writes a character as Go's `%#U` does.
 fn code_point(c: char) -> String {
     let code = u32::from(c);
     let is_plain =
@@ -67,7 +67,7 @@ fn code_point(c: char) -> String {
     }
 }
 
-/// The value of a string literal, quotes included.
+/// Returns the value of a string literal, which includes its quotes.
 ///
 /// # Errors
 /// An escape is wrong.
@@ -93,10 +93,10 @@ pub(super) fn unquote(literal: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The value of a number: Go's integer literals, else decimal.
+/// Returns the value of a number: one of Go's integer literals, else a decimal.
 ///
 /// # Errors
-/// Prometheus's text.
+/// Gives Prometheus's text.
 pub(super) fn number(text: &str) -> Result<f64, String> {
     let error = |what: &str| {
         let text = gofmt::quote(text);
@@ -131,10 +131,10 @@ fn value(text: &str) -> Option<f64> {
     lower.parse().ok()
 }
 
-/// A duration's seconds.
+/// Returns a duration's seconds.
 ///
 /// # Errors
-/// Prometheus's text.
+/// Gives Prometheus's text.
 pub(super) fn duration_seconds(text: &str) -> Result<f64, String> {
     duration::parse(text).map(|duration| duration.as_secs_f64())
 }

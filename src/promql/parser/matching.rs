@@ -1,4 +1,4 @@
-//! What stands between a binary operator and its right side: `bool`, matching, filling.
+//! Parses what stands between a binary operator and its right side: `bool`, matching, filling.
 
 use super::ast::{Cardinality, Matching};
 use super::cursor::{Context, Parser};
@@ -9,7 +9,7 @@ use crate::stdx::gofmt;
 const LIST: Context = ("grouping opts", "\"(\"");
 
 impl Parser<'_> {
-    /// Whether there is a `bool`, and how the sides match.
+    /// Returns whether there is a `bool`, and how the sides match.
     pub fn matching(&mut self) -> Result<(bool, Matching), ParseError> {
         let mut matching = Matching {
             cardinality: Cardinality::OneToOne,
@@ -30,7 +30,7 @@ impl Parser<'_> {
         Ok((returns_bool, matching))
     }
 
-    /// `group_left(labels)` or `group_right(labels)`, where it is next.
+    /// Parses `group_left(labels)` or `group_right(labels)`, if it comes next.
     fn group(&mut self, matching: &mut Matching) -> Result<(), ParseError> {
         matching.cardinality = match self.peek()?.kind {
             Kind::Keyword(Keyword::GroupLeft) => Cardinality::ManyToOne,
@@ -76,7 +76,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// A fill keyword and its number.
+    /// Parses a fill keyword and its number.
     fn fill_value(&mut self) -> Result<f64, ParseError> {
         self.bump()?;
         self.expect(Kind::LeftParen)?;
@@ -93,7 +93,7 @@ impl Parser<'_> {
         })
     }
 
-    /// `(a, "b.c")`, and where it ends. A trailing comma may stand there.
+    /// Parses `(a, "b.c")`, and returns where it ends. A trailing comma is allowed.
     pub fn label_list(&mut self) -> Result<(Vec<String>, usize), ParseError> {
         const LABEL: Context = ("grouping opts", "label");
         const NEXT: Context = ("grouping opts", "\",\" or \")\"");

@@ -1,4 +1,4 @@
-//! From text to an expression.
+//! Parses text into an expression.
 //!
 //! Owns nothing. **Invariant:** knows no storage and no time.
 

@@ -1,4 +1,5 @@
-//! What follows a selector or a subquery: `[5m]`, `[1h:5m]`, `offset 5m`, `@ end()`, `anchored`.
+//! Parses what follows a selector or a subquery: `[5m]`, `[1h:5m]`, `offset 5m`, `@ end()`,
+//! `anchored`.
 
 use super::ast::{At, Expr, Extent, Length, MatrixSelector, Subquery, VectorSelector};
 use super::cursor::{Context, Node, Parser};
@@ -18,7 +19,7 @@ const STEP: Context = (
 const AT: Context = ("@", "timestamp");
 
 impl Parser<'_> {
-    /// A range or a subquery: what is between the brackets after the node.
+    /// Parses a range or a subquery: the brackets after the node.
     pub fn range(&mut self, node: Node) -> Result<Node, ParseError> {
         let bracket = self.bump()?.start;
         let range = self.within(RANGE, Parser::positive_length)?;
@@ -124,7 +125,7 @@ impl Parser<'_> {
         Ok(node)
     }
 
-    /// Of what begins at `start`.
+    /// Parses the time of an `@` whose expression begins at `start`.
     fn timestamp(&mut self, start: usize) -> Result<(At, usize), ParseError> {
         let sign = self.peek()?.sign();
         if sign.is_some() {
@@ -167,7 +168,7 @@ impl Parser<'_> {
     }
 }
 
-/// What modifiers set, and the end of the text that they belong to.
+/// The fields that modifiers set, and the end of the text that they belong to.
 struct Modified<'e> {
     offset: &'e mut Length,
     at: &'e mut Option<At>,

@@ -1,12 +1,12 @@
-//! Expressions over several lines, as Prometheus's `format_query` writes them.
+//! Writes expressions over several lines, as Prometheus's `format_query` does.
 
 use super::ast::Expr;
 use super::printer::{Brackets, Clause, Operator, sign};
 
-/// LIMIT: Prometheus's; what is longer is split.
+/// LIMIT: Prometheus's. A longer text is split.
 const LINE_MAX: usize = 100;
 
-/// The text, split where a line would be too long.
+/// Writes the text, split where a line would be too long.
 pub fn pretty(expr: &Expr) -> String {
     at_level(expr, 0)
 }
@@ -16,7 +16,7 @@ fn at_level(expr: &Expr, level: usize) -> String {
     let text = expr.to_string();
     let is_short = text.len() <= LINE_MAX;
     match expr {
-        // NOTE: no indentation before a short one: Prometheus's.
+        // NOTE: a short one is not indented, as in Prometheus.
         Expr::Subquery(_) if is_short => text,
         Expr::Subquery(subquery) => {
             let inner = at_level(&subquery.expr, level);

@@ -1,4 +1,4 @@
-//! The canonical text of an expression: Prometheus's `String()`.
+//! Writes the canonical text of an expression, Prometheus's `String()`.
 
 use std::fmt::{Display, Formatter, Result};
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl Display for NumberLiteral {
     }
 }
 
-/// Their amount, without a sign.
+/// Written as an amount, without a sign.
 struct Milliseconds(i64);
 
 impl Display for Milliseconds {
@@ -67,13 +67,13 @@ impl Display for VectorSelector {
 }
 
 impl VectorSelector {
-    /// The name that stands before the braces.
+    /// Returns the name that stands before the braces.
     pub fn name(&self) -> Option<&str> {
         let last = self.matchers.last().filter(|_| self.is_named)?;
         Some(&last.value)
     }
 
-    /// What is selected, without when.
+    /// Writes which series are selected, without the times.
     fn series(&self, f: &mut Formatter<'_>) -> Result {
         let name = self.name();
         f.write_str(name.unwrap_or(""))?;
@@ -104,7 +104,7 @@ impl Display for MatrixSelector {
     }
 }
 
-/// What follows the expression of a subquery.
+/// Writes what follows the expression of a subquery.
 pub(super) struct Brackets<'e>(pub &'e Subquery);
 
 impl Display for Brackets<'_> {
@@ -143,7 +143,7 @@ fn offset(f: &mut Formatter<'_>, offset: &Length) -> Result {
     }
 }
 
-/// A fixed one without its sign.
+/// Writes a fixed length without its sign.
 impl Display for Length {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
@@ -169,7 +169,7 @@ impl Display for DurationExpr {
     }
 }
 
-/// A binary operator with its modifiers.
+/// Writes a binary operator with its modifiers.
 pub(super) struct Operator<'e>(pub &'e Binary);
 
 impl Display for Operator<'_> {
@@ -207,7 +207,7 @@ impl Display for Matching {
     }
 }
 
-/// Labels, quoted where they must be.
+/// Writes labels, quoted where needed.
 struct Names<'e>(&'e [String]);
 
 impl Display for Names<'_> {
@@ -247,7 +247,7 @@ impl Display for Aggregate {
     }
 }
 
-/// An aggregation up to its opening parenthesis.
+/// Writes an aggregation up to its opening parenthesis.
 pub(super) struct Clause<'e>(pub &'e Aggregate);
 
 impl Display for Clause<'_> {

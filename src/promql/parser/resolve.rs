@@ -1,11 +1,12 @@
-//! Computed lengths become fixed ones, once the query's step and range are known.
+//! Replaces computed lengths by fixed ones, once the query's step and range are known.
 
 use super::ast::{BinaryOp, DurationExpr, Expr, Length, Span};
 
-/// A copy in which every length is fixed. Both are 0 in a query at a single time.
+/// Returns a copy in which every length is fixed. `step_ms` and `range_ms` are 0 in an instant
+/// query.
 ///
 /// # Errors
-/// A length that is none, in Prometheus's words, with the bytes of the query where it stands.
+/// A length is out of range, in Prometheus's words, with its place in the query.
 pub fn resolve(expr: &Expr, step_ms: i64, range_ms: i64) -> Result<Expr, String> {
     let mut expr = expr.clone();
     let query = Query {
@@ -95,7 +96,7 @@ impl Query {
     }
 }
 
-/// NaN of any, as in Go, where Rust's `min` and `max` leave it out.
+/// Returns NaN if either is NaN, as Go does. Rust's `min` and `max` would drop it.
 fn of_two(a: f64, b: f64, choose: fn(f64, f64) -> f64) -> f64 {
     if a.is_nan() || b.is_nan() {
         f64::NAN
@@ -109,8 +110,8 @@ fn told(length: &DurationExpr, problem: &str) -> String {
     format!("{}:{}: {problem}", place.start, place.end)
 }
 
-/// The bytes that Prometheus names, which are not always all of it: without the parentheses around
-/// more than a number, and without `min_of`'s.
+/// Returns the bytes that Prometheus names. They leave out the parentheses around anything but a
+/// number, and `min_of`'s.
 fn place(length: &DurationExpr) -> Span {
     match length {
         DurationExpr::Number(number) => number.span.clone(),

@@ -8,11 +8,11 @@ use super::token::{Kind, Token};
 use crate::model::names::METRIC_NAME;
 use crate::model::{MatchOp, Matcher};
 
-/// Reads a selector of series, as `match[]` gives them: without range and modifiers. It may match
+/// Parses a series selector as `match[]` gives it: without range and modifiers. It may match
 /// everything.
 ///
 /// # Errors
-/// The first thing wrong, in Prometheus's words.
+/// The first fault, in Prometheus's words.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
     let mut parser = Parser::new(text, Features::default());
     let name = parser.peek()?;
@@ -34,7 +34,7 @@ const VALUE: Context = ("label matching", "string");
 const NEXT: Context = ("label matching", "\",\" or \"}\"");
 
 impl Parser<'_> {
-    /// A selector whose name, if it has one, is taken already.
+    /// Parses a selector. Its name, if it has one, is already consumed.
     pub fn vector(&mut self, name: Option<Token<'_>>) -> Result<Node, ParseError> {
         let selector = self.vector_selector(name)?;
         Ok(Node::leaf(Expr::Vector(selector)))
@@ -58,7 +58,7 @@ impl Parser<'_> {
         })
     }
 
-    /// After the opening brace, through the closing one, whose end is returned.
+    /// Parses from behind the opening brace through the closing one, and returns the end.
     fn matchers(&mut self, matchers: &mut Vec<Matcher>) -> Result<usize, ParseError> {
         loop {
             if let Some(brace) = self.eat(Kind::RightBrace)? {

@@ -1,4 +1,4 @@
-//! What is read, what is refused, in which words and where.
+//! Tests of what is parsed and what is refused, with texts and places.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ const ALL: Features = Features {
     start_timestamps: true,
 };
 
-/// What Prometheus 3.14 answers to a query, as JSON strings: the error, or what is read from it.
+/// Compares with Prometheus 3.14's answers, as JSON strings: the error, or what it parsed.
 fn check(table: &str, read: impl Fn(&str) -> Result<String, ParseError>) {
     let mut wrong = 0;
     for line in table.lines() {
@@ -118,7 +118,7 @@ fn what_is_read() {
     }
 }
 
-/// A file that the project's conformance data has, if it is there.
+/// Reads a file of the project's conformance data, if it is there.
 fn shared(name: &str) -> Option<serde_json::Value> {
     let shared = std::env::var("FERULA_SHARED").map_or_else(
         |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
@@ -129,7 +129,7 @@ fn shared(name: &str) -> Option<serde_json::Value> {
         println!("skipped: no {}", path.display());
         return None;
     };
-    // Bytes that are not UTF-8 are written as lone surrogates there.
+    // In that file, bytes that are not UTF-8 are lone surrogates.
     let mut parts = text.split("\\udc");
     let mut text = parts.next().unwrap().to_owned();
     for part in parts {
@@ -139,7 +139,7 @@ fn shared(name: &str) -> Option<serde_json::Value> {
     Some(serde_json::from_str(&text).unwrap())
 }
 
-/// Upstream's cases: what they take is read, and their errors are ours.
+/// Upstream's cases: what they parse is parsed, and their errors are ours.
 #[test]
 fn the_shared_cases_agree() {
     let Some(cases) = shared("parser_cases.json") else {

@@ -1,4 +1,4 @@
-//! The words of the language, and how error texts name them.
+//! The tokens of the language, and their names in error texts.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use crate::stdx::gofmt;
 pub(super) enum Kind {
     End,
     Identifier,
-    /// With a colon in it.
+    /// A name with a colon in it.
     MetricIdentifier,
     Keyword(Keyword),
     String,
@@ -25,7 +25,7 @@ pub(super) enum Kind {
     Colon,
     At,
     Equal,
-    /// Between braces and between vectors alike.
+    /// Between braces as well as between vectors.
     NotEqual,
     EqualRegex,
     NotEqualRegex,
@@ -98,7 +98,7 @@ const KEYWORDS: [(&str, Keyword); 37] = [
     ("min_of", Keyword::MinOf),
 ];
 
-/// Case does not matter.
+/// Finds a keyword, in any case.
 pub(super) fn keyword(word: &str) -> Option<Keyword> {
     let is = |(name, _): &&(&str, Keyword)| name.eq_ignore_ascii_case(word);
     KEYWORDS.iter().find(is).map(|(_, keyword)| *keyword)
@@ -109,13 +109,13 @@ impl Keyword {
         matches!(self, Keyword::Fill | Keyword::FillLeft | Keyword::FillRight)
     }
 
-    /// Stands for a length of time between brackets and after `offset`.
+    /// Whether it is a length of time between brackets and after `offset`.
     pub fn is_duration(self) -> bool {
         use Keyword::{MaxOf, MinOf, Range, Step};
         matches!(self, Step | Range | MaxOf | MinOf)
     }
 
-    /// Also the name of a function.
+    /// Whether it is also a function's name.
     pub fn is_function(self) -> bool {
         self.is_duration() || matches!(self, Keyword::Start | Keyword::End)
     }
@@ -126,7 +126,7 @@ pub(super) struct Token<'q> {
     pub kind: Kind,
     /// As it is written.
     pub text: &'q str,
-    /// In bytes of the query.
+    /// A byte position in the query.
     pub start: usize,
 }
 
@@ -139,7 +139,7 @@ impl Token<'_> {
         self.start..self.end()
     }
 
-    /// Whether it may be the name of a metric.
+    /// Whether it may be a metric's name.
     pub fn is_metric_name(&self) -> bool {
         use Keyword::{Bool, GroupLeft, GroupRight, Ignoring, On};
         match self.kind {
@@ -150,17 +150,17 @@ impl Token<'_> {
         }
     }
 
-    /// Whether it may be the name of a label where labels are listed.
+    /// Whether it may be a label's name in a list of labels.
     pub fn is_label_name(&self) -> bool {
         match self.kind {
             Kind::Identifier | Kind::MetricIdentifier => true,
-            // NOTE: that `without` is missing is Prometheus's grammar.
+            // NOTE: `without` is missing, as in Prometheus's grammar.
             Kind::Keyword(keyword) => keyword != Keyword::Without,
             _ => false,
         }
     }
 
-    /// The operator between two expressions that it stands for.
+    /// Returns the operator that it is between two expressions.
     pub fn binary_op(&self) -> Option<BinaryOp> {
         match self.kind {
             Kind::Operator(op) | Kind::Keyword(Keyword::Operator(op)) => Some(op),
@@ -169,7 +169,7 @@ impl Token<'_> {
         }
     }
 
-    /// Whether it is a minus; none if it is no sign.
+    /// Whether it is a minus; `None` if it is no sign.
     pub fn sign(&self) -> Option<bool> {
         match self.kind {
             Kind::Operator(BinaryOp::Add) => Some(false),
@@ -178,7 +178,7 @@ impl Token<'_> {
         }
     }
 
-    /// As in `unexpected <offset>`.
+    /// Writes it as in `unexpected <offset>`.
     pub fn describe(&self) -> String {
         match self.kind {
             Kind::End => "end of input".to_owned(),
@@ -200,7 +200,7 @@ impl Token<'_> {
     }
 }
 
-/// Go's `%.10q...` where it is longer than ten bytes.
+/// Writes Go's `%.10q...` if the text is longer than ten bytes.
 fn shortened(text: &str) -> String {
     if text.len() <= 10 {
         return gofmt::quote(text);

@@ -1,9 +1,9 @@
-//! Ways through an expression.
+//! Walks an expression.
 
 use super::ast::{Expr, VectorSelector};
 
 impl Expr {
-    /// Those directly inside, in the order of the text.
+    /// Returns the direct children, in the order of the text.
     pub fn children(&self) -> impl Iterator<Item = &Expr> {
         let (first, second, rest): (Option<&Expr>, Option<&Expr>, &[Expr]) = match self {
             Expr::Number(_) | Expr::Text(_) | Expr::Vector(_) | Expr::Matrix(_) => {
@@ -30,7 +30,7 @@ impl Expr {
             Expr::Paren(paren) => (Some(&mut paren.expr), None, &mut []),
             Expr::Binary(binary) => (Some(&mut binary.lhs), Some(&mut binary.rhs), &mut []),
             Expr::Call(call) => (None, None, &mut call.args),
-            // NOTE: the parameter last, as Prometheus meets them.
+            // NOTE: the parameter comes last, as in Prometheus.
             Expr::Aggregate(aggregate) => (
                 Some(&mut aggregate.expr),
                 aggregate.param.as_deref_mut(),
@@ -40,7 +40,7 @@ impl Expr {
         first.into_iter().chain(second).chain(rest)
     }
 
-    /// Calls `visit` for this and all inside, from the outside in.
+    /// Calls `visit` for this expression and all inside it, from the outside in.
     ///
     /// # Errors
     /// The first that `visit` returns.
@@ -54,7 +54,7 @@ impl Expr {
     }
 }
 
-/// All selectors, those of ranges included.
+/// Returns all selectors, including those of ranges.
 pub fn selectors(expr: &Expr) -> Vec<&VectorSelector> {
     let mut found = Vec::new();
     collect(expr, &mut found);

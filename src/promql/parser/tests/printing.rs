@@ -1,4 +1,4 @@
-//! The canonical text, and ways through the tree.
+//! Tests of the canonical text, and of walks through the tree.
 
 use super::*;
 
@@ -32,7 +32,7 @@ fn children_and_selectors() {
     assert_eq!(&query[found[0].span.clone()], r#"a{b="c"}"#);
 }
 
-/// Where things stand in the query.
+/// Checks the places in the query.
 #[test]
 fn spans() {
     let span_of = |query: &str| {
@@ -55,7 +55,7 @@ fn spans() {
     }
 }
 
-/// NOTE: Prometheus prints nothing for the braces, which can't be read again.
+/// NOTE: Prometheus drops the braces here, and its text cannot be parsed again.
 #[test]
 fn a_selector_of_everything_keeps_its_braces() {
     let expr = parse("info(up,{})", &ALL).unwrap();

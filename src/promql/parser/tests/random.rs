@@ -1,11 +1,11 @@
-//! What holds for every text, tried with random ones; `fuzz/` tries longer.
+//! Properties of every text, tried with random ones. `fuzz/` tries longer.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
 
-/// Takes its choices from bytes, and the first of each when they are used up.
+/// Makes its choices from bytes, and takes the first choice once they are used up.
 struct Choices<'b> {
     bytes: &'b [u8],
 }
@@ -88,7 +88,7 @@ impl Choices<'_> {
             self.length()
         };
         let modifier = modifier.replace(" anchored", "");
-        // NOTE: a number first, without which Prometheus refuses the colon.
+        // NOTE: a number comes first, without which Prometheus refuses the colon.
         format!("({vector})[1h + {range}:{step}]{modifier}")
     }
 
@@ -112,8 +112,8 @@ impl Choices<'_> {
         match self.below(7) {
             1 => {
                 let (lhs, op) = (self.scalar(), self.one(&["+", "^", "%"]));
-                // NOTE: Prometheus prints `Inf` as `+Inf`, whose sign, read again, is that of the
-                // whole power: another tree of the same value.
+                // NOTE: Prometheus prints `Inf` as `+Inf`. Parsed again, the sign belongs to the
+                // whole power, which is another tree of the same value.
                 let lhs = if lhs.ends_with("Inf") {
                     format!("({lhs})")
                 } else {
@@ -129,7 +129,7 @@ impl Choices<'_> {
     }
 }
 
-/// The tree without the places in the query.
+/// Returns the tree without the places in the query.
 fn tree(expr: &Expr) -> String {
     let debug = format!("{expr:?}");
     let mut out = String::new();

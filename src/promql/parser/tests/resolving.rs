@@ -1,4 +1,4 @@
-//! Computed lengths, and those that are none.
+//! Tests of computed lengths, valid and invalid.
 
 use super::*;
 
