@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
+use super::components::Components;
 use super::events::{self, Event, Inbox};
 use super::ground::{Ground, load_options};
-use super::main_loop::End;
-use super::run_group::RunGroup;
+use super::main_loop::{End, MainLoop};
+use super::mode::Mode;
 use super::site::site;
-use super::start::start;
 use super::{logging, process, signals};
 use crate::cli::{self, Flags, Invocation, LogFormat, Tool};
 use crate::config::{self, Config, Severity};
@@ -21,7 +21,6 @@ use crate::plan::Plan;
 use crate::stdx::stop::stop;
 use crate::stdx::thread;
 use crate::tools;
-use crate::web::Phase;
 
 /// LIMIT: a supervisor commonly kills after 90 s; each of the few stages gets its share.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -106,7 +105,7 @@ fn daemon(flags: &Flags) -> Result<(), Fatal> {
     for remark in flags.remarks() {
         log::warn!("{remark}");
     }
-    if flags.is_on("agent") {
+    if Mode::of(flags) == Mode::Agent {
         let error = anyhow::anyhow!("agent mode (--agent) is not built yet");
         return Err(Fatal { code: 3, error });
     }
@@ -163,14 +162,14 @@ fn load_at_start(flags: &Flags) -> Result<Config, Fatal> {
     }
 }
 
-/// Everything that runs, made in order; the run group stops it in reverse.
+/// Everything that runs: made, run until the end is asked for, and stopped.
 fn serve(
     flags: &Flags,
     config: Config,
     events_tx: Sender<Event>,
     inbox: &Inbox,
 ) -> Result<(), Fatal> {
-    let ground = Ground::new(flags);
+    let ground = Ground::new(flags, events_tx);
     let plan = Plan::prepare(config, &ground.surroundings, Strictness::Lenient);
     let plan = plan.map_err(|errors| Fatal {
         code: 2,
@@ -180,13 +179,12 @@ fn serve(
             errors.join("; ")
         ),
     })?;
-    let mut group = RunGroup::default();
-    let mut main_loop = start(&ground, plan, events_tx, &mut group)?;
+    let components = Components::start(&ground, &plan)?;
+    let mut main_loop = MainLoop::new(&ground, components);
+    main_loop.apply_first(plan);
     log::info!("Server is ready to receive web requests.");
     let end = main_loop.run(inbox);
-    main_loop.state().set_phase(Phase::Stopping);
-    drop(main_loop);
-    let in_time = group.stop(STOP_DEADLINE);
+    let in_time = main_loop.stop(STOP_DEADLINE);
     match end {
         End::Asked if in_time => Ok(()),
         End::Asked => Err(anyhow::anyhow!("a component did not stop in time").into()),

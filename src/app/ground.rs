@@ -1,7 +1,11 @@
-//! What is there before any component: flags, clock, registry, surroundings.
+//! What is there before any component, and what all of them are made with.
 
 use std::sync::Arc;
 
+use crossbeam_channel::Sender;
+
+use super::events::Event;
+use super::mode::Mode;
 use super::process;
 use crate::cli::Flags;
 use crate::config::LoadOptions;
@@ -9,22 +13,30 @@ use crate::metrics::Registry;
 use crate::net;
 use crate::plan::Surroundings;
 use crate::stdx::clock::{Clock, RealClock};
+use crate::web::State;
 
-/// What components are made with, and what is there before any of them.
+/// Outlives every component, and changes never.
 pub struct Ground<'f> {
     pub flags: &'f Flags,
+    pub mode: Mode,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
+    /// What a configuration is prepared with.
     pub surroundings: Surroundings,
+    /// What the web server shows of the daemon.
+    pub state: Arc<State>,
+    /// To the main thread.
+    pub events_tx: Sender<Event>,
 }
 
 impl Ground<'_> {
-    pub fn new(flags: &Flags) -> Ground<'_> {
+    pub fn new(flags: &Flags, events_tx: Sender<Event>) -> Ground<'_> {
         let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
         let registry = Registry::new();
         process::register_metrics(&registry);
         Ground {
             flags,
+            mode: Mode::of(flags),
             surroundings: Surroundings {
                 net: net::Env::new(clock.clone(), &registry),
                 host_name: process::host_name(),
@@ -34,6 +46,8 @@ impl Ground<'_> {
             },
             clock,
             registry,
+            state: Arc::default(),
+            events_tx,
         }
     }
 }

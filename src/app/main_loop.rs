@@ -6,34 +6,16 @@ use std::time::Duration;
 
 use crossbeam_channel::{never, select};
 
+use super::components::Components;
 use super::events::{Event, Inbox, ReloadRequest};
-use super::ground::load_options;
+use super::ground::{Ground, load_options};
 use super::process;
-use crate::cli::Flags;
 use crate::config::{self, Config, Diagnostic, Severity};
-use crate::metrics::{Gauge, Registry};
+use crate::metrics::Gauge;
 use crate::net::Strictness;
-use crate::plan::{Components, Plan, Surroundings, difference};
-use crate::promql::Engine;
-use crate::stdx::clock::Clock;
-use crate::tsdb::Db;
-use crate::watch::{self, Fingerprint, Subscription, Watched, fingerprint};
-use crate::web::{ConfigStatus, Phase, ReloadReport, State};
-use crate::{discovery, scrape};
-
-/// What the loop works on.
-pub struct Parts {
-    pub flags: Flags,
-    pub clock: Arc<dyn Clock>,
-    pub state: Arc<State>,
-    pub db: Db,
-    pub engine: Arc<Engine>,
-    pub scrape: Arc<scrape::Handle>,
-    pub discovery: Arc<discovery::Handle>,
-    pub watcher: watch::Handle,
-    pub surroundings: Surroundings,
-    pub registry: Registry,
-}
+use crate::plan::{Plan, difference};
+use crate::watch::{Fingerprint, Subscription, Watched, fingerprint};
+use crate::web::{ConfigStatus, Phase, ReloadReport};
 
 /// How long after an event what it took is given back: first scrapes come right after a reload.
 const SETTLED: Duration = Duration::from_secs(10);
@@ -48,8 +30,9 @@ pub enum End {
     Panicked(String),
 }
 
-pub struct MainLoop {
-    parts: Parts,
+pub struct MainLoop<'g> {
+    ground: &'g Ground<'g>,
+    components: Components,
     /// What runs; absent only before the first plan.
     running: Option<Arc<Config>>,
     /// With `--config.auto-reload`: the files, and what they held when they were last read.
@@ -59,9 +42,9 @@ pub struct MainLoop {
     ready: Gauge,
 }
 
-impl MainLoop {
-    pub fn new(parts: Parts) -> MainLoop {
-        let registry = &parts.registry;
+impl<'g> MainLoop<'g> {
+    pub fn new(ground: &'g Ground<'g>, components: Components) -> MainLoop<'g> {
+        let registry = &ground.registry;
         MainLoop {
             running: None,
             watched: None,
@@ -77,12 +60,9 @@ impl MainLoop {
                 "prometheus_ready",
                 "Whether the server is ready: 1 is ready, 0 is not.",
             ),
-            parts,
+            ground,
+            components,
         }
-    }
-
-    pub fn state(&self) -> Arc<State> {
-        self.parts.state.clone()
     }
 
     /// Puts the configuration of the start into force; from here on requests are answered.
@@ -93,17 +73,23 @@ impl MainLoop {
             ..ReloadReport::default()
         };
         self.succeeded(&config, report);
-        let flags = &self.parts.flags;
+        let flags = self.ground.flags;
         if flags.is_on("config.auto-reload") || flags.has_feature("auto-reload-config") {
             let files = watched_files(&config);
-            let watched = self.parts.watcher.subscribe(Subscription {
-                rescan: self.parts.flags.duration("config.auto-reload-interval"),
+            let watched = self.components.watch(Subscription {
+                rescan: flags.duration("config.auto-reload-interval"),
                 ..Subscription::new(files.clone())
             });
             self.watched = Some((watched, fingerprint(&files)));
         }
-        self.parts.state.set_phase(Phase::Ready);
+        self.ground.state.set_phase(Phase::Ready);
         self.ready.set(1.0);
+    }
+
+    /// Stops everything; false when a component did not end within its deadline.
+    pub fn stop(self, deadline: Duration) -> bool {
+        self.ground.state.set_phase(Phase::Stopping);
+        self.components.stop(deadline)
     }
 
     /// Until someone asks for the end, or goes on without one.
@@ -121,7 +107,7 @@ impl MainLoop {
     }
 
     fn next_event(&mut self, inbox: &Inbox) -> Event {
-        let clock = self.parts.clock.clone();
+        let clock = self.ground.clock.clone();
         let mut settled = clock.after(SETTLED);
         loop {
             let unwatched = never();
@@ -163,9 +149,9 @@ impl MainLoop {
     }
 
     fn on_reload(&mut self, request: ReloadRequest) {
-        let file = self.parts.flags.text("config.file").to_owned();
+        let file = self.ground.flags.text("config.file").to_owned();
         log::info!(filename = file.as_str(), cause = request.cause; "Loading configuration file");
-        let started = self.parts.clock.mono();
+        let started = self.ground.clock.mono();
         let mut report = ReloadReport {
             cause: request.cause.to_owned(),
             ..ReloadReport::default()
@@ -173,10 +159,10 @@ impl MainLoop {
         let result = match self.prepare(&file, &mut report) {
             Ok(plan) => {
                 let config = self.apply(plan);
-                let took = self.parts.clock.mono().saturating_sub(started);
+                let took = self.ground.clock.mono().saturating_sub(started);
                 report.duration_ms = took.as_secs_f64() * 1000.0;
                 self.succeeded(&config, report);
-                tell(&file, &self.parts.state.config().last_reload, took);
+                tell(&file, &self.ground.state.config().last_reload, took);
                 Ok(())
             }
             Err(errors) => Err(self.refuse(&file, errors, report)),
@@ -189,7 +175,7 @@ impl MainLoop {
 
     /// Everything that can fail.
     fn prepare(&self, file: &str, report: &mut ReloadReport) -> Result<Plan, Vec<String>> {
-        let loaded = config::load(Path::new(file), &load_options(&self.parts.flags));
+        let loaded = config::load(Path::new(file), &load_options(self.ground.flags));
         let errors_of = |findings: Vec<Diagnostic>| -> Vec<String> {
             let errors = findings.iter().filter(|f| f.severity == Severity::Error);
             errors.map(ToString::to_string).collect()
@@ -199,18 +185,13 @@ impl MainLoop {
         if let Some(running) = &self.running {
             report.changes = difference(running, &config);
         }
-        Plan::prepare(config, &self.parts.surroundings, Strictness::Strict)
+        Plan::prepare(config, &self.ground.surroundings, Strictness::Strict)
     }
 
     /// Cannot fail.
     fn apply(&mut self, plan: Plan) -> Arc<Config> {
         let config = plan.config.clone();
-        plan.apply(&Components {
-            db: &self.parts.db,
-            engine: &self.parts.engine,
-            scrape: &self.parts.scrape,
-            discovery: &self.parts.discovery,
-        });
+        self.components.apply(plan);
         if let Some((watched, seen)) = &mut self.watched {
             let files = watched_files(&config);
             watched.set_paths(files.clone());
@@ -222,8 +203,8 @@ impl MainLoop {
 
     /// Shows what runs now, and that it does.
     fn succeeded(&self, config: &Config, report: ReloadReport) {
-        let now = self.parts.clock.wall_ms();
-        self.parts.state.set_config(ConfigStatus {
+        let now = self.ground.clock.wall_ms();
+        self.ground.state.set_config(ConfigStatus {
             yaml: config.yaml.clone(),
             applied_at: now,
             last_reload: ReloadReport {
@@ -248,11 +229,11 @@ impl MainLoop {
         log::error!(filename = file, errors = errors.len();
             "Error reloading config; the old configuration runs on");
         self.last_reload_successful.set(0.0);
-        let mut status = (*self.parts.state.config()).clone();
-        report.at = self.parts.clock.wall_ms();
+        let mut status = (*self.ground.state.config()).clone();
+        report.at = self.ground.clock.wall_ms();
         report.errors = errors;
         status.last_reload = report;
-        self.parts.state.set_config(status);
+        self.ground.state.set_config(status);
         text
     }
 }

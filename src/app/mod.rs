@@ -1,17 +1,17 @@
-//! The program: flags to components, the run group, signals, reloads.
+//! The program: flags to components, which it starts and stops in order; signals, reloads.
 //!
 //! Owns the threads `main` and `signals`, the process's signal handlers, its logger and its
 //! allocator's settings. **Invariant:** nobody imports this room; it holds no logic that a
 //! component could hold.
 
+mod components;
 mod daemon;
 mod ground;
 mod main_loop;
+mod mode;
 mod serving;
-mod start;
 
 mod events;
-mod run_group;
 mod signals;
 
 mod logging;

@@ -11,27 +11,22 @@ use super::ground::Ground;
 use super::process;
 use super::site::site;
 use crate::cli::Flags;
-use crate::promql::Engine;
 use crate::remote::{self, AcceptedMessages};
 use crate::scrape;
-use crate::storage::{Appendable, Queryable};
-use crate::tsdb::Db;
+use crate::storage::Appendable;
 use crate::web::server::{self, Server, ServerError};
-use crate::web::{self, Context, Control, Router, Runtime, State, WebMetrics};
+use crate::web::{self, Context, Control, Database, Router, Runtime, WebMetrics};
 
 /// Longer than any process runs.
 const NO_TIMEOUT: Duration = Duration::from_secs(365 * 86_400);
 
-/// The components that requests are answered from.
-pub struct Served {
-    pub db: Db,
-    pub engine: Arc<Engine>,
-    pub scrape: scrape::View,
-    pub state: Arc<State>,
-}
-
 /// Listens; requests wait for the first configuration.
-pub fn start(ground: &Ground<'_>, served: Served, events_tx: Sender<Event>) -> Result<Server> {
+pub fn start(
+    ground: &Ground<'_>,
+    database: Option<Database>,
+    storage: Arc<dyn Appendable>,
+    scrape: scrape::View,
+) -> Result<Server> {
     let flags = ground.flags;
     let site = site(flags, &process::host_name())?;
     let mut options = server::Options::new(ground.clock.clone(), ground.registry.clone());
@@ -45,25 +40,17 @@ pub fn start(ground: &Ground<'_>, served: Served, events_tx: Sender<Event>) -> R
     options.handlers = web::handlers();
     let prefix = site.route_prefix.clone();
     options.classify = Arc::new(move |path| web::classify(&prefix, path));
-    let Served {
-        db,
-        engine,
-        scrape,
-        state,
-    } = served;
     let context = Arc::new(Context {
-        storage: Arc::new(db.clone()) as Arc<dyn Queryable>,
-        db: db.clone(),
+        database,
         admin: flags.is_on("web.enable-admin-api"),
-        engine,
         scrape,
-        receiver: receiver(ground, &db)?,
-        state,
+        receiver: receiver(ground, storage)?,
+        state: ground.state.clone(),
         clock: ground.clock.clone(),
         registry: ground.registry.clone(),
-        control: control(flags, events_tx),
+        control: control(flags, ground.events_tx.clone()),
         site: Arc::new(site),
-        runtime: runtime(ground, db),
+        runtime: runtime(ground),
         metrics: WebMetrics::new(&ground.registry),
     });
     let server = Server::start(options, Arc::new(Router::new(context))).map_err(|error| {
@@ -82,12 +69,12 @@ pub fn start(ground: &Ground<'_>, served: Served, events_tx: Sender<Event>) -> R
 }
 
 /// What takes remote write, if that is wanted.
-fn receiver(ground: &Ground<'_>, db: &Db) -> Result<Option<remote::Receiver>> {
+fn receiver(ground: &Ground<'_>, storage: Arc<dyn Appendable>) -> Result<Option<remote::Receiver>> {
     let flag = "web.remote-write-receiver.accepted-protobuf-messages";
     let accepted = AcceptedMessages::from_names(&ground.flags.list(flag))
         .with_context(|| format!("cannot read --{flag}"))?;
     let options = remote::Options {
-        storage: Arc::new(db.clone()) as Arc<dyn Appendable>,
+        storage,
         clock: ground.clock.clone(),
         registry: ground.registry.clone(),
         accepted,
@@ -96,14 +83,13 @@ fn receiver(ground: &Ground<'_>, db: &Db) -> Result<Option<remote::Receiver>> {
     Ok(wanted.then(|| remote::Receiver::new(options)))
 }
 
-fn runtime(ground: &Ground<'_>, db: Db) -> Runtime {
+fn runtime(ground: &Ground<'_>) -> Runtime {
     Runtime {
         start: ground.clock.wall_ms(),
         working_directory: std::env::current_dir()
             .map_or_else(|_| String::new(), |d| d.display().to_string()),
         hostname: process::host_name(),
         flags: ground.flags.all(),
-        retention: Box::new(move || db.retention().to_string()),
         processors: std::thread::available_parallelism().map_or(1, usize::from),
     }
 }

@@ -1,11 +1,10 @@
-//! What a checked configuration means for each component: [`Plan::prepare`] may fail and touches
-//! nothing, [`Plan::apply`] touches and cannot fail.
+//! What a checked configuration means for each component.
 //!
-//! Owns nothing. **Invariant:** knows no flag, no file and no YAML; the order of `apply` stands
-//! here and nowhere else.
+//! [`Plan::prepare`] does all that may fail and touches nothing. Who owns the components hands each
+//! its part, which cannot fail. Owns nothing. **Invariant:** knows no flag, no file and no YAML.
 
 mod difference;
 mod prepare;
 
 pub use difference::difference;
-pub use prepare::{Components, Plan, Surroundings};
+pub use prepare::{Plan, Surroundings};

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::config::{Config, SdConfig, StorageConfig};
 use crate::discovery;
 use crate::net::{self, Strictness};
-use crate::promql::{Engine, QueryLog};
+use crate::promql::QueryLog;
 use crate::scrape;
-use crate::tsdb::{Db, Retention};
+use crate::tsdb::Retention;
 
 /// What preparing needs of the process.
 #[derive(Clone)]
@@ -27,20 +27,13 @@ pub struct Surroundings {
 /// A configuration with everything that it needs, ready to be applied.
 pub struct Plan {
     pub config: Arc<Config>,
-    retention: Retention,
+    pub retention: Retention,
     /// Absent when the configuration names none.
-    query_log: Option<QueryLog>,
-    exemplars_max: u64,
-    scrape: scrape::Prepared,
-    discovery: discovery::Prepared,
-}
-
-/// Whom a plan is applied to.
-pub struct Components<'a> {
-    pub db: &'a Db,
-    pub engine: &'a Engine,
-    pub scrape: &'a scrape::Handle,
-    pub discovery: &'a discovery::Handle,
+    pub query_log: Option<QueryLog>,
+    /// Zero without the feature.
+    pub exemplars_max: u64,
+    pub scrape: scrape::Prepared,
+    pub discovery: discovery::Prepared,
 }
 
 /// Prometheus's default, and its longest.
@@ -92,29 +85,8 @@ impl Plan {
         }
     }
 
-    pub fn retention(&self) -> Retention {
-        self.retention
-    }
-
     pub fn out_of_order_window(&self) -> Duration {
         self.config.storage.out_of_order_time_window
-    }
-
-    pub fn exemplars_max(&self) -> u64 {
-        self.exemplars_max
-    }
-
-    /// Puts the plan into force.
-    pub fn apply(self, to: &Components<'_>) {
-        // ORDER consumers before producers: the pools must know a job before its targets come.
-        to.db.set_retention(self.retention);
-        to.db.set_out_of_order_window(self.out_of_order_window());
-        to.engine
-            .set_default_step(self.config.global.evaluation_interval);
-        to.engine.set_log(self.query_log);
-        to.db.set_max_exemplars(self.exemplars_max);
-        to.scrape.apply(self.scrape);
-        to.discovery.apply(self.discovery);
     }
 }
 

@@ -6,13 +6,13 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, after, bounded, select};
 
-use super::stop::Never;
+use super::stop::{Never, StopSender};
 
 /// The report about a thread that panicked.
 #[derive(Debug, Clone)]
@@ -128,6 +128,50 @@ impl Drop for Thread {
     }
 }
 
+/// Threads that one stop ends. Dropping it stops them and waits for their ends.
+#[derive(Debug)]
+pub struct Running(Mutex<Option<(StopSender, Vec<Thread>)>>);
+
+impl Running {
+    pub fn new(stop: StopSender, threads: Vec<Thread>) -> Running {
+        Running(Mutex::new(Some((stop, threads))))
+    }
+
+    /// Stops the threads and waits for them at most `deadline` altogether. False when one of them
+    /// still runs, which is then left to itself. Whoever comes second finds nothing to do.
+    pub fn stop(&self, deadline: Duration) -> bool {
+        // NOTE: an option is always whole.
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((stop, threads)) = running else {
+            return true;
+        };
+        drop(stop);
+        let (timer, mut late) = (after(deadline), false);
+        let mut all = true;
+        for thread in threads {
+            if !late {
+                select! {
+                    recv(thread.ended) -> _ => {}
+                    recv(timer) -> _ => late = true,
+                }
+            }
+            all &= thread.join_within(Duration::ZERO);
+        }
+        all
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let running = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some((stop, threads)) = running.take() {
+            // ORDER: told first, then joined.
+            drop(stop);
+            drop(threads);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,5 +194,31 @@ mod tests {
         .unwrap();
         assert!(!thread.join_within(Duration::from_millis(1)));
         drop(stopper);
+    }
+
+    #[test]
+    fn all_threads_of_one_stop_share_its_deadline() {
+        let (stopper, token) = stop();
+        let (held_tx, held) = bounded::<()>(0);
+        let good = spawn("good", STACK, move || {
+            let _ = token.channel().recv();
+        });
+        let hangs = spawn("hangs", STACK, move || {
+            let _ = held.recv();
+        });
+        let threads = vec![hangs.unwrap(), good.unwrap()];
+        let running = Running::new(stopper, threads);
+        assert!(
+            !running.stop(Duration::from_millis(1)),
+            "one is left behind"
+        );
+        assert!(running.stop(Duration::ZERO), "it is not told twice");
+        drop(held_tx);
+        let (stopper, token) = stop();
+        let good = spawn("good", STACK, move || {
+            let _ = token.channel().recv();
+        });
+        let running = Running::new(stopper, vec![good.unwrap()]);
+        assert!(running.stop(Duration::from_secs(10)));
     }
 }

@@ -48,8 +48,8 @@ use super::wal::LABELS_BYTES_MAX;
 use crate::model::{Labels, Matcher, SeriesRef, TimestampMs};
 use crate::stdx::clock::Step;
 use crate::stdx::limits::THREAD_STACK;
-use crate::stdx::stop::{StopSender, stop};
-use crate::stdx::thread::{Thread, spawn};
+use crate::stdx::stop::stop;
+use crate::stdx::thread::{Running, spawn};
 use crate::storage::{Appendable, Appender, Committed, Querier, Queryable, StorageError};
 
 pub use self::error::{OpenError, WorkError};
@@ -65,9 +65,8 @@ pub struct Db(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     jobs: Sender<Job>,
-    // ORDER: the sender stops the threads, which are then joined; the files and the lock go last.
-    _stop: StopSender,
-    _threads: [Thread; 2],
+    // ORDER: the threads end first; the files and the lock go last.
+    running: Running,
     shared: Arc<Shared>,
 }
 
@@ -116,12 +115,17 @@ impl Db {
         let work = spawn("tsdb", THREAD_STACK, move || worker.run(&stop)).map_err(no_thread)?;
         let db = Db(Arc::new(Inner {
             jobs,
-            _stop: stopper,
-            _threads: [work, compact],
+            running: Running::new(stopper, vec![work, compact]),
             shared,
         }));
         db.set_retention(options.retention);
         Ok(db)
+    }
+
+    /// Writes and syncs what the log waits for and ends the threads, whoever else holds a clone.
+    /// False when that is not done after `deadline`; the threads are left to themselves then.
+    pub fn stop(&self, deadline: Duration) -> bool {
+        self.0.running.stop(deadline)
     }
 
     /// What is kept from now on. Takes effect at the next collection, within a minute.

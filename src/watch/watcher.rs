@@ -17,8 +17,8 @@ use super::watch_points::{WatchPoints, watch_points};
 use crate::metrics::Registry;
 use crate::stdx::clock::Clock;
 use crate::stdx::limits::THREAD_STACK;
-use crate::stdx::stop::{Stop, StopSender, stop};
-use crate::stdx::thread::{Thread, spawn};
+use crate::stdx::stop::{Stop, stop};
+use crate::stdx::thread::{Running, spawn};
 
 /// The queue of commands. LIMIT: one per subscriber at a time, and there are about as many
 /// subscribers as file providers and TLS clients. When it is full they wait, at most
@@ -63,21 +63,15 @@ pub struct Handle {
     commands: Sender<Cmd>,
     ids: Arc<AtomicU64>,
     polling: Arc<AtomicBool>,
-    _running: Arc<Running>,
+    running: Arc<Watching>,
 }
 
 #[derive(Debug)]
-struct Running {
-    stop: Option<StopSender>,
-    thread: Option<Thread>,
-}
+struct Watching(Running);
 
-impl Drop for Running {
+impl Drop for Watching {
     fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take()
-            && !thread.join_within(JOIN_WAIT)
-        {
+        if !self.0.stop(JOIN_WAIT) {
             log::warn!("the file watcher does not end, leaving it behind");
         }
     }
@@ -141,11 +135,14 @@ impl Handle {
             commands,
             ids: Arc::default(),
             polling,
-            _running: Arc::new(Running {
-                stop: Some(stop_tx),
-                thread: Some(thread),
-            }),
+            running: Arc::new(Watching(Running::new(stop_tx, vec![thread]))),
         })
+    }
+
+    /// Ends the watching, for all clones; what is subscribed hears no more. False when the thread
+    /// still runs after `deadline`, and is left to itself.
+    pub fn stop(&self, deadline: Duration) -> bool {
+        self.running.0.stop(deadline)
     }
 
     /// Starts to watch. The bell rings once when the watches stand, so that a change between the

@@ -10,18 +10,15 @@ use crate::regex::Regex;
 use crate::remote::Receiver;
 use crate::scrape::View;
 use crate::stdx::clock::Clock;
-use crate::storage::Queryable;
 use crate::tsdb::Db;
 use crate::web::state::State;
 
 /// Shared by all workers.
 pub struct Context {
-    pub storage: Arc<dyn Queryable>,
-    /// The same, for its status and its administration.
-    pub db: Db,
+    /// Absent in agent mode: what asks it is answered as unavailable.
+    pub database: Option<Database>,
     /// `--web.enable-admin-api`.
     pub admin: bool,
-    pub engine: Arc<Engine>,
     pub scrape: View,
     /// Absent unless `--web.enable-remote-write-receiver`.
     pub receiver: Option<Receiver>,
@@ -32,6 +29,13 @@ pub struct Context {
     pub site: Arc<Site>,
     pub runtime: Runtime,
     pub metrics: WebMetrics,
+}
+
+/// What answers queries.
+#[derive(Clone)]
+pub struct Database {
+    pub db: Db,
+    pub engine: Arc<Engine>,
 }
 
 /// What a client can ask of the daemon itself.
@@ -65,8 +69,6 @@ pub struct Runtime {
     pub hostname: String,
     /// Name and value, sorted.
     pub flags: Vec<(String, String)>,
-    /// As shown: `15d`.
-    pub retention: Box<dyn Fn() -> String + Send + Sync>,
     /// The clock's number of processors, for `GOMAXPROCS`.
     pub processors: usize,
 }

@@ -16,7 +16,10 @@ mod management;
 
 mod json;
 
-pub use context::{Context, Control, Runtime, Site, WebMetrics};
+#[cfg(test)]
+mod tests;
+
+pub use context::{Context, Control, Database, Runtime, Site, WebMetrics};
 pub use router::{Router, classify, handlers};
 pub use state::{ConfigStatus, Phase, ReloadReport, State};
 pub use web_config::WebConfig;

@@ -109,6 +109,19 @@ fn a_stop_is_a_sync() {
 }
 
 #[test]
+fn a_stop_is_a_sync_whoever_holds_a_clone() {
+    let world = World::new();
+    fill(&world.db, "n=a", [1, 2, 3]);
+    let held = world.db.clone();
+    assert!(world.db.stop(Duration::from_secs(60)));
+    let again = start(&world.disk.crash(Choice::Nothing), |_| {});
+    assert_eq!(again.all(), expected(&[("a", &[1, 2, 3])]));
+    // It answers, and does no more work.
+    assert_eq!(held.stats().unwrap().series, 1);
+    assert!(held.flush().is_err());
+}
+
+#[test]
 fn a_power_cut_loses_what_came_after_the_sync() {
     let world = World::new();
     let a = fill(&world.db, "n=a", [1, 2, 3]);

@@ -1,6 +1,7 @@
 //! The envelope of every answer, and the closed table of errors.
 
 use super::document::Document;
+use crate::web::context::{Context, Database};
 use crate::web::json::{self, Object};
 use crate::web::server::Response;
 
@@ -102,6 +103,17 @@ impl ErrorKind {
             ErrorKind::Internal | ErrorKind::Unavailable => 500,
             ErrorKind::NotFound => 404,
         }
+    }
+}
+
+impl Context {
+    /// What answers queries.
+    ///
+    /// # Errors
+    /// There is none, as in agent mode.
+    pub fn database(&self) -> Result<&Database, ApiError> {
+        let none = || ApiError::new(ErrorKind::Execution, "unavailable with Prometheus Agent");
+        self.database.as_ref().ok_or_else(none)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::web::json::{self, Object};
 use crate::web::server::Request;
 
 pub fn query(context: &Context, request: &Request) -> Result<Answer, ApiError> {
+    let database = context.database()?;
     let form = request.form();
     let start = time_or(&form, "start", timestamp::MIN_MS)?;
     let end = time_or(&form, "end", timestamp::MAX_MS)?;
@@ -19,7 +20,7 @@ pub fn query(context: &Context, request: &Request) -> Result<Answer, ApiError> {
         let why = "end timestamp must not be before start timestamp";
         return Err(ApiError::bad_data(why));
     }
-    let features = &context.engine.settings().features;
+    let features = &database.engine.settings().features;
     let text = form.get("query").unwrap_or("");
     let expr = promql::parse(text, features).map_err(ApiError::bad_data)?;
     let selectors = promql::selectors(&expr).into_iter();
@@ -27,7 +28,7 @@ pub fn query(context: &Context, request: &Request) -> Result<Answer, ApiError> {
     if sets.is_empty() {
         return Ok(Answer::nothing());
     }
-    let found = context.db.exemplars(&sets, start, end)?;
+    let found = database.db.exemplars(&sets, start, end)?;
     let list = Document::default().list(found, bytes_of, push_series);
     Ok(Answer::of(list))
 }

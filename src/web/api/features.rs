@@ -1,7 +1,7 @@
 //! `/features`: what this server can do, by Prometheus's names.
 
 use super::Answer;
-use crate::promql::{Aggregator, functions};
+use crate::promql::{Aggregator, Settings, functions};
 use crate::storage::Appendable as _;
 use crate::web::context::Context;
 use crate::web::json::Object;
@@ -30,7 +30,8 @@ const AGGREGATORS: [Aggregator; 14] = [
 
 /// Each list is sorted, as Go writes a map.
 pub fn features(context: &Context) -> Answer {
-    let settings = context.engine.settings();
+    let database = context.database.as_ref();
+    let settings = database.map_or_else(Settings::default, |d| *d.engine.settings());
     let language = &settings.features;
     let api = [
         ("admin", context.admin),
@@ -79,7 +80,10 @@ pub fn features(context: &Context) -> Answer {
     operators.extend(aggregators);
     operators.sort_unstable();
     let tsdb = [
-        ("exemplar_storage", context.db.takes_exemplars()),
+        (
+            "exemplar_storage",
+            database.is_some_and(|d| d.db.takes_exemplars()),
+        ),
         ("isolation", true),
         ("native_histograms", false),
     ];
@@ -88,7 +92,10 @@ pub fn features(context: &Context) -> Answer {
         .raw("api", &list(api))
         .raw(
             "prometheus",
-            &list([("agent_mode", false), ("server_mode", true)]),
+            &list([
+                ("agent_mode", database.is_none()),
+                ("server_mode", database.is_some()),
+            ]),
         )
         .raw("promql", &list(promql))
         .raw("promql_functions", &list(of_functions))

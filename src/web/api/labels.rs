@@ -12,7 +12,7 @@ use crate::model::names::unescape;
 use crate::model::{Labels, Matcher, timestamp};
 use crate::stdx::clock::Clock;
 use crate::stdx::gofmt;
-use crate::storage::{Querier, SelectHints, StorageError};
+use crate::storage::{Querier, Queryable as _, SelectHints, StorageError};
 use crate::web::context::Context;
 use crate::web::json;
 use crate::web::server::{Form, Request};
@@ -43,17 +43,18 @@ impl Selection {
     }
 
     fn querier(&self, context: &Context) -> Result<Box<dyn Querier>, ApiError> {
-        Ok(context.storage.querier(self.hints.start, self.hints.end)?)
+        let db = &context.database()?.db;
+        Ok(db.querier(self.hints.start, self.hints.end)?)
     }
 
     /// The engine's time for a query, from now on.
-    fn deadline<'r>(context: &'r Context, request: &'r Request) -> Deadline<'r> {
-        let now = context.clock.mono();
-        Deadline {
+    fn deadline<'r>(context: &'r Context, request: &'r Request) -> Result<Deadline<'r>, ApiError> {
+        let timeout = context.database()?.engine.settings().timeout;
+        Ok(Deadline {
             request,
             clock: &*context.clock,
-            at: now.saturating_add(context.engine.settings().timeout),
-        }
+            at: context.clock.mono().saturating_add(timeout),
+        })
     }
 
     /// Asks once for each set of matchers, or once without any, what is sorted; the union, cut at
@@ -105,7 +106,7 @@ impl Deadline<'_> {
 pub fn names(context: &Context, request: &Request) -> Result<Answer, ApiError> {
     let selection = Selection::of(&request.form(), ApiError::bad_data)?;
     let querier = selection.querier(context)?;
-    let deadline = Selection::deadline(context, request);
+    let deadline = Selection::deadline(context, request)?;
     selection.texts(&deadline, |set| {
         querier.label_names(set, selection.hints.limit)
     })
@@ -125,7 +126,7 @@ pub fn values(context: &Context, request: &Request, name: &str) -> Result<Answer
     }
     let selection = Selection::of(&request.form(), ApiError::bad_data)?;
     let querier = selection.querier(context)?;
-    let deadline = Selection::deadline(context, request);
+    let deadline = Selection::deadline(context, request)?;
     selection.texts(&deadline, |set| {
         querier.label_values(&name, set, selection.hints.limit)
     })
@@ -150,7 +151,7 @@ pub fn series(context: &Context, request: &Request) -> Result<Answer, ApiError> 
     }
     let selection = Selection::of(&form, |why| ApiError::parameter("match[]", why))?;
     let querier = selection.querier(context)?;
-    let deadline = Selection::deadline(context, request);
+    let deadline = Selection::deadline(context, request)?;
     let each = |set: &[Matcher], take: &mut dyn FnMut(Labels)| -> Result<(), ApiError> {
         deadline.look()?;
         let mut series = querier.select(&selection.hints, set)?;

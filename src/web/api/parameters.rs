@@ -105,7 +105,7 @@ pub fn timeout(form: &Form, longest: Duration) -> Result<Duration, ApiError> {
 
 /// The expression of `query`.
 pub fn query(context: &Context, text: &str) -> Result<Expr, ApiError> {
-    let features = &context.engine.settings().features;
+    let features = &context.database()?.engine.settings().features;
     promql::parse(text, features).map_err(|why| ApiError::parameter("query", why))
 }
 

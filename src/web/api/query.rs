@@ -60,6 +60,7 @@ fn run(
     settings: &Settings,
     limit: usize,
 ) -> Result<Answer, ApiError> {
+    let database = context.database()?;
     let form = request.form();
     let text = form.get("query").unwrap_or("");
     let origin = HttpOrigin {
@@ -75,7 +76,7 @@ fn run(
         cancel: &request.canceled,
         origin: Some(&origin),
     };
-    let mut found = context.engine.answer(&*context.storage, &query)?;
+    let mut found = database.engine.answer(&database.db, &query)?;
     let cut = cut(&mut found.value, limit);
     let stats = match form.get("stats") {
         None | Some("") => None,
@@ -91,7 +92,7 @@ fn run(
 
 /// The engine's settings, with what the request asks for.
 fn settings(context: &Context, form: &Form) -> Result<Settings, ApiError> {
-    let mut settings = *context.engine.settings();
+    let mut settings = *context.database()?.engine.settings();
     settings.timeout = timeout(form, settings.timeout)?;
     if let Some(text) = form.get("lookback_delta").filter(|t| !t.is_empty()) {
         let ms = duration_ms(text).map_err(|why| {

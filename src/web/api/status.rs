@@ -72,6 +72,8 @@ pub fn build_info() -> String {
 pub fn runtime_info(context: &Context) -> Answer {
     let runtime = &context.runtime;
     let status = context.state.config();
+    let database = context.database.as_ref();
+    let retention = database.map_or_else(String::new, |d| d.db.retention().to_string());
     let data = Object::new()
         .text("startTime", &rfc3339(runtime.start))
         .text("CWD", &runtime.working_directory)
@@ -85,6 +87,6 @@ pub fn runtime_info(context: &Context) -> Answer {
         .number("GOMEMLIMIT", 0)
         .text("GOGC", "")
         .text("GODEBUG", "")
-        .text("storageRetention", &(runtime.retention)());
+        .text("storageRetention", &retention);
     Answer::of(data.end())
 }

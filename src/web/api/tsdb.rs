@@ -5,8 +5,8 @@ use super::{Answer, ApiError, ErrorKind};
 use crate::model::timestamp;
 use crate::stdx::clock::Step;
 use crate::stdx::gofmt;
-use crate::tsdb::Counted;
 use crate::tsdb::block::BlockMeta;
+use crate::tsdb::{Counted, Db};
 use crate::web::context::Context;
 use crate::web::json::{self, Object};
 use crate::web::server::Request;
@@ -16,6 +16,7 @@ const LIST_MAX: i64 = 10_000;
 
 /// Cardinality of the head, and what a power cut may cost.
 pub fn status(context: &Context, request: &Request) -> Result<Answer, ApiError> {
+    let db = &context.database()?.db;
     let limit = match request.form().get("limit").map(str::parse::<i64>) {
         None => 10,
         Some(Ok(limit)) if limit > LIST_MAX => {
@@ -26,8 +27,8 @@ pub fn status(context: &Context, request: &Request) -> Result<Answer, ApiError> 
         Some(Ok(limit)) if limit > 0 => limit as usize,
         Some(_) => return Err(ApiError::bad_data("limit must be a positive number")),
     };
-    let stats = context.db.stats()?;
-    let lists = context.db.cardinality(limit)?;
+    let stats = db.stats()?;
+    let lists = db.cardinality(limit)?;
     let empty = stats.min_t > stats.max_t;
     let (min_t, max_t) = if empty {
         (0, 0)
@@ -60,14 +61,14 @@ pub fn status(context: &Context, request: &Request) -> Result<Answer, ApiError> 
             &counted(&lists.series_count_by_label_value_pair),
         );
     // Not in Prometheus: a power cut loses at most so much.
-    let data = match context.db.loss_window() {
+    let data = match db.loss_window() {
         Some(window) => data.number("lossWindowSeconds", window.as_secs_f64()),
         None => data,
     };
     // Nor is this: whether the clock was set, and samples are from the future.
-    let ahead = context.db.newest_ahead()?;
+    let ahead = db.newest_ahead()?;
     let data = data.number("newestAheadSeconds", ahead.as_secs_f64());
-    let data = match context.db.last_clock_step() {
+    let data = match db.last_clock_step() {
         Some(Step { from_ms, to_ms }) => data
             .number("lastClockStepSeconds", (to_ms - from_ms) as f64 / 1000.0)
             .number("lastClockStepTime", to_ms as f64),
@@ -78,7 +79,7 @@ pub fn status(context: &Context, request: &Request) -> Result<Answer, ApiError> 
 
 /// The blocks in Prometheus's form: the last time is excluded, and levels count from 1.
 pub fn blocks(context: &Context) -> Result<Answer, ApiError> {
-    let blocks = context.db.blocks()?;
+    let blocks = context.database()?.db.blocks()?;
     let blocks = json::list(&blocks, |out, meta: &BlockMeta| {
         let stats = Object::new()
             .number("numSamples", meta.samples as f64)
@@ -129,7 +130,7 @@ pub fn wal_replay() -> Answer {
 /// Deletes samples of series; what is deleted is gone from answers at once, from the disk with the
 /// next compaction.
 pub fn delete_series(context: &Context, request: &Request) -> Result<Answer, ApiError> {
-    is_allowed(context)?;
+    let db = administered(context)?;
     let form = request.form();
     if form.get("match[]").is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
@@ -138,7 +139,7 @@ pub fn delete_series(context: &Context, request: &Request) -> Result<Answer, Api
     let end = time_or(&form, "end", timestamp::MAX_MS)?;
     let refuse = |why| ApiError::parameter("match[]", why);
     for set in matchers(&form).map_err(refuse)? {
-        let deleted = context.db.delete(&set, start, end);
+        let deleted = db.delete(&set, start, end);
         deleted.map_err(|why| ApiError::new(ErrorKind::Internal, why))?;
     }
     Ok(Answer::nothing())
@@ -146,28 +147,30 @@ pub fn delete_series(context: &Context, request: &Request) -> Result<Answer, Api
 
 /// Rewrites what samples were deleted from, so that their bytes are free.
 pub fn clean_tombstones(context: &Context) -> Result<Answer, ApiError> {
-    is_allowed(context)?;
-    let cleaned = context.db.clean_tombstones();
+    let db = administered(context)?;
+    let cleaned = db.clean_tombstones();
     cleaned.map_err(|why| ApiError::new(ErrorKind::Internal, why))?;
     Ok(Answer::nothing())
 }
 
 /// Makes a directory of all that is stored, below `snapshots` of the data directory.
 pub fn snapshot(context: &Context, request: &Request) -> Result<Answer, ApiError> {
-    is_allowed(context)?;
+    let db = administered(context)?;
     let skip_head = match request.form().get("skip_head") {
         None | Some("") => false,
         Some(text) => parse_bool(text).map_err(|why| ApiError::parameter("skip_head", why))?,
     };
-    let name = context.db.snapshot(skip_head);
+    let name = db.snapshot(skip_head);
     let name =
         name.map_err(|why| ApiError::new(ErrorKind::Internal, format!("create snapshot: {why}")))?;
     Ok(Answer::of(Object::new().text("name", &name).end()))
 }
 
-fn is_allowed(context: &Context) -> Result<(), ApiError> {
+/// The database, where it may be administered.
+fn administered(context: &Context) -> Result<&Db, ApiError> {
+    let database = context.database()?;
     if context.admin {
-        return Ok(());
+        return Ok(&database.db);
     }
     Err(ApiError::new(ErrorKind::Unavailable, "admin APIs disabled"))
 }

@@ -49,7 +49,7 @@ mod tests;
 
 pub use options::{Class, Handler, Options};
 pub use pieces::Pieces;
-pub use request::{Form, Method, Request};
+pub use request::{Form, Headers, Method, Request};
 pub use response::{Body, Response};
 pub use start::{Server, ServerError};
 

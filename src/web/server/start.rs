@@ -121,24 +121,27 @@ impl Server {
     }
 
     /// Closes the listeners and idle connections, finishes the requests in flight within `grace`,
-    /// then cancels what is left.
-    pub fn stop(mut self, grace: Duration) {
-        self.halt(grace);
+    /// then cancels what is left. False when something runs on even so, and is left behind.
+    pub fn stop(mut self, grace: Duration) -> bool {
+        self.halt(grace)
     }
 
-    fn halt(&mut self, grace: Duration) {
+    fn halt(&mut self, grace: Duration) -> bool {
+        let mut all = true;
         self.shared.stopping.store(true, Relaxed);
         let _ = self.stop_tx.try_send(grace);
         self.shared.waker.wake();
         if let Some(poller) = self.poller.take() {
-            poller.join_within(grace + CANCEL_GRACE);
+            all &= poller.join_within(grace + CANCEL_GRACE);
         }
         for worker in self.workers.drain(..) {
             let name = worker.name().to_owned();
             if !worker.join_within(CANCEL_GRACE) {
                 log::warn!(thread = name.as_str(); "an HTTP handler does not end; left behind");
+                all = false;
             }
         }
+        all
     }
 }
 

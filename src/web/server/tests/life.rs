@@ -98,7 +98,9 @@ fn stopping_finishes_what_is_in_flight() {
     busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
     inside.recv_timeout(PATIENCE).unwrap();
     let server = fixture.server;
-    let stopping = crate::stdx::thread::spawn("stops", 64 << 10, move || server.stop(PATIENCE));
+    let stopping = crate::stdx::thread::spawn("stops", 64 << 10, move || {
+        server.stop(PATIENCE);
+    });
     assert!(idle.is_closed());
     eventually("it does not listen", || {
         TcpStream::connect(address).is_err()
