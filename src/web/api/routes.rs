@@ -46,7 +46,13 @@ pub fn handle(context: &Context, request: &Request, path: &str) -> Option<Respon
         let refused = refused.header("Allow", route.methods.names());
         return Some(refused.handler(route.path));
     }
-    let response = match (route.answer)(context, request, parameter) {
+    // ORDER: before any parameter is looked at, as in Prometheus.
+    let missing = route.needs_database.then(|| context.database().err());
+    let answer = match missing.flatten() {
+        Some(error) => Err(error),
+        None => (route.answer)(context, request, parameter),
+    };
+    let response = match answer {
         Ok(answer) => answer.into_response(),
         Err(error) => error.into_response(),
     };
@@ -57,6 +63,8 @@ struct Route {
     /// Which may hold one `:name`; also Prometheus's name for it in the `handler` label.
     path: &'static str,
     methods: Methods,
+    /// Whether it is answered from the database, which an agent has not.
+    needs_database: bool,
     answer: fn(&Context, &Request, &str) -> Result<Answer, ApiError>,
 }
 
@@ -68,20 +76,33 @@ const fn route(
     Route {
         path,
         methods,
+        needs_database: false,
         answer,
+    }
+}
+
+/// One that is answered from the database.
+const fn stored(
+    path: &'static str,
+    methods: Methods,
+    answer: fn(&Context, &Request, &str) -> Result<Answer, ApiError>,
+) -> Route {
+    Route {
+        needs_database: true,
+        ..route(path, methods, answer)
     }
 }
 
 #[rustfmt::skip]
 const ROUTES: &[Route] = &[
-    route("/api/v1/query", GetPost, |c, r, _| query::instant(c, r)),
-    route("/api/v1/query_range", GetPost, |c, r, _| query::range(c, r)),
-    route("/api/v1/format_query", GetPost, |c, r, _| parse::format_query(c, r)),
-    route("/api/v1/parse_query", GetPost, |c, r, _| parse::parse_query(c, r)),
-    route("/api/v1/query_exemplars", GetPost, |c, r, _| exemplars::query(c, r)),
-    route("/api/v1/series", GetPost, |c, r, _| labels::series(c, r)),
-    route("/api/v1/labels", GetPost, |c, r, _| labels::names(c, r)),
-    route("/api/v1/label/:name/values", Get, labels::values),
+    stored("/api/v1/query", GetPost, |c, r, _| query::instant(c, r)),
+    stored("/api/v1/query_range", GetPost, |c, r, _| query::range(c, r)),
+    stored("/api/v1/format_query", GetPost, |c, r, _| parse::format_query(c, r)),
+    stored("/api/v1/parse_query", GetPost, |c, r, _| parse::parse_query(c, r)),
+    stored("/api/v1/query_exemplars", GetPost, |c, r, _| exemplars::query(c, r)),
+    stored("/api/v1/series", GetPost, |c, r, _| labels::series(c, r)),
+    stored("/api/v1/labels", GetPost, |c, r, _| labels::names(c, r)),
+    stored("/api/v1/label/:name/values", Get, labels::values),
     route("/api/v1/targets", Get, |c, r, _| Ok(targets::targets(c, r))),
     route("/api/v1/targets/metadata", Get, |c, r, _| targets::target_metadata(c, r)),
     route("/api/v1/targets/relabel_steps", Get, |c, r, _| relabel::steps(c, r)),
@@ -93,14 +114,14 @@ const ROUTES: &[Route] = &[
     route("/api/v1/status/flags", Get, |c, _, _| Ok(status::flags(c))),
     route("/api/v1/status/buildinfo", Get, |_, _, _| Ok(Answer::of(status::build_info()))),
     route("/api/v1/status/runtimeinfo", Get, |c, _, _| Ok(status::runtime_info(c))),
-    route("/api/v1/status/tsdb", Get, |c, r, _| tsdb::status(c, r)),
-    route("/api/v1/status/tsdb/blocks", Get, |c, _, _| tsdb::blocks(c)),
+    stored("/api/v1/status/tsdb", Get, |c, r, _| tsdb::status(c, r)),
+    stored("/api/v1/status/tsdb/blocks", Get, |c, _, _| tsdb::blocks(c)),
     route("/api/v1/features", Get, |c, _, _| Ok(features::features(c))),
     route("/api/v1/notifications", Get, |c, _, _| Ok(status::notifications(c))),
     route("/api/v1/status/walreplay", Get, |_, _, _| Ok(tsdb::wal_replay())),
-    route("/api/v1/admin/tsdb/delete_series", PostPut, |c, r, _| tsdb::delete_series(c, r)),
-    route("/api/v1/admin/tsdb/clean_tombstones", PostPut, |c, _, _| tsdb::clean_tombstones(c)),
-    route("/api/v1/admin/tsdb/snapshot", PostPut, |c, r, _| tsdb::snapshot(c, r)),
+    stored("/api/v1/admin/tsdb/delete_series", PostPut, |c, r, _| tsdb::delete_series(c, r)),
+    stored("/api/v1/admin/tsdb/clean_tombstones", PostPut, |c, _, _| tsdb::clean_tombstones(c)),
+    stored("/api/v1/admin/tsdb/snapshot", PostPut, |c, r, _| tsdb::snapshot(c, r)),
 ];
 
 /// Which methods a route takes.
