@@ -4,8 +4,7 @@ use thiserror::Error;
 
 use super::media_type::MessageError;
 use super::wire::WireError;
-use crate::stdx::gofmt;
-use crate::storage::{Fault, StorageError};
+use crate::storage::StorageError;
 
 /// The texts are Prometheus's, as far as it has the case.
 #[derive(Debug, Error)]
@@ -20,12 +19,9 @@ pub enum WriteError {
     TooLarge(usize),
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// The first sample that was. The others were stored.
-    #[error("{}", refusal(.0))]
-    Refused(Fault),
-    /// The same.
-    #[error("out of bounds: timestamp is too far in the future")]
-    TooNew,
+    /// Of each kind of refused samples the first, and how many there were. The others were stored.
+    #[error("{0}")]
+    Refused(String),
     #[error("too many remote write requests at once: {0} bytes are being decoded, at most {1}")]
     Busy(usize, usize),
     #[error("series went away while samples were appended to them")]
@@ -42,29 +38,9 @@ impl WriteError {
             WriteError::Snappy
             | WriteError::TooLarge(_)
             | WriteError::Wire(_)
-            | WriteError::Refused(_)
-            | WriteError::TooNew => 400,
+            | WriteError::Refused(_) => 400,
             WriteError::Busy(..) => 503,
             WriteError::Gone | WriteError::Storage(_) => 500,
-        }
-    }
-}
-
-fn refusal(fault: &Fault) -> String {
-    match fault {
-        Fault::OutOfOrder => "out of order sample".to_owned(),
-        Fault::OutOfBounds => "out of bounds".to_owned(),
-        Fault::TooOld => "too old sample".to_owned(),
-        Fault::Duplicate { t, existing, new } => {
-            let mut text = format!("duplicate sample for timestamp {t}");
-            for (before, v) in [
-                ("; overrides not allowed: existing ", existing),
-                (", new value ", new),
-            ] {
-                text.push_str(before);
-                gofmt::push_text_float(&mut text, *v);
-            }
-            text
         }
     }
 }

@@ -1,41 +1,115 @@
 //! From label fields to labels, by Prometheus's rules for what it receives.
 
+use thiserror::Error;
+
 use super::series::next_label;
 use super::wire::{Reader, WireError};
-use crate::model::names::METRIC_NAME;
+use crate::model::names::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
 use crate::model::{Labels, LabelsBuilder};
+use crate::stdx::gofmt;
 
 /// LIMIT: bytes of a series' label fields, and how many labels these are. A storage that cannot
 /// take more would refuse the whole request, and its sender repeat it for ever.
 const FIELDS_BYTES_MAX: usize = 1 << 20;
 const LABELS_MAX: usize = 1 << 15;
 
-/// The labels in these fields; `None` where a series may not have them: without a metric's name,
-/// with an empty name of a label, with one twice, with what is not UTF-8, or with far too much. Any
-/// order is taken, and an empty value is an absent label.
-pub(super) fn read(fields: &[u8]) -> Result<Option<Labels>, WireError> {
+/// Why no series may have such labels.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(super) enum InvalidLabels {
+    #[error("no metric name")]
+    NoName,
+    #[error("a label without a name")]
+    EmptyLabelName,
+    #[error("what is not UTF-8")]
+    NotUtf8,
+    #[error("the label name {0:?} twice")]
+    Twice(String),
+    #[error("{0} bytes of labels, {FIELDS_BYTES_MAX} at most")]
+    TooLong(usize),
+    #[error("{0} labels, {LABELS_MAX} at most")]
+    TooMany(usize),
+}
+
+/// The labels in these fields. Any order is taken, and an empty value is an absent label.
+pub(super) fn read(fields: &[u8]) -> Result<Result<Labels, InvalidLabels>, WireError> {
     let mut reader = Reader::new("TimeSeries", fields);
     let mut pairs: Vec<(&str, &str)> = Vec::new();
-    let mut valid = true;
+    let mut invalid = None;
     // ORDER: to the end also of those that are not valid, because what is no message at all is
     // refused first.
     while let Some((name, value)) = next_label(&mut reader)? {
         match (std::str::from_utf8(name), std::str::from_utf8(value)) {
-            (Ok(name), Ok(value)) if !name.is_empty() => pairs.push((name, value)),
-            _ => valid = false,
+            (Ok(""), _) => invalid = Some(InvalidLabels::EmptyLabelName),
+            (Ok(name), Ok(value)) => pairs.push((name, value)),
+            _ => invalid = Some(InvalidLabels::NotUtf8),
         }
     }
-    valid &= fields.len() <= FIELDS_BYTES_MAX && pairs.len() <= LABELS_MAX;
     pairs.sort_by_key(|(name, _)| *name);
-    valid &= pairs
-        .iter()
-        .any(|(n, v)| *n == METRIC_NAME && !v.is_empty());
-    valid &= pairs.windows(2).all(|two| match two {
-        [(a, _), (b, _)] => a != b,
-        _ => true,
-    });
+    if let Some(why) = too_large(fields, &pairs)
+        .or(invalid)
+        .or_else(|| fault(&pairs))
+    {
+        return Ok(Err(why));
+    }
     pairs.retain(|(_, value)| !value.is_empty());
-    Ok(valid.then(|| Labels::from_sorted(pairs)))
+    Ok(Ok(Labels::from_sorted(pairs)))
+}
+
+fn too_large(fields: &[u8], pairs: &[(&str, &str)]) -> Option<InvalidLabels> {
+    if fields.len() > FIELDS_BYTES_MAX {
+        return Some(InvalidLabels::TooLong(fields.len()));
+    }
+    let count = pairs.len();
+    (count > LABELS_MAX).then_some(InvalidLabels::TooMany(count))
+}
+
+fn fault(sorted: &[(&str, &str)]) -> Option<InvalidLabels> {
+    let is_name = |(name, value): &(&str, &str)| *name == METRIC_NAME && !value.is_empty();
+    let twice = { sorted.windows(2) }.find_map(|two| match two {
+        [(a, _), (b, _)] if a == b => Some(InvalidLabels::Twice((*a).to_owned())),
+        _ => None,
+    });
+    let no_name = || (!sorted.iter().any(is_name)).then_some(InvalidLabels::NoName);
+    twice.or_else(no_name)
+}
+
+/// LIMIT: bytes of a series' text in answers and log lines.
+const TEXT_BYTES_MAX: usize = 1024;
+
+/// What the fields say, valid or not: `name{label="value"}`, the labels as they were sent.
+pub(super) fn text(fields: &[u8]) -> String {
+    let mut reader = Reader::new("TimeSeries", fields);
+    let (mut metric, mut labels) = (String::new(), String::new());
+    while let Ok(Some((name, value))) = next_label(&mut reader) {
+        let [name, value] = [name, value].map(String::from_utf8_lossy);
+        if name == METRIC_NAME && metric.is_empty() && is_legacy_metric_name(&value) {
+            metric.push_str(&value);
+        } else if labels.len() <= TEXT_BYTES_MAX {
+            let separator = if labels.is_empty() { "" } else { ", " };
+            labels.push_str(separator);
+            if is_legacy_label_name(&name) {
+                labels.push_str(&name);
+            } else {
+                labels.push_str(&gofmt::quote(&name));
+            }
+            labels.push('=');
+            labels.push_str(&gofmt::quote(&value));
+        }
+    }
+    if labels.is_empty() && !metric.is_empty() {
+        return shortened(metric);
+    }
+    shortened(format!("{metric}{{{labels}}}"))
+}
+
+/// At most [`TEXT_BYTES_MAX`] bytes of a text, and a sign where there were more.
+pub(super) fn shortened(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        let fits = |end: &usize| text.is_char_boundary(*end);
+        text.truncate((0..=TEXT_BYTES_MAX).rev().find(fits).unwrap_or(0));
+        text.push('…');
+    }
+    text
 }
 
 /// LIMIT: bytes of an exemplar's label fields. Storages take 128 characters, which are less with

@@ -9,6 +9,7 @@ mod labels;
 mod media_type;
 mod metrics;
 mod receiver;
+mod refusals;
 mod scratch;
 mod series;
 #[cfg(test)]

@@ -1,21 +1,22 @@
 //! The receiver: checks, decompresses, decodes, commits.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::cache::{Cache, Key, Place};
 use super::error::WriteError;
 use super::labels;
 use super::media_type::AcceptedMessages;
 use super::metrics::ReceiverMetrics;
+use super::refusals::{
+    First, Kind, Pace, RefusalReports, Refusals, exemplar_fault_text, fault_text,
+};
 use super::scratch::{DECODED_BYTES_MAX, Run, Scratch, Scratches};
 use super::series::{RawExemplar, SeriesMessage, WriteRequest};
 use super::wire::WireError;
 use crate::metrics::Registry;
-use crate::model::{Labels, SeriesRef, TimestampMs};
+use crate::model::{Labels, Sample, SeriesRef, TimestampMs};
 use crate::stdx::clock::Clock;
-use crate::storage::{Appendable, Appender, Committed, Exemplar, Fault};
+use crate::storage::{Appendable, Appender, Committed, Exemplar, Refused, RefusedExemplar};
 
 /// Samples that are dated further ahead are refused, as in Prometheus.
 const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
@@ -30,9 +31,6 @@ const BATCH_EXEMPLARS_MAX: usize = 1 << 14;
 
 /// LIMIT: how often samples are appended to series that went away meanwhile. Once is rare.
 const GONE_TURNS_MAX: usize = 3;
-
-/// Complaints about what senders send are logged at most once in this time.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// What a receiver is made with.
 pub struct Options {
@@ -52,23 +50,17 @@ pub struct Receiver {
     /// ORDER: held while series are resolved, which takes the storage's lock; never during a
     /// commit, which may wait for the disk.
     cache: Mutex<Cache>,
-    /// When the next complaint may be logged, in seconds of the monotonic clock.
-    complain_at: AtomicU64,
+    refusals: RefusalReports,
+    /// Of requests that were not taken at all: the sender's fault, and ours.
+    rejections: [Pace; 2],
 }
 
-/// What became of a request's samples.
+/// What became of a request.
 #[derive(Debug, Default)]
 struct Tally {
     samples: u64,
-    too_new: u64,
-    unordered: u64,
-    invalid_labels: u64,
-    exemplars_dropped: u64,
-    exemplars_out_of_order: u64,
-    histograms: u64,
-    metadata: u64,
     resolved: u64,
-    refused: Option<Fault>,
+    refusals: Refusals,
 }
 
 /// One request's constants.
@@ -91,7 +83,8 @@ impl Receiver {
             metrics: ReceiverMetrics::new(&options.registry),
             scratches: Scratches::default(),
             cache: Mutex::new(Cache::new()),
-            complain_at: AtomicU64::new(0),
+            refusals: RefusalReports::new(&options.registry),
+            rejections: [Pace::default(), Pace::default()],
         }
     }
 
@@ -101,6 +94,19 @@ impl Receiver {
     /// See [`WriteError`]: faults of single samples leave the others stored; otherwise nothing of
     /// the request was, unless it was so large that it was committed in parts.
     pub fn receive(
+        &self,
+        encoding: Option<&str>,
+        content_type: Option<&str>,
+        body: &[u8],
+    ) -> Result<(), WriteError> {
+        let taken = self.take(encoding, content_type, body);
+        if let Err(error) = &taken {
+            self.tell(error);
+        }
+        taken
+    }
+
+    fn take(
         &self,
         encoding: Option<&str>,
         content_type: Option<&str>,
@@ -137,11 +143,9 @@ impl Receiver {
         let mut tally = Tally::default();
         let stored = self.store(decoded, scratch, &mut tally);
         self.count(&tally);
-        if tally.exemplars_out_of_order > 0 {
-            self.complain("remote write: exemplars are out of order");
-        }
         stored?;
-        tally.fault().map_or(Ok(()), Err)
+        let answer = tally.refusals.answer();
+        answer.map_or(Ok(()), |text| Err(WriteError::Refused(text)))
     }
 
     fn store(
@@ -161,11 +165,17 @@ impl Receiver {
             scratch.batch.clear();
             scratch.runs.clear();
             let whole = self.fill(&mut request, turn, scratch, tally)?;
-            tally.metadata = request.metadata;
             if !scratch.batch.is_empty() {
                 self.commit(decoded, scratch, tally)?;
             }
             if whole {
+                let first = || First {
+                    why: "metadata are not kept".to_owned(),
+                    series: request.metadata_name(),
+                    t: None,
+                    value: String::new(),
+                };
+                tally.refusals.add(Kind::Metadata, request.metadata, first);
                 return Ok(());
             }
         }
@@ -182,39 +192,58 @@ impl Receiver {
         let mut cache = self.cache();
         while let Some((at, message)) = request.next_series()? {
             let series = SeriesMessage::look_through(message)?;
-            // NOTE: those that are stored are taken off again.
-            tally.exemplars_dropped += u64::from(series.exemplars);
-            tally.histograms += u64::from(series.histograms);
             let fields = series.labels(&mut scratch.joined)?;
+            let refusals = &mut tally.refusals;
+            refusals.add(Kind::Histogram, series.histograms.into(), || First {
+                why: "native histograms are not kept".to_owned(),
+                series: labels::text(fields),
+                t: series.histogram_t(),
+                value: "histogram".to_owned(),
+            });
             let key = cache.key(fields);
             let place = match cache.find(key) {
                 None => self.learn(&mut cache, key, fields, series.samples > 0, turn, tally)?,
                 known => known,
             };
             let Some(entry) = place.and_then(|place| cache.at(place)) else {
+                tally.leave_exemplars(&series, fields, turn, "exemplar of an unknown series");
                 continue;
             };
             let Some(reference) = entry.series() else {
-                tally.invalid_labels += 1;
+                if let Err(invalid) = labels::read(fields)? {
+                    let sample = series.samples().next()?.map(|sample| (sample.t, sample.v));
+                    tally.refusals.add_invalid(&invalid, fields, sample);
+                }
+                tally.leave_exemplars(&series, fields, turn, "exemplar of an invalid series");
                 continue;
             };
             let first = scratch.batch.samples.len() as u32;
             let mut samples = series.samples();
-            while let Some(sample) = samples.next()? {
-                if sample.t > turn.newest {
-                    tally.too_new += 1;
-                } else if entry.advances(turn.number, sample.t)
-                    || turn.late && entry.is_before(sample.t)
-                {
-                    scratch.batch.append(reference, sample.t, sample.v);
+            while let Some(Sample { t, v }) = samples.next()? {
+                let kind = if t > turn.newest {
+                    Kind::TooNew
+                } else if entry.advances(turn.number, t) || turn.late && entry.is_before(t) {
+                    scratch.batch.append(reference, t, v);
+                    continue;
+                } else if entry.is_before(t) {
+                    Kind::OutOfOrderInRequest
                 } else {
-                    tally.unordered += 1;
-                }
+                    Kind::DuplicateInRequest
+                };
+                let why = match kind {
+                    Kind::TooNew => TOO_NEW,
+                    Kind::OutOfOrderInRequest => "out of order sample within the request",
+                    _ => "duplicate sample within the request",
+                };
+                let first = || First::sample(why, labels::text(fields), t, v);
+                tally.refusals.add(kind, 1, first);
             }
             let len = message.len() as u32;
             scratch.runs.push(Run { first, at, len });
             if turn.exemplars && series.exemplars > 0 {
-                fill_exemplars(&series, reference, turn, &mut scratch.batch, tally)?;
+                fill_exemplars(&series, fields, reference, turn, &mut scratch.batch, tally)?;
+            } else {
+                tally.leave_exemplars(&series, fields, turn, "");
             }
             if scratch.batch.samples.len() >= BATCH_SAMPLES_MAX
                 || scratch.batch.exemplars.len() >= BATCH_EXEMPLARS_MAX
@@ -235,8 +264,8 @@ impl Receiver {
         turn: Turn,
         tally: &mut Tally,
     ) -> Result<Option<Place>, WriteError> {
-        let Some(labels) = labels::read(fields)? else {
-            self.complain("remote write: a series has no name, or labels that are not valid");
+        let Ok(labels) = labels::read(fields)? else {
+            // NOTE: counted and told where it is used.
             return Ok(Some(cache.insert(key, None)));
         };
         if !has_samples {
@@ -261,7 +290,7 @@ impl Receiver {
     ) -> Result<(), WriteError> {
         let mut done = self.storage.commit(&scratch.batch)?;
         tally.samples += scratch.batch.samples.len() as u64;
-        tally.add(&done);
+        self.tally(&done, tally);
         // Positions in the batch of what is committed anew.
         let mut positions: Option<Vec<u32>> = None;
         for _ in 0..GONE_TURNS_MAX {
@@ -277,7 +306,7 @@ impl Receiver {
             };
             let again = self.resolve_anew(decoded, &gone, scratch, tally)?;
             done = self.storage.commit(&again)?;
-            tally.add(&done);
+            self.tally(&done, tally);
             positions = Some(gone);
         }
         if done.gone.is_empty() {
@@ -309,7 +338,7 @@ impl Receiver {
                 Some((at, series)) if at == run.at => series,
                 _ => {
                     let fields = run.labels(decoded, &mut scratch.joined)?;
-                    let labels = labels::read(fields)?.unwrap_or_else(Labels::empty);
+                    let labels = labels::read(fields)?.unwrap_or_else(|_| Labels::empty());
                     tally.resolved += 1;
                     let series = self.storage.resolve(&labels)?;
                     let key = cache.key(fields);
@@ -341,41 +370,82 @@ impl Receiver {
         self.cache().len()
     }
 
+    /// What the storage refused.
+    fn tally(&self, done: &Committed, tally: &mut Tally) {
+        let text = |series| {
+            let labels = self.storage.labels_of(series);
+            labels::shortened(labels.map_or_else(String::new, |labels| labels.series_text()))
+        };
+        for Refused { fault, sample } in &done.firsts {
+            let kind = Kind::of_fault(fault);
+            let first =
+                || First::sample(fault_text(fault), text(sample.series), sample.t, sample.v);
+            tally.refusals.add(kind, done.count_of(fault), first);
+        }
+        let first = done.first_exemplar.iter();
+        for RefusedExemplar { fault, series, t } in first {
+            let first = || First {
+                why: exemplar_fault_text(*fault).to_owned(),
+                series: text(*series),
+                t: Some(*t),
+                value: "exemplar".to_owned(),
+            };
+            let refused = done.exemplars_refused;
+            tally.refusals.add(Kind::ExemplarRefused, refused, first);
+        }
+    }
+
     fn count(&self, tally: &Tally) {
-        let metrics = &self.metrics;
+        let (metrics, refusals) = (&self.metrics, &tally.refusals);
+        let of = |kinds: &[Kind]| kinds.iter().map(|kind| refusals.of(*kind)).sum::<u64>();
+        let late = of(&[Kind::OutOfOrderInRequest]);
         for (counter, by) in [
             (&metrics.samples, tally.samples),
-            (&metrics.invalid_labels, tally.invalid_labels),
-            (&metrics.unordered, tally.unordered),
-            (&metrics.exemplars_dropped, tally.exemplars_dropped),
-            (&metrics.histograms_dropped, tally.histograms),
-            (&metrics.metadata_dropped, tally.metadata),
+            (&metrics.invalid_labels, of(&LABEL_KINDS)),
+            (&metrics.unordered, late + of(&[Kind::DuplicateInRequest])),
+            (
+                &metrics.exemplars_dropped,
+                of(&[Kind::InvalidExemplar, Kind::ExemplarsOff]),
+            ),
+            (&metrics.histograms_dropped, of(&[Kind::Histogram])),
+            (&metrics.metadata_dropped, of(&[Kind::Metadata])),
             (&metrics.series_resolved, tally.resolved),
         ] {
             if by > 0 {
                 counter.add(by as f64);
             }
         }
+        if late > 0 {
+            self.storage.left_out_of_order(late);
+        }
+        self.refusals.report(refusals, self.clock.mono());
     }
 
-    fn complain(&self, what: &str) {
-        let now = self.clock.mono().as_secs();
-        let due = self.complain_at.load(Relaxed);
-        let next = now + COMPLAIN_EVERY.as_secs();
-        let first = now >= due
-            && self
-                .complain_at
-                .compare_exchange(due, next, Relaxed, Relaxed)
-                .is_ok();
-        if first {
-            log::warn!("{what}");
+    /// A request that was not taken. What was refused of its samples has been told.
+    fn tell(&self, error: &WriteError) {
+        let (status, text) = (error.status(), error.to_string());
+        let [theirs, ours] = &self.rejections;
+        let (pace, level) = match error {
+            WriteError::Refused(_) => return,
+            _ if status >= 500 => (ours, log::Level::Error),
+            _ => (theirs, log::Level::Warn),
+        };
+        if let Some(left_out) = pace.pass(self.clock.mono(), 1) {
+            log::log!(level, err = text.as_str(), status = status, not_told_since_last = left_out;
+                "remote write: request not stored");
         }
     }
 }
 
+/// Prometheus's text.
+const TOO_NEW: &str = "out of bounds: timestamp is too far in the future";
+
+const LABEL_KINDS: [Kind; 3] = [Kind::LabelTwice, Kind::InvalidLabels, Kind::LabelsTooLarge];
+
 /// Adds a series' exemplars to the batch.
 fn fill_exemplars(
     series: &SeriesMessage<'_>,
+    fields: &[u8],
     reference: SeriesRef,
     turn: Turn,
     batch: &mut Appender,
@@ -383,12 +453,11 @@ fn fill_exemplars(
 ) -> Result<(), WireError> {
     let mut exemplars = series.exemplars();
     while let Some(RawExemplar { labels, v, t }) = exemplars.next()? {
-        if batch.exemplars.len() >= BATCH_EXEMPLARS_MAX {
-            break;
-        }
-        if t <= turn.newest
-            && let Some(labels) = labels::read_exemplar(&labels)?
-        {
+        let why = if batch.exemplars.len() >= BATCH_EXEMPLARS_MAX {
+            "one exemplar too many"
+        } else if t > turn.newest {
+            "exemplar too far in the future"
+        } else if let Some(labels) = labels::read_exemplar(&labels)? {
             let timed = t != 0;
             let exemplar = Exemplar {
                 labels,
@@ -397,8 +466,12 @@ fn fill_exemplars(
                 timed,
             };
             batch.append_exemplar(reference, exemplar);
-            tally.exemplars_dropped -= 1;
-        }
+            continue;
+        } else {
+            "exemplar with labels that are too long or no UTF-8"
+        };
+        let first = || First::sample(why, labels::text(fields), t, v);
+        tally.refusals.add(Kind::InvalidExemplar, 1, first);
     }
     Ok(())
 }
@@ -417,14 +490,27 @@ impl Run {
 }
 
 impl Tally {
-    fn add(&mut self, done: &Committed) {
-        self.exemplars_out_of_order += done.exemplars_out_of_order;
-        self.refused = self.refused.or(done.first_fault);
-    }
-
-    /// What the sender is told of samples that were not stored.
-    fn fault(&self) -> Option<WriteError> {
-        let too_new = (self.too_new > 0).then_some(WriteError::TooNew);
-        self.refused.map(WriteError::Refused).or(too_new)
+    /// None of a series' exemplars is stored.
+    fn leave_exemplars(
+        &mut self,
+        series: &SeriesMessage<'_>,
+        fields: &[u8],
+        turn: Turn,
+        why: &'static str,
+    ) {
+        let (kind, why) = if turn.exemplars {
+            (Kind::InvalidExemplar, why)
+        } else {
+            (
+                Kind::ExemplarsOff,
+                "exemplars are not kept (--enable-feature=exemplar-storage)",
+            )
+        };
+        self.refusals.add(kind, series.exemplars.into(), || First {
+            why: why.to_owned(),
+            series: labels::text(fields),
+            t: None,
+            value: "exemplar".to_owned(),
+        });
     }
 }

@@ -1,5 +1,6 @@
 //! The messages of remote write 1.0, read in place (`prometheus.WriteRequest`).
 
+use super::labels::shortened;
 use super::wire::{BYTES, FIXED64, Reader, Tag, VARINT, WireError};
 use crate::model::{Sample, TimestampMs};
 
@@ -13,8 +14,9 @@ const TIMESTAMP_KEY: u8 = 2 << 3 | VARINT;
 pub(super) struct WriteRequest<'a> {
     all: &'a [u8],
     reader: Reader<'a>,
-    /// Metadata messages met so far.
+    /// Metadata messages met so far, and the first of them.
     pub metadata: u64,
+    first_metadata: &'a [u8],
 }
 
 impl<'a> WriteRequest<'a> {
@@ -23,6 +25,7 @@ impl<'a> WriteRequest<'a> {
             all,
             reader: Reader::new("WriteRequest", all),
             metadata: 0,
+            first_metadata: &[],
         }
     }
 
@@ -38,13 +41,31 @@ impl<'a> WriteRequest<'a> {
                 }
                 3 => {
                     tag.must_be(BYTES, "Metadata")?;
-                    self.reader.bytes()?;
+                    let message = self.reader.bytes()?;
+                    if self.metadata == 0 {
+                        self.first_metadata = message;
+                    }
                     self.metadata += 1;
                 }
                 _ => self.reader.skip(tag)?,
             }
         }
         Ok(None)
+    }
+
+    /// Which metric the first metadata are of; empty where they do not say it.
+    pub fn metadata_name(&self) -> String {
+        let mut reader = Reader::new("MetricMetadata", self.first_metadata);
+        while let Ok(Some(tag)) = reader.tag() {
+            if tag.field == 2 && tag.wire == BYTES {
+                let name = reader.bytes().unwrap_or_default();
+                return shortened(String::from_utf8_lossy(name).into_owned());
+            }
+            if reader.skip(tag).is_err() {
+                break;
+            }
+        }
+        String::new()
     }
 }
 
@@ -128,6 +149,26 @@ impl<'a> SeriesMessage<'a> {
                 joined.extend_from_slice(field.unwrap_or(&[]));
             }
         }
+    }
+
+    /// When the first histogram was taken, if it says so.
+    pub fn histogram_t(&self) -> Option<TimestampMs> {
+        let mut reader = Reader::new("TimeSeries", self.rest);
+        while let Some(tag) = reader.tag().ok()? {
+            if tag.field != 4 {
+                reader.skip(tag).ok()?;
+                continue;
+            }
+            let mut histogram = Reader::new("Histogram", reader.bytes().ok()?);
+            while let Some(tag) = histogram.tag().ok()? {
+                if tag.field == 15 && tag.wire == VARINT {
+                    return Some(histogram.varint().ok()? as i64);
+                }
+                histogram.skip(tag).ok()?;
+            }
+            return None;
+        }
+        None
     }
 
     pub fn exemplars(&self) -> Exemplars<'a> {

@@ -320,11 +320,7 @@ impl ScrapeLoop {
         }
         let storage = &*self.env.storage;
         match storage.commit(&work.batch) {
-            Ok(again) => {
-                faults.out_of_order += again.out_of_order;
-                faults.duplicate += again.duplicate;
-                faults.too_old += again.too_old;
-            }
+            Ok(again) => faults.add(&again),
             Err(e) => self.warn("Scrape commit failed", &e),
         }
     }

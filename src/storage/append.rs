@@ -1,10 +1,12 @@
 //! Appending: a scrape's samples are collected in an [`Appender`] and committed as one batch.
 
+use std::mem::discriminant;
+
 use crate::model::{Labels, SeriesRef, TimestampMs};
 use crate::storage::{Exemplar, PendingExemplar, StorageError};
 
 /// One sample that waits for its commit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pending {
     pub series: SeriesRef,
     pub t: TimestampMs,
@@ -50,14 +52,23 @@ pub struct Committed {
     pub duplicate: u64,
     /// Before the appendable window.
     pub too_old: u64,
-    /// Exemplars older than the newest of their series. The storage alone counts their other
-    /// faults.
+    /// Exemplars older than the newest of their series.
     pub exemplars_out_of_order: u64,
+    /// Exemplars that were not stored, those among them, and the first.
+    pub exemplars_refused: u64,
+    pub first_exemplar: Option<RefusedExemplar>,
     /// Positions of samples whose series is gone. Resolve their labels anew and commit those
     /// samples.
     pub gone: Vec<u32>,
-    /// The first of the faults counted above.
-    pub first_fault: Option<Fault>,
+    /// Of the samples that are counted above as faults, the first of each kind.
+    pub firsts: Vec<Refused>,
+}
+
+/// A sample that was not stored, and why.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Refused {
+    pub fault: Fault,
+    pub sample: Pending,
 }
 
 /// Why a sample was not stored.
@@ -75,14 +86,55 @@ pub enum Fault {
     TooOld,
 }
 
+/// An exemplar that was not stored, and why.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RefusedExemplar {
+    pub fault: ExemplarFault,
+    pub series: SeriesRef,
+    pub t: TimestampMs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExemplarFault {
+    OutOfOrder,
+    /// Its labels have too many characters.
+    TooLong,
+    /// Its series is gone, or has no samples.
+    NoSeries,
+    /// The log cannot be written.
+    NotLogged,
+}
+
 impl Committed {
-    pub fn refuse(&mut self, fault: Fault) {
+    pub fn refuse(&mut self, fault: Fault, sample: Pending) {
         match fault {
             Fault::OutOfOrder => self.out_of_order += 1,
             Fault::Duplicate { .. } => self.duplicate += 1,
             Fault::OutOfBounds | Fault::TooOld => self.too_old += 1,
         }
-        self.first_fault.get_or_insert(fault);
+        self.name(Refused { fault, sample });
+    }
+
+    pub fn refuse_exemplar(&mut self, refused: RefusedExemplar) {
+        self.exemplars_out_of_order += u64::from(refused.fault == ExemplarFault::OutOfOrder);
+        self.exemplars_refused += 1;
+        self.first_exemplar.get_or_insert(refused);
+    }
+
+    /// How many samples were refused as this one.
+    pub fn count_of(&self, fault: &Fault) -> u64 {
+        match fault {
+            Fault::OutOfOrder => self.out_of_order,
+            Fault::Duplicate { .. } => self.duplicate,
+            Fault::OutOfBounds | Fault::TooOld => self.too_old,
+        }
+    }
+
+    fn name(&mut self, refused: Refused) {
+        let kind = discriminant(&refused.fault);
+        if { self.firsts.iter() }.all(|first| discriminant(&first.fault) != kind) {
+            self.firsts.push(refused);
+        }
     }
 
     /// Adds the counts of another part of the batch. `gone` is left out, since it holds positions.
@@ -92,7 +144,11 @@ impl Committed {
         self.duplicate += other.duplicate;
         self.too_old += other.too_old;
         self.exemplars_out_of_order += other.exemplars_out_of_order;
-        self.first_fault = self.first_fault.or(other.first_fault);
+        self.exemplars_refused += other.exemplars_refused;
+        self.first_exemplar = self.first_exemplar.or(other.first_exemplar);
+        for refused in &other.firsts {
+            self.name(*refused);
+        }
     }
 }
 
@@ -112,6 +168,15 @@ pub trait Appendable: Send + Sync {
     fn find(&self, _labels: &Labels) -> Result<Option<SeriesRef>, StorageError> {
         Ok(None)
     }
+
+    /// The labels of a series, to name it in a log line or an answer; `None` where it is gone.
+    fn labels_of(&self, _series: SeriesRef) -> Option<Labels> {
+        None
+    }
+
+    /// Counts samples that whoever collects a batch left out of it as out of order: they came after
+    /// a newer one of the same batch.
+    fn left_out_of_order(&self, _samples: u64) {}
 
     /// Whether exemplars are kept at all. If not, a decoder of foreign bytes can skip them.
     fn takes_exemplars(&self) -> bool {

@@ -8,7 +8,9 @@ mod exemplar;
 mod merge;
 mod query;
 
-pub use append::{Appendable, Appender, Committed, Fault, Pending};
+pub use append::{
+    Appendable, Appender, Committed, ExemplarFault, Fault, Pending, Refused, RefusedExemplar,
+};
 pub use exemplar::{Exemplar, ExemplarQueryable, PendingExemplar, SeriesExemplars};
 pub use merge::merge_sets;
 pub use query::{Columns, Querier, Queryable, SelectHints, Series, SeriesSet, StorageError, Times};

@@ -289,6 +289,14 @@ impl Appendable for Db {
         self.0.shared.head.find(labels)
     }
 
+    fn labels_of(&self, series: SeriesRef) -> Option<Labels> {
+        self.0.shared.head.labels(series)
+    }
+
+    fn left_out_of_order(&self, samples: u64) {
+        self.0.shared.head.metrics.out_of_order.add(samples as f64);
+    }
+
     fn takes_exemplars(&self) -> bool {
         self.0.shared.exemplars.is_on()
     }

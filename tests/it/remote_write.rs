@@ -13,7 +13,16 @@ fn started() -> Ferula {
 #[track_caller]
 fn check(ferula: &Ferula, headers: &str, body: &[u8], status: u16, text: &str) {
     let reply = post(ferula.address, headers, body).unwrap();
-    assert_eq!((reply.status, reply.body.trim_end()), (status, text));
+    let body = reply.body.trim_end();
+    // What stands behind names the series.
+    let names = body
+        .strip_prefix(text)
+        .filter(|rest| rest.is_empty() || rest.starts_with(" for "));
+    assert!(
+        reply.status == status && names.is_some(),
+        "{} {body}",
+        reply.status
+    );
     if status >= 400 {
         assert_eq!(
             reply.header("Content-Type"),
@@ -78,6 +87,32 @@ fn faults_of_samples() {
     );
     let name = "prometheus_api_remote_write_invalid_labels_samples_total";
     assert_eq!(ferula.metric(name), Some(1.0));
+}
+
+/// Neither the answer nor the log said which series it was.
+#[test]
+fn a_refused_sample_can_be_found() {
+    let ferula = started();
+    let send = |raw: &[u8]| post(ferula.address, HEADERS, &snappy(raw)).unwrap();
+    let bad = [("__name__", "z"), ("host", "bad-host")];
+    assert_eq!(send(&series(&bad, &[(T, 1.0)])).status, 204);
+    let reply = send(&series(&bad, &[(T - 5_000, 2.0)]));
+    let text =
+        "out of order sample for series z{host=\"bad-host\"} at 1970-01-01T00:16:35Z, value 2";
+    assert_eq!((reply.status, reply.body.trim_end()), (400, text));
+    ferula.wait_for_log(
+        r#"reason="out of order sample" series="z{host=\"bad-host\"}" timestamp=1970-01-01T00:16:35Z"#,
+    );
+    let twice = [("__name__", "z"), ("host", "one"), ("host", "two")];
+    assert_eq!(send(&series(&twice, &[(T, 1.0)])).status, 204);
+    ferula.wait_for_log(r#"series="z{host=\"one\", host=\"two\"}""#);
+    // Newest first: counted as by Prometheus, where nothing was.
+    let out_of_order = "prometheus_tsdb_out_of_order_samples_total{type=\"float\"}";
+    assert_eq!(ferula.metric(out_of_order), Some(1.0));
+    let five: Vec<_> = (1..=5).rev().map(|n| (T + n * 1_000, n as f64)).collect();
+    assert_eq!(send(&named("m", &five)).status, 204);
+    assert_eq!(ferula.metric(out_of_order), Some(5.0));
+    ferula.wait_for_log("out of order sample within the request");
 }
 
 #[test]

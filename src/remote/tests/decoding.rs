@@ -36,7 +36,7 @@ fn decode(raw: &[u8]) -> Result<(Vec<Found>, u64), WireError> {
             ..Found::default()
         };
         let fields = series.labels(&mut joined)?;
-        labels::read(fields)?;
+        let _ = labels::read(fields)?;
         let mut reader = Reader::new("TimeSeries", fields);
         while let Some((name, value)) = next_label(&mut reader)? {
             one.labels.push((name.to_vec(), value.to_vec()));
@@ -270,7 +270,7 @@ fn labels_of(pairs: &[(&[u8], &[u8])]) -> String {
         ..TimeSeries::default()
     };
     let found = labels::read(&series.encode_to_vec()).unwrap();
-    found.map_or_else(|| "invalid".to_owned(), |l| l.to_string())
+    found.map_or_else(|_| "invalid".to_owned(), |l| l.to_string())
 }
 
 #[test]

@@ -30,6 +30,7 @@ struct State {
     takes_exemplars: bool,
     takes_late: bool,
     exemplars: Vec<(Labels, ExemplarOf)>,
+    left_out: u64,
 }
 
 /// Labels, value and time.
@@ -56,6 +57,15 @@ impl Appendable for Double {
             .live
             .get(&labels.to_string())
             .copied())
+    }
+
+    fn labels_of(&self, series: SeriesRef) -> Option<Labels> {
+        let state = self.0.lock().unwrap();
+        state.series.get(series.0 as usize).map(|s| s.0.clone())
+    }
+
+    fn left_out_of_order(&self, samples: u64) {
+        self.0.lock().unwrap().left_out += samples;
     }
 
     fn takes_exemplars(&self) -> bool {
@@ -92,12 +102,12 @@ impl Appendable for Double {
             let samples = &mut state.series[pending.series.0 as usize].1;
             let bits = pending.v.to_bits();
             match samples.last() {
-                _ if pending.t < 0 => done.refuse(Fault::OutOfBounds),
-                Some((t, _)) if pending.t < *t => done.refuse(Fault::OutOfOrder),
+                _ if pending.t < 0 => done.refuse(Fault::OutOfBounds, *pending),
+                Some((t, _)) if pending.t < *t => done.refuse(Fault::OutOfOrder, *pending),
                 Some((t, v)) if pending.t == *t && bits != *v => {
                     let (existing, new) = (f64::from_bits(*v), pending.v);
                     let t = *t;
-                    done.refuse(Fault::Duplicate { t, existing, new });
+                    done.refuse(Fault::Duplicate { t, existing, new }, *pending);
                 }
                 Some((t, _)) if pending.t == *t => done.appended += 1,
                 _ => {
@@ -152,6 +162,12 @@ impl Bed {
         })
     }
 
+    /// How many were refused for a reason.
+    fn refused(&self, reason: &str) -> String {
+        let name = "ferula_remote_write_received_refused_total";
+        self.metric(&format!("{name}{{reason=\"{reason}\"}}"))
+    }
+
     fn metric(&self, name: &str) -> String {
         let mut text = String::new();
         self.registry.encode(&mut text);
@@ -194,18 +210,19 @@ fn faults_of_samples_leave_the_others() {
     assert_eq!(bed.send(&body(&[m(&[(100, 1.0)])])), "204");
     assert_eq!(
         bed.send(&body(&[m(&[(99, 1.0)]), other(1)])),
-        "400 out of order sample"
+        "400 out of order sample for series m at 1970-01-01T00:00:00.099Z, value 1"
     );
-    let text =
-        "400 duplicate sample for timestamp 100; overrides not allowed: existing 1, new value 2";
+    let text = "400 duplicate sample for timestamp 100; overrides not allowed: existing 1, new \
+                value 2 for series m at 1970-01-01T00:00:00.1Z, value 2";
     assert_eq!(bed.send(&body(&[m(&[(100, 2.0)]), other(2)])), text);
     assert_eq!(
         bed.send(&body(&[m(&[(-1, 2.0)]), other(3)])),
-        "400 out of bounds"
+        "400 out of bounds for series m at 1969-12-31T23:59:59.999Z, value 2"
     );
     let ahead = NOW + 600_000;
     assert_eq!(bed.send(&body(&[m(&[(ahead, 2.0)])])), "204");
-    let text = "400 out of bounds: timestamp is too far in the future";
+    let text = "400 out of bounds: timestamp is too far in the future for series m at \
+                2023-11-14T22:23:20.001Z, value 2";
     assert_eq!(bed.send(&body(&[m(&[(ahead + 1, 2.0)]), other(4)])), text);
     bed.clock.step_wall(1);
     assert_eq!(bed.send(&body(&[m(&[(ahead + 1, 2.0)])])), "204");
@@ -227,6 +244,94 @@ fn what_is_unordered_within_a_request_is_left_out() {
         bed.metric("ferula_remote_write_received_unordered_samples_total"),
         "3"
     );
+    // The storage counts those that are older, as if it had seen them.
+    assert_eq!(bed.state(|s| s.left_out), 1);
+    let newest_first: Vec<_> = (1..=5).rev().map(|t| (NOW + t, 1.0)).collect();
+    assert_eq!(bed.send(&body(&[m(&newest_first)])), "204");
+    assert_eq!(bed.state(|s| s.left_out), 5);
+    assert_eq!(bed.refused("out_of_order_in_request"), "5");
+    assert_eq!(bed.refused("duplicate_in_request"), "2");
+}
+
+/// Only the kind of the first was said, and of no sample which it was.
+#[test]
+fn the_first_of_each_kind_is_named() {
+    let bed = Bed::new();
+    bed.state(|s| s.takes_exemplars = true);
+    let of =
+        |host: &str, samples: &[(i64, f64)]| series(&[("__name__", "z"), ("host", host)], samples);
+    let known = ["a", "b", "c"].map(|host| of(host, &[(NOW, 1.0)]));
+    assert_eq!(bed.send(&body(&known)), "204");
+    let mut histogram = of("h", &[]);
+    histogram.histograms.push(Histogram::default());
+    let mut far = of("a", &[]);
+    far.exemplars.push(exemplar("x", 1.0, NOW + 600_001));
+    let stale = f64::from_bits(0x7ff0_0000_0000_0002);
+    let all = [
+        of("a", &[(NOW - 5_000, 2.0)]),
+        of("b", &[(NOW - 4_000, stale)]),
+        of("b", &[(NOW, f64::NAN)]),
+        of("c", &[(-1, f64::INFINITY), (NOW + 900_000, 1.0)]),
+        of(
+            "d",
+            &[(NOW, 1.0), (NOW - 1, 1.0), (NOW - 2, 1.0), (NOW, 1.0)],
+        ),
+        series(
+            &[("__name__", "z"), ("host", "e"), ("host", "f")],
+            &[(NOW, 3.0)],
+        ),
+        series(&[("host", "bad-host")], &[(NOW, 1.0)]),
+        series(
+            &[("__name__", "z"), ("long", &"x".repeat(1 << 20))],
+            &[(NOW, 1.0)],
+        ),
+        far,
+        histogram,
+    ];
+    let answer = bed.send(&body(&all));
+    let pieces = [
+        "400 out of order sample for series z{host=\"a\"} at 2023-11-14T22:13:15Z, value 2 (the \
+         first of 2)",
+        "duplicate sample for timestamp 1700000000000; overrides not allowed: existing 1, new \
+         value NaN for series z{host=\"b\"} at 2023-11-14T22:13:20Z, value NaN",
+        "out of bounds for series z{host=\"c\"} at 1969-12-31T23:59:59.999Z, value +Inf",
+        "out of bounds: timestamp is too far in the future for series z{host=\"c\"} at \
+         2023-11-14T22:28:20Z, value 1",
+        "out of order sample within the request for series z{host=\"d\"} at \
+         2023-11-14T22:13:19.999Z, value 1 (the first of 2)",
+        "duplicate sample within the request for series z{host=\"d\"} at \
+         2023-11-14T22:13:20Z, value 1",
+        "invalid labels: the label name \"host\" twice for series z{host=\"e\", host=\"f\"} at \
+         2023-11-14T22:13:20Z, value 3",
+        "invalid labels: no metric name for series {host=\"bad-host\"} at \
+         2023-11-14T22:13:20Z, value 1",
+        "invalid labels: 1048605 bytes of labels, 1048576 at most for series z{long=\"xxx",
+        "exemplar too far in the future for series z{host=\"a\"} at 2023-11-14T22:23:20.001Z, \
+         value 1",
+        "native histograms are not kept for series z{host=\"h\"}, value histogram",
+    ];
+    let mut rest = answer.as_str();
+    for piece in pieces {
+        let at = rest
+            .find(piece)
+            .unwrap_or_else(|| panic!("{piece} in {answer}"));
+        rest = &rest[at + piece.len()..];
+    }
+    assert!(answer.len() < 4_000, "{} bytes", answer.len());
+    for (reason, count) in [
+        ("out_of_order", "2"),
+        ("duplicate", "1"),
+        ("out_of_bounds", "1"),
+        ("too_new", "1"),
+        ("label_twice", "1"),
+        ("invalid_labels", "1"),
+        ("labels_too_large", "1"),
+        ("invalid_exemplar", "1"),
+        ("histogram", "1"),
+        ("metadata", "0"),
+    ] {
+        assert_eq!(bed.refused(reason), count, "{reason}");
+    }
 }
 
 /// Late ones were left out too, where the storage would have taken them.
@@ -237,7 +342,11 @@ fn what_is_late_within_a_request_is_for_the_storage() {
     let m = |samples: &[(i64, f64)]| series(&[("__name__", "m")], samples);
     let request = [m(&[(5, 1.0), (3, 1.0), (5, 2.0)]), m(&[(6, 1.0), (4, 1.0)])];
     // This storage does not.
-    assert_eq!(bed.send(&body(&request)), "400 out of order sample");
+    let answer = bed.send(&body(&request));
+    assert!(
+        answer.starts_with("400 out of order sample for series m"),
+        "{answer}"
+    );
     assert_eq!(bed.times("m"), [5, 6]);
     let unordered = "ferula_remote_write_received_unordered_samples_total";
     assert_eq!(bed.metric(unordered), "1");

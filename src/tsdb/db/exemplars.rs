@@ -4,7 +4,7 @@ use super::error::WorkError;
 use super::shared::{Shared, Store};
 use crate::model::{Matcher, TimestampMs};
 use crate::storage::{
-    Committed, ExemplarQueryable, PendingExemplar, SeriesExemplars, StorageError,
+    Committed, ExemplarFault, ExemplarQueryable, PendingExemplar, SeriesExemplars, StorageError,
 };
 use crate::tsdb::Db;
 use crate::tsdb::exemplars::Named;
@@ -27,34 +27,42 @@ impl Shared {
         }
         let ahead = self.clock.wall_ms().saturating_add(AHEAD_MAX_MS);
         self.exemplars.set_ahead(ahead);
-        let sifted = self.exemplars.sift(batch);
-        done.exemplars_out_of_order += sifted.out_of_order;
+        let sifted = self.exemplars.sift(batch, done);
         let mut new = sifted.named;
-        let named = |pending: PendingExemplar| {
-            Some(Named {
-                labels: self.head.labels_of_sampled(pending.series)?,
-                series: pending.series,
-                exemplar: pending.exemplar,
-            })
-        };
-        new.extend(sifted.unnamed.into_iter().filter_map(named));
+        for PendingExemplar { series, exemplar } in sifted.unnamed {
+            if let Some(labels) = self.head.labels_of_sampled(series) {
+                new.push(Named {
+                    series,
+                    labels,
+                    exemplar,
+                });
+            } else {
+                let fault = ExemplarFault::NoSeries;
+                self.exemplars.refuse(fault, series, &exemplar, done);
+            }
+        }
         if new.is_empty() {
             return;
         }
         let Some(store) = &self.store else {
-            done.exemplars_out_of_order += self.exemplars.add(&new);
+            self.exemplars.add(&new, done);
             return;
         };
-        let Ok(mut log) = store.lock_log() else {
-            return;
-        };
+        let mut log = store.lock_log().ok();
         // NOTE: a disk that is full has told so; what is scraped comes again.
-        let logged = log.backlog.is_empty() && log.wal.log_exemplars(&new).is_ok();
+        let logged = { log.as_mut() }
+            .is_some_and(|log| log.backlog.is_empty() && log.wal.log_exemplars(&new).is_ok());
         if logged {
             // ORDER: under the log's lock, so that both have the same order.
-            done.exemplars_out_of_order += self.exemplars.add(&new);
+            self.exemplars.add(&new, done);
         } else {
-            self.exemplars.count_unlogged(new.len());
+            for Named {
+                series, exemplar, ..
+            } in &new
+            {
+                let fault = ExemplarFault::NotLogged;
+                self.exemplars.refuse(fault, *series, exemplar, done);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ pub(super) struct ExemplarMetrics {
     pub out_of_order: Counter,
     pub too_long: Counter,
     pub unlogged: Counter,
+    pub without_series: Counter,
 }
 
 impl ExemplarMetrics {
@@ -31,6 +32,10 @@ impl ExemplarMetrics {
             unlogged: registry.counter(
                 "ferula_tsdb_exemplar_unlogged_exemplars_total",
                 "Exemplars refused because they could not be written to the log.",
+            ),
+            without_series: registry.counter(
+                "ferula_tsdb_exemplar_without_series_exemplars_total",
+                "Exemplars refused because their series was gone, or had no samples.",
             ),
         }
     }

@@ -7,7 +7,9 @@ use super::metrics::{ExemplarMetrics, show};
 use super::ring::{Ring, Verdict};
 use crate::metrics::Registry;
 use crate::model::{Labels, Matcher, SeriesRef, TimestampMs};
-use crate::storage::{Exemplar, PendingExemplar, SeriesExemplars};
+use crate::storage::{
+    Committed, Exemplar, ExemplarFault, PendingExemplar, RefusedExemplar, SeriesExemplars,
+};
 
 /// LIMIT: characters of all names and values of an exemplar's labels (OpenMetrics 1.0.0,
 /// "Exemplars").
@@ -39,7 +41,6 @@ pub struct Sifted {
     pub named: Vec<Named>,
     /// Of others.
     pub unnamed: Vec<PendingExemplar>,
-    pub out_of_order: u64,
 }
 
 /// How full the ring is.
@@ -90,13 +91,17 @@ impl Exemplars {
     }
 
     /// Sets apart what of a batch is new; what is refused is counted.
-    pub fn sift(&self, batch: &[PendingExemplar]) -> Sifted {
+    pub fn sift(&self, batch: &[PendingExemplar], done: &mut Committed) -> Sifted {
         let mut sifted = Sifted::default();
-        let mut too_long = 0_u32;
         let ring = self.ring();
         for pending in batch {
             if is_too_long(&pending.exemplar.labels) {
-                too_long += 1;
+                self.refuse(
+                    ExemplarFault::TooLong,
+                    pending.series,
+                    &pending.exemplar,
+                    done,
+                );
                 continue;
             }
             let Some(place) = ring.series.find(pending.series) else {
@@ -105,7 +110,10 @@ impl Exemplars {
             };
             match ring.judge(place, &pending.exemplar) {
                 Verdict::Same => {}
-                Verdict::OutOfOrder => sifted.out_of_order += 1,
+                Verdict::OutOfOrder => {
+                    let fault = ExemplarFault::OutOfOrder;
+                    self.refuse(fault, pending.series, &pending.exemplar, done);
+                }
                 Verdict::Taken => sifted.named.extend(ring.series.get(place).map(|s| Named {
                     series: pending.series,
                     labels: s.labels.clone(),
@@ -113,17 +121,15 @@ impl Exemplars {
                 })),
             }
         }
-        drop(ring);
-        self.metrics.too_long.add(f64::from(too_long));
-        self.metrics.out_of_order.add(sifted.out_of_order as f64);
         sifted
     }
 
-    /// Stores what was logged. Returns how many were out of order after all.
-    pub fn add(&self, logged: &[Named]) -> u64 {
-        let out_of_order = self.store(logged);
-        self.metrics.out_of_order.add(out_of_order as f64);
-        out_of_order
+    /// Stores what was logged. Some may be out of order after all.
+    pub fn add(&self, logged: &[Named], done: &mut Committed) {
+        self.store(logged, |named| {
+            let fault = ExemplarFault::OutOfOrder;
+            self.refuse(fault, named.series, &named.exemplar, done);
+        });
     }
 
     /// Stores one that was stored before: the log has some twice. `labels` names its series where
@@ -140,17 +146,32 @@ impl Exemplars {
             place.and_then(|at| Some(ring.series.get(at)?.labels.clone()))
         };
         if let Some(labels) = known.or_else(labels) {
-            self.store(&[Named {
+            let named = Named {
                 series,
                 labels,
                 exemplar,
-            }]);
+            };
+            self.store(&[named], |_| {});
         }
     }
 
-    /// Exemplars that the log would not have.
-    pub fn count_unlogged(&self, count: usize) {
-        self.metrics.unlogged.add(count as f64);
+    /// Counts one that is not stored.
+    pub fn refuse(
+        &self,
+        fault: ExemplarFault,
+        series: SeriesRef,
+        exemplar: &Exemplar,
+        done: &mut Committed,
+    ) {
+        let counter = match fault {
+            ExemplarFault::OutOfOrder => &self.metrics.out_of_order,
+            ExemplarFault::TooLong => &self.metrics.too_long,
+            ExemplarFault::NoSeries => &self.metrics.without_series,
+            ExemplarFault::NotLogged => &self.metrics.unlogged,
+        };
+        counter.inc();
+        let t = exemplar.t;
+        done.refuse_exemplar(RefusedExemplar { fault, series, t });
     }
 
     /// Some of those that are not older than `since`, from the `i`th in the order of coming on; and
@@ -233,8 +254,8 @@ impl Exemplars {
         }
     }
 
-    fn store(&self, all: &[Named]) -> u64 {
-        let (mut taken, mut out_of_order) = (0_u64, 0);
+    fn store(&self, all: &[Named], mut out_of_order: impl FnMut(&Named)) {
+        let mut taken = 0_u64;
         let mut ring = self.ring();
         for named in all {
             let known = ring.series.find_labels(&named.labels, named.series);
@@ -245,12 +266,11 @@ impl Exemplars {
                     taken += 1;
                 }
                 Verdict::Same => {}
-                Verdict::OutOfOrder => out_of_order += 1,
+                Verdict::OutOfOrder => out_of_order(named),
             }
         }
         drop(ring);
         self.metrics.appended.add(taken as f64);
-        out_of_order
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {

@@ -6,7 +6,7 @@ use super::ring::{Ring, Verdict};
 use super::store::{Exemplars, Named};
 use crate::metrics::Registry;
 use crate::model::{Labels, MatchOp, Matcher, SeriesRef};
-use crate::storage::{Exemplar, PendingExemplar};
+use crate::storage::{Committed, Exemplar, PendingExemplar};
 
 fn series(n: u64) -> Labels {
     Labels::from_pairs([("n", n.to_string())])
@@ -155,7 +155,7 @@ proptest! {
                     let new = exemplar(&v.to_string(), f64::from(v), t + i as i64 / 2);
                     let reference = SeriesRef(references[n as usize]);
                     let pending = PendingExemplar { series: reference, exemplar: new.clone() };
-                    let sifted = ring.sift(&[pending]);
+                    let sifted = ring.sift(&[pending], &mut Committed::default());
                     prop_assert!(sifted.unnamed.len() + sifted.named.len() < 2);
                     let unnamed = sifted.unnamed.into_iter().map(|p| Named {
                         series: p.series,
@@ -163,7 +163,7 @@ proptest! {
                         exemplar: p.exemplar,
                     });
                     let named: Vec<_> = sifted.named.into_iter().chain(unnamed).collect();
-                    ring.add(&named);
+                    ring.add(&named, &mut Committed::default());
                     slow.add(n, new);
                 }
                 Step::Renew(n) => references[n as usize] += 4,
@@ -201,7 +201,7 @@ fn filled(room: u64) -> (std::sync::Arc<Exemplars>, Registry) {
             labels: series(n),
             exemplar: exemplar("x", i as f64, i * 10 + n as i64),
         });
-        ring.add(&all.collect::<Vec<_>>());
+        ring.add(&all.collect::<Vec<_>>(), &mut Committed::default());
     }
     (ring, registry)
 }
@@ -256,8 +256,10 @@ fn what_is_counted() {
     // Characters, not bytes.
     let fits = pending(5, exemplar(&"é".repeat(126), 1.0, 100));
     let too_long = pending(5, exemplar(&"é".repeat(127), 1.0, 100));
-    let sifted = ring.sift(&[old, fits, too_long]);
-    assert_eq!((sifted.named.len(), sifted.out_of_order), (1, 1));
+    let mut done = Committed::default();
+    let sifted = ring.sift(&[old, fits, too_long], &mut done);
+    assert_eq!((sifted.named.len(), done.exemplars_out_of_order), (1, 1));
+    assert_eq!(done.exemplars_refused, 2);
     let name = "prometheus_tsdb_exemplar_out_of_order_exemplars_total ";
     check(name, "1");
     check("ferula_tsdb_exemplar_too_long_exemplars_total ", "1");

@@ -73,12 +73,12 @@ impl Verdict {
     }
 
     /// Of what is not appended.
-    fn count(self, done: &mut Committed) {
+    fn count(self, sample: Pending, done: &mut Committed) {
         match self {
             Verdict::Append | Verdict::Late | Verdict::Corrected | Verdict::Same => {
                 done.appended += 1;
             }
-            Verdict::Refuse(fault) => done.refuse(fault),
+            Verdict::Refuse(fault) => done.refuse(fault, sample),
         }
     }
 }
@@ -285,7 +285,7 @@ impl State {
             match judge(series, pending.t, pending.v, window, commit) {
                 Verdict::Append => into.ordered.push(*pending),
                 Verdict::Late | Verdict::Corrected => into.late.push(*pending),
-                fault => fault.count(&mut done),
+                other => other.count(*pending, &mut done),
             }
         }
         self.samples_appended += done.appended;
@@ -331,7 +331,7 @@ impl State {
                     match self.late.insert(at, (t, v), commit, in_block) {
                         Inserted::Duplicate(existing) => {
                             let new = v;
-                            done.refuse(Fault::Duplicate { t, existing, new });
+                            done.refuse(Fault::Duplicate { t, existing, new }, pending);
                         }
                         Inserted::Same => done.appended += 1,
                         Inserted::New => {
@@ -344,7 +344,7 @@ impl State {
                         }
                     }
                 }
-                fault => fault.count(done),
+                other => other.count(pending, done),
             }
         }
         done.appended += appended;

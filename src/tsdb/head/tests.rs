@@ -11,7 +11,8 @@ use crate::model::{Labels, MatchOp, Matcher, Sample, SeriesRef};
 use crate::stdx::clock::ManualClock;
 use crate::stdx::thread;
 use crate::storage::{
-    Appendable, Appender, Committed, Fault, Querier, Queryable, SelectHints, StorageError, Times,
+    Appendable, Appender, Committed, Fault, Pending, Querier, Queryable, Refused, SelectHints,
+    StorageError, Times,
 };
 use crate::tsdb::metrics::HeadMetrics;
 use crate::tsdb::{Db, Options, Retention};
@@ -236,11 +237,18 @@ fn within_a_batch_the_first_wins_and_the_window_stays() {
         appended: 3,
         duplicate: 2,
         gone: vec![2],
-        first_fault: Some(Fault::Duplicate {
-            t: 9 * HOUR,
-            existing: 1.0,
-            new: 1.0,
-        }),
+        firsts: vec![Refused {
+            fault: Fault::Duplicate {
+                t: 9 * HOUR,
+                existing: 1.0,
+                new: 1.0,
+            },
+            sample: Pending {
+                series: a,
+                t: 9 * HOUR,
+                v: 1.0,
+            },
+        }],
         ..Committed::default()
     };
     assert_eq!(done, expected);

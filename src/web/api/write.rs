@@ -25,13 +25,7 @@ fn receive(receiver: &Receiver, request: &Request) -> Response {
     let content_type = request.header("content-type");
     match receiver.receive(encoding, content_type, &request.body) {
         Ok(()) => Response::new(204),
-        Err(error) => {
-            let status = error.status();
-            if status >= 500 {
-                log::error!(err = error.to_string().as_str(); "remote write: request not stored");
-            }
-            plain(status, &error.to_string())
-        }
+        Err(error) => plain(error.status(), &error.to_string()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Dice, HOUR, SERIES, labels};
 use crate::model::{Labels, MatchOp, Matcher, STALE_NAN_BITS, Sample, SeriesRef, TimestampMs};
-use crate::storage::{Committed, Fault};
+use crate::storage::{Committed, Fault, Pending};
 
 /// Bits of values by time.
 pub type Bits = BTreeMap<TimestampMs, u64>;
@@ -180,7 +180,7 @@ impl Naive {
                 Verdict::Append => ordered.push(new),
                 Verdict::Late => late.push(new),
                 Verdict::Same => done.appended += 1,
-                Verdict::Refuse(fault) => done.refuse(fault),
+                Verdict::Refuse(fault) => self.series[*i].refuse(&mut done, fault, *t, v.to_bits()),
             }
         }
         for (i, t, bits) in ordered {
@@ -194,9 +194,9 @@ impl Naive {
                     self.max_t = self.max_t.max(t);
                 }
                 // Within a batch even an equal one is a fault.
-                Verdict::Same => done.refuse(duplicate(t, bits, bits)),
+                Verdict::Same => series.refuse(&mut done, duplicate(t, bits, bits), t, bits),
                 Verdict::Late => series.take_late(t, bits, &mut done),
-                Verdict::Refuse(fault) => done.refuse(fault),
+                Verdict::Refuse(fault) => series.refuse(&mut done, fault, t, bits),
             }
         }
         for (i, t, bits) in late {
@@ -367,9 +367,16 @@ impl OneSeries {
         }
     }
 
+    fn refuse(&self, done: &mut Committed, fault: Fault, t: TimestampMs, bits: u64) {
+        let (series, v) = (self.reference.unwrap(), f64::from_bits(bits));
+        done.refuse(fault, Pending { series, t, v });
+    }
+
     fn take_late(&mut self, t: TimestampMs, bits: u64, done: &mut Committed) {
         match self.late.get(&t) {
-            Some(known) if *known != bits => done.refuse(duplicate(t, *known, bits)),
+            Some(known) if *known != bits => {
+                self.refuse(done, duplicate(t, *known, bits), t, bits);
+            }
             Some(_) => done.appended += 1,
             None => {
                 done.appended += 1;

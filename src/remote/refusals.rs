@@ -1,0 +1,297 @@
+//! What requests bring that is not stored: counted by kind, and the first case of each kind named,
+//! in the sender's answer and in the log.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::labels::{self, InvalidLabels};
+use crate::metrics::{Counter, Registry};
+use crate::model::{TimestampMs, is_stale_nan, timestamp};
+use crate::stdx::gofmt;
+use crate::stdx::pacer::Pacer;
+use crate::storage::{ExemplarFault, Fault};
+
+/// Why something was not stored. Those before [`Kind::OutOfOrderInRequest`] make the answer an
+/// error, as in Prometheus; where there is one, the answer tells of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    OutOfOrder,
+    Duplicate,
+    OutOfBounds,
+    TooOld,
+    TooNew,
+    /// Older than a sample before it in the same request.
+    OutOfOrderInRequest,
+    /// At the time of a sample before it in the same request.
+    DuplicateInRequest,
+    LabelTwice,
+    InvalidLabels,
+    LabelsTooLarge,
+    /// One that no storage would take.
+    InvalidExemplar,
+    /// The storage's refusal.
+    ExemplarRefused,
+    /// The storage keeps none.
+    ExemplarsOff,
+    Histogram,
+    Metadata,
+}
+
+impl Kind {
+    const ALL: [Kind; 15] = [
+        Kind::OutOfOrder,
+        Kind::Duplicate,
+        Kind::OutOfBounds,
+        Kind::TooOld,
+        Kind::TooNew,
+        Kind::OutOfOrderInRequest,
+        Kind::DuplicateInRequest,
+        Kind::LabelTwice,
+        Kind::InvalidLabels,
+        Kind::LabelsTooLarge,
+        Kind::InvalidExemplar,
+        Kind::ExemplarRefused,
+        Kind::ExemplarsOff,
+        Kind::Histogram,
+        Kind::Metadata,
+    ];
+
+    /// The value of the counter's label.
+    fn name(self) -> &'static str {
+        match self {
+            Kind::OutOfOrder => "out_of_order",
+            Kind::Duplicate => "duplicate",
+            Kind::OutOfBounds => "out_of_bounds",
+            Kind::TooOld => "too_old",
+            Kind::TooNew => "too_new",
+            Kind::OutOfOrderInRequest => "out_of_order_in_request",
+            Kind::DuplicateInRequest => "duplicate_in_request",
+            Kind::LabelTwice => "label_twice",
+            Kind::InvalidLabels => "invalid_labels",
+            Kind::LabelsTooLarge => "labels_too_large",
+            Kind::InvalidExemplar => "invalid_exemplar",
+            Kind::ExemplarRefused => "exemplar_refused",
+            Kind::ExemplarsOff => "exemplars_off",
+            Kind::Histogram => "histogram",
+            Kind::Metadata => "metadata",
+        }
+    }
+
+    pub fn of_fault(fault: &Fault) -> Kind {
+        match fault {
+            Fault::OutOfOrder => Kind::OutOfOrder,
+            Fault::Duplicate { .. } => Kind::Duplicate,
+            Fault::OutOfBounds => Kind::OutOfBounds,
+            Fault::TooOld => Kind::TooOld,
+        }
+    }
+
+    fn of_labels(invalid: &InvalidLabels) -> Kind {
+        match invalid {
+            InvalidLabels::Twice(_) => Kind::LabelTwice,
+            InvalidLabels::TooLong(_) | InvalidLabels::TooMany(_) => Kind::LabelsTooLarge,
+            _ => Kind::InvalidLabels,
+        }
+    }
+
+    fn is_error(self) -> bool {
+        self <= Kind::TooNew
+    }
+
+    /// Senders send these whatever the receiver makes of them: a line now and then is enough.
+    fn is_never_stored(self) -> bool {
+        self >= Kind::ExemplarsOff
+    }
+}
+
+/// The first case of a kind.
+#[derive(Debug)]
+pub(super) struct First {
+    pub why: String,
+    /// `name{label="value"}`; of metadata the metric's name.
+    pub series: String,
+    pub t: Option<TimestampMs>,
+    /// What it is: a float's text, or the name of another kind of value.
+    pub value: String,
+}
+
+impl First {
+    pub fn sample(why: impl Into<String>, series: String, t: TimestampMs, v: f64) -> First {
+        let mut value = String::new();
+        if is_stale_nan(v) {
+            value.push_str("staleness marker");
+        } else {
+            gofmt::push_text_float(&mut value, v);
+        }
+        First {
+            why: why.into(),
+            series,
+            t: Some(t),
+            value,
+        }
+    }
+
+    fn time(&self) -> String {
+        self.t.map_or_else(String::new, timestamp::rfc3339)
+    }
+
+    /// One line: senders log no more of an answer.
+    fn text(&self, cases: u64) -> String {
+        let mut text = format!("{} for series {}", self.why, self.series);
+        if self.t.is_some() {
+            text.push_str(" at ");
+            text.push_str(&self.time());
+        }
+        if !self.value.is_empty() {
+            text.push_str(", value ");
+            text.push_str(&self.value);
+        }
+        if cases > 1 {
+            text.push_str(&format!(" (the first of {cases})"));
+        }
+        text
+    }
+}
+
+/// Of one request.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    cases: [u64; Kind::ALL.len()],
+    /// One of each kind that there is.
+    firsts: Vec<(Kind, First)>,
+}
+
+impl Refusals {
+    /// `first` is asked only for the first of its kind.
+    pub fn add(&mut self, kind: Kind, cases: u64, first: impl FnOnce() -> First) {
+        if cases == 0 {
+            return;
+        }
+        let before = &mut self.cases[kind as usize];
+        if *before == 0 {
+            self.firsts.push((kind, first()));
+        }
+        *before += cases;
+    }
+
+    /// A series whose label fields no series may have; its first sample's time and value, if it has
+    /// one.
+    pub fn add_invalid(
+        &mut self,
+        invalid: &InvalidLabels,
+        fields: &[u8],
+        sample: Option<(TimestampMs, f64)>,
+    ) {
+        self.add(Kind::of_labels(invalid), 1, || {
+            let (why, series) = (format!("invalid labels: {invalid}"), labels::text(fields));
+            match sample {
+                Some((t, v)) => First::sample(why, series, t, v),
+                None => First {
+                    why,
+                    series,
+                    t: None,
+                    value: String::new(),
+                },
+            }
+        });
+    }
+
+    pub fn of(&self, kind: Kind) -> u64 {
+        self.cases[kind as usize]
+    }
+
+    /// What the sender is told, if it is told of an error.
+    pub fn answer(&mut self) -> Option<String> {
+        self.firsts.sort_by_key(|(kind, _)| *kind);
+        let is_error = self.firsts.first().is_some_and(|(kind, _)| kind.is_error());
+        let texts = { self.firsts.iter() }.map(|(kind, first)| first.text(self.of(*kind)));
+        is_error.then(|| texts.collect::<Vec<_>>().join("; "))
+    }
+}
+
+/// The text that Prometheus has for the fault.
+pub(super) fn fault_text(fault: &Fault) -> String {
+    match fault {
+        Fault::OutOfOrder => "out of order sample".to_owned(),
+        Fault::OutOfBounds => "out of bounds".to_owned(),
+        Fault::TooOld => "too old sample".to_owned(),
+        Fault::Duplicate { t, existing, new } => {
+            let mut text = format!("duplicate sample for timestamp {t}");
+            for (before, v) in [
+                ("; overrides not allowed: existing ", existing),
+                (", new value ", new),
+            ] {
+                text.push_str(before);
+                gofmt::push_text_float(&mut text, *v);
+            }
+            text
+        }
+    }
+}
+
+pub(super) fn exemplar_fault_text(fault: ExemplarFault) -> &'static str {
+    match fault {
+        ExemplarFault::OutOfOrder => "out of order exemplar",
+        ExemplarFault::TooLong => "exemplar with labels of more than 128 characters",
+        ExemplarFault::NoSeries => "exemplar without a series",
+        ExemplarFault::NotLogged => "exemplar that cannot be written to the log",
+    }
+}
+
+/// A pacer that requests share.
+#[derive(Debug, Default)]
+pub(super) struct Pace(Mutex<Pacer>);
+
+impl Pace {
+    /// As [`Pacer::pass`].
+    pub fn pass(&self, now: Duration, cases: u64) -> Option<u64> {
+        // NOTE: whole at all times.
+        let mut pacer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pacer.pass(now, cases)
+    }
+}
+
+/// LIMIT: what no sender is told of as an error, and what it sends for ever, is logged once in so
+/// long.
+const NEVER_STORED_EVERY: Duration = Duration::from_secs(3600);
+
+/// Counters and log lines, by kind.
+#[derive(Debug)]
+pub(super) struct RefusalReports(Vec<(Counter, Pace)>);
+
+impl RefusalReports {
+    pub fn new(registry: &Registry) -> RefusalReports {
+        let refused = registry.counter_vec(
+            "ferula_remote_write_received_refused_total",
+            "Samples, exemplars, histograms and metadata received by remote write and not stored; \
+             of labels, series; by reason.",
+            &["reason"],
+        );
+        let report = |kind: Kind| {
+            let pacer = if kind.is_never_stored() {
+                Pacer::new(NEVER_STORED_EVERY)
+            } else {
+                Pacer::default()
+            };
+            (refused.with(&[kind.name()]), Pace(Mutex::new(pacer)))
+        };
+        RefusalReports(Kind::ALL.into_iter().map(report).collect())
+    }
+
+    /// Counts a request's refusals, and tells the first of each kind in the log, at `now` of the
+    /// monotonic clock.
+    pub fn report(&self, refusals: &Refusals, now: Duration) {
+        for (kind, first) in &refusals.firsts {
+            let cases = refusals.of(*kind);
+            let Some((counter, pace)) = self.0.get(*kind as usize) else {
+                continue;
+            };
+            counter.add(cases as f64);
+            if let Some(left_out) = pace.pass(now, cases) {
+                log::warn!(reason = first.why.as_str(), series = first.series.as_str(),
+                    timestamp = first.time().as_str(), value = first.value.as_str(), count = cases,
+                    not_told_since_last = left_out; "remote write: not stored");
+            }
+        }
+    }
+}
