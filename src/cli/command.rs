@@ -18,7 +18,6 @@ pub(super) fn command() -> Command {
     let mut command = Command::new("ferula")
         .about("Prometheus for machines that are too small for it")
         .version(version)
-        .args_override_self(true)
         .subcommand_negates_reqs(true)
         .subcommands(tools::commands());
     for (i, flag) in FLAGS.iter().enumerate() {
@@ -45,25 +44,16 @@ impl Flag {
             .hide(self.hidden)
             .display_order(order);
         if self.kind != Kind::Bool {
-            let action = if self.kind == Kind::List {
-                ArgAction::Append
-            } else {
-                ArgAction::Set
-            };
+            // NOTE: `Flags` refuses what stands twice and may not, in kingpin's words.
             return command.arg(
-                arg.action(action)
+                arg.action(ArgAction::Append)
                     .value_name(self.kind.value_name())
                     .value_parser(self.kind.parser()),
             );
         }
-        // NOTE: of --x and --no-x the last one given holds.
         let no: &'static str = Box::leak(format!("no-{}", self.name).into_boxed_str());
-        let negation = Arg::new(no)
-            .long(no)
-            .hide(true)
-            .action(ArgAction::SetTrue)
-            .overrides_with(self.name);
-        let arg = arg.action(ArgAction::SetTrue).overrides_with(no);
+        let negation = Arg::new(no).long(no).hide(true).action(ArgAction::Count);
+        let arg = arg.action(ArgAction::Count);
         command.arg(arg).arg(negation)
     }
 }

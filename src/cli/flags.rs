@@ -109,15 +109,20 @@ impl Flags {
             given: Vec::new(),
         };
         for flag in FLAGS {
-            let values = if flag.kind == Kind::Bool {
-                let on = matches.get_flag(flag.name);
-                let off = matches.get_flag(&format!("no-{}", flag.name));
-                (on || off).then(|| vec![on.to_string()])
+            let values: Option<Vec<String>> = if flag.kind == Kind::Bool {
+                let times = |name: &str| matches.get_count(name) as usize;
+                let (on, off) = (times(flag.name), times(&format!("no-{}", flag.name)));
+                let values = [vec!["true".to_owned(); on], vec!["false".to_owned(); off]];
+                Some(values.concat()).filter(|values| !values.is_empty())
             } else {
                 matches
                     .get_many::<String>(flag.name)
                     .map(|v| v.cloned().collect())
             };
+            if flag.kind != Kind::List && values.as_ref().is_some_and(|v| v.len() > 1) {
+                let text = format!("error: flag '{}' cannot be repeated\n", flag.name);
+                return Err(Usage::refusal(2, text));
+            }
             if values.is_some() {
                 flags.given.push(flag.name);
             }
@@ -345,7 +350,6 @@ mod tests {
             "--query.max-samples=5e7",
             "--web.enable-lifecycle",
             "--no-scrape.adjust-timestamps",
-            "--agent",
             "--no-agent",
         ])
         .unwrap();
@@ -365,6 +369,22 @@ mod tests {
         assert_eq!(code(&["--no-such-flag"]).0, 2);
         assert_eq!(code(&["--query.timeout=1x"]).0, 2);
         assert_eq!(code(&["--log.level=loud"]).0, 2);
+        for twice in [
+            ["--config.file=a", "--config.file=a"],
+            ["--agent", "--agent"],
+            ["--agent", "--no-agent"],
+            ["--no-agent", "--agent"],
+            [
+                "--storage.tsdb.retention.size=1GB",
+                "--storage.tsdb.retention.size=2GB",
+            ],
+        ] {
+            let (code, text) = code(&twice);
+            let name = twice[1].trim_start_matches("--").trim_start_matches("no-");
+            let name = name.split('=').next().unwrap();
+            let expect = format!("error: flag '{name}' cannot be repeated\n");
+            assert_eq!((code, text), (2, expect));
+        }
         assert_eq!(code(&["--help"]).0, 0);
         assert_eq!(code(&["--version"]).0, 0);
         assert_eq!(code(&["--config.auto-reload-interval=500ms"]).0, 2);
