@@ -11,6 +11,7 @@ use regex_syntax::hir::{Hir, Look};
 
 use super::captures::Captures;
 use super::error::{self, Error};
+use super::factor;
 use super::parse::{self, Parsed};
 use super::shape::{self, Shape};
 use crate::bug;
@@ -170,7 +171,8 @@ impl Regex {
             compile(&parsed, self.loose, which)
         });
         if compiled.is_none() {
-            bug!("pattern {:?} was valid but does not compile", self.text);
+            let error = Error::new("", &self.text);
+            bug!("pattern {:?} was valid but does not compile", error.at);
         }
         compiled.as_ref()
     }
@@ -182,7 +184,7 @@ fn unwrapped(text: &str) -> &str {
 }
 
 fn compile(parsed: &Parsed, loose: bool, which: WhichCaptures) -> Option<meta::Regex> {
-    let hir = parsed.hir.clone();
+    let hir = factor::factored(parsed.hir.clone());
     let hir = if loose {
         hir
     } else {

@@ -8,15 +8,22 @@ use thiserror::Error;
 pub struct Error {
     /// Go's words, such as `missing closing )`.
     pub message: String,
-    /// The part of the pattern that is at fault.
+    /// The part of the pattern that is at fault; its beginning, where it is long.
     pub at: String,
 }
 
+/// LIMIT: a pattern may have a megabyte, and its error goes to answers and to the log.
+const SHOWN_CHARS: usize = 200;
+
 impl Error {
     pub(super) fn new(message: &str, at: &str) -> Error {
+        let shown = at
+            .char_indices()
+            .nth(SHOWN_CHARS)
+            .map(|(end, _)| &at[..end]);
         Error {
             message: message.to_owned(),
-            at: at.to_owned(),
+            at: shown.map_or_else(|| at.to_owned(), |shown| format!("{shown}...")),
         }
     }
 }
@@ -33,4 +40,5 @@ pub(super) const MISSING_REPEAT_ARGUMENT: &str = "missing argument to repetition
 pub(super) const TRAILING_BACKSLASH: &str = "trailing backslash at end of expression";
 pub(super) const UNEXPECTED_PAREN: &str = "unexpected )";
 pub(super) const NESTING_DEPTH: &str = "expression nests too deeply";
-pub(super) const LARGE: &str = "expression too large";
+/// Go's words, with our limit.
+pub(super) const LARGE: &str = "expression too large (its automaton may take 8 MiB)";

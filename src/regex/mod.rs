@@ -10,6 +10,7 @@ mod anchored;
 mod captures;
 mod class;
 mod error;
+mod factor;
 mod parse;
 mod shape;
 mod unicode;

@@ -144,6 +144,7 @@ fn templates_expand_as_go_s() {
 #[test]
 fn limits() {
     let error = |pattern: &str| Regex::anchored(pattern).unwrap_err().message;
+    let large = "expression too large (its automaton may take 8 MiB)";
     assert_eq!(error(&"(".repeat(100_000)), "expression nests too deeply");
     assert_eq!(
         error(&"(?:a".repeat(100_000)),
@@ -151,17 +152,66 @@ fn limits() {
     );
     let deep = format!("{}a{}", "(".repeat(200), ")*".repeat(200));
     assert_eq!(error(&deep), "expression nests too deeply");
-    assert_eq!(error(r"[\pL0]{1000}x\pL{1000}"), "expression too large");
-    assert_eq!(
-        error(r"((((\pL{9}){9}){9})?\pL){1}\pL{900}"),
-        "expression too large"
-    );
+    assert_eq!(error(r"[\pL0]{1000}x\pL{1000}"), large);
+    assert_eq!(error(r"((((\pL{9}){9}){9})?\pL){1}\pL{900}"), large);
     let names: Vec<String> = (0..10_000).map(|i| format!("some_name_{i}")).collect();
     assert!(
         Regex::anchored(&names.join("|"))
             .unwrap()
             .is_match("some_name_777")
     );
+}
+
+/// A host list of 119 KB, as templates write them: it was refused, and printed.
+#[test]
+fn ten_thousand_alternatives_that_end_alike() {
+    let list = |tail: &str| {
+        let texts = (0..10_000).map(|i| format!("host-{i}{tail}"));
+        texts.collect::<Vec<_>>().join("|")
+    };
+    for (tail, text) in [
+        (".*", "host-77:9100"),
+        (".+", "host-9999:1"),
+        ("(?::[0-9]+)?", "host-5:1"),
+    ] {
+        let regex = Regex::anchored(&list(tail)).unwrap();
+        assert!(
+            regex.is_match(text) && !regex.is_match("host-x:1"),
+            "{tail}"
+        );
+    }
+    let regex = Regex::wrapped(&format!("({});(.*)", list("[.].*"))).unwrap();
+    let mut captures = Captures::default();
+    assert!(regex.captures("host-9.example;x", &mut captures));
+    let mut out = String::new();
+    Template::new("$2/$1").expand(&regex, &captures, "host-9.example;x", &mut out);
+    assert_eq!(out, "x/host-9.example");
+    // What is too large still is told in a line.
+    let groups = (0..10_000)
+        .map(|i| format!(r"(\pL{{5}}{i}.*)"))
+        .collect::<Vec<_>>();
+    let error = Regex::anchored(&groups.join("|")).unwrap_err().to_string();
+    assert!(
+        error.starts_with("error parsing regexp: expression too large"),
+        "{error}"
+    );
+    assert!(error.len() < 400, "{}", error.len());
+}
+
+#[test]
+fn factored_alternatives_prefer_the_same_groups() {
+    let check = |pattern: &str, text: &str, expect: &str| {
+        let regex = Regex::anchored(pattern).unwrap();
+        let mut captures = Captures::default();
+        assert!(regex.captures(text, &mut captures), "{pattern}");
+        let mut got = String::new();
+        Template::new("$1,$2").expand(&regex, &captures, text, &mut got);
+        assert_eq!(got, expect, "{pattern}");
+    };
+    check("(a|ab).*|(b).*", "abc", "a,");
+    check("(a).*|x|(ab).*", "abc", "a,");
+    check("(a)b|(a).*|(ab).*", "abc", ",a");
+    check("(?:(a)|(b)).+|b", "b", ",");
 }
 
 /// Construction recurses and runs in scrape loops, so their stack must suffice.
