@@ -11,6 +11,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::global::{self, GlobalSection};
 use super::http::http;
 use super::later;
+use super::options::LoadOptions;
 use super::reader::Reader;
 use super::remote;
 use super::scrape::scrape_config;
@@ -18,37 +19,10 @@ use super::sd::absolute;
 use super::section::{Item, Section};
 use super::storage_section::storage;
 use super::types::{Config, ScrapeConfig};
-use super::yaml::{self, Node, Out};
+use super::yaml::{self, Merge, Node, Out};
 use crate::net::ClientSettings;
 use crate::stdx::gofmt;
 use crate::stdx::limits::CONFIG_FILE_BYTES_MAX;
-
-/// How a configuration is read.
-pub struct LoadOptions<'e> {
-    /// `--agent`: no rules, alerts and remote read.
-    pub agent: bool,
-    /// `--config.ignore-unsupported-sd`: discoveries that Ferula has not are skipped.
-    pub ignore_unsupported_sd: bool,
-    /// Leaves the files of `scrape_config_files` alone.
-    pub syntax_only: bool,
-    /// `--enable-feature=extra-scrape-metrics`: the default of `global.extra_scrape_metrics`.
-    pub extra_scrape_metrics: bool,
-    /// For `external_labels`.
-    pub environment: &'e dyn Fn(&str) -> Option<String>,
-}
-
-impl Default for LoadOptions<'_> {
-    /// A server's, with everything checked and no variable set.
-    fn default() -> Self {
-        LoadOptions {
-            agent: false,
-            ignore_unsupported_sd: false,
-            syntax_only: false,
-            extra_scrape_metrics: false,
-            environment: &|_| None,
-        }
-    }
-}
 
 /// Reads a configuration file and what it names in `scrape_config_files`; with it, warnings.
 ///
@@ -68,7 +42,7 @@ pub fn load_text(
     text: &str,
     options: &LoadOptions<'_>,
 ) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let node = yaml::parse(text).map_err(|e| vec![syntax(path, e)])?;
+    let node = yaml::parse(text, Merge::InPlace).map_err(|e| vec![syntax(path, e)])?;
     let reader = Reader::new(path, options);
     let main = main_file(&reader, &node);
     let mut diagnostics = Vec::new();
@@ -98,7 +72,7 @@ pub fn load_http_client(
     options: &LoadOptions<'_>,
 ) -> Result<ClientSettings, Vec<Diagnostic>> {
     let text = read(path).map_err(|e| vec![whole_file(path, e)])?;
-    let node = yaml::parse(&text).map_err(|e| vec![syntax(path, e)])?;
+    let node = yaml::parse(&text, Merge::InPlace).map_err(|e| vec![syntax(path, e)])?;
     let reader = Reader::new(path, options);
     let section = Item::root(&reader, &node).section("config.HTTPClientConfig");
     let settings = section.map(|mut section| {
@@ -148,11 +122,16 @@ fn syntax(path: &Path, e: yaml::SyntaxError) -> Diagnostic {
     }
 }
 
-/// A file's text, within the limit.
+/// The text of a YAML file, within the limit.
+pub(super) fn read(path: &Path) -> Result<String, String> {
+    read_bytes(path).and_then(yaml::decode)
+}
+
+/// A file's content, within the limit.
 ///
 /// # Errors
-/// It can't be read, is too large, or no UTF-8.
-pub fn read(path: &Path) -> Result<String, String> {
+/// It can't be read, or is too large.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let shown = path.display();
     let file = File::open(path).map_err(|e| format!("open {shown}: {}", io_text(&e)))?;
     let mut bytes = Vec::new();
@@ -164,11 +143,7 @@ pub fn read(path: &Path) -> Result<String, String> {
             "{shown} is larger than {CONFIG_FILE_BYTES_MAX} bytes"
         ));
     }
-    String::from_utf8(bytes).map_err(|e| {
-        let good = e.as_bytes().iter().take(e.utf8_error().valid_up_to());
-        let line = 1 + good.filter(|byte| **byte == b'\n').count();
-        format!("yaml: line {line}: invalid UTF-8")
-    })
+    Ok(bytes)
 }
 
 /// An operating system's error in Go's words: lower case, without its number.
@@ -190,6 +165,9 @@ struct Main {
 fn main_file(reader: &Reader<'_>, node: &Node) -> Option<Main> {
     let mut section = Item::root(reader, node).section("config.plain")?;
     let s = &mut section;
+    for key in ["global", "alerting", "tracing", "otlp"] {
+        s.forget_earlier(key);
+    }
     let written = s.has("global");
     let mut gs = s.section_or_empty("global", "config.plain")?;
     let global = global::global(&mut gs, written);
@@ -357,7 +335,7 @@ fn jobs_of_file(
 ) -> Vec<Arc<ScrapeConfig>> {
     let parsed = read(file)
         .map_err(|e| whole_file(file, e))
-        .and_then(|text| match yaml::parse(&text) {
+        .and_then(|text| match yaml::parse(&text, Merge::InPlace) {
             Ok(node) => Ok((text, node)),
             Err(e) => Err(syntax(file, e)),
         });

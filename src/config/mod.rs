@@ -12,6 +12,7 @@ mod global;
 mod http;
 mod later;
 mod load;
+mod options;
 mod protocols;
 mod reader;
 mod relabel;
@@ -22,14 +23,18 @@ mod sd;
 mod section;
 mod storage_section;
 mod target_file;
+mod target_json;
 mod types;
+mod url;
 mod yaml;
 
 #[cfg(test)]
 mod tests;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use load::{LoadOptions, glob, io_text, load, load_http_client, load_text, read, summary};
+pub use load::{glob, io_text, load, load_http_client, load_text, read_bytes, summary};
+pub use options::LoadOptions;
 pub use rule_file::{NamedRule, rules_of_file};
 pub use target_file::{TargetFileKind, parse_target_groups};
 pub use types::{Config, FileSdConfig, HttpSdConfig, ScrapeConfig, SdConfig, StorageConfig};
+pub use yaml::decode as decode_yaml;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Severity};
-use super::load::LoadOptions;
+use super::options::LoadOptions;
 use super::yaml;
 
 /// LIMIT: more errors than this in one file help nobody.

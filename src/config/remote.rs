@@ -7,6 +7,7 @@ use super::alerting::sigv4_section;
 use super::http;
 use super::relabel::rules;
 use super::section::{Item, Section};
+use super::url;
 use super::yaml::Out;
 use crate::model::names::NameScheme;
 use crate::net::without_password;
@@ -47,6 +48,7 @@ fn url(s: &mut Section<'_>, what: &str) -> String {
         s.error_at("url", format!("url for {what} is empty"));
     }
     let url = s.string("url");
+    url::check(s, "url", &url);
     s.put("url", without_password(&url, "xxxxx"));
     url
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::load::read;
-use super::yaml::{self, Kind, Node};
+use super::yaml::{self, Kind, Merge, Node};
 
 /// A rule as far as it is looked at here: its name and labels.
 pub type NamedRule = (String, BTreeMap<String, String>);
@@ -15,7 +15,7 @@ pub type NamedRule = (String, BTreeMap<String, String>);
 /// What can't be read, or is no rule file; the text names the file.
 pub fn rules_of_file(path: &Path) -> Result<Vec<NamedRule>, String> {
     let shown = path.display();
-    let node = yaml::parse(&read(path)?).map_err(|e| format!("{shown}: {e}"))?;
+    let node = yaml::parse(&read(path)?, Merge::Defaults).map_err(|e| format!("{shown}: {e}"))?;
     let wrong = |what: &str| format!("{shown}: {what}");
     let mut rules = Vec::new();
     let groups = match &node.kind {

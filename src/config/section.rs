@@ -16,7 +16,7 @@ pub(super) struct Section<'a> {
     id: u32,
     /// As Prometheus names it in `field X not found in type T`.
     type_name: &'static str,
-    entries: &'a [(Key, Node)],
+    entries: Vec<&'a (Key, Node)>,
     asked: Vec<&'static str>,
     out: Vec<(String, Out)>,
 }
@@ -28,16 +28,50 @@ pub(super) struct Item<'a> {
     pub path: String,
     pub id: u32,
     pub node: &'a Node,
+    /// What the same key had before, where merges let it come several times: checked as well, and
+    /// what a map or section began with.
+    earlier: Vec<&'a (Key, Node)>,
 }
 
 impl<'a> Item<'a> {
-    pub fn root(cx: &'a Reader<'a>, node: &'a Node) -> Item<'a> {
+    fn new(cx: &'a Reader<'a>, path: String, id: u32, node: &'a Node) -> Item<'a> {
         Item {
             cx,
-            path: String::new(),
-            id: node.id,
+            path,
+            id,
             node,
+            earlier: Vec::new(),
         }
+    }
+
+    pub fn root(cx: &'a Reader<'a>, node: &'a Node) -> Item<'a> {
+        Item::new(cx, String::new(), node.id, node)
+    }
+
+    /// Everything that the key had, in order; the last is this item.
+    fn all(&self) -> Vec<Item<'a>> {
+        let earlier =
+            |(key, node): &&'a (Key, Node)| Item::new(self.cx, self.path.clone(), key.id, node);
+        let mut all: Vec<Item> = self.earlier.iter().map(earlier).collect();
+        all.push(Item::new(self.cx, self.path.clone(), self.id, self.node));
+        all
+    }
+
+    /// The entries of a map: of several, together, as Go decodes into what is there. A null takes
+    /// away what was. None where anything is no map.
+    fn entries(&self, wanted: &str) -> Option<Vec<&'a (Key, Node)>> {
+        let mut entries = Vec::new();
+        for item in self.all() {
+            match &item.node.kind {
+                Kind::Map(map) => entries.extend(map),
+                Kind::Null => entries.clear(),
+                _ => {
+                    item.mismatch(wanted);
+                    return None;
+                }
+            }
+        }
+        Some(entries)
     }
 
     pub fn is_null(&self) -> bool {
@@ -66,6 +100,11 @@ impl<'a> Item<'a> {
 
     /// The literal of a scalar; "" of null.
     pub fn string(&self) -> String {
+        let strings = self.all().into_iter().map(|item| item.one_string());
+        strings.last().unwrap_or_default()
+    }
+
+    fn one_string(&self) -> String {
         match &self.node.kind {
             Kind::Null => String::new(),
             Kind::Scalar { literal, .. } => literal.clone(),
@@ -77,14 +116,7 @@ impl<'a> Item<'a> {
     }
 
     pub fn section(&self, type_name: &'static str) -> Option<Section<'a>> {
-        let entries = match &self.node.kind {
-            Kind::Map(entries) => entries.as_slice(),
-            Kind::Null => &[],
-            _ => {
-                self.mismatch(type_name);
-                return None;
-            }
-        };
+        let entries = self.entries(type_name)?;
         Some(Section {
             cx: self.cx,
             path: self.path.clone(),
@@ -101,38 +133,45 @@ impl<'a> Item<'a> {
     }
 
     pub fn list(&self, wanted: &str) -> Vec<Item<'a>> {
-        let Kind::Seq(items) = &self.node.kind else {
-            if !self.is_null() {
-                self.mismatch(wanted);
+        for item in self.all() {
+            if !matches!(item.node.kind, Kind::Seq(_) | Kind::Null) {
+                item.mismatch(wanted);
             }
+        }
+        let Kind::Seq(items) = &self.node.kind else {
             return Vec::new();
         };
-        let item = |(i, node): (usize, &'a Node)| Item {
-            cx: self.cx,
-            path: format!("{}[{i}]", self.path),
-            id: node.id,
-            node,
+        let item = |(i, node): (usize, &'a Node)| {
+            Item::new(self.cx, format!("{}[{i}]", self.path), node.id, node)
         };
         items.iter().enumerate().map(item).collect()
     }
 
-    /// The entries of a map with free keys, in the order of the file.
+    /// The entries of a map with free keys, in the order of the file. No key may come twice, not
+    /// even by a merge.
     pub fn map(&self, wanted: &str) -> Vec<(&'a str, Item<'a>)> {
-        let Kind::Map(entries) = &self.node.kind else {
-            if !self.is_null() {
-                self.mismatch(wanted);
-            }
+        self.free_keys(self.entries(wanted).unwrap_or_default())
+    }
+
+    /// The same of a map that stands inline in Prometheus's structure: each merge begins it anew.
+    pub fn inline_map(&self, wanted: &str) -> Vec<(&'a str, Item<'a>)> {
+        let Some(mut entries) = self.entries(wanted) else {
             return Vec::new();
         };
+        if let Kind::Map(last) = &self.node.kind {
+            entries.drain(..entries.len() - last.len());
+        }
+        let begin = entries.iter().rposition(|(key, _)| key.opens_merged);
+        entries.drain(..begin.unwrap_or(0));
+        self.free_keys(entries)
+    }
+
+    fn free_keys(&self, entries: Vec<&'a (Key, Node)>) -> Vec<(&'a str, Item<'a>)> {
         let mut out: Vec<(&str, Item)> = Vec::new();
         let mut seen = HashSet::new();
         for (key, node) in entries {
-            let item = Item {
-                cx: self.cx,
-                path: format!("{}.{}", self.path, key.text),
-                id: key.id,
-                node,
-            };
+            let path = format!("{}.{}", self.path, key.text);
+            let item = Item::new(self.cx, path, key.id, node);
             if !seen.insert(&key.text) {
                 item.error(format!(
                     "key {} already set in map",
@@ -190,13 +229,27 @@ impl<'a> Section<'a> {
     }
 
     fn look(&self, key: &str) -> Option<Item<'a>> {
-        let (found, node) = self.entries.iter().find(|(k, _)| k.text == key)?;
-        Some(Item {
-            cx: self.cx,
-            path: self.key_path(key),
-            id: found.id,
-            node,
-        })
+        // Within one map of the file the first counts, and `finish` complains of the others.
+        let mut written: Vec<&'a (Key, Node)> = Vec::new();
+        for entry in self.entries.iter().filter(|(k, _)| k.text == key) {
+            if written.iter().all(|(k, _)| k.map != entry.0.map) {
+                written.push(entry);
+            }
+        }
+        let (found, node) = written.pop()?;
+        let mut item = Item::new(self.cx, self.key_path(key), found.id, node);
+        item.earlier = written;
+        Some(item)
+    }
+
+    /// Lets only the last of a key's values count, where Prometheus begins a structure anew for
+    /// each.
+    pub fn forget_earlier(&mut self, key: &str) {
+        let last = self.entries.iter().rev().find(|(k, _)| k.text == key);
+        let Some(map) = last.map(|(k, _)| k.map) else {
+            return;
+        };
+        self.entries.retain(|(k, _)| k.text != key || k.map == map);
     }
 
     fn key_path(&self, key: &str) -> String {
@@ -261,12 +314,12 @@ impl<'a> Section<'a> {
     /// What was noted, after complaining of unknown and repeated keys.
     pub fn finish(self) -> Out {
         let mut seen = HashSet::new();
-        for (key, _) in self.entries {
+        for (key, _) in &self.entries {
             let (text, kind) = (&key.text, self.type_name);
             let path = self.key_path(text);
             let fault = if !self.asked.contains(&text.as_str()) {
                 "not found"
-            } else if !seen.insert(text) {
+            } else if !seen.insert((key.map, text)) {
                 "already set"
             } else {
                 continue;
@@ -319,17 +372,18 @@ impl<'a> Section<'a> {
         wanted: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
-        let item = self.get(key)?;
-        let value = match &item.node.kind {
-            Kind::Null => return None,
-            Kind::Scalar { literal, text } => {
-                let quoted = *text && yaml::is_quoted(literal);
-                parse(literal).filter(|_| !quoted)
+        let mut value = None;
+        for item in self.get(key)?.all() {
+            value = match &item.node.kind {
+                Kind::Null => None,
+                Kind::Scalar { literal, text } if !*text || !yaml::is_quoted(literal) => {
+                    parse(literal)
+                }
+                _ => None,
+            };
+            if value.is_none() && !item.is_null() {
+                item.mismatch(wanted);
             }
-            _ => None,
-        };
-        if value.is_none() {
-            item.mismatch(wanted);
         }
         value
     }
@@ -347,14 +401,18 @@ impl<'a> Section<'a> {
         key: &'static str,
         parse: fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let item = self.get(key).filter(|item| !item.is_null())?;
-        match parse(&item.string()) {
-            Ok(value) => Some(value),
-            Err(message) => {
-                item.error(message);
-                None
-            }
+        let mut value = None;
+        for item in self.get(key)?.all() {
+            value = match parse(&item.string()) {
+                _ if item.is_null() => None,
+                Ok(value) => Some(value),
+                Err(message) => {
+                    item.error(message);
+                    None
+                }
+            };
         }
+        value
     }
 
     pub fn strings(&mut self, key: &'static str) -> Vec<String> {
@@ -395,7 +453,7 @@ impl<'a> Section<'a> {
                 path: self.key_path(key),
                 id: self.id,
                 type_name,
-                entries: &[],
+                entries: Vec::new(),
                 asked: Vec::new(),
                 out: Vec::new(),
             }),

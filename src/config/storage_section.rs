@@ -25,6 +25,7 @@ pub(super) fn storage(s: Option<Section<'_>>) -> (StorageConfig, Out) {
         )];
         return (config, Out::Map(tsdb));
     };
+    s.forget_earlier("tsdb");
     let tsdb = match s.section("tsdb", "config.plain") {
         Some(section) => tsdb(section, &mut config),
         None => tsdb_shown(Duration::ZERO, 0.0, "", None),
@@ -58,6 +59,7 @@ fn tsdb(mut s: Section<'_>, config: &mut StorageConfig) -> Vec<(String, Out)> {
         }
         inner.finish();
     }
+    s.forget_earlier("retention");
     let retention = s
         .section("retention", "config.plain")
         .map(|inner| retention(inner, config));

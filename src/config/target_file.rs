@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
-use super::load::LoadOptions;
+use super::options::LoadOptions;
 use super::reader::Reader;
 use super::sd;
 use super::section::Item;
-use super::yaml;
+use super::target_json;
+use super::yaml::{self, Merge};
 use crate::model::names::NameScheme;
 use crate::model::{LabelMap, TargetGroup};
 use crate::stdx::gofmt;
@@ -42,10 +41,13 @@ impl TargetFileKind {
 ///
 /// # Errors
 /// The first thing that is wrong, in Prometheus's words where it has its own.
-pub fn parse_target_groups(text: &str, kind: TargetFileKind) -> Result<Vec<TargetGroup>, String> {
+pub fn parse_target_groups(
+    content: &[u8],
+    kind: TargetFileKind,
+) -> Result<Vec<TargetGroup>, String> {
     match kind {
-        TargetFileKind::Json => from_json(text),
-        TargetFileKind::Yaml => from_yaml(text),
+        TargetFileKind::Json => from_json(content),
+        TargetFileKind::Yaml => from_yaml(&yaml::decode(content.to_vec())?),
     }
 }
 
@@ -53,39 +55,14 @@ fn nil_item(i: usize) -> String {
     format!("nil target group item found (index {i})")
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JsonGroup {
-    #[serde(default)]
-    targets: Option<Vec<Option<String>>>,
-    #[serde(default)]
-    labels: Option<std::collections::BTreeMap<String, Option<String>>>,
-}
-
-fn from_json(text: &str) -> Result<Vec<TargetGroup>, String> {
-    let groups: Option<Vec<Option<JsonGroup>>> =
-        serde_json::from_str(text).map_err(|e| format!("json: {e}"))?;
+fn from_json(content: &[u8]) -> Result<Vec<TargetGroup>, String> {
+    let target = |address| LabelMap::from([("__address__".to_owned(), address)]);
     let mut out = Vec::new();
-    for (i, group) in groups.unwrap_or_default().into_iter().enumerate() {
+    for (i, group) in target_json::parse(content)?.into_iter().enumerate() {
         let group = group.ok_or_else(|| nil_item(i))?;
-        let target = |address: Option<String>| {
-            LabelMap::from([("__address__".to_owned(), address.unwrap_or_default())])
-        };
-        let mut labels = LabelMap::new();
-        for (name, value) in group.labels.unwrap_or_default() {
-            if !NameScheme::Utf8.is_label_name(&name) {
-                return Err(format!("{} is not a valid label name", gofmt::quote(&name)));
-            }
-            labels.insert(name, value.unwrap_or_default());
-        }
         out.push(TargetGroup {
-            targets: group
-                .targets
-                .unwrap_or_default()
-                .into_iter()
-                .map(target)
-                .collect(),
-            labels,
+            targets: group.targets.into_iter().map(target).collect(),
+            labels: group.labels,
             source: String::new(),
         });
     }
@@ -97,7 +74,7 @@ fn from_yaml(text: &str) -> Result<Vec<TargetGroup>, String> {
         Some(line) => format!("line {line}: {message}"),
         None => message.to_owned(),
     };
-    let node = yaml::parse(text).map_err(|e| with_line(e.line, &e.message))?;
+    let node = yaml::parse(text, Merge::InPlace).map_err(|e| with_line(e.line, &e.message))?;
     let options = LoadOptions {
         syntax_only: true,
         ..LoadOptions::default()

@@ -231,8 +231,7 @@ fn content(path: &Path) -> Result<(Vec<u8>, i64), Error> {
 
 fn parse(path: &Path, content: &[u8]) -> Result<Vec<TargetGroup>, Error> {
     let kind = TargetFileKind::of(path).map_err(Error::Parse)?;
-    let text = String::from_utf8_lossy(content);
-    let mut groups = parse_target_groups(&text, kind).map_err(Error::Parse)?;
+    let mut groups = parse_target_groups(content, kind).map_err(Error::Parse)?;
     for (i, group) in groups.iter_mut().enumerate() {
         group.source = source(path, i);
         let path = path.to_string_lossy().into_owned();

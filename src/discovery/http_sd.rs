@@ -122,8 +122,8 @@ pub(super) fn groups(url: &str, answer: &Fetched) -> Result<Vec<TargetGroup>, Er
     if !is_json(content_type) {
         return Err(Error::ContentType(content_type.to_owned()));
     }
-    let text = String::from_utf8_lossy(&answer.body);
-    let mut groups = parse_target_groups(&text, TargetFileKind::Json).map_err(Error::Parse)?;
+    let kind = TargetFileKind::Json;
+    let mut groups = parse_target_groups(&answer.body, kind).map_err(Error::Parse)?;
     for (i, group) in groups.iter_mut().enumerate() {
         group.source = source(url, i);
         group.labels.insert("__meta_url".to_owned(), url.to_owned());

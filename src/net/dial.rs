@@ -64,7 +64,10 @@ impl Dialer {
     ) -> Result<Dialed, NetError> {
         let proxy = match unix_socket {
             Some(_) => None,
-            None => self.proxies.choose(url),
+            None => {
+                self.proxies.check(url)?;
+                self.proxies.choose(url)
+            }
         };
         let mut stream = self.counted_connect(url, unix_socket, proxy, deadline)?;
         let mut tls = None;

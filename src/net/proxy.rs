@@ -10,6 +10,9 @@ use super::{NetError, ProxySettings};
 #[derive(Debug)]
 pub(super) enum ProxyRules {
     Direct,
+    /// A proxy by which nothing can be reached, as Prometheus takes it too: why, and what need not
+    /// go through it.
+    Unusable(&'static str, Option<NoProxy>),
     /// One proxy for everything, including this machine's own addresses: no `no_proxy` is given.
     Always(Box<Proxy>),
     BySchemeAndHost {
@@ -62,9 +65,18 @@ impl ProxyRules {
         let Some(url) = settings.url.as_deref().filter(|url| !url.is_empty()) else {
             return Ok(ProxyRules::Direct);
         };
-        let proxy = Proxy::parse(url).map_err(|why| unusable("proxy_url", why))?;
-        Ok(match settings.no_proxy.as_deref() {
-            None | Some("") => ProxyRules::Always(Box::new(proxy)),
+        let no_proxy = settings.no_proxy.as_deref();
+        let proxy = match Proxy::parse(url) {
+            Ok(proxy) => proxy,
+            // What Prometheus can and Ferula can't is an error at once.
+            Err(why) if is_socks(url) => return Err(unusable("proxy_url", why)),
+            Err(why) => {
+                let list = no_proxy.filter(|list| !list.is_empty());
+                return Ok(ProxyRules::Unusable(why, list.map(NoProxy::parse)));
+            }
+        };
+        Ok(match no_proxy.filter(|list| !list.is_empty()) {
+            None => ProxyRules::Always(Box::new(proxy)),
             Some(list) => ProxyRules::BySchemeAndHost {
                 http: Some(Box::new(proxy.clone())),
                 https: Some(Box::new(proxy)),
@@ -73,9 +85,24 @@ impl ProxyRules {
         })
     }
 
+    /// # Errors
+    /// Why a URL cannot be reached at all.
+    pub fn check(&self, url: &TargetUrl) -> Result<(), NetError> {
+        match self {
+            ProxyRules::Unusable(why, except)
+                if except
+                    .as_ref()
+                    .is_none_or(|e| !e.matches(&url.host, url.port)) =>
+            {
+                Err(unusable("proxyconnect: proxy_url", why))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub fn choose(&self, url: &TargetUrl) -> Option<&Proxy> {
         match self {
-            ProxyRules::Direct => None,
+            ProxyRules::Direct | ProxyRules::Unusable(..) => None,
             ProxyRules::Always(proxy) => Some(proxy),
             ProxyRules::BySchemeAndHost {
                 http,
@@ -117,6 +144,10 @@ fn unusable(knob: &str, why: &str) -> NetError {
 }
 
 impl ProxySettings {
+    pub fn is_socks(&self) -> bool {
+        self.url.as_deref().is_some_and(is_socks)
+    }
+
     /// Says why nothing can go through the proxy of these settings. The text names no URL, which
     /// may hold a password.
     pub fn fault(&self) -> Option<&'static str> {
@@ -125,11 +156,14 @@ impl ProxySettings {
     }
 }
 
+fn is_socks(url: &str) -> bool {
+    url.split_once("://")
+        .is_some_and(|(scheme, _)| scheme.starts_with("socks5"))
+}
+
 impl Proxy {
     fn parse(text: &str) -> Result<Proxy, &'static str> {
-        if let Some((scheme, _)) = text.split_once("://")
-            && scheme.starts_with("socks5")
-        {
+        if is_socks(text) {
             return Err("socks5 is not supported; use an http or https proxy");
         }
         let url = TargetUrl::parse(text).map_err(|_| "not an http or https URL with a host")?;
@@ -238,6 +272,23 @@ pub(super) fn connect_request(target: &TargetUrl, proxy: &Proxy, headers: &[u8])
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proxy_that_is_none_fails_its_requests_alone() {
+        let settings = ProxySettings {
+            url: Some("proxy:3128".into()),
+            no_proxy: Some("inside".into()),
+            ..ProxySettings::default()
+        };
+        let rules = ProxyRules::new(&settings).unwrap();
+        let check = |url: &str| rules.check(&TargetUrl::parse(url).unwrap());
+        assert!(check("http://inside/").is_ok());
+        let fault = check("http://outside/").unwrap_err().to_string();
+        assert_eq!(
+            fault,
+            "proxyconnect: proxy_url: not an http or https URL with a host"
+        );
+    }
 
     fn check(list: &str, target: &str, direct: bool) {
         let settings = ProxySettings {

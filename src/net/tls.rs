@@ -1,6 +1,7 @@
 //! Makes rustls configurations from a `tls_config`: at first need, and again when one of their
 //! files has changed.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::ClientConfig;
@@ -103,8 +104,14 @@ impl TlsSource {
         let name = self.settings.server_name.as_deref();
         let name = name.filter(|name| !name.is_empty() && !proxy);
         let name = name.unwrap_or(host);
-        ServerName::try_from(name.to_owned())
-            .map_err(|_| NetError::Tls(format!("tls: invalid server name {name:?}")))
+        match ServerName::try_from(name.to_owned()) {
+            Ok(name) => Ok(name),
+            // No name is looked at, and none that is no name can be sent.
+            Err(_) if self.settings.insecure_skip_verify => {
+                Ok(ServerName::from(IpAddr::from(Ipv4Addr::UNSPECIFIED)))
+            }
+            Err(_) => Err(NetError::Tls(format!("tls: invalid server name {name:?}"))),
+        }
     }
 
     fn build(&self, from: &[Option<Arc<str>>; 3]) -> Result<ClientConfig, NetError> {

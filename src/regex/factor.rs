@@ -52,9 +52,8 @@ fn joined((heads, end): (Vec<Hir>, Hir)) -> Hir {
     Hir::concat(vec![Hir::alternation(heads), end])
 }
 
-/// The last part of a concatenation apart from the others. A part with a group is equal to no other,
+/// The last part of a concatenation apart from the others. A part with a group equals no other,
 /// because groups are numbered.
-
 fn split(hir: Hir) -> (Hir, Option<Hir>) {
     if !matches!(hir.kind(), HirKind::Concat(_)) {
         return (hir, None);

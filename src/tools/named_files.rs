@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::config::{
     Config, NamedRule, ScrapeConfig, SdConfig, TargetFileKind, glob, io_text, parse_target_groups,
-    read,
+    read_bytes,
 };
 use crate::model::{LabelMap, LabelsBuilder, TargetGroup, duration};
 use crate::net::{ClientSettings, SecretSource};
@@ -127,8 +127,8 @@ impl Found {
             self.warnings.push(text);
         }
         for file in files {
-            let groups =
-                TargetFileKind::of(&file).and_then(|kind| parse_target_groups(&read(&file)?, kind));
+            let groups = TargetFileKind::of(&file)
+                .and_then(|kind| parse_target_groups(&read_bytes(&file)?, kind));
             match groups {
                 Err(fault) => self
                     .faults

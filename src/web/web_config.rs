@@ -15,6 +15,7 @@ use rustls::ServerConfig;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
+use crate::config::decode_yaml;
 use crate::model::duration;
 use crate::stdx::gofmt::quote;
 use crate::stdx::limits::CONFIG_FILE_BYTES_MAX;
@@ -48,11 +49,12 @@ impl WebConfig {
     pub fn load(path: &Path) -> Result<WebConfig, Vec<String>> {
         let text = read(path).map_err(|e| vec![e])?;
         let directory = path.parent().unwrap_or(Path::new(""));
-        let raw: Option<Raw> = if text.iter().all(u8::is_ascii_whitespace) {
+        let wrong = |what: String| vec![format!("{}: {what}", path.display())];
+        let text = decode_yaml(text).map_err(wrong)?;
+        let raw: Option<Raw> = if text.trim().is_empty() {
             None
         } else {
-            let parsed = serde_yaml::from_slice(&text);
-            parsed.map_err(|e| vec![format!("{}: {e}", path.display())])?
+            serde_yaml::from_str(&text).map_err(|e| wrong(e.to_string()))?
         };
         raw.unwrap_or_default().check(directory)
     }

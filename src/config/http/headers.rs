@@ -34,7 +34,7 @@ pub(super) fn headers(s: &mut Section<'_>) -> Vec<HeaderSettings> {
     };
     let mut headers = Vec::new();
     let mut shown = Vec::new();
-    for (name, item) in item.map("config.Headers") {
+    for (name, item) in item.inline_map("config.Headers") {
         if let Some(reserved) = RESERVED.iter().find(|r| r.eq_ignore_ascii_case(name)) {
             item.error(format!("setting header \"{reserved}\" is not allowed"));
         }

@@ -1,11 +1,13 @@
 //! Proxies.
 
 use crate::config::section::Section;
+use crate::config::url;
 use crate::config::yaml::Out;
 use crate::net::{ProxySettings, Secret, without_password};
 
 pub(super) fn proxy(s: &mut Section<'_>) -> ProxySettings {
     let url = s.string("proxy_url");
+    let url_fault = url::parse(&url).err();
     let no_proxy = s.string("no_proxy");
     let from_environment = s.bool("proxy_from_environment").unwrap_or(false);
     let mut connect_headers = Vec::new();
@@ -47,8 +49,12 @@ pub(super) fn proxy(s: &mut Section<'_>) -> ProxySettings {
         from_environment,
         connect_headers,
     };
-    if let Some(fault) = settings.fault() {
-        s.error_at("proxy_url", fault);
+    match (url_fault, settings.fault()) {
+        (Some(fault), _) => s.error_at("proxy_url", fault),
+        (None, Some(fault)) if settings.is_socks() => s.error_at("proxy_url", fault),
+        // Prometheus takes it, and nothing goes through it there either.
+        (None, Some(fault)) => s.warn_at("proxy_url", format!("every request will fail: {fault}")),
+        (None, None) => {}
     }
     settings
 }

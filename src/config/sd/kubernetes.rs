@@ -4,6 +4,7 @@ use super::own::Read;
 use crate::config::http;
 use crate::config::section::{Item, Section};
 use crate::config::types::SdConfig;
+use crate::config::url;
 use crate::config::yaml::Out;
 use crate::net::without_password;
 use crate::stdx::gofmt;
@@ -23,6 +24,7 @@ pub(super) fn kubernetes(item: &Item<'_>) -> Read {
     let api_server = s.string("api_server");
     let has_server = s.has("api_server");
     if has_server {
+        url::check(&s, "api_server", &api_server);
         s.put("api_server", without_password(&api_server, "xxxxx"));
     }
     let role = role(&mut s);
@@ -84,6 +86,7 @@ fn role(s: &mut Section<'_>) -> String {
 
 /// Whether `own_namespace` is set.
 fn namespaces(s: &mut Section<'_>) -> bool {
+    s.forget_earlier("namespaces");
     let Some(mut inner) = s.section("namespaces", "kubernetes.plain") else {
         return false;
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::config::http;
 use crate::config::section::{Item, Section};
 use crate::config::types::{FileSdConfig, HttpSdConfig, SdConfig};
+use crate::config::url;
 use crate::config::yaml::Out;
 use crate::model::names::NameScheme;
 use crate::model::{LabelMap, TargetGroup};
@@ -123,19 +124,14 @@ pub(super) fn url_fault(url: &str) -> Option<String> {
     if url.is_empty() {
         return Some("URL is missing".to_owned());
     }
-    let Some(rest) = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"))
-    else {
-        return Some("URL scheme must be 'http' or 'https'".to_owned());
-    };
-    let host = rest.split(['/', '?', '#']).next().unwrap_or("");
-    if host.is_empty() {
-        return Some("host is missing in URL".to_owned());
+    match url::parse(url) {
+        Err(fault) => Some(fault),
+        Ok(url) if url.scheme != "http" && url.scheme != "https" => {
+            Some("URL scheme must be 'http' or 'https'".to_owned())
+        }
+        Ok(url) if url.host.is_empty() => Some("host is missing in URL".to_owned()),
+        Ok(_) => None,
     }
-    url::Url::parse(url)
-        .err()
-        .map(|e| format!("parse {}: {e}", gofmt::quote(url)))
 }
 
 pub(super) fn dns(item: &Item<'_>) -> Read {

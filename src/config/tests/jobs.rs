@@ -93,8 +93,23 @@ fn http_clients() {
     check(
         "proxy_url: '::bad'",
         "proxy_url",
-        "not an http or https URL with a host",
+        "parse \"::bad\": missing protocol scheme",
     );
+    check(
+        "proxy_url: 10.0.0.1:3128",
+        "proxy_url",
+        "parse \"10.0.0.1:3128\": first path segment in URL cannot contain colon",
+    );
+    // Go takes the host for a scheme; every scrape fails, here as there.
+    let (_, warnings) = load_with(&job("proxy_url: proxy:3128"), false, false).unwrap();
+    assert_eq!(
+        warnings,
+        [
+            "f.yml:3: scrape_configs[0].proxy_url: every request will fail: not an http or https \
+             URL with a host"
+        ]
+    );
+    check_good_job("tls_config: {server_name: 'a b'}");
     check(
         "proxy_url: socks5://x",
         "proxy_url",

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 
 mod jobs;
+mod merges;
 mod sections;
 mod target_files;
 

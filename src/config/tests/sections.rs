@@ -71,6 +71,12 @@ fn sections_of_later_components() {
         &["f.yml:1: remote_write[0].sigv4: sigv4 is not supported by Ferula; data would go"],
     );
     check(
+        "remote_write: [{url: 'http://h:port'}]",
+        &[
+            "f.yml:1: remote_write[0].url: parse \"http://h:port\": invalid port \":port\" after host",
+        ],
+    );
+    check(
         "remote_read: [{url: x, headers: {Host: a}}]",
         &["f.yml:1: remote_read[0].headers: Host is a reserved header. It must not be changed"],
     );

@@ -32,7 +32,7 @@ pub enum Kind {
         text: bool,
     },
     Seq(Vec<Node>),
-    /// In the order of the file, repeated keys included.
+    /// In the order in which Go decodes them, repeated keys included.
     Map(Vec<(Key, Node)>),
 }
 
@@ -40,6 +40,22 @@ pub enum Kind {
 pub struct Key {
     pub id: Id,
     pub text: String,
+    /// The map in which it is written, which may be one that was merged.
+    pub map: Id,
+    /// Whether it is the first key of a map that was merged.
+    pub opens_merged: bool,
+}
+
+/// What a merge key (`<<`) means, which two versions of Go's library see differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merge {
+    /// yaml.v2, by which Prometheus reads its configuration and target files: what is merged is
+    /// decoded where `<<` stands. So it overwrites keys before it, and keys behind it overwrite
+    /// it. Of several maps the first is decoded last.
+    InPlace,
+    /// yaml.v3, by which Prometheus reads rule files, as YAML has it: what a map says itself wins
+    /// over what it merges, an earlier merged map over a later one.
+    Defaults,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -71,7 +87,7 @@ impl From<serde_yaml::Error> for SyntaxError {
 }
 
 /// The first document of a text; null where there is none.
-pub fn parse(text: &str) -> Result<Node, SyntaxError> {
+pub fn parse(text: &str, merge: Merge) -> Result<Node, SyntaxError> {
     guard::check(text)?;
     let null = Node {
         id: 0,
@@ -85,10 +101,10 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     let Some(document) = serde_yaml::Deserializer::from_str(text).next() else {
         return Ok(null);
     };
-    let mut ids = Ids(0);
     let seed = NodeSeed {
         shape: &shape,
-        ids: &mut ids,
+        id: 0,
+        build: &mut Build { last: 0, merge },
     };
     Ok(seed.deserialize(document)?)
 }
@@ -181,25 +197,32 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
     }
 }
 
-struct Ids(Id);
+struct Build {
+    /// The last number given.
+    last: Id,
+    merge: Merge,
+}
 
-impl Ids {
+impl Build {
     fn next(&mut self) -> Id {
-        self.0 += 1;
-        self.0
+        self.last += 1;
+        self.last
     }
 }
 
 struct NodeSeed<'s> {
     shape: &'s Shape,
-    ids: &'s mut Ids,
+    /// This node's, once it is read.
+    id: Id,
+    build: &'s mut Build,
 }
 
 impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
     type Value = Node;
 
-    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Node, D::Error> {
-        let id = self.ids.next();
+    fn deserialize<D: Deserializer<'de>>(mut self, d: D) -> Result<Node, D::Error> {
+        self.id = self.build.next();
+        let id = self.id;
         let kind = match self.shape {
             Shape::Null => {
                 IgnoredAny::deserialize(d)?;
@@ -233,8 +256,13 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
         };
         let mut items = Vec::new();
         for shape in shapes {
-            let ids = &mut *self.ids;
-            if let Some(item) = seq.next_element_seed(NodeSeed { shape, ids })? {
+            let build = &mut *self.build;
+            let seed = NodeSeed {
+                shape,
+                id: 0,
+                build,
+            };
+            if let Some(item) = seq.next_element_seed(seed)? {
                 items.push(item);
             }
         }
@@ -249,47 +277,81 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
         };
         let mut entries = Vec::new();
         for shape in shapes {
-            let id = self.ids.next();
+            let id = self.build.next();
             let Some(text) = map.next_key::<String>()? else {
                 break;
             };
-            let ids = &mut *self.ids;
-            let value = map.next_value_seed(NodeSeed { shape, ids })?;
-            entries.push((Key { id, text }, value));
+            let build = &mut *self.build;
+            let seed = NodeSeed {
+                shape,
+                id: 0,
+                build,
+            };
+            let value = map.next_value_seed(seed)?;
+            let key = Key {
+                id,
+                text,
+                map: self.id,
+                opens_merged: false,
+            };
+            entries.push((key, value));
         }
         map.next_key::<IgnoredAny>()?;
-        merged(entries).map(Kind::Map).map_err(de::Error::custom)
+        if entries.iter().all(|(key, _)| key.text != MERGE) {
+            return Ok(Kind::Map(entries));
+        }
+        let merged = match self.build.merge {
+            Merge::InPlace => in_place(entries),
+            Merge::Defaults => as_defaults(entries),
+        };
+        merged.map(Kind::Map).map_err(de::Error::custom)
     }
 }
 
-/// Resolves `<<`: what a map says itself wins over what it merges, an earlier merged map over a
-/// later one.
-fn merged(entries: Vec<(Key, Node)>) -> Result<Vec<(Key, Node)>, &'static str> {
+const MERGE: &str = "<<";
+
+type Entries = Vec<(Key, Node)>;
+
+/// The maps that a merge key names, in the order in which they are written.
+fn sources(value: Node) -> Result<Vec<Entries>, &'static str> {
     const FAULT: &str = "map merge requires map or sequence of maps as the value";
-    if entries.iter().all(|(key, _)| key.text != "<<") {
-        return Ok(entries);
+    let source = |node: Node| match node.kind {
+        Kind::Map(map) => Ok(map),
+        _ => Err(FAULT),
+    };
+    match value.kind {
+        Kind::Map(map) => Ok(vec![map]),
+        Kind::Seq(items) => items.into_iter().map(source).collect(),
+        _ => Err(FAULT),
     }
-    let mut out: Vec<(Key, Node)> = Vec::new();
-    let mut sources = Vec::new();
+}
+
+fn in_place(entries: Entries) -> Result<Entries, &'static str> {
+    let mut out = Vec::new();
     for (key, value) in entries {
-        match value.kind {
-            _ if key.text != "<<" => out.push((key, value)),
-            Kind::Map(map) => sources.push(map),
-            Kind::Seq(items) => {
-                for item in items {
-                    let Kind::Map(map) = item.kind else {
-                        return Err(FAULT);
-                    };
-                    sources.push(map);
-                }
+        if key.text != MERGE {
+            out.push((key, value));
+            continue;
+        }
+        for mut source in sources(value)?.into_iter().rev() {
+            if let Some((first, _)) = source.first_mut() {
+                first.opens_merged = true;
             }
-            _ => return Err(FAULT),
+            out.append(&mut source);
         }
     }
+    Ok(out)
+}
+
+fn as_defaults(entries: Entries) -> Result<Entries, &'static str> {
+    let is_merge = |(key, _): &(Key, Node)| key.text == MERGE;
+    let (merges, mut out): (Entries, Entries) = entries.into_iter().partition(is_merge);
     let mut seen: HashSet<String> = out.iter().map(|(key, _)| key.text.clone()).collect();
-    for (key, value) in sources.into_iter().flatten() {
-        if seen.insert(key.text.clone()) {
-            out.push((key, value));
+    for (_, value) in merges {
+        for (key, value) in sources(value)?.into_iter().flatten() {
+            if seen.insert(key.text.clone()) {
+                out.push((key, value));
+            }
         }
     }
     Ok(out)

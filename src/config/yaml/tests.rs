@@ -22,7 +22,7 @@ fn text(node: &Node) -> String {
 }
 
 fn check(yaml: &str, expect: &str) {
-    let got = match parse(yaml) {
+    let got = match parse(yaml, Merge::InPlace) {
         Ok(node) => text(&node),
         Err(e) => format!("{}: {e}", e.line.unwrap_or(0)),
     };
@@ -42,9 +42,11 @@ fn trees_keep_literals() {
     check("- &x {a: 1}\n- *x", "[{a=*1} {a=*1}]");
     check(
         "x: &x {a: 1, b: 2}\ny: {b: 3, <<: *x}",
-        "{x={a=*1 b=*2} y={b=*3 a=*1}}",
+        "{x={a=*1 b=*2} y={b=*3 a=*1 b=*2}}",
     );
-    check("{<<: [{a: 1}, {a: 2, b: 3}]}", "{a=*1 b=*3}");
+    check("{<<: [{a: 1}, {a: 2, b: 3}]}", "{a=*2 b=*3 a=*1}");
+    let defaults = parse("{b: 3, <<: [{a: 1, b: 2}, {a: 2, c: 3}]}", Merge::Defaults);
+    assert_eq!(text(&defaults.unwrap()), "{b=*3 a=*1 c=*3}");
     check(
         "<<: 1",
         "1: yaml: map merge requires map or sequence of maps as the value",
@@ -80,7 +82,7 @@ fn numbers_and_booleans() {
 #[test]
 fn lines_of_keys_and_items() {
     let yaml = "a: 1\nb:\n  - x\n  -\n  - c: &d\n      e: f\ng: *d\n";
-    let node = parse(yaml).unwrap();
+    let node = parse(yaml, Merge::InPlace).unwrap();
     let mut ids = Vec::new();
     collect(&node, &mut ids);
     let found = lines(yaml, ids.iter().map(|(id, _)| *id));
@@ -118,7 +120,7 @@ fn printed_texts() {
     let check = |value: &str, expect: &str| {
         let out = Out::Map(vec![("k".to_owned(), value.into())]);
         assert_eq!(emit(&out), format!("k: {expect}\n"), "{value:?}");
-        let read = parse(&emit(&out)).unwrap();
+        let read = parse(&emit(&out), Merge::InPlace).unwrap();
         let Kind::Map(entries) = read.kind else {
             panic!("{value:?}");
         };

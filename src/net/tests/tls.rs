@@ -171,7 +171,18 @@ fn servers_are_believed_by_their_authority_and_name() {
         insecure_skip_verify: true,
         ..TlsSettings::default()
     };
-    check(&by_name, careless, Ok(()));
+    check(&by_name, careless.clone(), Ok(()));
+    // Prometheus takes a name that is none; where certificates are looked at, none fits it.
+    let no_name = |settings| TlsSettings {
+        server_name: Some("a b".into()),
+        ..settings
+    };
+    check(&by_name, no_name(careless), Ok(()));
+    check(
+        &by_name,
+        no_name(trusting(&ca.pem())),
+        Err("tls: invalid server name \"a b\""),
+    );
 }
 
 #[test]

@@ -310,6 +310,13 @@ fn configurations() {
     let tls = |extra: &str, expect| check(&format!("{TLS}  {extra}\n"), expect);
     check("", "");
     check("# nothing\n", "");
+    let utf16: Vec<u8> = "\u{feff}a: 1\n"
+        .encode_utf16()
+        .flat_map(u16::to_be_bytes)
+        .collect();
+    fs::write(path, utf16).unwrap();
+    let errors = WebConfig::load(path).map(|_| ()).unwrap_err();
+    assert!(errors[0].contains("unknown field `a`"), "{errors:?}");
     check("tls_server_config:\nbasic_auth_users:\n", "");
     check("a: 1\n", "unknown field `a`");
     check("tls_server_config: { min_version: TLS12 }\n", "");
