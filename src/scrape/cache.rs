@@ -105,7 +105,7 @@ pub(super) struct Cache {
     success_count: usize,
     first: Slot,
     reading: Reading,
-    /// Live series whose lines were in another format.
+    /// Live series whose lines were in another format, or read by another configuration.
     orphans: Vec<SeriesRef>,
     metadata_changed: bool,
 }
@@ -182,9 +182,9 @@ impl Cache {
         self.reading = Reading::new(self.first);
     }
 
-    /// What a line means depends on the format: another one makes all lines new, and yet the series
-    /// that were there are not forgotten.
-    fn start_over(&mut self) {
+    /// Forgets all lines, and yet not the series that were there: what a line means depends on the
+    /// format and the configuration, and both may change.
+    pub fn start_over(&mut self) {
         *self = Cache {
             orphans: self.tracked_series(),
             turn: self.turn,
@@ -388,7 +388,8 @@ impl Cache {
             .entries
             .iter()
             .filter(|e| self.live != 0 && e.tracked == self.live);
-        live.map(|e| e.series).collect()
+        let orphans = self.orphans.iter().copied();
+        live.map(|e| e.series).chain(orphans).collect()
     }
 
     /// Tracked in the last good page and not in this one, under no other text either.

@@ -1,5 +1,5 @@
-//! What a loop knows of its target between two turns. It outlives the loop: a loop that is
-//! restarted because its timing or its client changed hands it on.
+//! What a loop knows of its target between two turns. It outlives the loop: one that a reload
+//! replaces hands it on to its successor.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -11,8 +11,10 @@ mod prepare;
 mod view;
 
 mod pool;
+mod pool_shared;
 mod pools;
 mod reloader;
+mod restart;
 mod runner;
 
 mod scrape_loop;

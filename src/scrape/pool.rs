@@ -1,67 +1,22 @@
 //! One job: its targets and their loops, kept in step with what is discovered and configured.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::end_of_run::EndOfRun;
-use super::failure_log::FailureLog;
 use super::metrics::PoolMetrics;
+use super::pool_shared::PoolShared;
 use super::prepare::Job;
-use super::runner::Running;
+use super::restart::Restart;
+use super::runner::{Ending, Runnable, Running};
 use super::schedule::{Alignment, Schedule};
 use super::scrape_loop::{LoopEnv, ScrapeLoop};
 use super::target::{Discovered, Health, Status, Target, make_targets};
 use crate::config::ScrapeConfig;
 use crate::model::TargetGroup;
-use crate::net::{ClientSettings, ScrapeRequest};
+use crate::net::ScrapeRequest;
 use crate::stdx::gofmt::api_float;
-use crate::stdx::stop::stop;
-use crate::stdx::thread::Thread;
-
-/// What a pool tells its loops while they run.
-#[derive(Debug)]
-pub(super) struct PoolShared {
-    pub metrics: PoolMetrics,
-    told: Mutex<Told>,
-}
-
-#[derive(Debug, Default)]
-struct Told {
-    forced_error: Option<Arc<str>>,
-    failure_log: Option<Arc<FailureLog>>,
-}
-
-impl PoolShared {
-    pub fn new(metrics: PoolMetrics) -> PoolShared {
-        PoolShared {
-            metrics,
-            told: Mutex::default(),
-        }
-    }
-
-    /// Set where no target of the pool may be scraped.
-    pub fn forced_error(&self) -> Option<Arc<str>> {
-        self.lock().forced_error.clone()
-    }
-
-    pub fn failure_log(&self) -> Option<Arc<FailureLog>> {
-        self.lock().failure_log.clone()
-    }
-
-    pub fn set_forced_error(&self, error: Option<Arc<str>>) {
-        self.lock().forced_error = error;
-    }
-
-    fn set_failure_log(&self, log: Option<Arc<FailureLog>>) {
-        self.lock().failure_log = log;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Told> {
-        // NOTE: fields are replaced whole.
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+use crate::stdx::stop::{Stop, stop};
 
 /// What a pool is told by the manager at each sync.
 pub(super) struct SyncEnv<'a> {
@@ -76,8 +31,8 @@ pub(super) struct SyncEnv<'a> {
 /// What a sync leaves to its caller, who holds no lock by then.
 #[derive(Default)]
 pub(super) struct Leftovers {
-    /// Threads that were told to end.
-    pub retired: Vec<Thread>,
+    /// Loops that were told to end, and may have a scrape under way.
+    pub retired: Vec<Ending>,
     pub ends_of_run: Vec<EndOfRun>,
 }
 
@@ -179,8 +134,8 @@ impl Pool {
         leftovers
     }
 
-    /// Puts `targets` in place of those that are scraped now. Who stays is not touched; who is
-    /// another target of the same series goes on with what the former knew.
+    /// Puts `targets` in place of those that are scraped now. Who stays is not touched; another
+    /// target of the same series, or else of the same URL, succeeds the former on its thread.
     fn exchange(
         &mut self,
         targets: Vec<Target>,
@@ -204,33 +159,51 @@ impl Pool {
             }
         }
         let mut leftovers = Leftovers::default();
-        let mut heirs: HashMap<u64, u64> = former
-            .iter()
-            .map(|(hash, slot)| (slot.target.identity, *hash))
-            .collect();
-        for mut target in newcomers {
-            if let Some(slot) = heirs
-                .remove(&target.identity)
-                .and_then(|h| former.remove(&h))
-            {
-                let keep = restart != Restart::Afresh;
-                if keep {
-                    target.inherit(&slot.target);
-                }
-                leftovers.append(retire(slot, !keep, env));
-            }
-            let target = Arc::new(target);
-            let slot = self.start(target, env);
+        let heirs = heirs(&newcomers, former.values());
+        for (target, heir_of) in newcomers.into_iter().zip(heirs) {
+            let slot = match heir_of.and_then(|hash| former.remove(&hash)) {
+                Some(slot) => self.succeed(slot, target, env, &mut leftovers),
+                None => self.start(Arc::new(target), env),
+            };
             self.loops.insert(slot.target.hash, slot);
         }
         for slot in former.into_values() {
-            leftovers.append(retire(slot, true, env));
+            leftovers.append(retire(slot, env));
         }
         leftovers
     }
 
+    /// Puts a target in the place of another. What scrape is under way ends as it began.
+    fn succeed(
+        &self,
+        slot: Slot,
+        mut target: Target,
+        env: &mut SyncEnv<'_>,
+        leftovers: &mut Leftovers,
+    ) -> Slot {
+        if target.identity == slot.target.identity {
+            target.inherit(&slot.target);
+        } else {
+            leftovers.ends_of_run.extend(end_of_run(&slot, env));
+        }
+        let target = Arc::new(target);
+        match slot.running.filter(Running::is_alive) {
+            Some(mut running) => {
+                let next = self.runnable(&target, running.stop_token().clone(), env);
+                running.hand_over(next);
+                let running = Some(running);
+                Slot { target, running }
+            }
+            None => self.start(target, env),
+        }
+    }
+
     fn start(&self, target: Arc<Target>, env: &mut SyncEnv<'_>) -> Slot {
-        let running = match self.run(&target, env) {
+        let (sender, token) = stop();
+        let runnable = self.runnable(&target, token.clone(), env);
+        *env.next_number += 1;
+        let clock = env.env.clock.clone();
+        let running = match Running::start(runnable, (sender, token), clock, *env.next_number) {
             Ok(running) => Some(running),
             Err(e) => {
                 env.env.metrics.spawn_failures.inc();
@@ -248,12 +221,10 @@ impl Pool {
         Slot { target, running }
     }
 
-    fn run(&self, target: &Arc<Target>, env: &mut SyncEnv<'_>) -> std::io::Result<Running> {
+    fn runnable(&self, target: &Arc<Target>, token: Stop, env: &SyncEnv<'_>) -> Runnable {
         let (fetch, cancel) = (self.job.dial)();
-        let (sender, token) = stop();
-        let clock = env.env.clock.clone();
         let place = target.hash ^ env.offset_seed;
-        let schedule = Schedule::new(&*clock, target.interval, place, env.alignment);
+        let schedule = Schedule::new(&*env.env.clock, target.interval, place, env.alignment);
         let scrape_loop = ScrapeLoop::new(
             env.env.clone(),
             self.shared.clone(),
@@ -261,17 +232,13 @@ impl Pool {
             target.clone(),
             fetch,
             self.request(target, env.user_agent),
-            token.clone(),
+            token,
         );
-        *env.next_number += 1;
-        Running::start(
+        Runnable {
             scrape_loop,
             cancel,
-            (sender, token),
             schedule,
-            clock,
-            *env.next_number,
-        )
+        }
     }
 
     fn request(&self, target: &Target, user_agent: &str) -> Result<ScrapeRequest, Arc<str>> {
@@ -328,12 +295,13 @@ impl Pool {
         self.shared.forced_error().is_some()
     }
 
-    /// Ends all loops.
-    pub fn stop(self, mark_stale: bool, env: &SyncEnv<'_>) -> Leftovers {
+    /// Ends all loops, and what scrapes are under way.
+    pub fn stop(self, env: &SyncEnv<'_>) -> Leftovers {
         let mut leftovers = Leftovers::default();
         for slot in self.loops.into_values() {
-            leftovers.append(retire(slot, mark_stale, env));
+            leftovers.append(retire(slot, env));
         }
+        leftovers.retired.iter_mut().for_each(Ending::cancel);
         leftovers
     }
 
@@ -361,75 +329,39 @@ fn same_groups(a: &[Arc<TargetGroup>], b: &[Arc<TargetGroup>]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b) || a == b)
 }
 
-fn retire(slot: Slot, mark_stale: bool, env: &SyncEnv<'_>) -> Leftovers {
-    let clock = &*env.env.clock;
-    let mut leftovers = Leftovers::default();
-    if let Some(running) = slot.running {
-        let (tick, t, interval) = running.next_tick(clock);
-        leftovers.retired.push(running.stop());
-        if mark_stale {
-            leftovers.ends_of_run.push(EndOfRun::new(
-                slot.target.memory.clone(),
-                tick,
-                t,
-                interval,
-            ));
-        }
-    }
-    leftovers
-}
-
-/// What a changed configuration means for the loops of targets that stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Restart {
-    No,
-    /// Other timing, limits or clients: the series are the same.
-    KeepCache,
-    /// The series may be others.
-    Afresh,
-}
-
-impl Restart {
-    pub fn of(old: &ScrapeConfig, new: &ScrapeConfig) -> Restart {
-        let (series_old, series_new) = (series_keys(old), series_keys(new));
-        if series_old != series_new {
-            return Restart::Afresh;
-        }
-        let request = |c: &ScrapeConfig| {
-            (
-                c.http.clone(),
-                c.sample_limit,
-                c.body_size_limit,
-                c.enable_compression,
-            )
-        };
-        if request(old) == request(new) {
-            Restart::No
-        } else {
-            Restart::KeepCache
-        }
+/// Tells a loop to end after the scrape that is under way.
+fn retire(slot: Slot, env: &SyncEnv<'_>) -> Leftovers {
+    Leftovers {
+        ends_of_run: end_of_run(&slot, env).into_iter().collect(),
+        retired: slot.running.map(Running::finish).into_iter().collect(),
     }
 }
 
-/// The configuration without the keys that don't decide what a page's lines become. Those that
-/// decide a target's labels, URL, interval and timeout show in the target itself.
-fn series_keys(config: &ScrapeConfig) -> ScrapeConfig {
-    ScrapeConfig {
-        scrape_interval: Duration::ZERO,
-        scrape_timeout: Duration::ZERO,
-        metrics_path: String::new(),
-        scheme: String::new(),
-        params: Vec::new(),
-        enable_compression: false,
-        scrape_failure_log_file: None,
-        body_size_limit: 0,
-        sample_limit: 0,
-        target_limit: 0,
-        keep_dropped_targets: 0,
-        relabel_configs: Vec::new(),
-        http: ClientSettings::default(),
-        service_discovery: Vec::new(),
-        yaml: String::new(),
-        ..config.clone()
+/// What is left to do when the loop of a target takes no further tick.
+fn end_of_run(slot: &Slot, env: &SyncEnv<'_>) -> Option<EndOfRun> {
+    let (tick, t, interval) = slot.running.as_ref()?.next_tick(&*env.env.clock);
+    Some(EndOfRun::new(slot.target.memory.clone(), tick, t, interval))
+}
+
+/// Whom of `former` each target succeeds, by hash: the one of the same series, or else one with the
+/// same URL, whose labels are others. Nobody has two heirs.
+fn heirs<'a>(targets: &[Target], former: impl Iterator<Item = &'a Slot>) -> Vec<Option<u64>> {
+    let mut by_identity = HashMap::new();
+    let mut by_url: HashMap<&str, Vec<u64>> = HashMap::new();
+    for slot in former {
+        let (target, hash) = (&slot.target, slot.target.hash);
+        by_identity.insert(target.identity, hash);
+        by_url.entry(target.url()).or_default().push(hash);
     }
+    let mut heirs: Vec<Option<u64>> = Vec::with_capacity(targets.len());
+    heirs.extend(targets.iter().map(|t| by_identity.remove(&t.identity)));
+    let mut taken: HashSet<u64> = heirs.iter().flatten().copied().collect();
+    for (target, heir_of) in targets.iter().zip(&mut heirs) {
+        if heir_of.is_none()
+            && let Some(hashes) = by_url.get_mut(target.url())
+        {
+            *heir_of = std::iter::from_fn(|| hashes.pop()).find(|hash| taken.insert(*hash));
+        }
+    }
+    heirs
 }

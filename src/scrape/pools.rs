@@ -11,6 +11,7 @@ use super::end_of_run::{EndOfRun, EndsOfRun};
 use super::manager::Applied;
 use super::pool::{Leftovers, Pool, SyncEnv};
 use super::prepare::Prepared;
+use super::runner::Ending;
 use super::schedule::{Alignment, go_text};
 use super::scrape_loop::LoopEnv;
 use super::view::{PoolPicture, View};
@@ -33,8 +34,8 @@ struct State {
     offset_seed: u64,
     next_number: u64,
     ends_of_run: EndsOfRun,
-    /// Threads that were told to end; joined once they did.
-    retired: Vec<Thread>,
+    /// Loops that were told to end, and may have a scrape under way; joined once they ended.
+    retired: Vec<Ending>,
     stopped: bool,
 }
 
@@ -115,7 +116,7 @@ impl Pools {
             .collect();
         for name in gone {
             if let Some(pool) = state.pools.remove(&name) {
-                leftovers.append(pool.stop(true, &env));
+                leftovers.append(pool.stop(&env));
                 self.env.metrics.forget_pool(&name);
                 applied.removed.push(name);
             }
@@ -181,7 +182,7 @@ impl Pools {
         let mut guard = self.lock();
         let state = &mut *guard;
         let now = self.env.clock.mono();
-        state.retired.retain(|thread| !thread.is_finished());
+        state.retired.retain(|ending| !ending.is_finished());
         let mut missing = false;
         if !state.stopped {
             let mut env = sync_env(self, &mut state.next_number, state.offset_seed);
@@ -209,11 +210,12 @@ impl Pools {
         let state = &mut *guard;
         state.stopped = true;
         let env = sync_env(self, &mut state.next_number, state.offset_seed);
-        let mut threads = std::mem::take(&mut state.retired);
+        let mut endings = std::mem::take(&mut state.retired);
         for pool in std::mem::take(&mut state.pools).into_values() {
-            threads.append(&mut pool.stop(false, &env).retired);
+            endings.append(&mut pool.stop(&env).retired);
         }
-        threads
+        endings.iter_mut().for_each(Ending::cancel);
+        endings.into_iter().map(Ending::into_thread).collect()
     }
 
     fn show(&self, state: &State) {

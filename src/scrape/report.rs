@@ -1,7 +1,7 @@
 //! The series that a scrape writes of itself: `up` and its companions (reference section 5.6).
 
 use crate::model::names::METRIC_NAME;
-use crate::model::{Labels, LabelsBuilder, SeriesRef, TimestampMs};
+use crate::model::{Labels, LabelsBuilder, SeriesRef, TimestampMs, stale_nan};
 use crate::storage::{Appendable, Appender, StorageError};
 
 /// In the order of [`Report::values`]; the last three only with `extra_scrape_metrics`.
@@ -67,6 +67,10 @@ impl ReportRefs {
                 None => *series.insert(storage.resolve(&labels(name, target))?),
             };
             batch.append(series, t, v);
+        }
+        // What is told no more, since a reload said so.
+        for series in self.0.iter_mut().skip(count).filter_map(Option::take) {
+            batch.append(series, t, stale_nan());
         }
         Ok(())
     }

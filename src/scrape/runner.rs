@@ -1,104 +1,236 @@
-//! The thread around a loop: ticks, stopping, panics.
+//! The thread around a loop: ticks, another loop that takes its place, stopping, panics.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{bounded, select};
+use crossbeam_channel::{bounded, select_biased};
 
 use super::schedule::Schedule;
 use super::scrape_loop::{ScrapeLoop, Turned};
 use crate::model::TimestampMs;
 use crate::stdx::clock::{Clock, Ticker};
 use crate::stdx::limits::LOOP_STACK;
+use crate::stdx::mailbox::{Mailbox, Poster, mailbox};
 use crate::stdx::stop::{Stop, StopSender};
 use crate::stdx::thread::{self, Thread, panic_message};
 
 /// Ends the request that is under way, if there is one.
 pub(super) type Cancel = Box<dyn Fn() + Send + Sync>;
 
-/// A loop that runs on its thread. Dropping it stops and joins it.
+/// A loop, and what a thread needs to run it.
+pub(super) struct Runnable {
+    pub scrape_loop: ScrapeLoop,
+    pub cancel: Cancel,
+    pub schedule: Schedule,
+}
+
+/// A loop that runs on its thread. Dropping it ends the loop after its turn, and joins it.
 pub(super) struct Running {
-    cancel: Cancel,
-    stop: StopSender,
+    // ORDER: before the thread: dropped, it tells the thread to end.
+    successors: Poster<Runnable>,
     schedule: Schedule,
+    token: Stop,
+    ending: Ending,
+}
+
+/// A loop that was told to end: a turn that is under way goes on. Dropping it joins the thread.
+pub(super) struct Ending {
+    /// Absent once the turn was told to end too.
+    stop: Option<StopSender>,
+    /// The cancel of the loop that the thread has now.
+    cancel: Arc<Mutex<Cancel>>,
     thread: Thread,
 }
 
 impl Running {
-    /// Starts the thread.
+    /// Starts the thread. `stop` is what the loop was made with.
     ///
     /// # Errors
     /// The system has no thread: the target's misfortune, to be tried again.
     pub fn start(
-        scrape_loop: ScrapeLoop,
-        cancel: Cancel,
+        runnable: Runnable,
         stop: (StopSender, Stop),
-        schedule: Schedule,
         clock: Arc<dyn Clock>,
         number: u64,
     ) -> io::Result<Running> {
-        let (sender, stop) = stop;
-        let plan = schedule.clone();
-        let name = format!("scrape-{:04}", number % 10_000);
-        let first = format!("{name}-new");
-        let run = move || run(scrape_loop, plan, &stop, &*clock, first);
-        let thread = thread::spawn(name, LOOP_STACK, run)?;
-        Ok(Running {
+        let (sender, token) = stop;
+        let Runnable {
+            scrape_loop,
             cancel,
-            stop: sender,
             schedule,
+        } = runnable;
+        let cancel = Arc::new(Mutex::new(cancel));
+        let (successors, mailbox) = mailbox();
+        let name = format!("scrape-{:04}", number % 10_000);
+        let runner = Runner {
+            scrape_loop: Arc::new(Mutex::new(scrape_loop)),
+            successors: mailbox,
+            cancel: cancel.clone(),
+            ticker: Ticker::new(&*clock, schedule.first, schedule.interval),
+            schedule: schedule.clone(),
+            last_turn: None,
+            is_first: true,
+            first_name: format!("{name}-new"),
+            stop: token.clone(),
+            clock,
+        };
+        let thread = thread::spawn(name, LOOP_STACK, move || runner.run())?;
+        let ending = Ending {
+            stop: Some(sender),
+            cancel,
             thread,
+        };
+        Ok(Running {
+            successors,
+            schedule,
+            token,
+            ending,
         })
     }
 
-    /// Tells the loop to end, and does not wait for it. The thread is to be joined later.
-    pub fn stop(self) -> Thread {
-        // ORDER: told to stop before its request ends, or it would take that for a failure.
-        drop(self.stop);
-        (self.cancel)();
-        self.thread
+    /// Lets another loop go on in the place of this one: between two turns, and with its ticks
+    /// where the interval is the same. Waits for nothing. Of several the newest counts.
+    pub fn hand_over(&mut self, mut next: Runnable) {
+        if next.schedule.interval == self.schedule.interval {
+            next.schedule = self.schedule.clone();
+        } else {
+            self.schedule = next.schedule.clone();
+        }
+        self.successors.post(next);
+    }
+
+    /// What stops the loops of this thread: a successor is made with it.
+    pub fn stop_token(&self) -> &Stop {
+        &self.token
+    }
+
+    /// False after a panic of the thread itself.
+    pub fn is_alive(&self) -> bool {
+        !self.ending.is_finished()
+    }
+
+    /// Tells the loop to end after its turn, and does not wait for it.
+    pub fn finish(self) -> Ending {
+        self.ending
     }
 
     /// When the tick would have been that the loop misses now, on both clocks, and its interval.
     pub fn next_tick(&self, clock: &dyn Clock) -> (Duration, TimestampMs, Duration) {
         let (now, wall_ms) = (clock.mono(), clock.wall_ms());
-        let tick = self.schedule.tick_after(now);
+        // NOTE: the tick of this moment may be under way.
+        let tick = self.schedule.tick_after(now + MILLISECOND);
         let wait_ms = tick.saturating_sub(now).as_millis() as i64;
         (tick, wall_ms + wait_ms, self.schedule.interval)
     }
 }
 
-fn run(
-    scrape_loop: ScrapeLoop,
-    mut schedule: Schedule,
-    stop: &Stop,
-    clock: &dyn Clock,
-    first: String,
-) {
-    let mut first = Some(first);
-    let shared = Arc::new(Mutex::new(scrape_loop));
-    let mut ticker = Ticker::new(clock, schedule.first, schedule.interval);
-    loop {
-        select! {
-            recv(stop.channel()) -> _ => return,
-            recv(ticker.channel()) -> _ => {}
+impl Ending {
+    /// Ends the turn that is under way too: nothing of it is stored.
+    pub fn cancel(&mut self) {
+        // ORDER: told to stop before its request ends, or it would take that for a failure.
+        drop(self.stop.take());
+        lock(&self.cancel)();
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// For who waits with a deadline.
+    pub fn into_thread(self) -> Thread {
+        self.thread
+    }
+}
+
+/// The thread `scrape-NNNN`.
+struct Runner {
+    /// Shared with the thread of its first turn.
+    scrape_loop: Arc<Mutex<ScrapeLoop>>,
+    /// Disconnected when the loop is to end.
+    successors: Mailbox<Runnable>,
+    cancel: Arc<Mutex<Cancel>>,
+    schedule: Schedule,
+    ticker: Ticker,
+    /// When the newest turn began, monotonic.
+    last_turn: Option<Duration>,
+    /// The next turn makes the target's series.
+    is_first: bool,
+    first_name: String,
+    stop: Stop,
+    clock: Arc<dyn Clock>,
+}
+
+enum Event {
+    End,
+    Successor,
+    Tick,
+}
+
+impl Runner {
+    fn run(mut self) {
+        loop {
+            match self.next_event() {
+                Event::End => return,
+                Event::Successor => self.on_successor(),
+                Event::Tick => {
+                    if self.on_tick() == Turned::Cancelled {
+                        return;
+                    }
+                }
+            }
         }
-        if stop.is_stopped() {
+    }
+
+    fn next_event(&self) -> Event {
+        // ORDER: after a long turn all may be there; no turn begins with settings of the past.
+        select_biased! {
+            recv(self.stop.channel()) -> _ => Event::End,
+            recv(self.successors.bell()) -> message => match message {
+                Ok(()) => Event::Successor,
+                Err(_) => Event::End,
+            },
+            recv(self.ticker.channel()) -> _ => Event::Tick,
+        }
+    }
+
+    fn on_successor(&mut self) {
+        // Empty: the bell rang again for what was taken at its first ring.
+        let Some(next) = self.successors.take() else {
             return;
-        }
-        let (due, _) = ticker.advance(clock);
-        let t = schedule.timestamp(due, clock.mono(), clock.wall_ms());
-        let turned = match first.take() {
-            Some(name) => first_turn(name, &shared, t),
-            None => guarded_turn(&mut lock(&shared), t),
         };
-        if turned == Turned::Cancelled {
-            return;
+        let mut scrape_loop = next.scrape_loop;
+        let mut former = lock(&self.scrape_loop);
+        self.is_first |= scrape_loop.succeed(&former);
+        *former = scrape_loop;
+        drop(former);
+        *lock(&self.cancel) = next.cancel;
+        if !next.schedule.has_ticks_of(&self.schedule) {
+            // The slot of the newest turn is taken.
+            let now = self.clock.mono();
+            let begun = self.last_turn.map_or(now, |at| at + MILLISECOND);
+            let first = next.schedule.tick_after(now.max(begun));
+            self.ticker = Ticker::new(&*self.clock, first, next.schedule.interval);
+            self.schedule = next.schedule;
+        }
+    }
+
+    fn on_tick(&mut self) -> Turned {
+        let clock = &*self.clock;
+        let (due, _) = self.ticker.advance(clock);
+        self.last_turn = Some(clock.mono());
+        let t = self.schedule.timestamp(due, clock.mono(), clock.wall_ms());
+        if std::mem::take(&mut self.is_first) {
+            first_turn(self.first_name.clone(), &self.scrape_loop, t)
+        } else {
+            guarded_turn(&mut lock(&self.scrape_loop), t)
         }
     }
 }
+
+/// Timestamps tell slots apart no better.
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// The first turn makes a target's series. It has a thread of its own, because what a thread frees
 /// stays with it, as does the stack that it touched: 30 KiB that no later turn needs.
@@ -115,8 +247,9 @@ fn first_turn(name: String, shared: &Arc<Mutex<ScrapeLoop>>, t: TimestampMs) -> 
     told.try_recv().unwrap_or(Turned::Done)
 }
 
-fn lock(shared: &Mutex<ScrapeLoop>) -> MutexGuard<'_, ScrapeLoop> {
-    // NOTE: a turn's panic is caught under the lock, and the loop recovers from it.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // NOTE: a turn's panic is caught under the lock, and the loop recovers from it; loops and
+    // cancels are replaced whole.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

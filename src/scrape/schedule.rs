@@ -79,6 +79,11 @@ impl Schedule {
         self.first_wall_ms + mono.as_millis() as i64 - self.first.as_millis() as i64
     }
 
+    /// Whether both tick at the same times.
+    pub fn has_ticks_of(&self, other: &Schedule) -> bool {
+        (self.first, self.interval) == (other.first, other.interval)
+    }
+
     /// The first tick at or after this time.
     pub fn tick_after(&self, mono: Duration) -> Duration {
         let passed = mono.saturating_sub(self.first).as_nanos();

@@ -10,8 +10,9 @@ use super::error::ScrapeError;
 use super::ingest::{Counts, Ingest};
 use super::memory::Remembered;
 use super::metrics::{IntervalMetrics, ScrapeMetrics};
-use super::pool::PoolShared;
+use super::pool_shared::PoolShared;
 use super::report::Report;
+use super::restart::Restart;
 use super::schedule::go_text;
 use super::target::{Health, Status, Target};
 use crate::config::ScrapeConfig;
@@ -84,6 +85,25 @@ impl ScrapeLoop {
             last_body_bytes: 0,
             commit_failing: false,
         }
+    }
+
+    /// Goes on where the former loop of the same place ended. Returns whether the series begin
+    /// anew: they may be others, and those that do not go on are marked stale by the next turn.
+    pub fn succeed(&mut self, former: &ScrapeLoop) -> bool {
+        self.last_body_bytes = former.last_body_bytes;
+        if !Arc::ptr_eq(&self.target.memory, &former.target.memory) {
+            return true;
+        }
+        if self.target.interval == former.target.interval {
+            self.last_start = former.last_start;
+        }
+        self.commit_failing = former.commit_failing;
+        self.target.succeed(&former.target);
+        let afresh = Restart::of(&former.config, &self.config) == Restart::Afresh;
+        if afresh {
+            self.target.memory.lock().cache.start_over();
+        }
+        afresh
     }
 
     /// One scrape, whose samples get the timestamp `t`.

@@ -197,10 +197,18 @@ impl Target {
     /// With what another target of the same series knew of them, and how that fared.
     pub(super) fn inherit(&mut self, other: &Target) {
         self.memory = other.memory.clone();
-        let theirs = other.lock();
-        let mut ours = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        ours.status = theirs.status.clone();
-        ours.metadata = theirs.metadata;
+        self.succeed(other);
+    }
+
+    /// With how another target of the same series fared.
+    pub(super) fn succeed(&self, other: &Target) {
+        let (status, metadata) = {
+            let theirs = other.lock();
+            (theirs.status.clone(), theirs.metadata)
+        };
+        let mut ours = self.lock();
+        ours.status = status;
+        ours.metadata = metadata;
     }
 
     pub(super) fn rediscovered(&self, other: Target) {

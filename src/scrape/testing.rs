@@ -7,9 +7,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+
 use super::buffers::Buffers;
 use super::metrics::ScrapeMetrics;
-use super::pool::PoolShared;
+use super::pool_shared::PoolShared;
+use super::prepare::Dial;
+use super::runner::Cancel;
 use super::scrape_loop::{LoopEnv, ScrapeLoop, Turned};
 use super::target::{Discovered, Made, Target};
 use crate::config::{Config, LoadOptions, ScrapeConfig, load_text};
@@ -168,13 +172,19 @@ impl Pages {
 
 impl Fetch for Pages {
     fn get(&mut self, _: &ScrapeRequest, body: &mut Vec<u8>) -> Result<ScrapeResponse, NetError> {
+        self.next().give(body)
+    }
+}
+
+impl Answer {
+    fn give(self, body: &mut Vec<u8>) -> Result<ScrapeResponse, NetError> {
         let response = |status, reason: &str, content_type: &str| ScrapeResponse {
             status,
             reason: reason.to_owned(),
             content_type: content_type.to_owned(),
             bytes_read: 0,
         };
-        match self.next() {
+        match self {
             Answer::Page(content_type, page) => {
                 body.extend_from_slice(page.as_bytes());
                 Ok(response(200, "OK", content_type))
@@ -182,6 +192,73 @@ impl Fetch for Pages {
             Answer::Status(status, reason) => Ok(response(status, reason, "")),
             Answer::Fail(e) => Err(e),
             Answer::Panic => panic!("told to"),
+        }
+    }
+}
+
+/// Targets that answer when the test lets them, or when their request is cancelled.
+#[derive(Clone)]
+pub struct Gate {
+    asked: (Sender<()>, Receiver<()>),
+    answers: (Sender<Answer>, Receiver<Answer>),
+}
+
+impl Default for Gate {
+    fn default() -> Gate {
+        Gate {
+            asked: bounded(64),
+            answers: bounded(64),
+        }
+    }
+}
+
+/// LIMIT: far beyond what a loaded machine takes.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+impl Gate {
+    pub fn dial(&self) -> Dial {
+        let gate = self.clone();
+        Arc::new(move || {
+            let (cancel, cancelled) = bounded(1);
+            let held = Held {
+                gate: gate.clone(),
+                cancelled,
+            };
+            let cancel: Cancel = Box::new(move || {
+                let _ = cancel.try_send(());
+            });
+            (Box::new(held), cancel)
+        })
+    }
+
+    /// Waits until a scrape is under way.
+    pub fn asked(&self) {
+        self.asked.1.recv_timeout(DEADLINE).unwrap();
+    }
+
+    /// Whether a scrape began since the last [`Gate::asked`].
+    pub fn is_asked(&self) -> bool {
+        !self.asked.1.is_empty()
+    }
+
+    /// Lets a scrape that is under way have this answer.
+    pub fn answer(&self, answer: Answer) {
+        self.answers.0.send(answer).unwrap();
+    }
+}
+
+/// A connection of a [`Gate`].
+struct Held {
+    gate: Gate,
+    cancelled: Receiver<()>,
+}
+
+impl Fetch for Held {
+    fn get(&mut self, _: &ScrapeRequest, body: &mut Vec<u8>) -> Result<ScrapeResponse, NetError> {
+        self.gate.asked.0.send(()).unwrap();
+        select! {
+            recv(self.gate.answers.1) -> answer => answer.unwrap().give(body),
+            recv(self.cancelled) -> _ => Err(NetError::Canceled),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pools::eventually;
+use super::house::eventually;
 use crate::metrics::Registry;
 use crate::net::{Env, Strictness};
 use crate::scrape::manager::{Handle, Options};

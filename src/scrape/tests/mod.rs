@@ -2,6 +2,8 @@
 
 mod cache;
 mod exemplars;
+mod handover;
+mod house;
 mod limits;
 mod manager;
 mod merging;

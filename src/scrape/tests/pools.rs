@@ -1,145 +1,27 @@
 //! Reloads and syncs: who is touched, who is not, and what becomes of those who go.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-
+use super::house::{House, STEP, eventually};
 use crate::config::ScrapeConfig;
-use crate::metrics::Registry;
 use crate::model::TargetGroup;
-use crate::net::{Fetch, NetError, ScrapeRequest, ScrapeResponse};
-use crate::scrape::buffers::Buffers;
-use crate::scrape::manager::Applied;
-use crate::scrape::metrics::ScrapeMetrics;
-use crate::scrape::pools::Pools;
-use crate::scrape::prepare::{Job, Prepared};
-use crate::scrape::runner::Cancel;
-use crate::scrape::schedule::Alignment;
-use crate::scrape::scrape_loop::LoopEnv;
-use crate::scrape::target::{Health, Target};
-use crate::scrape::testing::{Answer, Pages, Store, TEXT, config, group, rule};
-use crate::stdx::clock::{Clock, ManualClock};
-
-const STEP: Duration = Duration::from_secs(15);
-
-/// Polls, because threads are at work.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..10_000 {
-        if holds() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    panic!("never: {what}");
-}
-
-struct House {
-    pools: Pools,
-    store: Arc<Store>,
-    clock: ManualClock,
-    pages: Pages,
-    dialled: Arc<AtomicUsize>,
-}
-
-impl House {
-    fn new(page: &str) -> House {
-        let (store, clock) = (Arc::new(Store::default()), ManualClock::new(0));
-        let env = LoopEnv {
-            storage: store.clone(),
-            clock: Arc::new(clock.clone()),
-            metrics: ScrapeMetrics::new(&Registry::new()),
-            buffers: Buffers::default(),
-        };
-        let pages = Pages::default();
-        pages.push(Answer::Page(TEXT, page.to_owned()));
-        House {
-            pools: Pools::new(Arc::new(env), Alignment::default(), "test".to_owned()),
-            store,
-            clock,
-            pages,
-            dialled: Arc::default(),
-        }
-    }
-
-    fn apply(&self, edit: impl FnOnce(&mut ScrapeConfig)) -> Applied {
-        let mut config = config();
-        edit(&mut config);
-        config.yaml = format!("{config:?}");
-        self.apply_jobs(vec![config])
-    }
-
-    fn apply_jobs(&self, configs: Vec<ScrapeConfig>) -> Applied {
-        let jobs = configs.into_iter().map(|config| {
-            let (pages, dialled) = (self.pages.clone(), self.dialled.clone());
-            Arc::new(Job {
-                config: Arc::new(config),
-                accept: String::new(),
-                dial: Arc::new(move || {
-                    dialled.fetch_add(1, Ordering::Relaxed);
-                    (Box::new(pages.clone()), Box::new(|| ()))
-                }),
-                failure_log: None,
-            })
-        });
-        self.pools.apply(Prepared {
-            jobs: jobs.collect(),
-            offset_seed: 0,
-        })
-    }
-
-    fn sync(&self, groups: Vec<Arc<TargetGroup>>) {
-        self.pools.set_targets([("j".to_owned(), groups)].into());
-        self.pools.sync();
-    }
-
-    fn targets(&self) -> Vec<Arc<Target>> {
-        self.pools
-            .view()
-            .active(None)
-            .into_iter()
-            .flat_map(|p| p.targets)
-            .collect()
-    }
-
-    /// Moves on by one interval, in which each of so many loops turns once.
-    fn step(&self, loops: usize) {
-        eventually("the loops sleep", || self.clock.waiting() == loops);
-        let before = self.store.commits();
-        self.clock.advance(STEP);
-        eventually("the loops turned", || {
-            self.store.commits() == before + loops
-        });
-        eventually("the loops sleep again", || self.clock.waiting() == loops);
-    }
-
-    /// Series marked stale since the last call, and when.
-    fn stale(&self) -> Vec<String> {
-        let stored = self.store.take().into_iter();
-        let stale = stored.filter(|(_, _, v)| crate::model::is_stale_nan(*v));
-        stale
-            .map(|(labels, t, _)| format!("{} {t}", labels.metric_name()))
-            .collect()
-    }
-
-    /// Buries who is due now.
-    fn mark_stale(&self) {
-        self.pools.mark_stale(&self.pools.look_after().ends_of_run);
-    }
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        drop(self.pools.stop());
-    }
-}
+use crate::scrape::restart::Restart;
+use crate::scrape::target::Health;
+use crate::scrape::testing::{Answer, Gate, TEXT, config, group, rule};
 
 fn two() -> Vec<Arc<TargetGroup>> {
     vec![group(
         "0",
         &[&[("__address__", "a:1")], &[("__address__", "b:1")]],
     )]
+}
+
+fn edited(edit: fn(&mut ScrapeConfig)) -> ScrapeConfig {
+    let mut config = config();
+    edit(&mut config);
+    config
 }
 
 /// How a change of the configuration treats the first target of two.
@@ -154,8 +36,11 @@ fn check(before: fn(&mut ScrapeConfig), after: fn(&mut ScrapeConfig), expect: &s
     let touched = match (Arc::ptr_eq(&old[0], &new[0]), applied.changed.len()) {
         (true, 0) => "unchanged",
         (true, _) => "stays",
-        (false, _) if Arc::ptr_eq(&old[0].memory, &new[0].memory) => "keeps its cache",
-        (false, _) => "begins anew",
+        (false, _) if !Arc::ptr_eq(&old[0].memory, &new[0].memory) => "other series",
+        (false, _) => match Restart::of(&edited(before), &edited(after)) {
+            Restart::No | Restart::KeepCache => "keeps its cache",
+            Restart::Afresh => "begins anew",
+        },
     };
     assert_eq!(touched, expect);
     let same =
@@ -201,12 +86,12 @@ fn what_a_reload_does_to_loops() {
     check(
         |_| {},
         |c| c.relabel_configs = vec![rule("replace", "", "", "x", "y")],
-        "begins anew",
+        "other series",
     );
     check(
         |_| {},
         |c| c.metrics_path = "/other".to_owned(),
-        "begins anew",
+        "other series",
     );
 }
 
@@ -347,42 +232,11 @@ fn too_many_targets_are_all_refused() {
     );
 }
 
-/// A target that never answers: its request ends only when it is cancelled.
-struct Hanging {
-    asked: Sender<()>,
-    cancelled: Receiver<()>,
-}
-
-impl Fetch for Hanging {
-    fn get(&mut self, _: &ScrapeRequest, _: &mut Vec<u8>) -> Result<ScrapeResponse, NetError> {
-        let _ = self.asked.try_send(());
-        let _ = self.cancelled.recv();
-        Err(NetError::Canceled)
-    }
-}
-
 #[test]
 fn hanging_targets_delay_no_reload_and_are_not_reported_down() {
-    let house = House::new("");
-    let (asked_tx, asked) = bounded(64);
-    let job = Arc::new(Job {
-        config: Arc::new(config()),
-        accept: String::new(),
-        dial: Arc::new(move || {
-            let (cancel_tx, cancelled) = bounded(1);
-            let asked = asked_tx.clone();
-            let fetch = Hanging { asked, cancelled };
-            let cancel: Cancel = Box::new(move || {
-                let _ = cancel_tx.try_send(());
-            });
-            (Box::new(fetch), cancel)
-        }),
-        failure_log: None,
-    });
-    house.pools.apply(Prepared {
-        jobs: vec![job],
-        offset_seed: 0,
-    });
+    let gate = Gate::default();
+    let house = House::dialling(gate.dial());
+    house.apply(|_| {});
     let addresses: Vec<String> = (0..20).map(|i| format!("h{i}:1")).collect();
     let labels: Vec<[(&str, &str); 1]> = addresses
         .iter()
@@ -394,7 +248,7 @@ fn hanging_targets_delay_no_reload_and_are_not_reported_down() {
     eventually("the loops sleep", || house.clock.waiting() == 20);
     house.clock.advance(STEP);
     for _ in 0..20 {
-        asked.recv_timeout(Duration::from_secs(10)).unwrap();
+        gate.asked();
     }
     house.apply_jobs(Vec::new());
     eventually("the threads ended", || {
@@ -402,7 +256,7 @@ fn hanging_targets_delay_no_reload_and_are_not_reported_down() {
             .pools
             .look_after()
             .next
-            .is_none_or(|at| at > house.clock.mono() + Duration::from_secs(6))
+            .is_none_or(|at| at > house.later())
     });
     assert_eq!(house.store.commits(), 0);
     assert!(targets.iter().all(|t| t.status().health == Health::Unknown));

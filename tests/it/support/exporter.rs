@@ -21,6 +21,8 @@ pub enum Behaviour {
     Status(u16),
     /// Accepts and never answers.
     Hang,
+    /// Answers once it is told to do something else: as it is told then.
+    Hold,
     /// One byte of the page a moment, for ever.
     Drip,
     /// Half of the promised body, then closed.
@@ -128,7 +130,11 @@ impl Shared {
             }
             *self.last_head.lock().unwrap() = head;
             self.requests.fetch_add(1, SeqCst);
-            let behaviour = self.behaviour.lock().unwrap().clone();
+            let mut behaviour = self.behaviour.lock().unwrap().clone();
+            while matches!(behaviour, Behaviour::Hold) && !self.stopped.load(SeqCst) {
+                std::thread::sleep(Duration::from_millis(10));
+                behaviour = self.behaviour.lock().unwrap().clone();
+            }
             if !self.answer(&mut writer, &behaviour)? {
                 return Ok(());
             }
@@ -170,7 +176,7 @@ impl Shared {
                 )?;
                 return Ok(true);
             }
-            Behaviour::Hang => self.wait_until_stopped(),
+            Behaviour::Hang | Behaviour::Hold => self.wait_until_stopped(),
             Behaviour::Drip => {
                 write!(out, "HTTP/1.1 200 OK\r\n{TEXT}\r\n")?;
                 while !self.stopped.load(SeqCst) {
