@@ -65,8 +65,8 @@ impl Components {
         })
     }
 
-    /// Puts a plan into force. Cannot fail.
-    pub fn apply(&self, plan: Plan) {
+    /// Puts a plan into force, which cannot fail. Returns which jobs it touched.
+    pub fn apply(&self, plan: Plan) -> scrape::Applied {
         // ORDER: consumers before producers; the pools must know a job before its targets come.
         if let Some(Database { db, engine }) = &self.database {
             db.set_retention(plan.retention);
@@ -75,8 +75,11 @@ impl Components {
             engine.set_log(plan.query_log);
             db.set_max_exemplars(plan.exemplars_max);
         }
-        self.scrape.apply(plan.scrape);
-        self.discovery.apply(plan.discovery);
+        let jobs = self.scrape.apply(plan.scrape);
+        let providers = self.discovery.apply(plan.discovery);
+        log::debug!(added = providers.added, removed = providers.removed, kept = providers.kept,
+            failed = providers.failed; "Discovery has taken the configuration");
+        jobs
     }
 
     pub fn watch(&self, files: Subscription) -> Watched {

@@ -13,7 +13,7 @@ use super::process;
 use crate::config::{self, Config, Diagnostic, Severity};
 use crate::metrics::Gauge;
 use crate::net::Strictness;
-use crate::plan::{Plan, difference};
+use crate::plan::{self, Plan};
 use crate::watch::{Fingerprint, Subscription, Watched, fingerprint};
 use crate::web::{ConfigStatus, Phase, ReloadReport};
 
@@ -67,7 +67,7 @@ impl<'g> MainLoop<'g> {
 
     /// Puts the configuration of the start into force; from here on requests are answered.
     pub fn apply_first(&mut self, plan: Plan) {
-        let config = self.apply(plan);
+        let (config, _) = self.apply(plan);
         let report = ReloadReport {
             cause: "start".to_owned(),
             ..ReloadReport::default()
@@ -158,7 +158,8 @@ impl<'g> MainLoop<'g> {
         };
         let result = match self.prepare(&file, &mut report) {
             Ok(plan) => {
-                let config = self.apply(plan);
+                let (config, changes) = self.apply(plan);
+                report.changes = changes;
                 let took = self.ground.clock.mono().saturating_sub(started);
                 report.duration_ms = took.as_secs_f64() * 1000.0;
                 self.succeeded(&config, report);
@@ -182,23 +183,21 @@ impl<'g> MainLoop<'g> {
         };
         let (config, warnings) = loaded.map_err(errors_of)?;
         report.warnings = warnings.iter().map(ToString::to_string).collect();
-        if let Some(running) = &self.running {
-            report.changes = difference(running, &config);
-        }
         Plan::prepare(config, &self.ground.surroundings, Strictness::Strict)
     }
 
-    /// Cannot fail.
-    fn apply(&mut self, plan: Plan) -> Arc<Config> {
+    /// Cannot fail. Returns what runs now, and what that changed.
+    fn apply(&mut self, plan: Plan) -> (Arc<Config>, Vec<String>) {
         let config = plan.config.clone();
-        self.components.apply(plan);
+        let jobs = self.components.apply(plan);
+        let running = self.running.replace(config.clone());
+        let changes = running.map(|old| plan::changes(&old, &config, &jobs));
         if let Some((watched, seen)) = &mut self.watched {
             let files = watched_files(&config);
             watched.set_paths(files.clone());
             *seen = fingerprint(&files);
         }
-        self.running = Some(config.clone());
-        config
+        (config, changes.unwrap_or_default())
     }
 
     /// Shows what runs now, and that it does.

@@ -6,5 +6,5 @@
 mod difference;
 mod prepare;
 
-pub use difference::difference;
+pub use difference::changes;
 pub use prepare::{Plan, Surroundings};

@@ -107,12 +107,12 @@ fn retention(config: &StorageConfig, flags: &Surroundings) -> Retention {
     }
 }
 
-/// Opens the log of queries that the configuration names.
+/// The log of queries that the configuration names.
 fn query_log(config: &Config) -> Result<Option<QueryLog>, String> {
     let Some(path) = &config.global.query_log_file else {
         return Ok(None);
     };
-    let log = QueryLog::open(path).map_err(|why| {
+    let log = QueryLog::prepare(path).map_err(|why| {
         let path = path.display();
         format!("global: query_log_file {path}: {why}")
     })?;

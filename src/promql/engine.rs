@@ -208,6 +208,10 @@ impl Engine {
 
     /// Sets where queries are logged from now on; `None` stops logging.
     pub fn set_log(&self, log: Option<QueryLog>) {
+        let log = log.map(|mut log| {
+            log.begin();
+            log
+        });
         self.metrics
             .log_enabled
             .set(f64::from(u8::from(log.is_some())));

@@ -1,9 +1,9 @@
 //! The query log: a line of JSON per query, in the file that the configuration names
 //! (`query_log_file`).
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -12,10 +12,16 @@ use serde_json::value::RawValue;
 use super::engine::{Query, Times};
 use super::statistics::Statistics;
 use crate::model::{TimestampMs, timestamp};
+use crate::stdx::append;
 
-/// An open log. Each reload opens it anew, so that a rotated file is released.
+/// A log that takes queries once it is the engine's. Each reload makes a new one, so that a rotated
+/// file is released.
 #[derive(Debug)]
-pub struct QueryLog(Mutex<File>);
+pub struct QueryLog {
+    path: PathBuf,
+    /// Absent until the engine has it.
+    file: Mutex<Option<File>>,
+}
 
 /// The client that asked.
 #[derive(Debug, Clone, Serialize)]
@@ -51,13 +57,25 @@ struct Params<'l> {
 }
 
 impl QueryLog {
-    /// Opens the file for appending, and makes it if needed.
+    /// Checks that the file can be appended to, or made, and touches nothing.
     ///
     /// # Errors
     /// The file cannot be opened for writing.
-    pub fn open(path: &Path) -> io::Result<QueryLog> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        Ok(QueryLog(Mutex::new(file)))
+    pub fn prepare(path: &Path) -> io::Result<QueryLog> {
+        append::check(path)?;
+        Ok(QueryLog {
+            path: path.to_owned(),
+            file: Mutex::new(None),
+        })
+    }
+
+    /// Opens the file, and makes it if needed. Where that fails after all, every query that should
+    /// be logged is counted as a failure.
+    pub(super) fn begin(&mut self) {
+        match append::open(&self.path) {
+            Ok(file) => self.file = Mutex::new(Some(file)),
+            Err(why) => log::error!("cannot open the query log {}: {why}", self.path.display()),
+        }
     }
 
     /// Writes a line in one call, so that lines of several processes stay whole.
@@ -94,8 +112,11 @@ impl QueryLog {
         let mut text = serde_json::to_vec(&line)?;
         text.push(b'\n');
         // NOTE: a writer that panicked left nothing half done that matters to the next one.
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&text)
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *file {
+            Some(file) => file.write_all(&text),
+            None => Err(io::Error::other("the query log is not open")),
+        }
     }
 }
 

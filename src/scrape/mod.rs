@@ -39,7 +39,7 @@ mod end_of_run;
 mod failure_log;
 mod metrics;
 
-pub use manager::{Handle, Options};
+pub use manager::{Applied, Handle, Options};
 pub use prepare::{PrepareEnv, Prepared, prepare};
 pub use schedule::Alignment;
 pub use target::Target;

@@ -5,6 +5,7 @@
 //! **Invariant:** knows no room of Ferula.
 //! **Invariant:** knows no room of Ferula.
 
+pub mod append;
 pub mod bits;
 pub mod clock;
 pub mod gofmt;

@@ -62,6 +62,15 @@ fn the_query_log_is_reloaded() {
     ferula.query("a");
     assert_eq!(lines("one.log").len(), 3);
 
+    // A configuration that is refused for another reason leaves no file behind.
+    let other = config(&exporter, ", query_log_file: never.log");
+    let refused = other + "- job_name: t\n  tls_config: {ca_file: absent.pem}\n";
+    ferula.write("prometheus.yml", &refused);
+    let refused = ferula.reload();
+    assert_eq!(refused.status, 500);
+    assert!(refused.body.contains("absent.pem"), "{}", refused.body);
+    assert!(!ferula.path("never.log").exists());
+
     ferula.write("prometheus.yml", &config(&exporter, ""));
     assert_eq!(ferula.reload().status, 200);
     ferula.query("a");
