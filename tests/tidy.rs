@@ -173,12 +173,18 @@ fn faces_state_what_they_own_and_their_invariant() {
     fail_on(&wrong);
 }
 
+/// The names of threads that stand where they are started.
+fn spawned(code: &str) -> impl Iterator<Item = &str> {
+    let places = ["spawn(\"", "spawn_vital(\""].map(|call| code.match_indices(call));
+    let places = places.into_iter().flatten();
+    places.filter_map(|(at, call)| code[at + call.len()..].split('"').next())
+}
+
 #[test]
 fn thread_names_fit_into_what_the_kernel_keeps() {
     let mut wrong = Vec::new();
     for (file, text) in sources("src") {
-        for (at, _) in text.match_indices("spawn(\"") {
-            let name: String = text[at + 7..].chars().take_while(|c| *c != '"').collect();
+        for name in spawned(&text) {
             if name.len() > THREAD_NAME_MAX {
                 wrong.push(format!(
                     "{file}: thread name {name:?} is longer than 15 bytes"
@@ -200,8 +206,7 @@ fn the_architecture_s_table_names_every_thread() {
         let row = format!("| `{room}` |");
         let row = text.lines().find(|l| l.contains(&row)).unwrap_or_default();
         let code = code.split("#[cfg(test)]").next().unwrap();
-        for (at, _) in code.match_indices("spawn(\"") {
-            let name: String = code[at + 7..].chars().take_while(|c| *c != '"').collect();
+        for name in spawned(code) {
             if !row.contains(&format!("`{name}`")) {
                 wrong.push(format!("{file}: the table does not name the thread {name}"));
             }

@@ -126,7 +126,7 @@ fn daemon(flags: &Flags) -> Result<(), Fatal> {
 /// A vital thread that panicked is told to main. Whoever owns another has counted and reported it.
 fn report_panics(panics: Sender<String>) {
     thread::on_panic(move |panicked| {
-        if events::is_vital(&panicked.thread) {
+        if panicked.is_vital {
             // NOTE: never waits: the panicking thread may be the one that main waits for.
             let _ = panics.try_send(panicked.thread.clone());
         }

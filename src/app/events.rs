@@ -42,17 +42,3 @@ pub fn channel() -> (Sender<Event>, Receiver<Event>) {
 pub fn panics() -> (Sender<String>, Receiver<String>) {
     bounded(1)
 }
-
-/// Threads whose end leaves the daemon without a purpose; the others' owners go on without them.
-pub fn is_vital(thread: &str) -> bool {
-    [
-        "scrape",
-        "reloader",
-        "sd-scrape",
-        "watch",
-        "http-accept",
-        "tsdb",
-        "tsdb-compact",
-    ]
-    .contains(&thread)
-}

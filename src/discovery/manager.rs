@@ -21,7 +21,7 @@ use crate::stdx::clock::Clock;
 use crate::stdx::limits::THREAD_STACK;
 use crate::stdx::mailbox::{Mailbox, Poster, mailbox};
 use crate::stdx::stop::{Stop, StopSender, stop};
-use crate::stdx::thread::{Thread, spawn};
+use crate::stdx::thread::{Thread, spawn, spawn_vital};
 use crate::watch;
 
 /// LIMIT: what a provider that hangs in the network or in a dead file system may hold up a reload
@@ -111,7 +111,7 @@ impl Handle {
             sd_metrics: SdMetrics::new(&options.registry),
             options,
         };
-        let thread = spawn(name, THREAD_STACK, move || manager_loop.run())?;
+        let thread = spawn_vital(name, THREAD_STACK, move || manager_loop.run())?;
         let handle = Handle {
             commands,
             stop: stop_tx,

@@ -98,7 +98,7 @@ impl Handle {
             trigger: trigger_tx,
             stop: token,
         };
-        let manager = thread::spawn("scrape", THREAD_STACK, move || manager.run())?;
+        let manager = thread::spawn_vital("scrape", THREAD_STACK, move || manager.run())?;
         Ok(Handle {
             inbox: inbox_tx,
             view: pools.view().clone(),

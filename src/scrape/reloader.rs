@@ -22,7 +22,7 @@ pub(super) fn start(
     clock: Arc<dyn Clock>,
     interval: Duration,
 ) -> io::Result<Thread> {
-    thread::spawn("reloader", THREAD_STACK, move || {
+    thread::spawn_vital("reloader", THREAD_STACK, move || {
         loop {
             select! {
                 recv(stop.channel()) -> _ => return,

@@ -1,7 +1,8 @@
 //! Threads with a name, a stack size and an owner who joins them.
 //!
-//! [`spawn`] is the only way to make one. A panic ends its thread, is logged by name, and is
-//! reported to the process-wide hook ([`on_panic`]). The owner decides what that costs.
+//! [`spawn`] and [`spawn_vital`] are the only ways to make one. A panic ends its thread, is logged
+//! by name, and is reported to the process-wide hook ([`on_panic`]). What it costs is decided where
+//! the thread is started: a vital one ends the process, any other is its owner's affair.
 
 use std::any::Any;
 use std::io;
@@ -19,6 +20,8 @@ use super::stop::{Never, StopSender};
 pub struct Panicked {
     pub thread: String,
     pub message: String,
+    /// Whether it was started by [`spawn_vital`].
+    pub is_vital: bool,
 }
 
 type PanicHook = Box<dyn Fn(&Panicked) + Send + Sync>;
@@ -39,7 +42,8 @@ pub struct Thread {
     ended: Receiver<Never>,
 }
 
-/// Starts a thread. `name` has at most 15 bytes (Linux cuts the rest); `stack` is in bytes.
+/// Starts a thread whose owner goes on when it panics. `name` has at most 15 bytes (Linux cuts the
+/// rest); `stack` is in bytes.
 ///
 /// # Errors
 /// The system's, when it cannot make another thread. This fails the caller, not the daemon.
@@ -48,7 +52,27 @@ pub fn spawn(
     stack: usize,
     f: impl FnOnce() + Send + 'static,
 ) -> io::Result<Thread> {
-    let name = name.into();
+    start(name.into(), stack, false, f)
+}
+
+/// Starts a thread without which the daemon has no purpose: a panic of it ends the process.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_vital(
+    name: impl Into<String>,
+    stack: usize,
+    f: impl FnOnce() + Send + 'static,
+) -> io::Result<Thread> {
+    start(name.into(), stack, true, f)
+}
+
+fn start(
+    name: String,
+    stack: usize,
+    is_vital: bool,
+    f: impl FnOnce() + Send + 'static,
+) -> io::Result<Thread> {
     debug_assert!(
         name.len() <= 15,
         "thread name {name:?} is longer than 15 bytes"
@@ -64,6 +88,7 @@ pub fn spawn(
                 report(Panicked {
                     thread: reported,
                     message: panic_message(&*payload),
+                    is_vital,
                 });
             }
         })?;
@@ -181,8 +206,12 @@ mod tests {
 
     #[test]
     fn a_panic_ends_only_its_thread() {
-        let thread = spawn("panics", STACK, || panic!("at the disco")).unwrap();
-        assert!(thread.join_within(Duration::from_secs(10)));
+        for thread in [
+            spawn("panics", STACK, || panic!("at the disco")),
+            spawn_vital("panics-vital", STACK, || panic!("at the disco")),
+        ] {
+            assert!(thread.unwrap().join_within(Duration::from_secs(10)));
+        }
     }
 
     #[test]

@@ -49,7 +49,7 @@ use crate::model::{Labels, Matcher, SeriesRef, TimestampMs};
 use crate::stdx::clock::Step;
 use crate::stdx::limits::THREAD_STACK;
 use crate::stdx::stop::stop;
-use crate::stdx::thread::{Running, spawn};
+use crate::stdx::thread::{Running, spawn_vital};
 use crate::storage::{Appendable, Appender, Committed, Querier, Queryable, StorageError};
 
 pub use self::error::{OpenError, WorkError};
@@ -108,11 +108,12 @@ impl Db {
             what: "cannot start a thread",
             source,
         };
-        let compact = spawn("tsdb-compact", THREAD_STACK, move || {
+        let compact = spawn_vital("tsdb-compact", THREAD_STACK, move || {
             compactor.run(&compactor_stop);
         })
         .map_err(no_thread)?;
-        let work = spawn("tsdb", THREAD_STACK, move || worker.run(&stop)).map_err(no_thread)?;
+        let work =
+            spawn_vital("tsdb", THREAD_STACK, move || worker.run(&stop)).map_err(no_thread)?;
         let db = Db(Arc::new(Inner {
             jobs,
             running: Running::new(stopper, vec![work, compact]),

@@ -18,7 +18,7 @@ use crate::metrics::Registry;
 use crate::stdx::clock::Clock;
 use crate::stdx::limits::THREAD_STACK;
 use crate::stdx::stop::{Stop, stop};
-use crate::stdx::thread::{Running, spawn};
+use crate::stdx::thread::{Running, spawn_vital};
 
 /// The queue of commands. LIMIT: one per subscriber at a time, and there are about as many
 /// subscribers as file providers and TLS clients. When it is full they wait, at most
@@ -130,7 +130,7 @@ impl Handle {
             metrics,
             clock,
         };
-        let thread = spawn("watch", THREAD_STACK, move || watch_loop.run())?;
+        let thread = spawn_vital("watch", THREAD_STACK, move || watch_loop.run())?;
         Ok(Handle {
             commands,
             ids: Arc::default(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded, never};
 
 use crate::stdx::limits::{QUERY_STACK, THREAD_STACK};
-use crate::stdx::thread::{Thread, spawn};
+use crate::stdx::thread::{Thread, spawn, spawn_vital};
 
 use super::access::Access;
 use super::budget::Budget;
@@ -105,7 +105,7 @@ impl Server {
         }
         let (stop_tx, stop) = bounded(1);
         let poller = Poller::new(shared.clone(), listeners, wake_end, lanes, returns, stop);
-        let poller = spawn("http-accept", THREAD_STACK, move || poller.run())?;
+        let poller = spawn_vital("http-accept", THREAD_STACK, move || poller.run())?;
         Ok(Server {
             addresses,
             shared,

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crossbeam_channel::bounded;
 
 use super::*;
-use crate::stdx::thread::on_panic;
+use crate::stdx::thread::{Panicked, on_panic};
 use crate::tsdb::db::shared::locked;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -117,7 +117,7 @@ fn a_flush_that_panics_is_tried_again() {
 fn a_storage_that_a_panic_closed_ends_the_process() {
     let (told_tx, told) = bounded(100);
     on_panic(move |panicked| {
-        let _ = told_tx.try_send((panicked.thread.clone(), panicked.message.clone()));
+        let _ = told_tx.try_send(panicked.clone());
     });
     let world = World::new();
     fill(&world.db, "n=a", [1, 2]);
@@ -129,10 +129,10 @@ fn a_storage_that_a_panic_closed_ends_the_process() {
     assert!(panicked.is_err());
     wait_until(|| world.clock.waiting() == 1);
     world.clock.advance(Duration::from_secs(1));
-    let expect = (
-        "tsdb".to_owned(),
-        "a panic has closed the storage".to_owned(),
-    );
-    wait_until(|| told.try_iter().any(|of| of == expect));
+    let is_it = |panicked: Panicked| {
+        let (thread, message) = (panicked.thread.as_str(), panicked.message.as_str());
+        panicked.is_vital && (thread, message) == ("tsdb", "a panic has closed the storage")
+    };
+    wait_until(|| told.try_iter().any(is_it));
     assert_eq!(world.killed().all(), expected(&[("a", &[1, 2])]));
 }
