@@ -3,7 +3,6 @@
 //!
 //! Owns only the process-wide hook that a panicking thread reports to.
 //! **Invariant:** knows no room of Ferula.
-//! **Invariant:** knows no room of Ferula.
 
 pub mod append;
 pub mod bits;
