@@ -3,9 +3,11 @@
 //!
 //! On a busy machine the clock says little; the others say what an idle one would take.
 //!
-//! Two storages in memory: wide (50,000 series of 60 samples, a busy gateway's quarter of an hour)
-//! and long (2,000 series of 5,760 samples, a small host's day). Arguments: a part of a query's
-//! name. Prints its figures; passes no judgement.
+//! Wide is 50,000 series of 60 samples, a busy gateway's quarter of an hour: all in the head, half
+//! in a block and half in the head, in three blocks and the head, and the same with a third of the
+//! series gone and others come. Long is 2,000 series of 5,760 samples in the head, a small host's
+//! day. Arguments: a part of a query's name, and `--world=` a part of a storage's. Prints its
+//! figures; passes no judgement.
 
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
@@ -14,12 +16,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferula::metrics::Registry;
-use ferula::model::Labels;
+use ferula::model::{Labels, SeriesRef};
 use ferula::promql::{Engine, Features, Query, Settings, Times, Value, parse};
 use ferula::stdx::clock::{Clock, RealClock};
 use ferula::stdx::stop::stop;
 use ferula::storage::{Appendable, Appender};
-use ferula::tsdb::{Db, Options};
+use ferula::tsdb::{Db, Options, Place};
 use rustix::time::{ClockId, clock_gettime};
 
 const START_MS: i64 = 1_700_000_000_000;
@@ -32,27 +34,63 @@ struct World {
     name: &'static str,
     series: u64,
     samples: u64,
+    /// Before these the head becomes a block.
+    flushed: &'static [u64],
+    /// Of three series one ends at the first flush, and another begins.
+    churns: bool,
 }
 
 const WIDE: World = World {
     name: "wide",
     series: 50_000,
     samples: 60,
+    flushed: &[],
+    churns: false,
+};
+const HALF: World = World {
+    name: "wide, half in a block",
+    flushed: &[30],
+    ..WIDE
+};
+const QUARTERS: World = World {
+    name: "wide, in three blocks and the head",
+    flushed: &[15, 30, 45],
+    ..WIDE
+};
+const CHURN: World = World {
+    name: "wide, half in a block, a third gone",
+    flushed: &[30],
+    churns: true,
+    ..WIDE
 };
 const LONG: World = World {
     name: "long",
     series: 2_000,
     samples: 5_760,
+    ..WIDE
 };
 
 /// Name, query, steps over the whole range; 0 is an instant query at its end.
 const WIDE_QUERIES: &[(&str, &str, i64)] = &[
     ("count", "count({__name__=~'node_.+'})", 60),
     (
+        "count by",
+        "count by (instance) ({__name__=~'node_.+'})",
+        60,
+    ),
+    ("sum", "sum({__name__=~'node_.+'})", 60),
+    (
         "sum by rate",
         "sum by (instance) (rate({__name__=~'node_.+'}[5m]))",
         60,
     ),
+    (
+        "topk rate",
+        "topk(5, rate({__name__=~'node_.+_total'}[5m]))",
+        60,
+    ),
+    ("quantile", "quantile(0.9, {__name__=~'node_gauge.+'})", 60),
+    ("all series", "{__name__=~'node_.+'}", 0),
     (
         "one metric, rate",
         "sum by (mode) (rate(node_counter_4_total[1m]))",
@@ -107,9 +145,25 @@ const LONG_QUERIES: &[(&str, &str, i64)] = &[
 
 fn main() {
     let filter = std::env::args().skip(1).find(|a| !a.starts_with('-'));
+    let asked = std::env::args().find_map(|a| a.strip_prefix("--world=").map(str::to_owned));
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
-    for (world, queries) in [(&WIDE, WIDE_QUERIES), (&LONG, LONG_QUERIES)] {
-        let Ok(db) = Db::open(Options::in_memory(clock.clone(), Registry::new())) else {
+    let worlds = [&WIDE, &HALF, &QUARTERS, &CHURN].map(|world| (world, WIDE_QUERIES));
+    for (world, queries) in worlds.into_iter().chain([(&LONG, LONG_QUERIES)]) {
+        if asked
+            .as_ref()
+            .is_some_and(|a| !world.name.contains(a.as_str()))
+        {
+            continue;
+        }
+        let Ok(root) = tempfile::tempdir() else {
+            return println!("there is no place for a database");
+        };
+        let path = root.path().to_owned();
+        let place = match world.flushed {
+            [] => Place::Memory,
+            _ => Place::Path { path, lock: false },
+        };
+        let Ok(db) = Db::open(Options::new(place, clock.clone(), Registry::new())) else {
             return println!("there is no thread for the database");
         };
         world.fill(&db);
@@ -209,10 +263,21 @@ fn cpu(clock: ClockId) -> Duration {
 
 impl World {
     fn fill(&self, db: &Db) {
-        let series: Result<Vec<_>, _> = (0..self.series).map(|n| db.resolve(&labels(n))).collect();
-        let series = series.unwrap_or_default();
+        let resolve = |n| db.resolve(&labels(n)).unwrap_or(SeriesRef(0));
+        let mut series: Vec<_> = (0..self.series).map(resolve).collect();
         let mut batch = Appender::default();
         for round in 0..self.samples {
+            if self.flushed.contains(&round) {
+                assert!(db.flush().is_ok());
+                if self.churns && self.flushed.first() == Some(&round) {
+                    let new = |(n, old): (u64, &mut SeriesRef)| {
+                        if n % 3 == 0 {
+                            *old = resolve(n + self.series);
+                        }
+                    };
+                    (0..).zip(&mut series).for_each(new);
+                }
+            }
             batch.clear();
             let t = START_MS + round as i64 * INTERVAL_MS;
             for (n, &series) in series.iter().enumerate() {

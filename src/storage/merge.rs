@@ -134,31 +134,7 @@ impl Series for Merged {
         end: TimestampMs,
         out: &mut Vec<Sample>,
     ) -> Result<(), StorageError> {
-        let before = out.len();
-        let mut sorted = true;
-        // NOTE: the oldest source goes first, since mostly it ends before the next begins.
-        for part in self.parts.iter().rev() {
-            let at = out.len();
-            part.read(start, end, out)?;
-            let (old, new) = out.split_at(at);
-            let old = old.get(before..).unwrap_or_default();
-            sorted &= old.last().zip(new.first()).is_none_or(|(a, b)| a.t < b.t);
-        }
-        if !sorted {
-            // NOTE: stable, so that of samples at one time the first source's comes last. Fast,
-            // since the input is a few sorted runs.
-            let mut new = out.split_off(before);
-            new.sort_by_key(|s| s.t);
-            new.dedup_by(|next, kept| {
-                let same = next.t == kept.t;
-                if same {
-                    *kept = *next;
-                }
-                same
-            });
-            out.append(&mut new);
-        }
-        Ok(())
+        read_parts(self.oldest_first(), (start, end), out)
     }
 
     fn read_columns(
@@ -167,19 +143,7 @@ impl Series for Merged {
         end: TimestampMs,
         out: &mut Columns,
     ) -> Result<(), StorageError> {
-        let before = out.len();
-        for part in self.parts.iter().rev() {
-            let at = out.len();
-            part.read_columns(start, end, out)?;
-            if overlaps(&out.times, before, at) {
-                out.truncate(before);
-                let mut samples = Vec::new();
-                self.read(start, end, &mut samples)?;
-                out.extend(samples);
-                return Ok(());
-            }
-        }
-        Ok(())
+        read_parts_columns(self.oldest_first(), (start, end), out)
     }
 
     fn read_times(
@@ -188,20 +152,89 @@ impl Series for Merged {
         end: TimestampMs,
         out: &mut Times,
     ) -> Result<(), StorageError> {
-        let before = out.times.len();
-        for part in self.parts.iter().rev() {
-            let at = out.times.len();
-            part.read_times(start, end, out)?;
-            if overlaps(&out.times, before, at) {
-                out.truncate(before);
-                let mut samples = Vec::new();
-                self.read(start, end, &mut samples)?;
-                out.extend(&samples);
-                return Ok(());
-            }
-        }
-        Ok(())
+        read_parts_times(self.oldest_first(), (start, end), out)
     }
+}
+
+impl Merged {
+    /// NOTE: mostly the oldest source ends before the next begins.
+    fn oldest_first(&self) -> impl Iterator<Item = &dyn Series> + Clone {
+        self.parts.iter().rev().map(|part| &**part)
+    }
+}
+
+/// [`Series::read`] of a series in several parts, the one that counts least first.
+pub fn read_parts<'a>(
+    parts: impl Iterator<Item = &'a dyn Series>,
+    (start, end): (TimestampMs, TimestampMs),
+    out: &mut Vec<Sample>,
+) -> Result<(), StorageError> {
+    let before = out.len();
+    let mut sorted = true;
+    for part in parts {
+        let at = out.len();
+        part.read(start, end, out)?;
+        let (old, new) = out.split_at(at);
+        let old = old.get(before..).unwrap_or_default();
+        sorted &= old.last().zip(new.first()).is_none_or(|(a, b)| a.t < b.t);
+    }
+    if !sorted {
+        // NOTE: stable, so that of samples at one time that of the part that counts most comes
+        // last. Fast, since the input is a few sorted runs.
+        let mut new = out.split_off(before);
+        new.sort_by_key(|s| s.t);
+        new.dedup_by(|next, kept| {
+            let same = next.t == kept.t;
+            if same {
+                *kept = *next;
+            }
+            same
+        });
+        out.append(&mut new);
+    }
+    Ok(())
+}
+
+/// As [`read_parts`], for [`Series::read_columns`].
+pub fn read_parts_columns<'a>(
+    parts: impl Iterator<Item = &'a dyn Series> + Clone,
+    (start, end): (TimestampMs, TimestampMs),
+    out: &mut Columns,
+) -> Result<(), StorageError> {
+    let before = out.len();
+    for part in parts.clone() {
+        let at = out.len();
+        part.read_columns(start, end, out)?;
+        if overlaps(&out.times, before, at) {
+            out.truncate(before);
+            let mut samples = Vec::new();
+            read_parts(parts, (start, end), &mut samples)?;
+            out.extend(samples);
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// As [`read_parts`], for [`Series::read_times`].
+pub fn read_parts_times<'a>(
+    parts: impl Iterator<Item = &'a dyn Series> + Clone,
+    (start, end): (TimestampMs, TimestampMs),
+    out: &mut Times,
+) -> Result<(), StorageError> {
+    let before = out.times.len();
+    for part in parts.clone() {
+        let at = out.times.len();
+        part.read_times(start, end, out)?;
+        if overlaps(&out.times, before, at) {
+            out.truncate(before);
+            let mut samples = Vec::new();
+            read_parts(parts, (start, end), &mut samples)?;
+            out.extend(&samples);
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// Whether the samples in `times` from `at` on begin before the end of those from `before` on.

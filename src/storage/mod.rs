@@ -12,5 +12,5 @@ pub use append::{
     Appendable, Appender, Committed, ExemplarFault, Fault, Pending, Refused, RefusedExemplar,
 };
 pub use exemplar::{Exemplar, ExemplarQueryable, PendingExemplar, SeriesExemplars};
-pub use merge::merge_sets;
+pub use merge::{merge_sets, read_parts, read_parts_columns, read_parts_times};
 pub use query::{Columns, Querier, Queryable, SelectHints, Series, SeriesSet, StorageError, Times};

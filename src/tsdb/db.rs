@@ -3,6 +3,7 @@
 mod options;
 
 mod backlog;
+mod join;
 mod log;
 mod open;
 mod querier;

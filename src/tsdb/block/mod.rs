@@ -23,6 +23,7 @@ mod writer;
 
 mod cache;
 mod columns;
+mod elsewhere;
 mod matching;
 mod reader;
 mod select;
@@ -34,6 +35,7 @@ mod walk;
 mod tests;
 
 pub use cache::PageCache;
+pub use elsewhere::{Elsewhere, NOWHERE};
 pub use error::BlockError;
 pub use meta::{BlockId, BlockMeta, unfinished};
 pub use reader::Block;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::columns::{read_column, read_column_apart, read_column_times};
+use super::elsewhere::{Elsewhere, Finder, NOWHERE};
 use super::tombstones::{Ranges, Tombstones};
 use super::walk::{Column, Walk};
 use super::{Block, BlockError};
@@ -41,6 +42,7 @@ impl Block {
             )),
             next: 0,
             failed: None,
+            finder: None,
         })
     }
 
@@ -67,6 +69,8 @@ pub struct BlockSeries {
     next: usize,
     /// What ended the batch.
     failed: Option<BlockError>,
+    /// Where some of the series are known too.
+    finder: Option<Finder>,
 }
 
 /// Series that stand one after another.
@@ -89,24 +93,38 @@ struct Row {
     /// Where its columns and its labels end.
     columns: u32,
     text: u32,
+    /// Its number elsewhere, where its labels are to be had.
+    elsewhere: Option<u32>,
+    /// Its labels can't be read.
+    lost: bool,
 }
 
 impl BlockSeries {
+    /// Tells from now on which series are known there too ([`SeriesView::elsewhere`]). Those come
+    /// without labels.
+    pub fn find_in(&mut self, elsewhere: Arc<dyn Elsewhere>) {
+        self.finder = Some(Finder::new(elsewhere));
+    }
+
     /// An error is the disk's; what is damaged is left out.
     pub fn next_series(&mut self) -> Option<Result<SeriesView, BlockError>> {
-        while self.next >= self.series_batch.series.len() {
-            if let Some(error) = self.failed.take() {
-                return Some(Err(error));
+        loop {
+            while self.next >= self.series_batch.series.len() {
+                if let Some(error) = self.failed.take() {
+                    return Some(Err(error));
+                }
+                if self.walk.left() == 0 {
+                    return None;
+                }
+                self.fill();
             }
-            if self.walk.left() == 0 {
-                return None;
+            let at = self.next;
+            self.next += 1;
+            if !self.series_batch.row(at).lost {
+                let series_batch = self.series_batch.clone();
+                return Some(Ok(SeriesView { series_batch, at }));
             }
-            self.fill();
         }
-        let at = self.next;
-        self.next += 1;
-        let series_batch = self.series_batch.clone();
-        Some(Ok(SeriesView { series_batch, at }))
     }
 
     fn fill(&mut self) {
@@ -120,6 +138,9 @@ impl BlockSeries {
         series_batch
             .series
             .reserve_exact(self.walk.left().min(SERIES));
+        if let Some(finder) = &mut self.finder {
+            finder.begin();
+        }
         while series_batch.series.len() < SERIES && series_batch.columns.len() < COLUMNS {
             let Some(found) = self.walk.next(&series_batch.block) else {
                 break;
@@ -132,8 +153,36 @@ impl BlockSeries {
                 }
             }
         }
+        if let Some(mut finder) = self.finder.take() {
+            self.find(&mut finder, &mut series_batch);
+            self.finder = Some(finder);
+        }
         self.series_batch = Arc::new(series_batch);
         self.next = 0;
+    }
+
+    /// Looks the batch up elsewhere; what is not there gets its labels.
+    fn find(&mut self, finder: &mut Finder, series_batch: &mut SeriesBatch) {
+        let mut found = Vec::with_capacity(series_batch.series.len());
+        finder.find(&mut found);
+        for (at, number) in found.into_iter().enumerate() {
+            let Some(row) = series_batch.series.get_mut(at) else {
+                break;
+            };
+            row.elsewhere = (number != NOWHERE).then_some(number);
+            if row.elsewhere.is_none() {
+                match self.walk.labels_of(&series_batch.block, finder.pairs(at)) {
+                    Ok(labels) => series_batch.text.push_str(labels),
+                    Err(BlockError::Damaged { .. }) => row.lost = true,
+                    Err(error) => {
+                        series_batch.series.truncate(at);
+                        self.failed = Some(error);
+                        return;
+                    }
+                }
+            }
+            row.text = series_batch.text.len() as u32;
+        }
     }
 
     /// The series at hand, if it has columns.
@@ -145,18 +194,36 @@ impl BlockSeries {
         if series_batch.columns.len() == before {
             return found;
         }
-        let labels = found.and_then(|()| self.walk.labels(block));
-        match labels {
-            Ok(labels) if matches_all(&self.compared, labels) => series_batch.text.push_str(labels),
-            labels => {
-                series_batch.columns.truncate(before);
-                return labels.map(|_| ());
+        let taken = found.and_then(|()| {
+            let is_compared = !self.compared.is_empty();
+            let text = &mut series_batch.text;
+            match &mut self.finder {
+                Some(_)
+                    if is_compared && !matches_all(&self.compared, self.walk.labels(block)?) =>
+                {
+                    return Ok(false);
+                }
+                Some(finder) => self.walk.add_to(block, finder)?,
+                None => {
+                    let labels = self.walk.labels(block)?;
+                    if !matches_all(&self.compared, labels) {
+                        return Ok(false);
+                    }
+                    text.push_str(labels);
+                }
             }
+            Ok(true)
+        });
+        if !matches!(taken, Ok(true)) {
+            series_batch.columns.truncate(before);
+            return taken.map(|_| ());
         }
         series_batch.series.push(Row {
             number,
             columns: series_batch.columns.len() as u32,
             text: series_batch.text.len() as u32,
+            elsewhere: None,
+            lost: false,
         });
         Ok(())
     }
@@ -264,6 +331,11 @@ impl SeriesView {
     /// Of the block.
     pub fn number(&self) -> u32 {
         self.series_batch.row(self.at).number
+    }
+
+    /// Its number elsewhere ([`BlockSeries::find_in`]), where its labels are to be had.
+    pub fn elsewhere(&self) -> Option<u32> {
+        self.series_batch.row(self.at).elsewhere
     }
 
     fn columns(&self) -> &[Column] {

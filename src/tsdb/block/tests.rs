@@ -1,6 +1,7 @@
 //! Blocks from the outside: round trips, selections, damage, power cuts.
 
 mod damage;
+mod elsewhere;
 
 use std::sync::Arc;
 

@@ -43,6 +43,16 @@ struct Spelled {
 }
 
 impl Speller {
+    /// Appends one pair, as labels have it.
+    pub fn push_pair(
+        &mut self,
+        block: &Block,
+        id: u32,
+        out: &mut String,
+    ) -> Result<(), BlockError> {
+        self.texts.push(block, id, out)
+    }
+
     /// The text of labels with these pairs.
     pub fn spell(&mut self, block: &Block, ids: &[u32]) -> Result<&str, BlockError> {
         std::mem::swap(&mut self.last, &mut self.before);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::bytes::Cursor;
+use super::elsewhere::Finder;
 use super::matching::{InTurn, Places};
 use super::page::{PageRef, get_page};
 use super::reader::Page;
@@ -142,6 +143,16 @@ impl Walk {
     /// The text of the current series' labels.
     pub fn labels(&mut self, block: &Block) -> Result<&str, BlockError> {
         self.speller.spell(block, &self.pairs)
+    }
+
+    /// The text of labels with these pairs, which are of an earlier series.
+    pub fn labels_of(&mut self, block: &Block, pairs: &[u32]) -> Result<&str, BlockError> {
+        self.speller.spell(block, pairs)
+    }
+
+    /// Adds the current series to what is looked up elsewhere.
+    pub fn add_to(&mut self, block: &Block, finder: &mut Finder) -> Result<(), BlockError> {
+        finder.add(block, &self.pairs, &mut self.speller)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::join::Join;
 use crate::model::{Matcher, TimestampMs};
 use crate::storage::{Querier, SelectHints, Series, SeriesSet, StorageError, merge_sets};
 use crate::tsdb::block::{Block, BlockError};
-use crate::tsdb::head::HeadQuerier;
+use crate::tsdb::head::{HeadQuerier, HeadSet};
 use crate::tsdb::metrics::StoreMetrics;
 
 pub struct DbQuerier {
@@ -84,20 +85,27 @@ impl Querier for DbQuerier {
         if blocks.peek().is_none() {
             return self.head.select(hints, matchers);
         }
-        // ORDER: by labels, or what is in several places would not meet; cut at the limit only
-        // after that.
-        let sorted = SelectHints {
-            any_order: false,
+        // ORDER: cut at the limit only when what is in several places has met; of a sorted head no
+        // more is needed.
+        let of_head = SelectHints {
+            limit: if hints.any_order { 0 } else { hints.limit },
             ..*hints
         };
-        let mut sets = vec![self.head.select(&sorted, matchers)?];
+        let head = Arc::new(self.head.select_rows(&of_head, matchers)?);
+        let mut sets = Vec::new();
         for block in blocks {
             let set = block.select(matchers, start, end);
-            if let Some(set) = self.answer(set)? {
-                sets.push(Box::new(set));
-            }
+            let set = self.answer(set)?;
+            sets.extend(set.filter(|set| set.left() != Some(0)));
         }
-        let set = merge_sets(sets);
+        let set: Box<dyn SeriesSet> = if sets.is_empty() {
+            Box::new(HeadSet::new(head))
+        } else if head.len() == 0 {
+            let boxed = |set| -> Box<dyn SeriesSet> { Box::new(set) };
+            merge_sets(sets.into_iter().map(boxed).collect())
+        } else {
+            Box::new(Join::new(head, sets)?)
+        };
         Ok(match hints.limit {
             0 => set,
             left => Box::new(Limited { set, left }),

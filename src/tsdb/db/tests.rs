@@ -5,6 +5,7 @@ mod beside;
 mod churn;
 mod clock;
 mod full;
+mod join;
 mod late;
 mod model;
 mod panics;

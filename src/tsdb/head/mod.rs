@@ -16,6 +16,7 @@ mod lock;
 mod append;
 mod query;
 
+mod lookup;
 mod series_batch;
 
 mod floors;
@@ -39,5 +40,7 @@ pub(super) mod tests;
 pub(super) use append::{AHEAD_MAX_MS, Sifted};
 pub(super) use flush::{Flush, Release};
 pub(super) use lock::{Blocks, Head};
+pub(super) use lookup::Lookup;
 pub(super) use query::HeadQuerier;
+pub(super) use series_batch::{HeadSeries, HeadSet, Selection};
 pub use stats::{Cardinality, Counted, HeadStats};

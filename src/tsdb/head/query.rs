@@ -72,14 +72,16 @@ impl HeadQuerier {
     }
 
     pub(super) fn select_all(&self) -> Result<HeadSet, StorageError> {
-        self.select_rows(&SelectHints::default(), &[])
+        let selection = self.select_rows(&SelectHints::default(), &[])?;
+        Ok(HeadSet::new(Arc::new(selection)))
     }
 
-    fn select_rows(
+    /// What [`Querier::select`] selects, not yet as series.
+    pub fn select_rows(
         &self,
         hints: &SelectHints,
         matchers: &[Matcher],
-    ) -> Result<HeadSet, StorageError> {
+    ) -> Result<Selection, StorageError> {
         let order = if hints.any_order {
             Order::Places
         } else {
@@ -94,12 +96,12 @@ impl HeadQuerier {
         if hints.limit > 0 {
             rows.truncate(hints.limit);
         }
-        Ok(HeadSet::new(Selection {
+        Ok(Selection {
             pin: self.pin.clone(),
             scope,
             rows,
             is_sorted: !hints.any_order,
-        }))
+        })
     }
 }
 
@@ -109,7 +111,8 @@ impl Querier for HeadQuerier {
         hints: &SelectHints,
         matchers: &[Matcher],
     ) -> Result<Box<dyn SeriesSet>, StorageError> {
-        Ok(Box::new(self.select_rows(hints, matchers)?))
+        let selection = self.select_rows(hints, matchers)?;
+        Ok(Box::new(HeadSet::new(Arc::new(selection))))
     }
 
     fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, StorageError> {

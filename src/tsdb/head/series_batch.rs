@@ -34,11 +34,38 @@ thread_local! {
 
 /// What the series of a selection share.
 pub struct Selection {
-    pub pin: Arc<Pin>,
-    pub scope: Scope,
-    pub rows: Rows,
+    pub(super) pin: Arc<Pin>,
+    pub(super) scope: Scope,
+    pub(super) rows: Rows,
     /// By labels. Otherwise these are seldom asked for.
     pub is_sorted: bool,
+}
+
+impl Selection {
+    /// How many rows it has.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The labels of a row, as those have it.
+    pub fn text(&self, row: u32) -> Result<String, StorageError> {
+        let state = self.pin.head.lock()?;
+        let at = self.rows.places[row as usize];
+        Ok(Texts::of(&state, std::iter::once(at)).text)
+    }
+
+    /// These rows, which share a batch: a few at a time.
+    pub fn series(
+        self: &Arc<Selection>,
+        rows: Vec<u32>,
+    ) -> Result<impl Iterator<Item = HeadSeries> + use<>, StorageError> {
+        let count = rows.len();
+        let series_batch = Arc::new(SeriesBatch::new(self, rows)?);
+        Ok((0..count).map(move |at| HeadSeries {
+            series_batch: series_batch.clone(),
+            at,
+        }))
+    }
 }
 
 pub struct HeadSet {
@@ -49,9 +76,9 @@ pub struct HeadSet {
 }
 
 impl HeadSet {
-    pub fn new(of: Selection) -> HeadSet {
+    pub fn new(of: Arc<Selection>) -> HeadSet {
         HeadSet {
-            of: Arc::new(of),
+            of,
             next: 0,
             series_batch: None,
         }
@@ -66,16 +93,19 @@ impl HeadSet {
         if self.len() == 0 {
             return Ok(None);
         }
-        let at = self.next;
+        let at = self.next % SERIES;
         let series_batch = match &self.series_batch {
-            Some(series_batch) if at - series_batch.from < series_batch.len() => series_batch,
-            _ => self
-                .series_batch
-                .insert(Arc::new(SeriesBatch::new(&self.of, at)?)),
+            Some(series_batch) if at > 0 => series_batch,
+            _ => {
+                let end = self.of.rows.len().min(self.next + SERIES);
+                let rows = (self.next as u32..end as u32).collect();
+                let new = Arc::new(SeriesBatch::new(&self.of, rows)?);
+                self.series_batch.insert(new)
+            }
         };
         self.next += 1;
         Ok(Some(HeadSeries {
-            at: at - series_batch.from,
+            at,
             series_batch: series_batch.clone(),
         }))
     }
@@ -94,18 +124,18 @@ impl SeriesSet for HeadSet {
 
 struct SeriesBatch {
     of: Arc<Selection>,
-    /// The number of its first series in the selection.
-    from: usize,
+    /// Which of the selection.
+    rows: Vec<u32>,
     texts: OnceLock<Texts>,
     /// Nothing where the head was closed.
     copies: OnceLock<Option<Copies>>,
 }
 
 impl SeriesBatch {
-    fn new(of: &Arc<Selection>, from: usize) -> Result<SeriesBatch, StorageError> {
+    fn new(of: &Arc<Selection>, rows: Vec<u32>) -> Result<SeriesBatch, StorageError> {
         let series_batch = SeriesBatch {
             of: of.clone(),
-            from,
+            rows,
             texts: OnceLock::new(),
             copies: OnceLock::new(),
         };
@@ -126,20 +156,22 @@ impl SeriesBatch {
         })
     }
 
-    fn len(&self) -> usize {
-        (self.of.rows.len() - self.from).min(SERIES)
+    fn places(&self) -> impl Iterator<Item = u32> + Clone {
+        let places = &self.of.rows.places;
+        self.rows.iter().map(|row| places[*row as usize])
     }
 
-    fn places(&self) -> &[u32] {
-        &self.of.rows.places[self.from..self.from + self.len()]
+    /// The row of the series at a place in the batch.
+    fn row(&self, at: usize) -> usize {
+        self.rows[at] as usize
     }
 
     /// As many series as there is room for.
     fn copy(&self, scope: Scope) -> Result<Copies, StorageError> {
-        let (mut chunks, mut parts) = (Gather::default(), Vec::with_capacity(self.len()));
+        let (mut chunks, mut parts) = (Gather::default(), Vec::with_capacity(self.rows.len()));
         let state = self.of.pin.head.lock()?;
-        for at in self.from..self.from + self.len() {
-            parts.push(state.part(&self.of.rows, at, scope, &mut chunks));
+        for row in &self.rows {
+            parts.push(state.part(&self.of.rows, *row as usize, scope, &mut chunks));
             if chunks.planned_bytes() > BYTES {
                 break;
             }
@@ -163,16 +195,15 @@ struct Texts {
 }
 
 impl Texts {
-    fn of(state: &State, places: &[u32]) -> Texts {
-        let count: usize = { places.iter() }
-            .map(|at| state.slab.pairs(*at).len())
-            .sum();
+    fn of(state: &State, places: impl Iterator<Item = u32> + Clone) -> Texts {
+        let labels = places.clone().map(|at| state.slab.pairs(at).len());
+        let (count, labels) = labels.fold((0, 0), |(count, sum), len| (count + 1, sum + len));
         let mut texts = Texts {
-            text: String::with_capacity(count * LABEL_BYTES),
-            ends: Vec::with_capacity(places.len()),
+            text: String::with_capacity(labels * LABEL_BYTES),
+            ends: Vec::with_capacity(count),
         };
         for at in places {
-            for pair in state.slab.pairs(*at) {
+            for pair in state.slab.pairs(at) {
                 let (name, value) = state.index.text(*pair);
                 Labels::push_pair(&mut texts.text, name, value);
             }
@@ -294,9 +325,9 @@ impl Series for HeadSeries {
 impl HeadSeries {
     /// Which it is, and up to when it is seen.
     pub fn seen(&self) -> Result<(SeriesRef, TimestampMs), StorageError> {
-        let (of, at) = (&*self.series_batch.of, self.series_batch.from + self.at);
-        let series = of.pin.head.lock()?.slab.reference(of.rows.places[at]);
-        Ok((series, of.rows.seen[at]))
+        let (of, row) = (&*self.series_batch.of, self.series_batch.row(self.at));
+        let series = of.pin.head.lock()?.slab.reference(of.rows.places[row]);
+        Ok((series, of.rows.seen[row]))
     }
 
     /// Calls `read` with what is stored in the range, and the last time that is seen of the chunks.
@@ -315,8 +346,8 @@ impl HeadSeries {
         if scope.start > scope.end {
             return Ok(());
         }
-        let at = series_batch.from + self.at;
-        let end = scope.end.min(of.rows.seen[at]);
+        let row = series_batch.row(self.at);
+        let end = scope.end.min(of.rows.seen[row]);
         let copies = series_batch
             .copies
             .get_or_init(|| series_batch.copy(scope).ok());
@@ -330,7 +361,7 @@ impl HeadSeries {
         GATHER.with_borrow_mut(|chunks| {
             chunks.clear(COPIED_KEPT);
             let state = of.pin.head.lock()?;
-            let part = state.part(&of.rows, at, scope, chunks);
+            let part = state.part(&of.rows, row, scope, chunks);
             chunks.fetch(&state.pool);
             drop(state);
             let part = &part;
