@@ -32,6 +32,7 @@ pub fn start(
     let mut options = server::Options::new(ground.clock.clone(), ground.registry.clone());
     options.listen = flags.list("web.listen-address");
     options.max_connections = flags.count("web.max-connections");
+    options.limit_heads(flags.bytes("web.max-request-head-size"));
     // NOTE: zero is no limit in Prometheus; who needs a place ends the longest idle connection.
     options.read_timeout = flags.nonzero("web.read-timeout").unwrap_or(NO_TIMEOUT);
     options.web_config = Some(flags.text("web.config.file"))

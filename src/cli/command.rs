@@ -65,7 +65,7 @@ impl Kind {
             Kind::Text | Kind::List => "TEXT",
             Kind::Int | Kind::Float => "NUMBER",
             Kind::Duration | Kind::OptionalDuration => "DURATION",
-            Kind::OptionalSize => "SIZE",
+            Kind::Size | Kind::OptionalSize => "SIZE",
             Kind::Level => "LEVEL",
             Kind::LogFormat => "FORMAT",
         }
@@ -84,7 +84,7 @@ impl Kind {
                 Kind::Duration | Kind::OptionalDuration => {
                     duration::parse(text).map(duration::format)
                 }
-                Kind::OptionalSize => size::parse(text).map(size::format),
+                Kind::Size | Kind::OptionalSize => size::parse(text).map(size::format),
                 Kind::Level => one_of(text, &["debug", "info", "warn", "error"]),
                 Kind::LogFormat => one_of(text, &["logfmt", "json"]),
             }

@@ -21,6 +21,9 @@ pub enum Invocation {
     Tool(tools::Tool),
 }
 
+/// LIMIT: what any client's headers take.
+const HEAD_BYTES_MIN: usize = 4 << 10;
+
 /// Why nothing can run: text for the terminal, and the exit code.
 #[derive(Debug)]
 pub struct Usage {
@@ -182,6 +185,14 @@ impl Flags {
                 return wrong(format!("flag '{name}' must be set between 10MB and 256MB"));
             }
         }
+        let head = self.bytes("web.max-request-head-size");
+        if head < HEAD_BYTES_MIN {
+            return wrong(format!(
+                "--web.max-request-head-size must be at least {}, got {}",
+                size::format(HEAD_BYTES_MIN as u64),
+                size::format(head as u64)
+            ));
+        }
         for name in [
             "web.max-connections",
             "query.max-concurrency",
@@ -243,6 +254,12 @@ impl Flags {
 
     pub fn number(&self, name: &str) -> i64 {
         self.text(name).parse().unwrap_or_default()
+    }
+
+    /// Bytes in memory, of a flag that has a default.
+    pub fn bytes(&self, name: &str) -> usize {
+        let bytes = self.size(name).unwrap_or_default();
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     /// A number of things in memory. One beyond what 32 bits count is as good as no limit.
@@ -359,6 +376,7 @@ mod tests {
         assert_eq!(flags.number("query.max-samples"), 50_000_000);
         assert!(flags.is_on("web.enable-lifecycle") && !flags.is_on("scrape.adjust-timestamps"));
         assert!(!flags.is_on("agent"));
+        assert_eq!(flags.bytes("web.max-request-head-size"), 1 << 20);
         let all = flags.all();
         assert!(all.contains(&("storage.tsdb.retention.size".to_owned(), "0B".to_owned())));
     }
@@ -388,6 +406,7 @@ mod tests {
         assert_eq!(code(&["--help"]).0, 0);
         assert_eq!(code(&["--version"]).0, 0);
         assert_eq!(code(&["--config.auto-reload-interval=500ms"]).0, 2);
+        assert_eq!(code(&["--web.max-request-head-size=1KiB"]).0, 2);
         let (code, text) = code(&["--agent", "--query.timeout=1m"]);
         assert_eq!(code, 3);
         assert_eq!(

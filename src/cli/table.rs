@@ -15,6 +15,8 @@ pub enum Kind {
     Duration,
     /// Absent unless given.
     OptionalDuration,
+    /// Bytes with a unit.
+    Size,
     /// Bytes with a unit; absent unless given.
     OptionalSize,
     Level,
@@ -72,7 +74,7 @@ const fn hidden(flag: Flag) -> Flag {
 
 use Fate::{Agent, Later, Nothing, Serves};
 use Kind::{
-    Bool, Duration, Float, Int, Level, List, LogFormat, OptionalDuration, OptionalSize, Text,
+    Bool, Duration, Float, Int, Level, List, LogFormat, OptionalDuration, OptionalSize, Size, Text,
 };
 
 #[rustfmt::skip]
@@ -95,6 +97,8 @@ pub const FLAGS: &[Flag] = &[
     flag("web.read-timeout", Duration, "5m", Serves,
         "Longest time for reading a request, and for an idle connection."),
     flag("web.max-connections", Int, "512", Serves, "Connections that may be open at once."),
+    flag("web.max-request-head-size", Size, "1MiB", Serves,
+        "Bytes of a request's line and headers; all together may take 16 times as many, and 16KiB a connection."),
     flag("web.max-notifications-subscribers", Int, "16", Later,
         "Subscribers of live notifications."),
     flag("web.external-url", Text, "", Serves,

@@ -11,7 +11,9 @@ use super::encode::refusal;
 use super::head::Reject;
 use super::listen::Accepted;
 use super::poller::{ACCEPT_REST, Poller};
+use super::scan::HeadScan;
 use super::slot::{Slot, Stage};
+use super::worker::SCRATCH_BYTES;
 
 /// LIMIT: connections accepted before the others get their turn.
 const ACCEPT_TURN: usize = 64;
@@ -74,7 +76,7 @@ impl Poller {
         if self.shared.access.snapshot().tls.is_none() {
             let why = "no file descriptor left";
             let wall_ms = self.shared.options.clock.wall_ms();
-            let output = refusal(Reject { status: 503, why }, wall_ms);
+            let output = refusal(&Reject::new(503, why), wall_ms);
             let (head, body) = output.next();
             answer = [head, body].concat();
         }
@@ -122,6 +124,13 @@ impl Poller {
             socket: socket.clone(),
             tls,
             input: Vec::new(),
+            input_bytes_max: self
+                .shared
+                .options
+                .head_bytes_max
+                .saturating_add(SCRATCH_BYTES),
+            scan: HeadScan::default(),
+            share: self.shared.heads.reserve_nothing(),
             remote,
         };
         let slot = Slot {

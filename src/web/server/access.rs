@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::stdx::clock::Clock;
 use crate::web::web_config::{RateLimit, WebConfig};
 
-use super::request::Headers;
+use super::headers::Headers;
 use super::response::Response;
 
 /// LIMIT: a changed certificate is seen after a second; looking costs a few stat(2).

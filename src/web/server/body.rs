@@ -1,6 +1,6 @@
 //! A request's body out of the bytes of its connection: by length, or chunked.
 
-use super::head::{Framing, Reject};
+use super::head::{Framing, Reject, bad};
 
 /// LIMIT: a chunk's size with its extensions; nobody sends extensions.
 const SIZE_LINE_BYTES_MAX: usize = 256;
@@ -28,15 +28,9 @@ enum State {
     Done,
 }
 
-const BAD_CHUNK: Reject = Reject {
-    status: 400,
-    why: "malformed chunked encoding",
-};
-
-const TOO_LARGE: Reject = Reject {
-    status: 413,
-    why: "request body too large",
-};
+fn bad_chunk() -> Reject {
+    bad("malformed chunked encoding")
+}
 
 impl BodyReader {
     pub fn new(framing: Framing, bytes_max: usize) -> BodyReader {
@@ -80,7 +74,7 @@ impl BodyReader {
                 State::ChunkEnd => match rest {
                     [b'\r', b'\n', ..] => (2, State::Size),
                     [] | [b'\r'] => (0, State::ChunkEnd),
-                    _ => return Err(BAD_CHUNK),
+                    _ => return Err(bad_chunk()),
                 },
                 State::Trailer => self.trailer(rest)?,
             };
@@ -101,27 +95,18 @@ impl BodyReader {
     ) -> Result<(usize, State), Reject> {
         let n = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         if self.body.len() + n > self.bytes_max {
-            return Err(TOO_LARGE);
+            return Err(Reject::too_large(self.bytes_max));
         }
-        self.make_room(n, left);
+        let known = usize::try_from(left).unwrap_or(usize::MAX);
+        let most = match self.state {
+            State::Length(_) => self.body.len().saturating_add(known),
+            _ => self.bytes_max,
+        };
+        make_room(&mut self.body, n, most);
         self.body
             .extend_from_slice(rest.get(..n).unwrap_or_default());
         let left = left - n as u64;
         Ok((n, if left == 0 { end } else { more(left) }))
-    }
-
-    /// Doubles as a `Vec` does, but not beyond what is known to come.
-    fn make_room(&mut self, n: usize, left: u64) {
-        let (len, capacity) = (self.body.len(), self.body.capacity());
-        if len + n > capacity {
-            let known = len.saturating_add(usize::try_from(left).unwrap_or(usize::MAX));
-            let end = match self.state {
-                State::Length(_) => known,
-                _ => self.bytes_max,
-            };
-            self.body
-                .reserve_exact((capacity * 2).max(len + n).min(end) - len);
-        }
     }
 
     fn size(&self, rest: &[u8]) -> Result<(usize, State), Reject> {
@@ -131,12 +116,12 @@ impl BodyReader {
         let digits = line.split(|b| *b == b';').next().unwrap_or_default();
         let digits = digits.trim_ascii_end();
         if digits.is_empty() || digits.len() > 15 || !digits.iter().all(u8::is_ascii_hexdigit) {
-            return Err(BAD_CHUNK);
+            return Err(bad_chunk());
         }
-        let text = std::str::from_utf8(digits).map_err(|_| BAD_CHUNK)?;
-        let size = u64::from_str_radix(text, 16).map_err(|_| BAD_CHUNK)?;
+        let text = std::str::from_utf8(digits).map_err(|_| bad_chunk())?;
+        let size = u64::from_str_radix(text, 16).map_err(|_| bad_chunk())?;
         if size > (self.bytes_max - self.body.len()) as u64 {
-            return Err(TOO_LARGE);
+            return Err(Reject::too_large(self.bytes_max));
         }
         let next = match size {
             0 => State::Trailer,
@@ -159,11 +144,19 @@ impl BodyReader {
     }
 }
 
+/// Room for `n` more bytes. Doubles as a `Vec` does, but not beyond what may come.
+pub(super) fn make_room(bytes: &mut Vec<u8>, n: usize, bytes_max: usize) {
+    let (len, capacity) = (bytes.len(), bytes.capacity());
+    if len + n > capacity {
+        bytes.reserve_exact((capacity * 2).min(bytes_max).max(len + n) - len);
+    }
+}
+
 /// A line that ends in CRLF, and its length with that; none when it isn't whole yet.
 fn line(rest: &[u8], bytes_max: usize) -> Result<Option<(&[u8], usize)>, Reject> {
     let Some(at) = rest.iter().take(bytes_max + 2).position(|b| *b == b'\n') else {
         return if rest.len() > bytes_max + 1 {
-            Err(BAD_CHUNK)
+            Err(bad_chunk())
         } else {
             Ok(None)
         };
@@ -172,7 +165,7 @@ fn line(rest: &[u8], bytes_max: usize) -> Result<Option<(&[u8], usize)>, Reject>
         Some([line @ .., b'\r']) if !line.contains(&b'\r') && !line.contains(&0) => {
             Ok(Some((line, at + 1)))
         }
-        _ => Err(BAD_CHUNK),
+        _ => Err(bad_chunk()),
     }
 }
 

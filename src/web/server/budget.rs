@@ -50,6 +50,19 @@ impl Reserved {
     }
 }
 
+impl Reserved {
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Gives back what is beyond `bytes`.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes);
+        self.budget.used.fetch_sub(less, Relaxed);
+        self.bytes -= less;
+    }
+}
+
 impl Drop for Reserved {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Relaxed);

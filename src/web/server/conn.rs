@@ -8,10 +8,16 @@ use std::time::Duration;
 use rustix::event::Timespec;
 use rustls::ServerConnection;
 
+use super::body::make_room;
+use super::budget::Reserved;
 use super::encode::Output;
+use super::scan::HeadScan;
 
 /// LIMIT: TLS records without data taken in one go, so that nobody keeps a thread busy with them.
 const EMPTY_RECORDS_MAX: usize = 16;
+
+/// LIMIT: what a connection's head takes without asking: browsers and proxies stay below 8 KiB.
+const OWN_HEAD_BYTES: usize = 16 << 10;
 
 /// Owned by the poller or by one worker.
 pub(super) struct Conn {
@@ -20,6 +26,11 @@ pub(super) struct Conn {
     pub socket: Arc<TcpStream>,
     pub tls: Option<Box<ServerConnection>>,
     pub input: Vec<u8>,
+    /// What `input` may grow to.
+    pub input_bytes_max: usize,
+    pub scan: HeadScan,
+    /// What the head takes beyond [`OWN_HEAD_BYTES`], while it is read and handled.
+    pub share: Reserved,
     pub remote: SocketAddr,
 }
 
@@ -36,10 +47,11 @@ impl Conn {
     pub fn fill(&mut self, scratch: &mut [u8]) -> io::Result<Fill> {
         let Some(tls) = &mut self.tls else {
             let read = retry(|| (&*self.socket).read(scratch));
-            return filled(read, scratch, &mut self.input);
+            return filled(read, scratch, &mut self.input, self.input_bytes_max);
         };
         for _ in 0..EMPTY_RECORDS_MAX {
-            match filled(tls.reader().read(scratch), scratch, &mut self.input)? {
+            let read = tls.reader().read(scratch);
+            match filled(read, scratch, &mut self.input, self.input_bytes_max)? {
                 Fill::Blocked => {}
                 other => return Ok(other),
             }
@@ -56,6 +68,28 @@ impl Conn {
             processed.map_err(io::Error::other)?;
         }
         Ok(Fill::Blocked)
+    }
+
+    /// Takes a head's bytes away.
+    pub fn drop_head(&mut self, used: usize) {
+        if self.input.capacity() <= OWN_HEAD_BYTES {
+            self.input.drain(..used);
+        } else {
+            self.input = self.input.split_off(used);
+        }
+    }
+
+    /// Where nothing more is read from the connection.
+    pub fn forget_input(&mut self) {
+        self.input = Vec::new();
+        self.share.shrink_to(0);
+    }
+
+    /// Reserves what a head takes; false where all heads together take too much.
+    pub fn hold_head(&mut self, bytes: usize) -> bool {
+        let share = bytes.saturating_sub(OWN_HEAD_BYTES);
+        self.share.shrink_to(share);
+        self.share.grow_to(share)
     }
 
     /// One step of a handshake; true when it is complete.
@@ -139,10 +173,16 @@ pub(super) fn timespec(duration: Duration) -> Timespec {
     }
 }
 
-fn filled(read: io::Result<usize>, scratch: &[u8], input: &mut Vec<u8>) -> io::Result<Fill> {
+fn filled(
+    read: io::Result<usize>,
+    scratch: &[u8],
+    input: &mut Vec<u8>,
+    bytes_max: usize,
+) -> io::Result<Fill> {
     match read {
         Ok(0) => Ok(Fill::End),
         Ok(n) => {
+            make_room(input, n, bytes_max);
             input.extend_from_slice(scratch.get(..n).unwrap_or_default());
             Ok(Fill::Got)
         }

@@ -10,8 +10,9 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::head::{Head, Reject};
+use super::headers::Headers;
 use super::pieces::{PieceBody, Step};
-use super::request::{Headers, Method, Version};
+use super::request::{Method, Version};
 use super::response::{Body, Response, reason};
 use crate::metrics::Histogram;
 
@@ -257,9 +258,9 @@ pub(super) fn encode(
 }
 
 /// The answer to a request that could not be read; the connection closes after it.
-pub(super) fn refusal(reject: Reject, wall_ms: i64) -> Output {
+pub(super) fn refusal(reject: &Reject, wall_ms: i64) -> Output {
     let phrase = reason(reject.status);
-    let text = match reject.why {
+    let text = match &*reject.why {
         "" => format!("{} {phrase}\n", reject.status),
         why => format!("{} {phrase}: {why}\n", reject.status),
     };
@@ -385,7 +386,8 @@ mod tests {
     #[test]
     fn gzip_is_chosen_by_the_client() {
         let check = |value: &str, expect| {
-            let headers = Headers(vec![("Accept-Encoding".to_owned(), value.to_owned())]);
+            let line = format!("Accept-Encoding: {value}\r\n");
+            let headers = Headers::parse(line.as_bytes()).unwrap();
             assert_eq!(accepts_gzip(&headers), expect, "{value}");
         };
         check("gzip", true);

@@ -5,13 +5,15 @@
 
 use std::borrow::Cow;
 
-use super::request::{Headers, Method, Version};
+use super::headers::{Headers, is_token};
+use super::request::{Method, Version};
+use crate::model::size;
 
 /// Why a request is refused; the connection is closed after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reject {
     pub status: u16,
-    pub why: &'static str,
+    pub why: Cow<'static, str>,
 }
 
 /// How a request's body ends.
@@ -35,83 +37,48 @@ pub(super) struct Head {
     pub expects: bool,
 }
 
-/// What the bytes so far are.
-#[derive(Debug)]
-pub(super) enum Scan {
-    Incomplete,
-    /// The head, and how many bytes it took.
-    Complete(Box<Head>, usize),
-    Reject(Reject),
-}
-
-/// LIMIT: browsers send about 20; each costs two allocations.
-const HEADERS_MAX: usize = 100;
 /// LIMIT: the longest registered method has 17.
 const METHOD_BYTES_MAX: usize = 32;
 
-const fn bad(why: &'static str) -> Reject {
-    Reject { status: 400, why }
+impl Reject {
+    pub fn new(status: u16, why: impl Into<Cow<'static, str>>) -> Reject {
+        let why = why.into();
+        Reject { status, why }
+    }
+
+    /// `bytes_max` is what a body may have.
+    pub fn too_large(bytes_max: usize) -> Reject {
+        let limit = size::format(bytes_max as u64);
+        Reject::new(413, format!("the request's body is larger than {limit}"))
+    }
+}
+
+pub(super) fn bad(why: &'static str) -> Reject {
+    Reject::new(400, why)
 }
 
 impl Head {
     pub fn has_body(&self) -> bool {
         self.framing != Framing::Length(0)
     }
-}
 
-/// Looks for a whole head at the start of `input`.
-pub(super) fn scan(input: &[u8], head_bytes_max: usize, body_bytes_max: usize) -> Scan {
-    let skipped = leading_empty_lines(input);
-    let rest = input.get(skipped..).unwrap_or_default();
-    match find_end(rest) {
-        Err(reject) => Scan::Reject(reject),
-        Ok(Some(end)) if end <= head_bytes_max => {
-            let text = rest.get(..end).unwrap_or_default();
-            match parse(text, body_bytes_max) {
-                Ok(head) => Scan::Complete(Box::new(head), skipped + end),
-                Err(reject) => Scan::Reject(reject),
-            }
-        }
-        Ok(None) if input.len() < head_bytes_max => Scan::Incomplete,
-        Ok(_) => Scan::Reject(Reject {
-            status: 431,
-            why: "request head too large",
-        }),
+    /// Bytes of memory.
+    pub fn held(&self) -> usize {
+        let texts = [&self.path, &self.raw_path, &self.query];
+        self.headers.held() + texts.map(String::capacity).iter().sum::<usize>()
     }
 }
 
-/// RFC 9112 2.2: empty lines before a request are skipped; two at most.
-fn leading_empty_lines(input: &[u8]) -> usize {
-    let lines = input.chunks(2).take(2).take_while(|c| *c == b"\r\n");
-    lines.count() * 2
-}
-
-/// The length of the head with its last empty line; every line must end in CRLF, and neither CR nor
-/// LF nor NUL may stand elsewhere.
-fn find_end(input: &[u8]) -> Result<Option<usize>, Reject> {
-    let mut line_start = 0;
-    let mut previous = 0u8;
-    for (i, byte) in input.iter().copied().enumerate() {
-        match byte {
-            b'\n' if previous != b'\r' => return Err(bad("line without CR")),
-            b'\n' if i == line_start + 1 => return Ok(Some(i + 1)),
-            b'\n' => line_start = i + 1,
-            _ if previous == b'\r' => return Err(bad("CR without LF")),
-            0 => return Err(bad("NUL byte")),
-            _ => {}
-        }
-        previous = byte;
-    }
-    Ok(None)
-}
-
-fn parse(head: &[u8], body_bytes_max: usize) -> Result<Head, Reject> {
-    let lines = head.split(|b| *b == b'\n');
-    let mut lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let (method, target, version) = request_line(lines.next().unwrap_or_default())?;
+/// A whole head with its last empty line, each line ending in CRLF.
+pub(super) fn parse(head: &[u8], body_bytes_max: usize) -> Result<Head, Reject> {
+    let head = head.strip_suffix(b"\r\n").unwrap_or(head);
+    let mut parts = head.splitn(2, |b| *b == b'\n');
+    let line = parts.next().unwrap_or_default();
+    let lines = parts.next().unwrap_or_default();
+    let (method, target, version) = request_line(line.strip_suffix(b"\r").unwrap_or(line))?;
     let (raw_path, query) = split_target(target, &method)?;
     let path = percent_decode(raw_path)?;
-    let headers = headers(lines)?;
+    let headers = Headers::parse(lines)?;
     check_host(&headers, version)?;
     let framing = framing(&headers, version, body_bytes_max)?;
     let expects = expects(&headers, version)?;
@@ -151,10 +118,7 @@ fn request_line(line: &[u8]) -> Result<(Method, &[u8], Version), Reject> {
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
         {
-            return Err(Reject {
-                status: 505,
-                why: "unsupported protocol version",
-            });
+            return Err(Reject::new(505, "unsupported protocol version"));
         }
         _ => return Err(bad("malformed HTTP version")),
     };
@@ -219,39 +183,6 @@ fn percent_decode(text: &str) -> Result<String, Reject> {
     })
 }
 
-fn headers<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Headers, Reject> {
-    let mut headers = Vec::new();
-    for line in lines.take_while(|line| !line.is_empty()) {
-        if headers.len() == HEADERS_MAX {
-            return Err(Reject {
-                status: 431,
-                why: "too many headers",
-            });
-        }
-        headers.push(header(line)?);
-    }
-    Ok(Headers(headers))
-}
-
-fn header(line: &[u8]) -> Result<(String, String), Reject> {
-    if matches!(line.first(), Some(b' ' | b'\t')) {
-        return Err(bad("folded header"));
-    }
-    let colon = line.iter().position(|b| *b == b':');
-    let Some((name, [_, value @ ..])) = colon.and_then(|at| line.split_at_checked(at)) else {
-        return Err(bad("malformed header"));
-    };
-    if name.is_empty() || !name.iter().all(|b| is_token(*b)) {
-        return Err(bad("invalid header name"));
-    }
-    let value = value.trim_ascii();
-    if value.iter().any(|b| b.is_ascii_control() && *b != b'\t') {
-        return Err(bad("invalid header value"));
-    }
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    Ok((text(name), text(value)))
-}
-
 fn check_host(headers: &Headers, version: Version) -> Result<(), Reject> {
     let mut hosts = headers.all("host");
     let host = hosts.next();
@@ -278,10 +209,7 @@ fn framing(headers: &Headers, version: Version, body_bytes_max: usize) -> Result
             return Err(bad("Transfer-Encoding in HTTP/1.0"));
         }
         if codings.next().is_some() || !coding.eq_ignore_ascii_case("chunked") {
-            return Err(Reject {
-                status: 501,
-                why: "unsupported transfer encoding",
-            });
+            return Err(Reject::new(501, "unsupported transfer encoding"));
         }
         return Ok(Framing::Chunked);
     }
@@ -296,27 +224,16 @@ fn framing(headers: &Headers, version: Version, body_bytes_max: usize) -> Result
     }
     match length.parse::<u64>() {
         Ok(length) if length <= body_bytes_max as u64 => Ok(Framing::Length(length)),
-        _ => Err(Reject {
-            status: 413,
-            why: "request body too large",
-        }),
+        _ => Err(Reject::too_large(body_bytes_max)),
     }
 }
 
 fn expects(headers: &Headers, version: Version) -> Result<bool, Reject> {
     match headers.get("expect") {
         Some(what) if what.eq_ignore_ascii_case("100-continue") => Ok(version == Version::Http11),
-        Some(_) => Err(Reject {
-            status: 417,
-            why: "unknown expectation",
-        }),
+        Some(_) => Err(Reject::new(417, "unknown expectation")),
         None => Ok(false),
     }
-}
-
-/// RFC 9110 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]
@@ -324,33 +241,21 @@ mod tests {
     use super::*;
 
     fn check(head: &str, expect: u16) {
-        let status = match scan(head.as_bytes(), 16 << 10, 100) {
-            Scan::Incomplete => 0,
-            Scan::Complete(_, used) => {
-                assert!(used <= head.len());
-                200
-            }
-            Scan::Reject(reject) => reject.status,
+        let status = match parse(head.as_bytes(), 100) {
+            Ok(_) => 200,
+            Err(reject) => reject.status,
         };
         assert_eq!(status, expect, "{head:?}");
     }
 
     #[test]
     fn heads() {
-        check("", 0);
-        check("GET / HTTP/1.1\r\nHost: a\r\n", 0);
         check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200);
-        check("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 200);
-        check("\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400);
         check("GET / HTTP/1.0\r\n\r\n", 200);
         check("GET http://a:1/x?y HTTP/1.1\r\nHost: a\r\n\r\n", 200);
         check("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 200);
         check("GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400);
         check("BREW /é HTTP/1.1\r\nHost: [::1]:9090\r\n\r\n", 200);
-        check("GET / HTTP/1.1\nHost: a\n\n", 400);
-        check("GET / HTTP/1.1\r\nHost: a\n\r\n", 400);
-        check("GET / HTTP/1.1\r\nHo\rst: a\r\n\r\n", 400);
-        check("GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", 400);
         check("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505);
         check("GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505);
         check("GET / http/1.1\r\nHost: a\r\n\r\n", 400);
@@ -395,19 +300,12 @@ mod tests {
         with("Expect: 100-Continue\r\n", 200);
         with("Expect: tea\r\n", 417);
         check("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400);
-        let many = "A: b\r\n".repeat(100);
-        with(&many, 431);
-        with(&format!("A: {}\r\n", "b".repeat(17 << 10)), 431);
-        check(&"x".repeat(17 << 10), 431);
     }
 
     #[test]
     fn parts() {
-        let text = b"GET /a%20b?q=1%20 HTTP/1.1\r\nHost: a\r\nX-y:  v\t\r\n\r\nrest";
-        let Scan::Complete(head, used) = scan(text, 16 << 10, 0) else {
-            panic!("not complete");
-        };
-        assert_eq!(used, text.len() - 4);
+        let text = b"GET /a%20b?q=1%20 HTTP/1.1\r\nHost: a\r\nX-y:  v\t\r\n\r\n";
+        let head = parse(text, 0).unwrap();
         assert_eq!(
             (head.path.as_str(), head.raw_path.as_str()),
             ("/a b", "/a%20b")

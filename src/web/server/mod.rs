@@ -33,6 +33,8 @@ mod worker;
 mod body;
 mod encode;
 mod head;
+mod headers;
+mod scan;
 
 // Who may ask.
 mod access;

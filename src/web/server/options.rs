@@ -32,6 +32,10 @@ pub enum Class {
     Query,
 }
 
+/// LIMIT: the largest heads that may come at once; others wait for none, and small ones need no
+/// room.
+const HEADS_AT_ONCE: usize = 16;
+
 /// The server's settings. [`Options::new`] gives the defaults.
 #[derive(Clone)]
 pub struct Options {
@@ -43,7 +47,8 @@ pub struct Options {
     pub max_connections: usize,
     /// How long a connection may idle between requests.
     pub read_timeout: Duration,
-    /// How long a request's head, or a TLS handshake, may take from its first byte.
+    /// How long a request's head, or a TLS handshake, may take from its first byte; a head also
+    /// has what its bytes take at 16 KiB/s.
     pub head_timeout: Duration,
     /// How long a request's body may take in all.
     pub body_timeout: Duration,
@@ -52,7 +57,11 @@ pub struct Options {
     pub write_timeout: Duration,
     /// How long a request may wait for a worker before it is answered 503.
     pub queue_timeout: Duration,
+    /// Of a request's line and headers together.
     pub head_bytes_max: usize,
+    /// Of all heads that are being read or handled, together, beyond 16 KiB of each connection;
+    /// where there is no room the one that has been coming longest is refused.
+    pub heads_bytes_max: usize,
     pub body_bytes_max: usize,
     /// Of all bodies that are being read or handled, together.
     pub bodies_bytes_max: usize,
@@ -71,6 +80,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// Sets how many bytes a head may have, and with it what all together may.
+    pub fn limit_heads(&mut self, bytes_max: usize) {
+        self.head_bytes_max = bytes_max;
+        self.heads_bytes_max = bytes_max.saturating_mul(HEADS_AT_ONCE);
+    }
+
     pub fn new(clock: Arc<dyn Clock>, registry: Registry) -> Options {
         Options {
             listen: vec!["0.0.0.0:9090".to_owned()],
@@ -81,8 +96,9 @@ impl Options {
             body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(30),
             queue_timeout: Duration::from_secs(30),
-            // LIMIT: browsers and proxies stay below 8 KiB; long queries are posted.
-            head_bytes_max: 16 << 10,
+            // LIMIT: as Go's; Grafana sends queries of some ten KiB in the request line.
+            head_bytes_max: 1 << 20,
+            heads_bytes_max: HEADS_AT_ONCE << 20,
             // LIMIT: the largest remote write request seen is a tenth of it.
             body_bytes_max: 32 << 20,
             // LIMIT: what a small machine can spare for clients that send at once.

@@ -1,6 +1,6 @@
 //! The thread `http-accept`: listeners, and every connection that waits, in one poll(2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
@@ -13,13 +13,15 @@ use rustix::event::{PollFd, PollFlags, poll};
 use crate::stdx::stop::stop;
 
 use super::conn::{Fill, timespec};
-use super::head::{Reject, Scan, scan};
+use super::head::{Head, Reject};
 use super::lanes::Lanes;
 use super::listen::Listeners;
 use super::options::Class;
+use super::scan::{Limits, Scan};
 use super::shared::{Shared, WakeEnd};
 use super::slot::{Slot, Stage};
 use super::worker::{Job, Return, SCRATCH_BYTES, Task, Then};
+use super::writing::BYTES_PER_SECOND_MIN;
 
 /// LIMIT: reads of one connection before the others get their turn.
 const READ_TURN: usize = 4;
@@ -38,6 +40,8 @@ pub(super) struct Poller {
     pub(super) slots: BTreeMap<u64, Slot>,
     pub(super) next_id: u64,
     scratch: Vec<u8>,
+    /// Connections that have more of a head than their turn took.
+    unread: BTreeSet<u64>,
     pub(super) now: Duration,
     /// Accepting rests until then.
     pub(super) resting: Option<Duration>,
@@ -73,6 +77,7 @@ impl Poller {
             slots: BTreeMap::new(),
             next_id: 0,
             scratch: vec![0; SCRATCH_BYTES],
+            unread: BTreeSet::new(),
             resting: None,
             exhausted: false,
             stop_at: None,
@@ -95,6 +100,9 @@ impl Poller {
             self.on_stop();
             while let Ok(back) = self.returns.try_recv() {
                 self.on_return(back);
+            }
+            for id in std::mem::take(&mut self.unread) {
+                self.go_on_reading(id);
             }
             for (id, flags) in ready.slots {
                 self.on_ready(id, flags);
@@ -131,7 +139,12 @@ impl Poller {
                 .map(|(_, slot, flags)| PollFd::new(&*slot.socket, *flags)),
         );
         let deadlines = self.slots.values().filter_map(Slot::due);
-        let next = deadlines.chain(self.resting).chain(self.stop_at).min();
+        let at_once = (!self.unread.is_empty()).then_some(self.now);
+        let next = deadlines
+            .chain(self.resting)
+            .chain(self.stop_at)
+            .chain(at_once)
+            .min();
         let timeout = next.map(|at| timespec(at.saturating_sub(self.now)));
         if let Err(e) = poll(&mut fds, timeout.as_ref())
             && e != rustix::io::Errno::INTR
@@ -231,31 +244,91 @@ impl Poller {
     }
 
     pub(super) fn read_head(&mut self, id: u64) {
-        let Some(slot) = self.slots.get_mut(&id) else {
-            return;
+        let limits = Limits {
+            head: self.shared.options.head_bytes_max,
+            body: self.shared.options.body_bytes_max,
         };
-        let Some(conn) = &mut slot.conn else { return };
-        let options = &self.shared.options;
-        for _ in 0..=READ_TURN {
-            match scan(&conn.input, options.head_bytes_max, options.body_bytes_max) {
+        for _ in 0..READ_TURN {
+            let Some(conn) = self.slots.get_mut(&id).and_then(|s| s.conn.as_mut()) else {
+                return;
+            };
+            match conn.scan.scan(&conn.input, limits) {
                 Scan::Complete(head, used) => {
-                    conn.input.drain(..used);
-                    let since = self.now;
-                    return self.enqueue(id, Task::Request { head, since });
+                    conn.drop_head(used);
+                    return self.on_head(id, head);
                 }
                 Scan::Reject(reject) => return self.refuse(id, reject),
                 Scan::Incomplete => {}
             }
             match conn.fill(&mut self.scratch) {
                 Ok(Fill::Got) => {}
-                Ok(Fill::Blocked) => break,
+                Ok(Fill::Blocked) => return self.await_head(id),
                 Ok(Fill::End) | Err(_) => return self.close(id),
             }
+            let held = conn.input.capacity();
+            if !self.hold_head(id, held) {
+                return;
+            }
         }
-        if conn.input.is_empty() {
-            conn.input = Vec::new();
-        } else if matches!(slot.stage, Stage::Idle) {
-            slot.enter(Stage::Head, self.now, Some(self.now + options.head_timeout));
+        self.await_head(id);
+        // ORDER: what was read, or lies in TLS's buffers, does not wake poll.
+        self.unread.insert(id);
+    }
+
+    fn go_on_reading(&mut self, id: u64) {
+        let slot = self.slots.get(&id);
+        if slot.is_some_and(|slot| matches!(slot.stage, Stage::Idle | Stage::Head)) {
+            self.read_head(id);
+        }
+    }
+
+    /// Some of the head is in, or nothing.
+    fn await_head(&mut self, id: u64) {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        let Some(conn) = &mut slot.conn else { return };
+        let bytes = conn.input.len();
+        if bytes == 0 {
+            conn.forget_input();
+            return;
+        }
+        if matches!(slot.stage, Stage::Idle) {
+            slot.enter(Stage::Head, self.now, None);
+        }
+        let by_rate = Duration::from_secs((bytes / BYTES_PER_SECOND_MIN) as u64);
+        slot.deadline = Some(slot.since + self.shared.options.head_timeout + by_rate);
+    }
+
+    fn on_head(&mut self, id: u64, head: Box<Head>) {
+        if self.hold_head(id, head.held()) {
+            let since = self.now;
+            self.enqueue(id, Task::Request { head, since });
+        }
+    }
+
+    /// Reserves what a connection's head takes. Where all together would take too much, those that
+    /// are not whole go, the one that has been coming longest first; false where it is this one
+    /// that is refused.
+    fn hold_head(&mut self, id: u64, bytes: usize) -> bool {
+        loop {
+            let Some(conn) = self.slots.get_mut(&id).and_then(|s| s.conn.as_mut()) else {
+                return false;
+            };
+            if conn.hold_head(bytes) {
+                return true;
+            }
+            let others = self.slots.iter().filter(|(other, slot)| {
+                let holds = slot.conn.as_ref().is_some_and(|c| c.share.bytes() > 0);
+                **other != id && holds && matches!(slot.stage, Stage::Head)
+            });
+            let oldest = others.min_by_key(|(_, slot)| slot.since);
+            let goes = oldest.map_or(id, |(other, _)| *other);
+            let why = "too many large request heads at once (--web.max-request-head-size)";
+            self.refuse(goes, Reject::new(503, why));
+            if goes == id {
+                return false;
+            }
         }
     }
 
@@ -275,7 +348,7 @@ impl Poller {
         };
         if is_request && lane.waiting.len() >= self.shared.options.queue_max {
             let why = "too many requests";
-            return self.refuse(id, Reject { status: 503, why });
+            return self.refuse(id, Reject::new(503, why));
         }
         lane.waiting.push_back(id);
         let Some(slot) = self.slots.get_mut(&id) else {
@@ -341,7 +414,7 @@ impl Poller {
                     continue;
                 }
             };
-            self.refuse(id, Reject { status, why });
+            self.refuse(id, Reject::new(status, why));
         }
     }
 

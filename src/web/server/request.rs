@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use url::form_urlencoded;
 
+use super::headers::Headers;
 use crate::stdx::stop::Stop;
 
 /// A whole request, its body included.
@@ -42,10 +43,6 @@ pub enum Version {
     Http10,
     Http11,
 }
-
-/// Names and values in the order in which they came.
-#[derive(Debug, Clone, Default)]
-pub struct Headers(pub(super) Vec<(String, String)>);
 
 /// The parameters of a body and of a query, the body's first, as Go's `Request.Form`.
 #[derive(Debug, Clone, Default)]
@@ -96,24 +93,6 @@ impl Form {
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let found = self.0.iter().filter(move |(n, _)| n == name);
         found.map(|(_, v)| v.as_str())
-    }
-}
-
-impl Headers {
-    /// The first value of a header; case does not matter.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).next()
-    }
-
-    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        let found = self.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
-        found.map(|(_, v)| v.as_str())
-    }
-
-    /// Whether one of a header's comma-separated values is `token`.
-    pub fn has_token(&self, name: &str, token: &str) -> bool {
-        let mut tokens = self.all(name).flat_map(|v| v.split(','));
-        tokens.any(|t| t.trim().eq_ignore_ascii_case(token))
     }
 }
 

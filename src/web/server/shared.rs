@@ -19,6 +19,8 @@ pub(super) struct Shared {
     pub metrics: HttpMetrics,
     /// Of the bodies that are being read or handled.
     pub bodies: Budget,
+    /// Of the heads that are being read or handled, beyond each connection's own share.
+    pub heads: Budget,
     pub waker: Waker,
     /// Set by whoever stops the server: from now on answers close their connection.
     pub stopping: AtomicBool,

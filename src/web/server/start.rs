@@ -65,6 +65,7 @@ impl Server {
         let shared = Arc::new(Shared {
             metrics: HttpMetrics::new(&options.registry, &options.handlers),
             bodies: Budget::new(options.bodies_bytes_max),
+            heads: Budget::new(options.heads_bytes_max),
             access,
             handler,
             waker,

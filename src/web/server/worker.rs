@@ -157,6 +157,8 @@ impl Worker {
         {
             let mut asked = Asked::of(&head);
             asked.keep_alive &= !head.has_body();
+            drop(head);
+            job.conn.share.shrink_to(0);
             self.close_if_stopping(&mut asked);
             let output = self.encode(denied, &asked, &config.headers).output;
             return Worker::write(&mut job.conn, output);
@@ -184,11 +186,11 @@ impl Worker {
             let conn = &mut job.conn;
             match pending.reader.feed(&conn.input) {
                 Ok(used) => drop(conn.input.drain(..used)),
-                Err(reject) => return self.refuse(conn, reject),
+                Err(reject) => return self.refuse(conn, &reject),
             }
             if !pending.reserved.grow_to(pending.reader.held()) {
                 let why = "too many request bodies at once";
-                return self.refuse(conn, Reject { status: 503, why });
+                return self.refuse(conn, &Reject::new(503, why));
             }
             if pending.reader.is_done() {
                 return self.answer(job, pending);
@@ -223,6 +225,7 @@ impl Worker {
         };
         let response = self.call(request);
         drop(reserved);
+        conn.share.shrink_to(0);
         // ORDER: after the handler, during which the server may have been told to stop.
         self.close_if_stopping(&mut asked);
         let (handler, status) = (response.handler, response.status);
@@ -246,8 +249,9 @@ impl Worker {
         })
     }
 
-    fn refuse(&self, conn: &mut Conn, reject: Reject) -> Then {
+    fn refuse(&self, conn: &mut Conn, reject: &Reject) -> Then {
         self.shared.metrics.refuse(reject.status);
+        conn.forget_input();
         let wall_ms = self.shared.options.clock.wall_ms();
         Worker::write(conn, refusal(reject, wall_ms))
     }

@@ -11,13 +11,16 @@ use super::slot::{Slot, Stage};
 const WRITE_TURN_BYTES: usize = 256 << 10;
 /// How long a closing connection's remaining bytes are dropped.
 const LINGER: Duration = Duration::from_secs(1);
-/// What a parked answer's reader must take on average.
-const PARKED_BYTES_PER_SECOND_MIN: usize = 16 << 10;
+/// What a parked answer's reader must take on average, and a large head's writer send.
+pub(super) const BYTES_PER_SECOND_MIN: usize = 16 << 10;
 
 impl Poller {
     pub(super) fn refuse(&mut self, id: u64, reject: Reject) {
         self.shared.metrics.refuse(reject.status);
-        let output = refusal(reject, self.shared.options.clock.wall_ms());
+        if let Some(conn) = self.slots.get_mut(&id).and_then(|slot| slot.conn.as_mut()) {
+            conn.forget_input();
+        }
+        let output = refusal(&reject, self.shared.options.clock.wall_ms());
         self.park(id, output);
         self.go_on_writing(id);
     }
@@ -25,7 +28,7 @@ impl Poller {
     /// Keeps an answer for a client that is slow to read it.
     pub(super) fn park(&mut self, id: u64, output: Output) {
         let options = &self.shared.options;
-        let by_rate = output.to_come() / PARKED_BYTES_PER_SECOND_MIN;
+        let by_rate = output.to_come() / BYTES_PER_SECOND_MIN;
         let time = options.write_timeout + Duration::from_secs(by_rate as u64);
         let Some(slot) = self.slots.get_mut(&id) else {
             return;

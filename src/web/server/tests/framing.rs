@@ -102,6 +102,7 @@ fn refused_requests_close_the_connection() {
     let fixture = start(
         |options| {
             options.body_bytes_max = 10;
+            options.head_bytes_max = 16 << 10;
             options.head_timeout = Duration::from_millis(50);
             options.body_timeout = Duration::from_millis(50);
         },

@@ -4,6 +4,7 @@ mod client;
 
 mod access;
 mod framing;
+mod heads;
 mod life;
 mod load;
 mod pieces;
