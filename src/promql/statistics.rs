@@ -7,8 +7,11 @@ use crate::stdx::gofmt::push_api_float;
 pub struct Statistics {
     /// Samples that the steps used. A sample in several windows counts for each.
     pub queryable_samples: u64,
-    /// Samples that were read from the storage.
+    /// Stored samples that any step used. A sample in several windows counts once.
     pub read_samples: u64,
+    /// Samples that were decoded, whether a step used them or not. It measures work, and is not
+    /// shown.
+    pub decoded_samples: u64,
     /// The most samples held at once.
     pub peak_samples: u64,
     /// In seconds.
@@ -70,6 +73,7 @@ mod tests {
         let statistics = Statistics {
             queryable_samples: 20,
             read_samples: 8,
+            decoded_samples: 30,
             peak_samples: 9,
             queue_time: 0.25,
             prepare_time: 0.125,

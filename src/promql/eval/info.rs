@@ -99,7 +99,12 @@ impl Evaluation {
             let mut times = vec![absent(); grid.steps];
             read.clear();
             read.extend(&samples);
-            if targets.contains(&identity) && look.fill_times(&read, &mut times) > 0 {
+            if !targets.contains(&identity) {
+                continue;
+            }
+            let present = look.fill_times(&read, &mut times);
+            if present > 0 {
+                run.looked_at(present);
                 run.hold(
                     grid.steps,
                     grid.steps * size_of::<f64>() + labels.heap_bytes(),

@@ -88,7 +88,7 @@ impl Newest {
             series.read_times(start, end, &mut self.times)?;
             self.times.times.len()
         };
-        run.statistics.read_samples += read as u64;
+        run.statistics.decoded_samples += read as u64;
         Ok(read)
     }
 
@@ -104,7 +104,7 @@ impl Newest {
         if spans.peek().is_some() {
             let counts = self.tally.of(self.wanted.glance(series).labels);
             for steps in spans {
-                run.statistics.queryable_samples += steps.len() as u64;
+                run.looked_at(steps.len());
                 counts.add(steps);
             }
         }
@@ -126,7 +126,7 @@ impl Make for Newest {
             Takes::Values => self.look.fill(&mut self.samples, &mut values),
             _ => self.look.fill_times(&self.times, &mut values),
         };
-        run.statistics.queryable_samples += present as u64;
+        run.looked_at(present);
         if present == 0 {
             return Ok(None);
         }

@@ -162,7 +162,7 @@ impl<M: Make> Parallel<M> {
             asked: false,
             through: false,
             series: 0,
-            read_before: run.statistics.read_samples,
+            read_before: run.statistics.decoded_samples,
             bytes_held: 0,
         }
     }
@@ -206,7 +206,10 @@ impl<M: Make> Parallel<M> {
 
     /// Returns the number of samples read, and their average per series.
     fn so_far(&self, run: &Run<'_>) -> (u64, u64) {
-        let read = run.statistics.read_samples.saturating_sub(self.read_before);
+        let read = run
+            .statistics
+            .decoded_samples
+            .saturating_sub(self.read_before);
         (read, read / self.series.max(1))
     }
 
@@ -222,6 +225,7 @@ impl<M: Make> Parallel<M> {
             done => done.map_err(|_| lost())?,
         };
         let done = done?;
+        run.statistics.decoded_samples += done.decoded_samples;
         run.statistics.read_samples += done.read_samples;
         run.statistics.queryable_samples += done.queryable_samples;
         self.hold(self.make.bytes() + done.bytes, run)?;
@@ -305,6 +309,7 @@ fn pull(set: &mut dyn SeriesSet, size: usize, through: &mut bool) -> (Job, Optio
 /// What a helper made of a job.
 struct Done {
     rows: Vec<Made>,
+    decoded_samples: u64,
     read_samples: u64,
     queryable_samples: u64,
     bytes: usize,
@@ -356,6 +361,7 @@ fn done<M: Make>(make: &mut M, job: Job, run: &mut Run<'_>) -> Result<Done, Quer
     let statistics = std::mem::take(&mut run.statistics);
     Ok(Done {
         rows,
+        decoded_samples: statistics.decoded_samples,
         read_samples: statistics.read_samples,
         queryable_samples: statistics.queryable_samples,
         bytes: make.bytes(),

@@ -207,9 +207,15 @@ fn takes_times(function: &str) -> bool {
 impl Make for Windows {
     fn make(&mut self, series: &dyn Series, run: &mut Run<'_>) -> Result<Option<Made>, QueryError> {
         self.read(series)?;
-        run.statistics.read_samples += self.samples.len() as u64;
+        run.statistics.decoded_samples += self.samples.len() as u64;
+        let before = run.statistics.queryable_samples;
         let Some((values, found)) = self.values(run)? else {
             return Ok(None);
+        };
+        run.statistics.read_samples += if self.slide.is_seamless() {
+            self.samples.len() as u64
+        } else {
+            run.statistics.queryable_samples - before
         };
         if !found {
             return Ok(Some(Made::nothing()));
@@ -354,6 +360,12 @@ pub struct Done {
 }
 
 impl Slide {
+    /// Whether every sample between the first window and the last is in one; else none is in two.
+    fn is_seamless(&self) -> bool {
+        let length = self.range_ms.saturating_add(self.before_ms);
+        self.reach.stride < length.saturating_add(self.ahead_ms)
+    }
+
     /// Returns the range of times that any window covers, both inclusive.
     pub fn times(&self) -> (TimestampMs, TimestampMs) {
         let length = self.range_ms.saturating_add(self.before_ms);

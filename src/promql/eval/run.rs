@@ -118,6 +118,12 @@ impl<'e> Run<'e> {
         Ok(())
     }
 
+    /// Counts stored samples of which each is looked at by one step.
+    pub fn looked_at(&mut self, samples: usize) {
+        self.statistics.queryable_samples += samples as u64;
+        self.statistics.read_samples += samples as u64;
+    }
+
     /// Counts samples and bytes that are held until [`Run::release`]. Whatever keeps more than one
     /// row, or makes a table, must call it.
     ///

@@ -44,7 +44,7 @@ impl Stored {
             samples.clear();
             series.read(self.start, self.end, samples)?;
             if !samples.is_empty() {
-                run.statistics.read_samples += samples.len() as u64;
+                run.statistics.decoded_samples += samples.len() as u64;
                 self.hold(samples, run)?;
                 return Ok(Some(series));
             }

@@ -50,7 +50,7 @@ impl Make for Read {
     fn make(&mut self, series: &dyn Series, run: &mut Run<'_>) -> Result<Option<Made>, QueryError> {
         let mut samples = Vec::new();
         series.read(0, 0, &mut samples)?;
-        run.statistics.read_samples += samples.len() as u64;
+        run.statistics.decoded_samples += samples.len() as u64;
         let v = samples.first().map_or(absent(), |s| s.v);
         assert!(v != self.panics_at, "at {v}");
         if v % 7.0 == 0.0 {
@@ -95,7 +95,7 @@ fn rows(count: usize, end: u32, fails_at: u32, panics_at: f64) -> (Vec<f64>, Str
     let how = loop {
         match parallel.next(&mut run) {
             Ok(Some(made)) => found.push(made.row.unwrap().values[0]),
-            Ok(None) => break format!("{} samples", run.statistics.read_samples),
+            Ok(None) => break format!("{} samples", run.statistics.decoded_samples),
             Err(error) => break error.to_string(),
         }
     };
