@@ -1,6 +1,7 @@
 //! What is there before any component, and what all of them are made with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
@@ -8,7 +9,7 @@ use super::events::Event;
 use super::mode::Mode;
 use super::process;
 use crate::cli::Flags;
-use crate::config::LoadOptions;
+use crate::config::{LoadOptions, RETENTION};
 use crate::metrics::Registry;
 use crate::net;
 use crate::plan::Surroundings;
@@ -52,12 +53,23 @@ impl Ground<'_> {
     }
 }
 
+/// Time and bytes, by the flags alone; zero is no limit.
+fn retention(flags: &Flags) -> (Duration, u64) {
+    let time = flags.nonzero("storage.tsdb.retention.time");
+    let bytes = flags.size("storage.tsdb.retention.size").unwrap_or(0);
+    // NOTE: a limit for bytes alone is enough (reference section 8).
+    let default = if bytes > 0 { Duration::ZERO } else { RETENTION };
+    (time.unwrap_or(default), bytes)
+}
+
 /// How the flags want the configuration read.
 pub fn load_options(flags: &Flags) -> LoadOptions<'static> {
     LoadOptions {
         agent: flags.is_on("agent"),
         ignore_unsupported_sd: flags.is_on("config.ignore-unsupported-sd"),
         extra_scrape_metrics: flags.has_feature("extra-scrape-metrics"),
+        retention: retention(flags),
+        exemplars: flags.has_feature("exemplar-storage"),
         environment: &|name| std::env::var(name).ok(),
         ..LoadOptions::default()
     }

@@ -11,14 +11,20 @@ use super::ground::Ground;
 use super::process;
 use super::site::site;
 use crate::cli::Flags;
+use crate::model::{duration, size};
 use crate::remote::{self, AcceptedMessages};
 use crate::scrape;
 use crate::storage::Appendable;
+use crate::tsdb::Retention;
 use crate::web::server::{self, Server, ServerError};
-use crate::web::{self, Context, Control, Database, Router, Runtime, WebMetrics};
+use crate::web::{self, Context, Control, Database, Router, Runtime, Site, WebMetrics};
 
 /// Longer than any process runs.
 const NO_TIMEOUT: Duration = Duration::from_secs(365 * 86_400);
+
+/// The time of the largest block, where the retention is not shorter than ten of it
+/// (`tsdb::compact`).
+const BLOCK_DURATION_MAX: Duration = Duration::from_secs(31 * 86_400);
 
 /// Listens; requests wait for the first configuration.
 pub fn start(
@@ -41,6 +47,7 @@ pub fn start(
     options.handlers = web::handlers();
     let prefix = site.route_prefix.clone();
     options.classify = Arc::new(move |path| web::classify(&prefix, path));
+    let retention = database.as_ref().map(|d| d.db.retention());
     let context = Arc::new(Context {
         database,
         admin: flags.is_on("web.enable-admin-api"),
@@ -50,8 +57,8 @@ pub fn start(
         clock: ground.clock.clone(),
         registry: ground.registry.clone(),
         control: control(flags, ground.events_tx.clone()),
+        runtime: runtime(ground, &site, retention),
         site: Arc::new(site),
-        runtime: runtime(ground),
         metrics: WebMetrics::new(&ground.registry),
     });
     let server = Server::start(options, Arc::new(Router::new(context))).map_err(|error| {
@@ -84,15 +91,56 @@ fn receiver(ground: &Ground<'_>, storage: Arc<dyn Appendable>) -> Result<Option<
     Ok(wanted.then(|| remote::Receiver::new(options)))
 }
 
-fn runtime(ground: &Ground<'_>) -> Runtime {
+fn runtime(ground: &Ground<'_>, site: &Site, retention: Option<Retention>) -> Runtime {
     Runtime {
         start: ground.clock.wall_ms(),
         working_directory: std::env::current_dir()
             .map_or_else(|_| String::new(), |d| d.display().to_string()),
         hostname: process::host_name(),
-        flags: ground.flags.all(),
+        flags: shown_flags(ground.flags, &site.route_prefix, retention),
         processors: std::thread::available_parallelism().map_or(1, usize::from),
     }
+}
+
+/// The flags with what is in use where Prometheus fills that in. Without a retention there is no
+/// database.
+fn shown_flags(
+    flags: &Flags,
+    route_prefix: &str,
+    retention: Option<Retention>,
+) -> Vec<(String, String)> {
+    let auto_reload = flags.is_on("config.auto-reload") || flags.has_feature("auto-reload-config");
+    let prefix = if route_prefix.is_empty() {
+        "/"
+    } else {
+        route_prefix
+    };
+    let mut in_use = vec![
+        ("config.auto-reload", auto_reload.to_string()),
+        ("web.route-prefix", prefix.to_owned()),
+    ];
+    if let Some(Retention { time, bytes, .. }) = retention {
+        let largest_block = match flags.optional_duration("storage.tsdb.max-block-duration") {
+            Some(given) if !given.is_zero() => given,
+            _ if time.is_zero() => BLOCK_DURATION_MAX,
+            _ => BLOCK_DURATION_MAX.min(time / 10),
+        };
+        in_use.extend([
+            (
+                "storage.tsdb.max-block-duration",
+                duration::format(largest_block),
+            ),
+            ("storage.tsdb.retention.size", size::format(bytes)),
+            ("storage.tsdb.retention.time", duration::format(time)),
+        ]);
+    }
+    let mut all = flags.all();
+    for (name, shown) in &mut all {
+        if let Some((_, value)) = in_use.iter().find(|(n, _)| n == name) {
+            shown.clone_from(value);
+        }
+    }
+    all
 }
 
 /// What HTTP clients may ask of the main thread.

@@ -1,11 +1,12 @@
 //! Under which URL the server is reached, and from which pages: `--web.external-url`,
 //! `--web.route-prefix`, `--web.listen-address`, `--web.cors.origin`.
 
-use anyhow::{Context as _, Result, ensure};
-use url::Url;
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 use crate::cli::Flags;
 use crate::regex::Regex;
+use crate::stdx::gofmt;
+use crate::stdx::gourl::GoUrl;
 use crate::web::Site;
 
 /// Prometheus's port, where an address names none.
@@ -14,23 +15,21 @@ const PORT: u16 = 9090;
 /// What the flags say of a machine of this name.
 ///
 /// # Errors
-/// A URL that is none, or a pattern of origins that does not compile.
+/// A URL that Go would not read or find no host in, or a pattern of origins that does not compile.
 pub fn site(flags: &Flags, hostname: &str) -> Result<Site> {
     let listen = flags.list("web.listen-address");
     let listen_port = listen.first().and_then(|first| port_of(first));
-    let external = flags.text("web.external-url");
-    let url = external_url(external, hostname, listen_port.unwrap_or(PORT))?;
-    let prefix = flags.text("web.route-prefix");
+    let listen_port = listen_port.unwrap_or(PORT);
+    let url = external_url(flags.text("web.external-url"), hostname, listen_port)?;
     let cors_origin = match flags.text("web.cors.origin") {
         ".*" => None,
         pattern => Some(Regex::anchored(pattern).context("cannot read --web.cors.origin")?),
     };
     Ok(Site {
-        route_prefix: route_prefix(prefix, &url),
-        external_host: url.host_str().unwrap_or(hostname).to_owned(),
-        external_port: url.port_or_known_default().unwrap_or(PORT),
-        external_scheme: url.scheme().to_owned(),
-        listen_port: listen_port.unwrap_or(PORT),
+        route_prefix: route_prefix(flags.text("web.route-prefix"), &url),
+        external_host: url.host,
+        external_scheme: url.scheme,
+        listen_port,
         cors_origin,
     })
 }
@@ -40,30 +39,37 @@ fn port_of(address: &str) -> Option<u16> {
     port.parse().ok()
 }
 
-/// Without one it is the host's name and the port that is listened on; so it is with a path alone,
-/// which as in Prometheus is what has no scheme.
-fn external_url(given: &str, hostname: &str, port: u16) -> Result<Url> {
-    let flag = "cannot read --web.external-url";
+/// Where none is given, it is the host's name and the port that is listened on.
+fn external_url(given: &str, hostname: &str, port: u16) -> Result<GoUrl> {
+    let refuse = |why: &str| {
+        let given = gofmt::quote(given);
+        anyhow!("cannot read --web.external-url: parse external URL {given}: {why}")
+    };
     ensure!(
         !given.starts_with(['"', '\'']) && !given.ends_with(['"', '\'']),
-        "{flag}: parse external URL {given:?}: URL must not begin or end with quotes"
+        refuse("URL must not begin or end with quotes")
     );
-    let parse = || format!("{flag}: parse external URL {given:?}");
-    let own = Url::parse(&format!("http://{hostname}:{port}/")).with_context(parse)?;
-    let url = own.join(given).with_context(parse)?;
-    // NOTE: of `localhost:9090/prom` the first part is read as a scheme.
+    if given.is_empty() {
+        return Ok(GoUrl {
+            scheme: "http".to_owned(),
+            host: format!("{hostname}:{port}"),
+            ..GoUrl::default()
+        });
+    }
+    let url = GoUrl::parse(given).map_err(|why| refuse(&why))?;
+    // NOTE: Prometheus takes it, and drops host and path.
     ensure!(
-        url.has_host(),
-        "{}: no host in it; write it as http://HOST:PORT/PATH",
-        parse()
+        url.opaque.is_empty(),
+        refuse("no host in it; write it as http://HOST:PORT/PATH")
     );
     Ok(url)
 }
 
-/// Without one it is the external URL's path. Empty, or starts with `/` and does not end with one.
-fn route_prefix(given: &str, external: &Url) -> String {
+/// Where none is given, it is the external URL's path. Empty, or starts with `/` and does not end
+/// with one.
+fn route_prefix(given: &str, external: &GoUrl) -> String {
     let prefix = if given.is_empty() {
-        external.path()
+        &external.path
     } else {
         given
     };
@@ -79,20 +85,27 @@ mod tests {
 
     #[test]
     fn urls_and_prefixes() {
-        let check = |url: &str, prefix: &str, host: &str, port: u16, expect: &str| {
+        let check = |url: &str, prefix: &str, host: &str, expect: &str| {
             let parsed = external_url(url, "gateway", 9091).unwrap();
-            let got = (parsed.host_str(), parsed.port_or_known_default());
-            assert_eq!(got, (Some(host), Some(port)), "{url}");
+            assert_eq!(parsed.host, host, "{url}");
             assert_eq!(route_prefix(prefix, &parsed), expect, "{url} {prefix}");
         };
-        check("", "", "gateway", 9091, "");
-        check("https://x.example/prom/", "", "x.example", 443, "/prom");
-        check("https://x.example/prom/", "/", "x.example", 443, "");
-        check("http://x.example:80", "/a/b/", "x.example", 80, "/a/b");
-        check("/prom/", "", "gateway", 9091, "/prom");
-        check("prom", "", "gateway", 9091, "/prom");
-        check("prom.example.com", "/", "gateway", 9091, "");
-        for wrong in ["\"x\"", "localhost:9090/prom", "http://"] {
+        check("", "", "gateway:9091", "");
+        check("https://x.example/prom/", "", "x.example", "/prom");
+        check("https://x.example/prom/", "/", "x.example", "");
+        check("http://x.example:80", "/a/b/", "x.example:80", "/a/b");
+        check("http://:9090/x", "", ":9090", "/x");
+        check("http://", "", "", "");
+        check("/prom/", "", "", "/prom");
+        check("prom", "", "", "/prom");
+        for wrong in [
+            "\"x\"",
+            "localhost:9090/prom",
+            "'",
+            "127.0.0.1:9090",
+            "http://h:x",
+            ":9090",
+        ] {
             assert!(external_url(wrong, "h", 1).is_err(), "{wrong}");
         }
         assert_eq!(port_of("0.0.0.0:9091"), Some(9091));

@@ -193,7 +193,7 @@ fn main_file(reader: &Reader<'_>, node: &Node) -> Option<Main> {
     let scrape_config_files = patterns(s, "scrape_config_files", "scrape config file");
     let scrape_configs = jobs(s, &global);
     let storage_section = s.section("storage", "config.StorageConfig");
-    let (storage, shown) = storage(storage_section);
+    let (storage, shown) = storage(storage_section, s.cx.options);
     s.put("storage", shown);
     let tracing = s.section("tracing", "config.plain").map(later::tracing);
     s.put_some("tracing", tracing.unwrap_or(Out::Null));

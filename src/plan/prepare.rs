@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, SdConfig, StorageConfig};
+use crate::config::{Config, RETENTION, SdConfig, StorageConfig};
 use crate::discovery;
 use crate::net::{self, Strictness};
 use crate::promql::QueryLog;
@@ -36,8 +36,7 @@ pub struct Plan {
     pub discovery: discovery::Prepared,
 }
 
-/// Prometheus's default, and its longest.
-const RETENTION: Duration = Duration::from_secs(15 * 86_400);
+/// LIMIT: Prometheus's.
 const RETENTION_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 impl Plan {

@@ -8,6 +8,7 @@ pub mod append;
 pub mod bits;
 pub mod clock;
 pub mod gofmt;
+pub mod gourl;
 pub mod limits;
 pub mod mailbox;
 pub mod memory;

@@ -51,9 +51,8 @@ pub struct Control {
 pub struct Site {
     /// Starts with `/` and does not end with one; empty for the root.
     pub route_prefix: String,
-    /// Scheme, host and port of links, such as `http://gateway:9090`.
+    /// Host and port of links, such as `gateway:9090`; either may be absent.
     pub external_host: String,
-    pub external_port: u16,
     pub external_scheme: String,
     /// The port that is listened on: targets on the loopback with it are reached from outside by
     /// the external URL.

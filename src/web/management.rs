@@ -44,6 +44,12 @@ pub const HANDLERS: &[&str] = &[
     "/version",
 ];
 
+/// The path that differs from this one in case alone.
+pub fn meant(path: &str) -> Option<&'static str> {
+    let mut paths = HANDLERS.iter().copied();
+    paths.find(|known| known.eq_ignore_ascii_case(path))
+}
+
 fn handler_label(path: &str) -> &'static str {
     HANDLERS.iter().find(|h| **h == path).copied().unwrap_or("")
 }

@@ -7,6 +7,7 @@
 pub mod server;
 
 mod context;
+mod paths;
 mod router;
 mod state;
 mod web_config;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::api;
 use super::context::Context;
-use super::management;
 use super::server::{Class, Handler, Method, Request, Response};
+use super::{management, paths};
 
 /// Answers every request.
 pub struct Router {
@@ -17,11 +17,38 @@ impl Router {
         Router { context }
     }
 
+    /// What Prometheus's routers do, in their order: to the clean path, to the prefix, to the
+    /// handler, to the path that is meant.
     fn route(&self, request: &Request) -> Option<Response> {
-        let path = strip(&self.context.site.route_prefix, &request.path)?;
-        let Some(api_path) = path.strip_prefix("/api/v1") else {
+        if let Some(clean) = paths::cleaned(&request.raw_path) {
+            return Some(paths::redirect(request, 307, &clean));
+        }
+        let prefix = &*self.context.site.route_prefix;
+        let is_read = matches!(request.method, Method::Get | Method::Head);
+        if request.path == "/" && !prefix.is_empty() && is_read {
+            return Some(paths::redirect(request, 302, prefix).handler("/"));
+        }
+        if request.path == prefix {
+            return Some(paths::moved(request, &format!("{prefix}/")));
+        }
+        let path = strip(prefix, &request.path)?;
+        if path == API {
+            return Some(paths::redirect(request, 307, &format!("{prefix}{path}/")));
+        }
+        self.answer(request, path).or_else(|| {
+            let meant = meant(path)?;
+            Some(paths::moved(request, &format!("{prefix}{meant}")))
+        })
+    }
+
+    fn answer(&self, request: &Request, path: &str) -> Option<Response> {
+        let Some(api_path) = path.strip_prefix(API) else {
             return management::handle(&self.context, request, path);
         };
+        // NOTE: what guards paths in front of this server reads them as they are sent.
+        if !request.raw_path.contains("/api/v1/") {
+            return None;
+        }
         let response = if request.method == Method::Options {
             Response::new(204)
         } else if let Some(not_ready) = management::not_ready(&self.context) {
@@ -63,6 +90,20 @@ impl Handler for Router {
     }
 }
 
+/// Before all paths of the API.
+const API: &str = "/api/v1";
+
+/// The path of a route that differs in case, or by a slash at its end; escaped dots count as dots.
+fn meant(path: &str) -> Option<String> {
+    let clean = paths::cleaned(path);
+    let known = clean.as_deref().unwrap_or(path).trim_end_matches('/');
+    let meant = match known.strip_prefix(API) {
+        Some(path) => format!("{API}{}", api::meant(path)?),
+        None => management::meant(known)?.to_owned(),
+    };
+    (meant != path).then_some(meant)
+}
+
 /// Which workers a path goes to.
 pub fn classify(prefix: &str, path: &str) -> Class {
     match strip(prefix, path) {
@@ -97,6 +138,15 @@ mod tests {
         assert_eq!(strip("/prom", "/prom/metrics"), Some("/metrics"));
         assert_eq!(strip("/prom", "/prometheus"), None);
         assert_eq!(strip("/prom", "/metrics"), None);
+        assert_eq!(meant("/-/Ready/").as_deref(), Some("/-/ready"));
+        assert_eq!(meant("/../METRICS").as_deref(), Some("/metrics"));
+        assert_eq!(meant("/metrics"), None);
+        assert_eq!(meant("/metric"), None);
+        assert_eq!(meant("//"), None);
+        assert_eq!(meant("/api/v1/query/").as_deref(), Some("/api/v1/query"));
+        let values = meant("/api/v1/Label/Job/values/");
+        assert_eq!(values.as_deref(), Some("/api/v1/label/Job/values"));
+        assert_eq!(meant("/API/v1/query"), None);
         assert_eq!(classify("/prom", "/prom/-/healthy"), Class::Management);
         assert_eq!(classify("", "/-/reload"), Class::Normal);
     }

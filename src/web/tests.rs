@@ -46,8 +46,7 @@ fn agent() -> (scrape::Handle, Router) {
         },
         site: Arc::new(Site {
             route_prefix: String::new(),
-            external_host: "agent".to_owned(),
-            external_port: 9090,
+            external_host: "agent:9090".to_owned(),
             external_scheme: "http".to_owned(),
             listen_port: 9090,
             cors_origin: None,

@@ -1,7 +1,5 @@
 //! Targets that misbehave: only their own `up` turns 0, and `/targets` says why.
 
-use std::fs;
-
 use crate::support::{Behaviour, Exporter, Ferula, eventually};
 
 #[test]

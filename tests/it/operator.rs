@@ -150,3 +150,79 @@ fn retention_by_file_and_flags() {
         assert_eq!(info["data"]["storageRetention"], expect, "{config}");
     }
 }
+
+#[test]
+fn what_is_in_force_is_shown() {
+    let shows = |config: &str, arguments: &[&str], yaml: &str, flags: &[(&str, &str)]| {
+        let ferula = Ferula::start_with(config, arguments);
+        let shown = ferula.get("/api/v1/status/config").json();
+        let shown = shown["data"]["yaml"].as_str().unwrap();
+        let storage = &shown[shown.find("storage:\n").unwrap()..shown.find("otlp:").unwrap()];
+        assert_eq!(storage, yaml, "{arguments:?}");
+        let shown = ferula.get("/api/v1/status/flags").json();
+        for (name, value) in flags {
+            assert_eq!(shown["data"][name], *value, "{arguments:?} {name}");
+        }
+    };
+    let storage = |retention: &str, more: &str| {
+        format!("storage:\n  tsdb:\n    outofordertimewindow: 0\n    retention:{retention}\n{more}")
+    };
+    shows(
+        "{}\n",
+        &[],
+        &storage("\n      time: 15d", ""),
+        &[
+            ("web.route-prefix", "/"),
+            ("storage.tsdb.max-block-duration", "1d12h"),
+            ("storage.tsdb.min-block-duration", "2h"),
+            ("storage.tsdb.retention.time", "15d"),
+            ("storage.tsdb.retention.size", "0B"),
+            ("config.auto-reload", "false"),
+        ],
+    );
+    shows(
+        "{}\n",
+        &[
+            "--storage.tsdb.retention.time=90d",
+            "--enable-feature=exemplar-storage,auto-reload-config",
+        ],
+        &storage(
+            "\n      time: 90d",
+            "  exemplars:\n    max_exemplars: 100000\n",
+        ),
+        &[
+            ("storage.tsdb.max-block-duration", "9d"),
+            ("storage.tsdb.retention.time", "90d"),
+            ("config.auto-reload", "true"),
+        ],
+    );
+    shows(
+        "{}\n",
+        &["--storage.tsdb.retention.size=1GB"],
+        &storage("\n      size: 1GiB", ""),
+        &[
+            ("storage.tsdb.max-block-duration", "31d"),
+            ("storage.tsdb.retention.time", "0s"),
+            ("storage.tsdb.retention.size", "1GiB"),
+        ],
+    );
+    // A written section holds alone.
+    shows(
+        "storage: {tsdb: {retention: {}}, exemplars: {max_exemplars: 5}}\n",
+        &["--storage.tsdb.retention.time=90d", "--web.route-prefix=//"],
+        &storage(" {}", "  exemplars:\n    max_exemplars: 5\n"),
+        &[
+            ("web.route-prefix", "/"),
+            ("storage.tsdb.retention.time", "0s"),
+        ],
+    );
+    shows(
+        "storage: {tsdb: {retention: {time: 400d}}}\n",
+        &["--storage.tsdb.max-block-duration=1d"],
+        &storage("\n      time: 400d", ""),
+        &[
+            ("storage.tsdb.max-block-duration", "1d"),
+            ("storage.tsdb.retention.time", "400d"),
+        ],
+    );
+}

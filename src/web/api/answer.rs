@@ -3,7 +3,7 @@
 use super::document::Document;
 use crate::web::context::{Context, Database};
 use crate::web::json::{self, Object};
-use crate::web::server::Response;
+use crate::web::server::{FormError, Response};
 
 /// LIMIT: Prometheus shows ten annotations of a kind, then how many more there are.
 const ANNOTATIONS_MAX: usize = 10;
@@ -148,5 +148,11 @@ impl ApiError {
             .text("error", &self.message)
             .end();
         Response::json(self.kind.status(), body)
+    }
+}
+
+impl From<FormError> for ApiError {
+    fn from(error: FormError) -> ApiError {
+        ApiError::bad_data(error)
     }
 }

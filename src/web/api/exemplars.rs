@@ -13,7 +13,7 @@ use crate::web::server::Request;
 
 pub fn query(context: &Context, request: &Request) -> Result<Answer, ApiError> {
     let database = context.database()?;
-    let form = request.form();
+    let form = request.form()?;
     let start = time_or(&form, "start", timestamp::MIN_MS)?;
     let end = time_or(&form, "end", timestamp::MAX_MS)?;
     if end < start {

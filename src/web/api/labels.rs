@@ -104,7 +104,7 @@ impl Deadline<'_> {
 }
 
 pub fn names(context: &Context, request: &Request) -> Result<Answer, ApiError> {
-    let selection = Selection::of(&request.form(), ApiError::bad_data)?;
+    let selection = Selection::of(&request.form()?, ApiError::bad_data)?;
     let querier = selection.querier(context)?;
     let deadline = Selection::deadline(context, request)?;
     selection.texts(&deadline, |set| {
@@ -124,7 +124,7 @@ pub fn values(context: &Context, request: &Request, name: &str) -> Result<Answer
     if name.is_empty() {
         return Err(refuse(gofmt::quote(&name)));
     }
-    let selection = Selection::of(&request.form(), ApiError::bad_data)?;
+    let selection = Selection::of(&request.form()?, ApiError::bad_data)?;
     let querier = selection.querier(context)?;
     let deadline = Selection::deadline(context, request)?;
     selection.texts(&deadline, |set| {
@@ -145,7 +145,7 @@ fn unescaped(raw: &str) -> Vec<u8> {
 }
 
 pub fn series(context: &Context, request: &Request) -> Result<Answer, ApiError> {
-    let form = request.form();
+    let form = request.form()?;
     if form.get("match[]").is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }

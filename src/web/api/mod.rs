@@ -24,7 +24,7 @@ mod document;
 mod folded;
 mod parameters;
 
-pub use routes::{handle, handlers, is_heavy};
+pub use routes::{handle, handlers, is_heavy, meant};
 pub use status::build_info;
 
 use answer::{Answer, ApiError, ErrorKind};

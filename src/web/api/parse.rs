@@ -27,7 +27,7 @@ pub fn parse_query(context: &Context, request: &Request) -> Result<Answer, ApiEr
 }
 
 fn parse(context: &Context, request: &Request) -> Result<Expr, ApiError> {
-    query(context, request.form().get("query").unwrap_or(""))
+    query(context, request.form()?.get("query").unwrap_or(""))
 }
 
 /// An object whose keys come in Go's order: sorted.

@@ -14,15 +14,15 @@ use crate::web::server::{Form, Request};
 const POINTS_MAX: i64 = 11_000;
 
 pub fn instant(context: &Context, request: &Request) -> Result<Answer, ApiError> {
-    let form = request.form();
+    let form = request.form()?;
     let limit = limit(&form)?;
     let at = time_or(&form, "time", context.clock.wall_ms())?;
     let settings = settings(context, &form)?;
-    run(context, request, Times::At(at), &settings, limit)
+    run(context, request, &form, Times::At(at), &settings, limit)
 }
 
 pub fn range(context: &Context, request: &Request) -> Result<Answer, ApiError> {
-    let form = request.form();
+    let form = request.form()?;
     let limit = limit(&form)?;
     let (start, end) = (time(&form, "start")?, time(&form, "end")?);
     if end < start {
@@ -50,18 +50,18 @@ pub fn range(context: &Context, request: &Request) -> Result<Answer, ApiError> {
         end,
         step_ms: step,
     };
-    run(context, request, times, &settings, limit)
+    run(context, request, &form, times, &settings, limit)
 }
 
 fn run(
     context: &Context,
     request: &Request,
+    form: &Form,
     times: Times,
     settings: &Settings,
     limit: usize,
 ) -> Result<Answer, ApiError> {
     let database = context.database()?;
-    let form = request.form();
     let text = form.get("query").unwrap_or("");
     let origin = HttpOrigin {
         client_ip: request.remote.ip().to_string(),
@@ -86,7 +86,7 @@ fn run(
     Ok(Answer::of(result(found.value, stats.as_deref()))
         .warn(cut.then(truncated))
         .warn(texts(Severity::Warning))
-        .warn(deprecated_stats(&form))
+        .warn(deprecated_stats(form))
         .inform(texts(Severity::Info)))
 }
 

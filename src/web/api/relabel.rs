@@ -11,7 +11,7 @@ use crate::web::json::{self, Object};
 use crate::web::server::Request;
 
 pub fn steps(context: &Context, request: &Request) -> Result<Answer, ApiError> {
-    let form = request.form();
+    let form = request.form()?;
     let parameter = |name: &str| {
         let found = form.get(name).filter(|text| !text.is_empty());
         found.ok_or_else(|| ApiError::bad_data(format!("no {name} parameter provided")))

@@ -32,6 +32,22 @@ pub fn is_heavy(path: &str) -> bool {
         || path.starts_with("/admin/tsdb/")
 }
 
+/// The path below `/api/v1` that differs from this one in case alone.
+pub fn meant(path: &str) -> Option<String> {
+    let routes = ROUTES.iter().filter_map(|r| r.path.strip_prefix(PREFIX));
+    routes.chain(["/write"]).find_map(|pattern| {
+        let lower = path.to_ascii_lowercase();
+        let name = matches(pattern, &lower)?;
+        if name.is_empty() {
+            return Some(pattern.to_owned());
+        }
+        // The name keeps its case; it stands where it stands in the pattern.
+        let at = pattern.find(":name")?;
+        let name = path.get(at..at + name.len())?;
+        Some(pattern.replace(":name", name))
+    })
+}
+
 /// Answers a request below `/api/v1`; `path` is what follows. `None` when there is no such route.
 pub fn handle(context: &Context, request: &Request, path: &str) -> Option<Response> {
     if path == "/write" {

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use url::Url;
-
 use super::document::Document;
 use super::parameters::count;
 use super::{Answer, ApiError, ErrorKind};
@@ -12,6 +10,7 @@ use crate::model::timestamp::rfc3339;
 use crate::model::{Labels, Metadata, duration};
 use crate::promql;
 use crate::scrape::{FamilyMetadata, Target};
+use crate::stdx::gourl::split_host_port;
 use crate::web::context::{Context, Site};
 use crate::web::json::{self, Object};
 use crate::web::server::Request;
@@ -85,29 +84,34 @@ fn active_target(pool: &str, target: &Target, site: &Site) -> String {
         .end()
 }
 
-/// The URL by which the target is reached from elsewhere: a loopback host becomes this machine's.
+/// The URL by which the target is reached from elsewhere: a loopback host becomes that of the
+/// external URL, and with the port that is listened on all of it.
 fn global_url(url: &str, site: &Site) -> String {
-    let Ok(mut parsed) = Url::parse(url) else {
+    let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
-    let host = parsed.host_str().unwrap_or("");
-    if !["localhost", "127.0.0.1", "[::1]"].contains(&host) {
+    let (address, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (host, port) = split_host_port(address);
+    if !["localhost", "127.0.0.1", "::1"].contains(&host) {
         return url.to_owned();
     }
-    let own = parsed.port_or_known_default() == Some(site.listen_port);
-    let moved = parsed.set_host(Some(&site.external_host)).is_ok()
-        && (!own
-            || (parsed.set_scheme(&site.external_scheme).is_ok()
-                && parsed.set_port(Some(site.external_port)).is_ok()));
-    if moved {
-        parsed.to_string()
+    if port.and_then(|p| p.parse().ok()) == Some(site.listen_port) {
+        return format!("{}://{}{tail}", site.external_scheme, site.external_host);
+    }
+    let (host, _) = split_host_port(&site.external_host);
+    let host = if host.contains(':') {
+        format!("[{host}]")
     } else {
-        url.to_owned()
+        host.to_owned()
+    };
+    match port {
+        Some(port) => format!("{scheme}://{host}:{port}{tail}"),
+        None => format!("{scheme}://{host}{tail}"),
     }
 }
 
 pub fn target_metadata(context: &Context, request: &Request) -> Result<Answer, ApiError> {
-    let form = request.form();
+    let form = request.form()?;
     let limit = count(&form, "limit")?;
     let matchers = match form.get("match_target").filter(|m| !m.is_empty()) {
         None => Vec::new(),
@@ -138,7 +142,7 @@ pub fn target_metadata(context: &Context, request: &Request) -> Result<Answer, A
 }
 
 pub fn metadata(context: &Context, request: &Request) -> Result<Answer, ApiError> {
-    let form = request.form();
+    let form = request.form()?;
     let (limit, per_metric) = (count(&form, "limit")?, count(&form, "limit_per_metric")?);
     let metric = form.get("metric").filter(|m| !m.is_empty());
     let mut families: BTreeMap<String, BTreeSet<Metadata>> = BTreeMap::new();

@@ -17,7 +17,7 @@ const LIST_MAX: i64 = 10_000;
 /// Cardinality of the head, and what a power cut may cost.
 pub fn status(context: &Context, request: &Request) -> Result<Answer, ApiError> {
     let db = &context.database()?.db;
-    let limit = match request.form().get("limit").map(str::parse::<i64>) {
+    let limit = match request.form()?.get("limit").map(str::parse::<i64>) {
         None => 10,
         Some(Ok(limit)) if limit > LIST_MAX => {
             return Err(ApiError::bad_data(format!(
@@ -131,7 +131,7 @@ pub fn wal_replay() -> Answer {
 /// next compaction.
 pub fn delete_series(context: &Context, request: &Request) -> Result<Answer, ApiError> {
     let db = administered(context)?;
-    let form = request.form();
+    let form = request.form()?;
     if form.get("match[]").is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
@@ -156,7 +156,7 @@ pub fn clean_tombstones(context: &Context) -> Result<Answer, ApiError> {
 /// Makes a directory of all that is stored, below `snapshots` of the data directory.
 pub fn snapshot(context: &Context, request: &Request) -> Result<Answer, ApiError> {
     let db = administered(context)?;
-    let skip_head = match request.form().get("skip_head") {
+    let skip_head = match request.form()?.get("skip_head") {
         None | Some("") => false,
         Some(text) => parse_bool(text).map_err(|why| ApiError::parameter("skip_head", why))?,
     };

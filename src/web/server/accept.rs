@@ -73,10 +73,11 @@ impl Poller {
             return true;
         }
         let mut answer = Vec::new();
-        if self.shared.access.snapshot().tls.is_none() {
+        let config = self.shared.access.snapshot();
+        if config.tls.is_none() {
             let why = "no file descriptor left";
             let wall_ms = self.shared.options.clock.wall_ms();
-            let output = refusal(&Reject::new(503, why), wall_ms);
+            let output = refusal(&Reject::new(503, why), &config.headers, wall_ms);
             let (head, body) = output.next();
             answer = [head, body].concat();
         }

@@ -192,7 +192,8 @@ fn push_last_chunk(out: &mut Vec<u8>, chunked: bool) {
     }
 }
 
-/// `extra` are headers that every answer carries, by the web configuration.
+/// `extra` are headers that every answer carries, by the web configuration; what the answer itself
+/// sets stands once.
 pub(super) fn encode(
     mut response: Response,
     asked: &Asked,
@@ -212,7 +213,11 @@ pub(super) fn encode(
         response.status,
         reason(response.status)
     );
-    for (name, value) in extra {
+    let is_own = |name: &str| {
+        let mut own = response.headers.iter();
+        own.any(|(n, _)| n.eq_ignore_ascii_case(name))
+    };
+    for (name, value) in extra.iter().filter(|(name, _)| !is_own(name)) {
         push_header(&mut head, name, value);
     }
     for (name, value) in &response.headers {
@@ -258,7 +263,7 @@ pub(super) fn encode(
 }
 
 /// The answer to a request that could not be read; the connection closes after it.
-pub(super) fn refusal(reject: &Reject, wall_ms: i64) -> Output {
+pub(super) fn refusal(reject: &Reject, extra: &[(String, String)], wall_ms: i64) -> Output {
     let phrase = reason(reject.status);
     let text = match &*reject.why {
         "" => format!("{} {phrase}\n", reject.status),
@@ -268,7 +273,7 @@ pub(super) fn refusal(reject: &Reject, wall_ms: i64) -> Output {
     if reject.status == 503 {
         response = response.header("Retry-After", "1");
     }
-    encode(response, &Asked::nothing(), &[], wall_ms).output
+    encode(response, &Asked::nothing(), extra, wall_ms).output
 }
 
 /// A name or value that a handler got from foreign bytes can't break out of its line.
@@ -381,6 +386,24 @@ mod tests {
         };
         let expect = "Content-Length: 2\nConnection: keep-alive\n\nhi";
         check(hi(), &old, &format!("HTTP/1.1 200 OK\n{date}\n{expect}"));
+    }
+
+    #[test]
+    fn what_the_answer_sets_itself_stands_once() {
+        let extra = ["X-Frame-Options", "X-Content-Type-Options"];
+        let extra = extra.map(|name| (name.to_owned(), "configured".to_owned()));
+        let response = Response::new(404).header("x-content-type-options", "nosniff");
+        let encoded = encode(response, &Asked::nothing(), &extra, 0).output.text();
+        let lower = encoded.to_lowercase();
+        assert_eq!(
+            lower.matches("x-content-type-options: nosniff\r\n").count(),
+            1
+        );
+        assert_eq!(lower.matches("x-content-type-options").count(), 1);
+        assert!(
+            encoded.contains("X-Frame-Options: configured\r\n"),
+            "{encoded}"
+        );
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod body;
 mod encode;
 mod head;
 mod headers;
+mod multipart;
 mod scan;
 
 // Who may ask.
@@ -49,9 +50,10 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
+pub use headers::Headers;
 pub use options::{Class, Handler, Options};
 pub use pieces::Pieces;
-pub use request::{Form, Headers, Method, Request};
+pub use request::{Form, FormError, Method, Request};
 pub use response::{Body, Response};
 pub use start::{Server, ServerError};
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use url::form_urlencoded;
 
 use super::headers::Headers;
+use super::multipart;
 use crate::stdx::stop::Stop;
 
 /// A whole request, its body included.
@@ -44,9 +45,14 @@ pub enum Version {
     Http11,
 }
 
-/// The parameters of a body and of a query, the body's first, as Go's `Request.Form`.
+/// The parameters of a body and of a query, as Go's `Request.Form`.
 #[derive(Debug, Clone, Default)]
 pub struct Form(Vec<(String, String)>);
+
+/// Why a body is no form.
+#[derive(Debug, thiserror::Error)]
+#[error("error parsing form values: {0}")]
+pub struct FormError(String);
 
 impl Request {
     /// A header's first value.
@@ -60,27 +66,33 @@ impl Request {
         Form(pairs.into_owned().collect())
     }
 
-    /// The parameters of an urlencoded body (POST, PUT, PATCH), then those of the query.
-    pub fn form(&self) -> Form {
+    /// The parameters of an urlencoded body (POST, PUT, PATCH), then those of the query, then those
+    /// of a body of multipart/form-data: Go's order. A body of another type is none.
+    ///
+    /// # Errors
+    /// A body of multipart/form-data that can't be read.
+    pub fn form(&self) -> Result<Form, FormError> {
         let mut pairs = Vec::new();
+        let kind = self.header("content-type").unwrap_or_default();
         let has_body = matches!(self.method, Method::Post | Method::Put | Method::Patch);
-        if has_body && self.is_urlencoded() {
+        if has_body && is_urlencoded(kind) {
             pairs.extend(form_urlencoded::parse(&self.body).into_owned());
         }
         pairs.extend(form_urlencoded::parse(self.query.as_bytes()).into_owned());
-        Form(pairs)
+        let fields = multipart::fields(kind, &self.body).map_err(FormError)?;
+        pairs.extend(fields.unwrap_or_default());
+        Ok(Form(pairs))
     }
 
     /// Whether the client has hung up.
     pub fn is_canceled(&self) -> bool {
         self.canceled.is_stopped()
     }
+}
 
-    fn is_urlencoded(&self) -> bool {
-        let kind = self.header("content-type").unwrap_or_default();
-        let essence = kind.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    }
+fn is_urlencoded(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 impl Form {

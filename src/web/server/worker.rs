@@ -253,7 +253,8 @@ impl Worker {
         self.shared.metrics.refuse(reject.status);
         conn.forget_input();
         let wall_ms = self.shared.options.clock.wall_ms();
-        Worker::write(conn, refusal(reject, wall_ms))
+        let config = self.shared.access.snapshot();
+        Worker::write(conn, refusal(reject, &config.headers, wall_ms))
     }
 
     /// Writes what the socket takes; the poller has the rest.

@@ -20,7 +20,12 @@ impl Poller {
         if let Some(conn) = self.slots.get_mut(&id).and_then(|slot| slot.conn.as_mut()) {
             conn.forget_input();
         }
-        let output = refusal(&reject, self.shared.options.clock.wall_ms());
+        let config = self.shared.access.snapshot();
+        let output = refusal(
+            &reject,
+            &config.headers,
+            self.shared.options.clock.wall_ms(),
+        );
         self.park(id, output);
         self.go_on_writing(id);
     }

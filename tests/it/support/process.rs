@@ -66,6 +66,14 @@ impl Ferula {
         Ferula::start_in(dir, arguments)
     }
 
+    /// Starts where all paths begin with `prefix`.
+    pub fn start_below(prefix: &str, config: &str, arguments: &[&str]) -> Ferula {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("prometheus.yml"), config).unwrap();
+        let launched = launch(dir.path(), arguments);
+        Ferula::launched(dir, launched, prefix)
+    }
+
     /// Starts with `data` on a medium of its own, of so many KiB; `first` is a shell's command
     /// before it. `None` where the system lets nobody have one.
     #[expect(clippy::print_stdout, reason = "says that a test is skipped")]
@@ -83,7 +91,7 @@ impl Ferula {
         let mut command = Command::new("unshare");
         command.args(["-r", "-m", "sh", "-c", &script, "sh", PROGRAM]);
         let launched = launch_by(command, dir.path(), &[]);
-        Some(Ferula::launched(dir, launched))
+        Some(Ferula::launched(dir, launched, ""))
     }
 
     /// A file as the program sees it, on a medium that only it has.
@@ -96,17 +104,17 @@ impl Ferula {
     /// Starts in a directory that holds `prometheus.yml` already.
     pub fn start_in(dir: TempDir, arguments: &[&str]) -> Ferula {
         let launched = launch(dir.path(), arguments);
-        Ferula::launched(dir, launched)
+        Ferula::launched(dir, launched, "")
     }
 
-    fn launched(dir: TempDir, (child, log): Launched) -> Ferula {
+    fn launched(dir: TempDir, (child, log): Launched, prefix: &str) -> Ferula {
         let mut ferula = Ferula {
             dir,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             child,
             log,
         };
-        ferula.wait_until_ready();
+        ferula.wait_until_ready(prefix);
         ferula
     }
 
@@ -123,10 +131,10 @@ impl Ferula {
 
     pub fn start_again(&mut self, arguments: &[&str]) {
         self.launch_again(arguments);
-        self.wait_until_ready();
+        self.wait_until_ready("");
     }
 
-    fn wait_until_ready(&mut self) {
+    fn wait_until_ready(&mut self, prefix: &str) {
         let (child, log) = (&mut self.child, &self.log);
         self.address = eventually("the log names the address", || {
             assert!(
@@ -137,7 +145,8 @@ impl Ferula {
             log.lock().unwrap().iter().find_map(|line| listening(line))
         });
         eventually("ready", || {
-            self.try_get("/-/ready").filter(|r| r.status == 200)
+            let path = format!("{prefix}/-/ready");
+            self.try_get(&path).filter(|r| r.status == 200)
         });
     }
 

@@ -216,7 +216,7 @@ fn basic_authentication() {
     let pki = Pki::new();
     let fixture = pki.start(&format!(
         "basic_auth_users: {{ alice: '{}' }}\n\
-         http_server_config: {{ headers: {{ X-Frame-Options: deny }} }}\n",
+         http_server_config: {{ headers: {{ X-Frame-Options: deny, X-Content-Type-Options: nosniff }} }}\n",
         hash("secret"),
     ));
     let check = |authorization: &str, expect: u16| {
@@ -226,6 +226,8 @@ fn basic_authentication() {
             let answer = client.answer();
             assert_eq!(answer.status, expect, "{authorization}");
             assert!(answer.has("X-Frame-Options: deny"));
+            let own = answer.head.matches("X-Content-Type-Options: nosniff\r\n");
+            assert_eq!(own.count(), 1, "{}", answer.head);
             assert_eq!(answer.has("WWW-Authenticate: Basic"), expect == 401);
         }
     };
@@ -237,6 +239,12 @@ fn basic_authentication() {
     check("Authorization: Basic YWxpY2U=\r\n", 401);
     check("Authorization: Bearer YWxpY2U6c2VjcmV0\r\n", 401);
     check("", 401);
+    // What no handler sees carries them too.
+    for (request, status) in [("NONSENSE\r\n\r\n", 400), ("GET / HTTP/3.0\r\n\r\n", 505)] {
+        let answer = fixture.client().send(request).answer();
+        assert_eq!(answer.status, status);
+        assert!(answer.has("X-Frame-Options: deny"), "{}", answer.head);
+    }
 }
 
 #[test]

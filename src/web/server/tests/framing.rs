@@ -170,7 +170,7 @@ fn large_bodies_are_compressed_on_request() {
 #[test]
 fn forms_have_the_body_first() {
     let handler = |request: super::Request| {
-        let form = request.form();
+        let form = request.form().unwrap();
         let all: Vec<&str> = form.all("q").collect();
         Response::text(200, all.join(","))
     };
