@@ -101,6 +101,14 @@ impl Client {
         self.input.is_empty() && !self.more()
     }
 
+    /// Whether the server has closed it by now; does not wait.
+    pub fn is_gone(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let gone = matches!(self.stream.peek(&mut [0]), Ok(0));
+        self.stream.set_nonblocking(false).unwrap();
+        gone
+    }
+
     fn until(&mut self, end: &str) -> String {
         loop {
             let found = self
