@@ -12,10 +12,9 @@ use super::global::{self, GlobalSection};
 use super::http::http;
 use super::later;
 use super::options::LoadOptions;
-use super::reader::Reader;
+use super::reader::{Reader, absolute};
 use super::remote;
 use super::scrape::scrape_config;
-use super::sd::absolute;
 use super::section::{Item, Section};
 use super::storage_section::storage;
 use super::types::{Config, ScrapeConfig};
@@ -226,6 +225,8 @@ fn main_file(reader: &Reader<'_>, node: &Node) -> Option<Main> {
             .map(|(pattern, ..)| absolute(pattern))
             .collect(),
         alertmanagers,
+        remote_write,
+        remote_read,
         files: vec![reader.file.to_owned()],
         yaml,
     };

@@ -87,6 +87,14 @@ impl<'o> Reader<'o> {
     }
 }
 
+/// A path from the root; the same text where the working directory is gone.
+pub(super) fn absolute(path: &str) -> String {
+    let absolute = std::path::absolute(path).ok();
+    absolute
+        .and_then(|p| p.to_str().map(str::to_owned))
+        .unwrap_or_else(|| path.to_owned())
+}
+
 /// Go's `path.Clean`: no `.`, no `//`, `..` resolved by its text.
 pub(super) fn clean(path: &str) -> String {
     let rooted = path.starts_with('/');

@@ -10,27 +10,92 @@ use super::section::{Item, Section};
 use super::url;
 use super::yaml::Out;
 use crate::model::names::NameScheme;
-use crate::net::without_password;
+use crate::net::{ClientSettings, without_password};
+use crate::relabel::Rule;
 use crate::stdx::gofmt;
 
 const OWN_AUTH: &str = "authorization header must be changed via the basic_auth, authorization, \
                         oauth2, sigv4, azuread or google_iam parameter";
 
-/// Answers the URLs, and the printed form.
-pub(super) fn remote_write(s: &mut Section<'_>, scheme: NameScheme) -> (Vec<String>, Out) {
-    let mut urls = Vec::new();
+/// One element of `remote_write`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RemoteWriteConfig {
+    pub url: String,
+    /// Empty where none is given.
+    pub name: String,
+    pub remote_timeout: Duration,
+    pub headers: Vec<(String, String)>,
+    pub write_relabel_configs: Vec<Rule>,
+    pub send_exemplars: bool,
+    pub send_native_histograms: bool,
+    pub round_robin_dns: bool,
+    /// The full name of the message, which tells the version of the protocol.
+    pub protobuf_message: String,
+    pub failed_request_logging: bool,
+    pub http: ClientSettings,
+    pub queue: QueueConfig,
+    pub metadata: MetadataConfig,
+}
+
+/// `queue_config`. The counts are at least 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueConfig {
+    /// Samples that wait for a shard.
+    pub capacity: i64,
+    pub max_shards: i64,
+    pub min_shards: i64,
+    pub max_samples_per_send: i64,
+    pub batch_send_deadline: Duration,
+    pub min_backoff: Duration,
+    pub max_backoff: Duration,
+    pub retry_on_http_429: bool,
+    /// Zero is no limit.
+    pub sample_age_limit: Duration,
+}
+
+/// `metadata_config`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetadataConfig {
+    pub send: bool,
+    pub send_interval: Duration,
+    pub max_samples_per_send: i64,
+}
+
+/// One element of `remote_read`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RemoteReadConfig {
+    pub url: String,
+    /// Empty where none is given.
+    pub name: String,
+    pub remote_timeout: Duration,
+    /// Bytes of one frame of a streamed answer.
+    pub chunked_read_limit: u64,
+    pub headers: Vec<(String, String)>,
+    pub read_recent: bool,
+    pub http: ClientSettings,
+    /// Sorted by name.
+    pub required_matchers: Vec<(String, String)>,
+    pub filter_external_labels: bool,
+}
+
+/// The senders, and the printed form.
+pub(super) fn remote_write(
+    s: &mut Section<'_>,
+    scheme: NameScheme,
+) -> (Vec<RemoteWriteConfig>, Out) {
+    let mut found = Vec::new();
     let mut names: Vec<String> = Vec::new();
     let mut shown = Vec::new();
     for item in s.list("remote_write", "[]*config.RemoteWriteConfig") {
         if item.is_null() {
             item.error("empty or null remote write config section");
-        } else if let Some((url, name, out)) = write_one(&item, scheme) {
-            check_name(&item, "remote write", name, &mut names);
-            urls.push(url);
+        } else if let Some((config, out)) = write_one(&item, scheme) {
+            check_name(&item, "remote write", config.name.clone(), &mut names);
+            found.push(config);
             shown.push(out);
         }
     }
-    (urls, Out::Seq(shown))
+    (found, Out::Seq(shown))
 }
 
 fn check_name(item: &Item<'_>, what: &str, name: String, names: &mut Vec<String>) {
@@ -53,22 +118,43 @@ fn url(s: &mut Section<'_>, what: &str) -> String {
     url
 }
 
-fn write_one(item: &Item<'_>, scheme: NameScheme) -> Option<(String, String, Out)> {
+fn write_one(item: &Item<'_>, scheme: NameScheme) -> Option<(RemoteWriteConfig, Out)> {
     let mut section = item.section("config.plain")?;
     let s = &mut section;
     let url = url(s, "remote_write");
-    s.duration_some("remote_timeout", Duration::from_secs(30));
-    headers(s);
+    let remote_timeout = s.duration_some("remote_timeout", Duration::from_secs(30));
+    let headers = headers(s);
     let empty = "empty or null relabeling rule in remote write config";
-    rules(s, "write_relabel_configs", scheme, empty);
+    let write_relabel_configs = rules(s, "write_relabel_configs", scheme, empty);
     let name = s.text_some("name", "");
-    for key in [
-        "send_exemplars",
-        "send_native_histograms",
-        "round_robin_dns",
-    ] {
-        s.flag_some(key, false);
-    }
+    let send_exemplars = s.flag_some("send_exemplars", false);
+    let send_native_histograms = s.flag_some("send_native_histograms", false);
+    let round_robin_dns = s.flag_some("round_robin_dns", false);
+    let protobuf_message = protobuf_message(s);
+    let failed_request_logging = s.flag_some("failed_request_logging", false);
+    let http = http::http(s, false);
+    let queue = queue_config(s)?;
+    let metadata = metadata_config(s);
+    cloud_auth(s, http.auths());
+    let config = RemoteWriteConfig {
+        url,
+        name,
+        remote_timeout,
+        headers,
+        write_relabel_configs,
+        send_exemplars,
+        send_native_histograms,
+        round_robin_dns,
+        protobuf_message,
+        failed_request_logging,
+        http: http.settings,
+        queue,
+        metadata,
+    };
+    Some((config, section.finish()))
+}
+
+fn protobuf_message(s: &mut Section<'_>) -> String {
     let message = s.string_or("protobuf_message", "prometheus.WriteRequest");
     if !matches!(
         message.as_str(),
@@ -80,13 +166,8 @@ fn write_one(item: &Item<'_>, scheme: NameScheme) -> Option<(String, String, Out
         );
         s.error_at("protobuf_message", text);
     }
-    s.put_some("protobuf_message", message);
-    s.flag_some("failed_request_logging", false);
-    let http = http::http(s, false);
-    queue_config(s);
-    metadata_config(s);
-    cloud_auth(s, http.auths());
-    Some((url, name, section.finish()))
+    s.put_some("protobuf_message", message.as_str());
+    message
 }
 
 fn put_int(s: &mut Section<'_>, key: &'static str, default: i64) -> i64 {
@@ -95,14 +176,15 @@ fn put_int(s: &mut Section<'_>, key: &'static str, default: i64) -> i64 {
     value
 }
 
-fn headers(s: &mut Section<'_>) {
+fn headers(s: &mut Section<'_>) -> Vec<(String, String)> {
     let headers = s.string_map("headers");
     s.put_map("headers", &headers);
     http::check_plain_headers(s, &headers, OWN_AUTH);
+    headers
 }
 
 /// A written null takes the defaults away, as in Go, and is refused.
-fn queue_config(parent: &mut Section<'_>) {
+fn queue_config(parent: &mut Section<'_>) -> Option<QueueConfig> {
     let or = |default| {
         if parent.is_null("queue_config") {
             0
@@ -113,18 +195,16 @@ fn queue_config(parent: &mut Section<'_>) {
     let ms = |default| Duration::from_millis(or(default) as u64);
     let (capacity, max, min, samples) = (or(10_000), or(50), or(1), or(2_000));
     let (deadline, min_backoff, max_backoff) = (ms(5_000), ms(30), ms(5_000));
-    let Some(mut s) = parent.section_or_empty("queue_config", "config.QueueConfig") else {
-        return;
-    };
+    let mut s = parent.section_or_empty("queue_config", "config.QueueConfig")?;
     let capacity = put_int(&mut s, "capacity", capacity);
     let max_shards = put_int(&mut s, "max_shards", max);
     let min_shards = put_int(&mut s, "min_shards", min);
     let max_samples = put_int(&mut s, "max_samples_per_send", samples);
-    s.duration_some("batch_send_deadline", deadline);
+    let batch_send_deadline = s.duration_some("batch_send_deadline", deadline);
     let min_backoff = s.duration_some("min_backoff", min_backoff);
     let max_backoff = s.duration_some("max_backoff", max_backoff);
-    s.flag_some("retry_on_http_429", false);
-    s.duration_some("sample_age_limit", Duration::ZERO);
+    let retry_on_http_429 = s.flag_some("retry_on_http_429", false);
+    let sample_age_limit = s.duration_some("sample_age_limit", Duration::ZERO);
     let faults = [
         (max_shards <= 0, "max_shards", "max_shards must be positive"),
         (min_shards <= 0, "min_shards", "min_shards must be positive"),
@@ -150,12 +230,28 @@ fn queue_config(parent: &mut Section<'_>) {
     }
     let out = s.finish();
     parent.put("queue_config", out);
+    Some(QueueConfig {
+        capacity,
+        max_shards,
+        min_shards,
+        max_samples_per_send: max_samples,
+        batch_send_deadline,
+        min_backoff,
+        max_backoff,
+        retry_on_http_429,
+        sample_age_limit,
+    })
 }
 
-fn metadata_config(parent: &mut Section<'_>) {
+fn metadata_config(parent: &mut Section<'_>) -> MetadataConfig {
     // A written null takes the defaults away, as in Go, and then there is nothing to print.
     if parent.is_null("metadata_config") {
-        return parent.skip("metadata_config");
+        parent.skip("metadata_config");
+        return MetadataConfig {
+            send: false,
+            send_interval: Duration::ZERO,
+            max_samples_per_send: 0,
+        };
     }
     let (mut send, mut interval, mut samples) = (true, Duration::from_secs(60), 2_000);
     if let Some(mut s) = parent.section("metadata_config", "config.MetadataConfig") {
@@ -176,6 +272,11 @@ fn metadata_config(parent: &mut Section<'_>) {
         ),
     ];
     parent.put("metadata_config", Out::Map(shown));
+    MetadataConfig {
+        send,
+        send_interval: interval,
+        max_samples_per_send: samples,
+    }
 }
 
 /// Clouds' own ways to sign, which Ferula has not: data must not go without them.
@@ -209,36 +310,47 @@ fn cloud_auth(s: &mut Section<'_>, mut auths: Vec<&'static str>) {
     }
 }
 
-/// Answers the URLs, and the printed form.
-pub(super) fn remote_read(s: &mut Section<'_>) -> (Vec<String>, Out) {
-    let mut urls = Vec::new();
+/// The sources, and the printed form.
+pub(super) fn remote_read(s: &mut Section<'_>) -> (Vec<RemoteReadConfig>, Out) {
+    let mut found = Vec::new();
     let mut names: Vec<String> = Vec::new();
     let mut shown = Vec::new();
     for item in s.list("remote_read", "[]*config.RemoteReadConfig") {
         if item.is_null() {
             item.error("empty or null remote read config section");
-        } else if let Some((url, name, out)) = read_one(&item) {
-            check_name(&item, "remote read", name, &mut names);
-            urls.push(url);
+        } else if let Some((config, out)) = read_one(&item) {
+            check_name(&item, "remote read", config.name.clone(), &mut names);
+            found.push(config);
             shown.push(out);
         }
     }
-    (urls, Out::Seq(shown))
+    (found, Out::Seq(shown))
 }
 
-fn read_one(item: &Item<'_>) -> Option<(String, String, Out)> {
+fn read_one(item: &Item<'_>) -> Option<(RemoteReadConfig, Out)> {
     let mut section = item.section("config.plain")?;
     let s = &mut section;
     let url = url(s, "remote_read");
-    s.duration_some("remote_timeout", Duration::from_secs(60));
-    let limit = s.uint("chunked_read_limit").unwrap_or(50_000_000);
-    s.put_uint("chunked_read_limit", limit);
-    headers(s);
-    s.flag_some("read_recent", false);
+    let remote_timeout = s.duration_some("remote_timeout", Duration::from_secs(60));
+    let chunked_read_limit = s.uint("chunked_read_limit").unwrap_or(50_000_000);
+    s.put_uint("chunked_read_limit", chunked_read_limit);
+    let headers = headers(s);
+    let read_recent = s.flag_some("read_recent", false);
     let name = s.text_some("name", "");
-    http::http(s, true);
-    let matchers = s.string_map("required_matchers");
-    s.put_map("required_matchers", &matchers);
-    s.flag_some("filter_external_labels", true);
-    Some((url, name, section.finish()))
+    let http = http::http(s, true);
+    let required_matchers = s.string_map("required_matchers");
+    s.put_map("required_matchers", &required_matchers);
+    let filter_external_labels = s.flag_some("filter_external_labels", true);
+    let config = RemoteReadConfig {
+        url,
+        name,
+        remote_timeout,
+        chunked_read_limit,
+        headers,
+        read_recent,
+        http: http.settings,
+        required_matchers,
+        filter_external_labels,
+    };
+    Some((config, section.finish()))
 }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::remote::{RemoteReadConfig, RemoteWriteConfig};
+use super::sd::SdConfig;
 use crate::exposition::Protocol;
-use crate::model::TargetGroup;
 use crate::model::names::{EscapingScheme, NameScheme};
 use crate::net::ClientSettings;
 use crate::relabel::Rule;
@@ -20,6 +21,8 @@ pub struct Config {
     /// Absolute patterns of rule files.
     pub rule_files: Vec<String>,
     pub alertmanagers: Vec<AlertmanagerConfig>,
+    pub remote_write: Vec<RemoteWriteConfig>,
+    pub remote_read: Vec<RemoteReadConfig>,
     /// Every file that was read, for watching.
     pub files: Vec<PathBuf>,
     /// The whole as `/api/v1/status/config` shows it: defaults filled in, secrets hidden.
@@ -76,31 +79,6 @@ pub struct ScrapeConfig {
     pub service_discovery: Vec<SdConfig>,
     /// This job alone, as `/api/v1/scrape_pools/config` shows it.
     pub yaml: String,
-}
-
-/// One provider of targets. Equal ones are shared by jobs.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum SdConfig {
-    /// All of a job's `static_configs` at once; sources are "0", "1", ….
-    Static(Vec<Arc<TargetGroup>>),
-    File(FileSdConfig),
-    Http(Box<HttpSdConfig>),
-    /// A discovery whose schema was checked and whose component comes later: its kind (`dns`).
-    Later(String),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct FileSdConfig {
-    /// Patterns; those that were relative are joined with the directory of their file.
-    pub files: Vec<String>,
-    pub refresh_interval: Duration,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct HttpSdConfig {
-    pub url: String,
-    pub refresh_interval: Duration,
-    pub http: ClientSettings,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -12,6 +12,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::discoverer::{Discoverer, Updates};
 use super::error::Error;
+use super::kinds::Source;
 use super::metrics::SdMetrics;
 use crate::config::{FileSdConfig, TargetFileKind, parse_target_groups};
 use crate::model::TargetGroup;
@@ -25,7 +26,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 
 /// One `file_sd_configs` entry.
 #[derive(Debug)]
-pub(super) struct FileDiscoverer {
+struct FileDiscoverer {
     config: FileSdConfig,
     watcher: watch::Handle,
     clock: Arc<dyn Clock>,
@@ -46,23 +47,19 @@ struct FileState {
     error: Option<Error>,
 }
 
-impl FileDiscoverer {
-    pub fn new(
-        config: FileSdConfig,
-        watcher: watch::Handle,
-        clock: Arc<dyn Clock>,
-        metrics: SdMetrics,
-    ) -> FileDiscoverer {
-        FileDiscoverer {
-            config,
-            watcher,
-            clock,
-            metrics,
-            files: BTreeMap::new(),
-            list_error: None,
-        }
-    }
+pub(super) fn prepare(config: &FileSdConfig) -> Source {
+    let config = config.clone();
+    Source::discoverer(None, |surroundings| FileDiscoverer {
+        config,
+        watcher: surroundings.watcher,
+        clock: surroundings.clock,
+        metrics: surroundings.metrics,
+        files: BTreeMap::new(),
+        list_error: None,
+    })
+}
 
+impl FileDiscoverer {
     /// The groups that changed since the last time, those that are gone without targets. Nothing
     /// when it can't be told which files there are.
     fn refresh(&mut self) -> Option<Vec<TargetGroup>> {

@@ -7,10 +7,11 @@ use crossbeam_channel::select;
 
 use super::discoverer::{Discoverer, Updates};
 use super::error::Error;
+use super::kinds::Source;
 use super::metrics::SdMetrics;
 use crate::config::{HttpSdConfig, TargetFileKind, parse_target_groups};
 use crate::model::TargetGroup;
-use crate::net::{FetchRequest, Fetched, NetError, without_password};
+use crate::net::{self, Client, FetchRequest, Fetched, NetError, Strictness, without_password};
 use crate::stdx::clock::{Clock, Ticker};
 use crate::stdx::gofmt;
 use crate::stdx::limits::SD_BODY_BYTES_MAX;
@@ -28,6 +29,25 @@ pub(super) struct HttpDiscoverer {
     pub metrics: SdMetrics,
     /// The first job that has it, which names it in the metrics.
     pub job: String,
+}
+
+pub(super) fn prepare(
+    config: &HttpSdConfig,
+    env: &net::Env,
+    strictness: Strictness,
+) -> Result<Source, NetError> {
+    let client = Client::with(&config.http, "http", env, strictness)?;
+    let (config, fetcher) = (config.clone(), client.clone());
+    Ok(Source::discoverer(Some(client), |surroundings| {
+        HttpDiscoverer {
+            config,
+            fetch: Box::new(move |request| fetcher.fetch(request)),
+            user_agent: surroundings.user_agent,
+            clock: surroundings.clock,
+            metrics: surroundings.metrics,
+            job: surroundings.job,
+        }
+    }))
 }
 
 impl HttpDiscoverer {

@@ -7,16 +7,14 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
-use super::discoverer::{Discoverer, Update, Updates, channel};
-use super::file_sd::FileDiscoverer;
-use super::http_sd::HttpDiscoverer;
+use super::discoverer::{Update, Updates, channel};
+use super::kinds::{Factory, Source, Surroundings};
 use super::metrics::{ManagerMetrics, SdMetrics};
 use super::pace::Pace;
-use super::prepare::{Prepared, PreparedProvider, Source};
-use super::provider::{News, Provider, Running, join_all, kind};
+use super::prepare::{Prepared, PreparedProvider};
+use super::provider::{News, Provider, Running, join_all};
 use crate::metrics::Registry;
 use crate::model::TargetSets;
-use crate::net;
 use crate::stdx::clock::Clock;
 use crate::stdx::limits::THREAD_STACK;
 use crate::stdx::mailbox::{Mailbox, Poster, mailbox};
@@ -244,12 +242,12 @@ impl ManagerLoop {
     /// Leaves the groups of providers that are gone to those that take their place: the first new
     /// one of the same kind in the same job.
     fn bequeath(&mut self, old: &BTreeMap<u64, Provider>, heirs: &BTreeSet<u64>) {
-        for gone in old.values().filter(|it| kind(&it.config) != "static") {
+        for gone in old.values().filter(|it| it.config.kind() != "static") {
             for job in &gone.jobs {
                 let heir = self.providers.iter_mut().find(|(id, it)| {
                     heirs.contains(id)
                         && it.jobs.contains(job)
-                        && kind(&it.config) == kind(&gone.config)
+                        && it.config.kind() == gone.config.kind()
                 });
                 if let Some((_, heir)) = heir {
                     heir.inherit(job, gone);
@@ -268,27 +266,7 @@ impl ManagerLoop {
                 self.metrics.received_updates.inc();
                 Ok(())
             }
-            Source::File(config) => {
-                let discoverer = FileDiscoverer::new(
-                    config,
-                    self.options.watcher.clone(),
-                    self.options.clock.clone(),
-                    self.sd_metrics.clone(),
-                );
-                self.start(id, &mut provider, Box::new(discoverer), None)
-            }
-            Source::Http(config, client) => {
-                let fetcher = client.clone();
-                let discoverer = HttpDiscoverer {
-                    config: *config,
-                    fetch: Box::new(move |request| fetcher.fetch(request)),
-                    user_agent: self.options.user_agent.clone(),
-                    clock: self.options.clock.clone(),
-                    metrics: self.sd_metrics.clone(),
-                    job: job.clone(),
-                };
-                self.start(id, &mut provider, Box::new(discoverer), Some(client))
-            }
+            Source::Discoverer(factory) => self.start(id, &mut provider, factory, job.clone()),
         };
         if let Err(err) = &started {
             log::error!(job = job.as_str(), err:% = err; "can't start a service discovery");
@@ -302,10 +280,18 @@ impl ManagerLoop {
         &self,
         id: u64,
         provider: &mut Provider,
-        discoverer: Box<dyn Discoverer>,
-        client: Option<net::Client>,
+        mut factory: Factory,
+        job: String,
     ) -> io::Result<()> {
-        let name: String = format!("sd-{}-{id}", kind(&provider.config));
+        let client = factory.client.take();
+        let discoverer = factory.make(Surroundings {
+            watcher: self.options.watcher.clone(),
+            clock: self.options.clock.clone(),
+            metrics: self.sd_metrics.clone(),
+            user_agent: self.options.user_agent.clone(),
+            job,
+        });
+        let name: String = format!("sd-{}-{id}", provider.config.kind());
         let name = name.get(..15).unwrap_or(&name).to_owned();
         let (stop_tx, stop) = stop();
         let updates = Updates::new(id, self.updates_tx.clone(), stop.clone());

@@ -8,6 +8,7 @@
 
 mod discoverer;
 mod error;
+mod kinds;
 mod metrics;
 mod prepare;
 

@@ -1,11 +1,10 @@
 //! What must be had before providers can run: all that may fail, done without touching any.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use crate::config::{FileSdConfig, HttpSdConfig, SdConfig};
-use crate::model::TargetGroup;
-use crate::net::{self, Client, Strictness};
+use super::kinds::{Source, source};
+use crate::config::SdConfig;
+use crate::net::{self, Strictness};
 
 /// What [`Handle::apply`](super::Handle::apply) makes the discovery of.
 #[derive(Debug)]
@@ -23,14 +22,6 @@ pub(super) struct PreparedProvider {
     /// In order, without repetition.
     pub jobs: Vec<String>,
     pub source: Source,
-}
-
-/// Where a provider's groups come from.
-#[derive(Debug)]
-pub(super) enum Source {
-    Static(Vec<Arc<TargetGroup>>),
-    File(FileSdConfig),
-    Http(Box<HttpSdConfig>, Client),
 }
 
 /// Builds HTTP clients for the jobs' discoveries.
@@ -77,17 +68,9 @@ impl Prepared {
             }
             return Ok(());
         }
-        let source = match config {
-            SdConfig::Static(groups) => Source::Static(groups.clone()),
-            SdConfig::File(file) => Source::File(file.clone()),
-            SdConfig::Http(http) => {
-                let client = Client::with(&http.http, "http", env, strictness)?;
-                Source::Http(http.clone(), client)
-            }
-            SdConfig::Later(_) => {
-                self.later += 1;
-                return Ok(());
-            }
+        let Some(source) = source(config, env, strictness)? else {
+            self.later += 1;
+            return Ok(());
         };
         self.providers.push(PreparedProvider {
             config: config.clone(),

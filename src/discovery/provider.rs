@@ -113,16 +113,6 @@ pub(super) fn join_all(threads: Vec<Thread>, clock: &dyn Clock, deadline: Durati
     }
 }
 
-/// `file`, `http`, …: as it stands in thread names and metrics.
-pub(super) fn kind(config: &SdConfig) -> &str {
-    match config {
-        SdConfig::Static(_) => "static",
-        SdConfig::File(_) => "file",
-        SdConfig::Http(_) => "http",
-        SdConfig::Later(kind) => kind,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

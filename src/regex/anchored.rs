@@ -89,7 +89,9 @@ impl Regex {
             text,
         };
         if parsed.cost > SURE_COST && matches!(regex.shape, Shape::General { .. }) {
-            let compiled = compile(&parsed, loose, WhichCaptures::Implicit)
+            // ORDER: before what takes most: a long pattern's tree has tens of megabytes.
+            drop(inner);
+            let compiled = compile(parsed, loose, WhichCaptures::Implicit)
                 .ok_or_else(|| Error::new(error::LARGE, &regex.text))?;
             let _ = regex.matching.set(Some(compiled));
         }
@@ -168,7 +170,7 @@ impl Regex {
     ) -> Option<&'r meta::Regex> {
         let compiled = cell.get_or_init(|| {
             let parsed = parse::parse(&self.text, !self.wrapped).ok()?;
-            compile(&parsed, self.loose, which)
+            compile(parsed, self.loose, which)
         });
         if compiled.is_none() {
             let error = Error::new("", &self.text);
@@ -183,8 +185,8 @@ fn unwrapped(text: &str) -> &str {
     text.get(BEFORE.len()..end).unwrap_or("")
 }
 
-fn compile(parsed: &Parsed, loose: bool, which: WhichCaptures) -> Option<meta::Regex> {
-    let hir = factor::factored(parsed.hir.clone());
+fn compile(parsed: Parsed, loose: bool, which: WhichCaptures) -> Option<meta::Regex> {
+    let hir = factor::factored(parsed.hir);
     let hir = if loose {
         hir
     } else {

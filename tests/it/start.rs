@@ -21,6 +21,16 @@ fn bad_flags_end_with_2_and_usage() {
     check(&["--no-such-flag"], 2, "--no-such-flag");
     check(&["--query.timeout=soon"], 2, "soon");
     check(
+        &["--config.file=a", "--config.file=b"],
+        2,
+        "flag 'config.file' cannot be repeated",
+    );
+    check(
+        &["--web.enable-lifecycle", "--no-web.enable-lifecycle"],
+        2,
+        "flag 'web.enable-lifecycle' cannot be repeated",
+    );
+    check(
         &["--storage.agent.path=x"],
         3,
         "can only be used in agent mode: --storage.agent.path",

@@ -8,6 +8,6 @@ mod headers;
 mod proxy;
 mod tls;
 
-pub(super) use client::{Http, http};
+pub(super) use client::http;
 pub(super) use headers::check_plain_headers;
 pub(super) use tls::tls;

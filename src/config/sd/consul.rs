@@ -1,12 +1,12 @@
 //! `consul_sd_configs`: checked; its component comes later.
 
-use super::own::{Read, refresh_interval};
+use std::time::Duration;
+
 use crate::config::http;
 use crate::config::section::Item;
-use crate::config::types::SdConfig;
 use crate::config::yaml::Out;
 
-pub(super) fn consul(item: &Item<'_>) -> Read {
+pub(super) fn read(item: &Item<'_>) -> Option<Out> {
     let mut s = item.section("consul.plain")?;
     let server = s.string_or("server", "localhost:8500");
     if server.trim().is_empty() {
@@ -28,7 +28,7 @@ pub(super) fn consul(item: &Item<'_>) -> Read {
     s.put_some("username", username.as_str());
     s.put_secret("password", &password);
     s.flag("allow_stale", true);
-    refresh_interval(&mut s, 30);
+    s.duration_some("refresh_interval", Duration::from_secs(30));
     for key in ["services", "tags"] {
         let values = s.strings(key);
         s.put_some(key, values.as_slice());
@@ -65,5 +65,5 @@ pub(super) fn consul(item: &Item<'_>) -> Read {
         let text = "at most one of consul SD token, authorization, or oauth2 can be configured";
         s.error_at("token", text);
     }
-    Some((SdConfig::Later("consul".to_owned()), s.finish()))
+    Some(s.finish())
 }

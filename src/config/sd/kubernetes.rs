@@ -1,9 +1,7 @@
 //! `kubernetes_sd_configs`: checked; its component comes later.
 
-use super::own::Read;
 use crate::config::http;
 use crate::config::section::{Item, Section};
-use crate::config::types::SdConfig;
 use crate::config::url;
 use crate::config::yaml::Out;
 use crate::net::without_password;
@@ -19,7 +17,7 @@ const ROLES: [(&str, &[&str]); 6] = [
     ("ingress", &["ingress"]),
 ];
 
-pub(super) fn kubernetes(item: &Item<'_>) -> Read {
+pub(super) fn read(item: &Item<'_>) -> Option<Out> {
     let mut s = item.section("kubernetes.plain")?;
     let api_server = s.string("api_server");
     let has_server = s.has("api_server");
@@ -67,7 +65,7 @@ pub(super) fn kubernetes(item: &Item<'_>) -> Read {
     }
     selectors(&mut s, &role);
     attach_metadata(&mut s);
-    Some((SdConfig::Later("kubernetes".to_owned()), s.finish()))
+    Some(s.finish())
 }
 
 fn role(s: &mut Section<'_>) -> String {

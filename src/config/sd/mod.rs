@@ -2,14 +2,19 @@
 //!
 //! Owns nothing. **Invariant:** checks what is written; finds no target.
 
-mod consul;
 mod foreign;
-mod foreign_checks;
-mod foreign_table;
-mod foreign_values;
-mod kubernetes;
+mod kinds;
 mod list;
-mod own;
 
+mod consul;
+mod dns;
+mod file;
+mod http;
+mod kubernetes;
+mod static_groups;
+
+pub use file::FileSdConfig;
+pub use http::HttpSdConfig;
+pub use kinds::SdConfig;
 pub(super) use list::{check_static_targets, service_discovery};
-pub(super) use own::{absolute, group};
+pub(super) use static_groups::group;

@@ -169,15 +169,6 @@ fn discoveries() {
            SD role \"x\"",
     );
     check(
-        "hetzner_sd_configs: [{role: x}]",
-        "hetzner_sd_configs[0].role: unknown role \"x\"",
-    );
-    check(
-        "azure_sd_configs: [{authentication_method: SDK}]",
-        "azure_sd_configs[0]: azure SD \
-           configuration requires a subscription_id",
-    );
-    check(
         "foo_sd_configs: []",
         "foo_sd_configs: field foo_sd_configs not found in type \
            config.ScrapeConfig",

@@ -135,6 +135,27 @@ fn sections_of_later_components() {
          storage.tsdb.retention.percentage is specified",
     ];
     assert_eq!(warnings, expect);
+    let config = good(
+        "remote_write: [{url: 'http://h/w', name: w, headers: {A: b}, bearer_token: t,\n\
+         queue_config: {capacity: 5, sample_age_limit: 1h}, metadata_config: {send: false},\n\
+         write_relabel_configs: [{action: labeldrop, regex: x}]}]\n\
+         remote_read: [{url: 'http://h/r', required_matchers: {j: k}, read_recent: true}]",
+    );
+    let write = &config.remote_write[0];
+    assert_eq!(
+        (write.url.as_str(), write.name.as_str()),
+        ("http://h/w", "w")
+    );
+    assert_eq!((write.queue.capacity, write.queue.max_shards), (5, 50));
+    assert_eq!(write.queue.sample_age_limit.as_secs(), 3_600);
+    assert!(!write.metadata.send && write.http.authorization.is_some());
+    assert_eq!(
+        (write.headers.len(), write.write_relabel_configs.len()),
+        (1, 1)
+    );
+    let read = &config.remote_read[0];
+    assert_eq!(read.required_matchers, [("j".to_owned(), "k".to_owned())]);
+    assert!(read.read_recent && read.filter_external_labels);
     let config = good("storage: {tsdb: {retention: {size: 1GB}}}");
     assert_eq!(config.storage.retention_size, Some(1 << 30));
     assert_eq!(

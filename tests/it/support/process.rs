@@ -282,9 +282,13 @@ fn launch(dir: &Path, arguments: &[&str]) -> Launched {
 }
 
 fn launch_by(mut command: Command, dir: &Path, arguments: &[&str]) -> Launched {
+    // The flag may stand once, in either form.
+    let lifecycle =
+        (!arguments.contains(&"--no-web.enable-lifecycle")).then_some("--web.enable-lifecycle");
     let mut child = command
         .current_dir(dir)
-        .args(["--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"])
+        .arg("--web.listen-address=127.0.0.1:0")
+        .args(lifecycle)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
