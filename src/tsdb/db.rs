@@ -1,4 +1,4 @@
-//! The database's face: [`Db`] takes and answers for all of storage.
+//! The database: [`Db`] is the face of the whole storage.
 
 mod options;
 
@@ -59,7 +59,7 @@ pub use self::offline_writer::OfflineWriter;
 pub use self::options::{Options, Place, default_head_budget};
 pub use self::retention::Retention;
 
-/// The database. Clones share it; the last one to be dropped ends it.
+/// The database. Clones share it. Dropping the last one closes it.
 #[derive(Debug, Clone)]
 pub struct Db(Arc<Inner>);
 
@@ -72,9 +72,11 @@ struct Inner {
 }
 
 impl Db {
+    /// Opens the database. Damaged files are no error.
+    ///
     /// # Errors
-    /// The directory is another's, in use, or can't be read or written; or the system has no thread
-    /// for the database. Damaged files are no error.
+    /// The directory is another program's, in use, or cannot be read or written; or the system has
+    /// no thread for the database.
     pub fn open(options: Options) -> Result<Db, OpenError> {
         let metrics = HeadMetrics::new(&options.registry);
         let head = Arc::new(Head::new(metrics, options.clock.clone()));
@@ -97,7 +99,7 @@ impl Db {
         show::show_store(&options.registry, &shared);
         let (stopper, stop) = stop();
         let (jobs, inbox) = bounded(JOBS_MAX);
-        // LIMIT: one; whoever hears it looks at everything.
+        // LIMIT: one, since the receiver looks at everything.
         let (bell_tx, bell) = bounded(1);
         let worker = Worker::new(shared.clone(), inbox, bell_tx);
         let compactor = Compactor {
@@ -130,7 +132,7 @@ impl Db {
         self.0.running.stop(deadline)
     }
 
-    /// What is kept from now on. Takes effect at the next collection, within a minute.
+    /// Sets what is kept from now on. It takes effect at the next collection, within a minute.
     pub fn set_retention(&self, retention: Retention) {
         self.0.shared.settings.set_retention(retention);
         let metrics = &self.0.shared.head.metrics;
@@ -143,27 +145,28 @@ impl Db {
         self.0.shared.settings.retention()
     }
 
-    /// How much older than the newest sample of the head one may be that is not in order, from now
-    /// on; zero refuses them.
+    /// Sets how much older than the head's newest sample an out-of-order sample may be from now on.
+    /// Zero refuses them.
     pub fn set_out_of_order_window(&self, window: Duration) {
         // NOTE: a closed head takes nothing anyway.
         let _ = self.0.shared.head.set_late_window(millis(window));
         self.0.shared.exemplars.set_window(millis(window));
     }
 
-    /// A power cut loses at most so much; `None` in memory, where the end of the process loses all.
+    /// How much a power cut loses at most. `None` in memory, where the end of the process loses
+    /// all.
     pub fn loss_window(&self) -> Option<Duration> {
         let shared = &self.0.shared;
         shared.store.as_ref()?;
         Some(shared.settings.wal_sync_interval)
     }
 
-    /// The wall clock's last step since the start.
+    /// Returns the wall clock's last step since the start.
     pub fn last_clock_step(&self) -> Option<Step> {
         *shared::locked(&self.0.shared.last_step)
     }
 
-    /// How far the newest sample that was ever seen is ahead of the wall clock.
+    /// How far the newest sample ever seen is ahead of the wall clock.
     ///
     /// # Errors
     /// The storage is closed.
@@ -173,13 +176,15 @@ impl Db {
         Ok(Duration::from_millis(ahead.max(0) as u64))
     }
 
+    /// Returns the head's statistics.
+    ///
     /// # Errors
     /// The storage is closed.
     pub fn stats(&self) -> Result<HeadStats, StorageError> {
         self.0.shared.head.stats()
     }
 
-    /// Of the blocks there are, the oldest samples first.
+    /// Returns the metadata of the blocks, the oldest samples first.
     ///
     /// # Errors
     /// The storage is closed.
@@ -190,7 +195,7 @@ impl Db {
         Ok(metas)
     }
 
-    /// The `limit` largest of each kind.
+    /// Returns the `limit` largest of each kind.
     ///
     /// # Errors
     /// The storage is closed.
@@ -198,7 +203,8 @@ impl Db {
         self.0.shared.head.cardinality(limit)
     }
 
-    /// Bytes that the head has on the heap, without what the allocator adds. Looks at every series.
+    /// The bytes that the head has on the heap, without the allocator's overhead. Visits every
+    /// series.
     ///
     /// # Errors
     /// The storage is closed.
@@ -227,11 +233,12 @@ impl Db {
         self.0.shared.collect_garbage()
     }
 
-    /// Deletes samples of matching series between `start` and `end` (inclusive), of those that
-    /// are committed now. Returns in how many series of blocks. In memory nothing is deleted.
+    /// Deletes samples of matching series between `start` and `end` (inclusive) that are committed
+    /// now. Returns the number of series in blocks that this concerned. In memory nothing is
+    /// deleted.
     ///
     /// # Errors
-    /// The disk's; some may be deleted then.
+    /// The disk's. Then some samples may be deleted.
     pub fn delete(
         &self,
         matchers: &[Matcher],
@@ -242,28 +249,28 @@ impl Db {
         self.0.shared.delete(matchers, start, end)
     }
 
-    /// Rewrites the blocks from which samples are deleted without these, and waits for it. Returns
-    /// how many there were.
+    /// Rewrites the blocks with deleted samples without these, and waits for it. Returns the number
+    /// of such blocks.
     ///
     /// # Errors
-    /// The disk's; blocks that were not rewritten yet stay as they were.
+    /// The disk's. Blocks that were not rewritten stay as they were.
     pub fn clean_tombstones(&self) -> Result<u64, WorkError> {
         self.0.shared.clean_tombstones()
     }
 
-    /// Makes `snapshots/NAME` in the data directory, which a database can be opened on: all that is
-    /// committed, or with `skip_head` what is in blocks. Returns the name.
+    /// Makes `snapshots/NAME` in the data directory, on which a database can be opened. It holds
+    /// all that is committed, or with `skip_head` what is in blocks. Returns the name.
     ///
     /// # Errors
-    /// The disk's, and then there is none; or the database is in memory.
+    /// The disk's, and then there is no snapshot; or the database is in memory.
     pub fn snapshot(&self, skip_head: bool) -> Result<String, WorkError> {
         self.0.shared.snapshot(skip_head)
     }
 
-    /// Makes a block of what is in the head now, and waits for it.
+    /// Makes a block of the head's current content, and waits for it.
     ///
     /// # Errors
-    /// The disk's; everything stays in the head.
+    /// The disk's. Then everything stays in the head.
     pub fn flush(&self) -> Result<(), WorkError> {
         let (reply, answer) = bounded(1);
         let sent = self.0.jobs.send(Job::Flush(reply));

@@ -6,21 +6,21 @@ pub const WAL_DIR: &str = "wal";
 pub const BLOCKS_DIR: &str = "blocks";
 /// Damaged files are moved here.
 pub const QUARANTINE_DIR: &str = "quarantine";
-/// Snapshots, a directory each.
+/// Snapshots, one directory each.
 pub const SNAPSHOTS_DIR: &str = "snapshots";
-/// The sources that were imported, a name a line.
+/// The names of imported sources, one per line.
 pub const IMPORTED: &str = "imported";
-/// Ends the name of a file that is not complete.
+/// The end of the name of a file that is not complete.
 pub const TMP_SUFFIX: &str = ".tmp";
 
 const SEGMENT_SUFFIX: &str = ".seg";
 
-/// Of a segment of the log: at least eight decimal digits, so that names sort as numbers.
+/// Returns the name of a log segment: at least eight decimal digits, so that names sort as numbers.
 pub fn segment(number: u32) -> String {
     format!("{WAL_DIR}/{number:08}{SEGMENT_SUFFIX}")
 }
 
-/// The number of a segment by its name within the log's directory.
+/// Reads a segment's number from its name within the log's directory.
 pub fn segment_number(name: &str) -> Option<u32> {
     let digits = name.strip_suffix(SEGMENT_SUFFIX)?;
     let number = digits.parse().ok()?;

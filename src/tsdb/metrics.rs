@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::metrics::{Counter, Gauge, Histogram, Registry, Summary};
 use crate::storage::Committed;
 
-/// What is counted when it happens; what is computed when it is read stands in `db`.
+/// Values that are counted as they happen. `db` has those that are computed when they are read.
 #[derive(Debug)]
 pub struct HeadMetrics {
     pub samples_appended: Counter,
@@ -16,8 +16,8 @@ pub struct HeadMetrics {
     pub out_of_order: Counter,
     pub out_of_bound: Counter,
     pub too_old: Counter,
-    /// Whether there is a window for samples out of order: then what is older than it is "too old",
-    /// else "out of bound", as Prometheus has it.
+    /// Whether there is an out-of-order window. Then older samples are "too old", else "out of
+    /// bound", as in Prometheus.
     pub takes_late: AtomicBool,
     pub gc_duration: Summary,
     pub steps_ahead: Counter,
@@ -32,8 +32,8 @@ const TYPE: &[&str] = &["type"];
 
 impl HeadMetrics {
     pub fn new(registry: &Registry) -> HeadMetrics {
-        // NOTE: families that the head will need only with out-of-order samples and histograms are
-        // shown from the start, at zero, as Prometheus shows them.
+        // NOTE: families for out-of-order samples and histograms are shown from the start, at zero,
+        // as Prometheus shows them.
         let by_type = |name, help, types: &[&str]| {
             let family = registry.counter_vec(name, help, TYPE);
             for of_type in types {
@@ -127,7 +127,7 @@ impl HeadMetrics {
     }
 }
 
-/// Of what is on disk.
+/// Metrics of what is on disk.
 #[derive(Debug)]
 pub struct StoreMetrics {
     pub compactions: Counter,
@@ -149,14 +149,14 @@ pub struct StoreMetrics {
     pub dropped_segments: Counter,
     pub clean_start: Gauge,
     pub replay_duration: Gauge,
-    /// That wait for room in the log, and those of which there are too many for that.
+    /// Samples that wait for room in the log, and those that were too many for that.
     pub waiting_samples: Gauge,
     pub passed_over_samples: Counter,
     pub refused_samples: Counter,
     pub snapshot_bytes: Gauge,
     pub compaction_lost_pages: Counter,
     pub compaction_duration: Histogram,
-    /// By cause.
+    /// Counted by cause.
     pub flushed_bytes: Counter,
     pub compacted_bytes: Counter,
 }

@@ -1,8 +1,8 @@
-//! The time series database: where samples are kept and queries find them.
+//! The time series database: keeps samples, and answers queries for them.
 //!
-//! [`Db`] is its face; behind it stand the log, the head (what is not in blocks yet, in memory, one
-//! lock), the blocks, and the encoding of chunks. Owns the data directory and the threads `tsdb`,
-//! which makes durable, flushes and lets go, and `tsdb-compact`, which merges blocks.
+//! [`Db`] is its face. Behind it are the log, the head (in memory, one lock: what is not in blocks
+//! yet), the blocks, and the chunk encoding. Owns the data directory and two threads: `tsdb` syncs,
+//! flushes and drops samples, and `tsdb-compact` merges blocks.
 //! **Invariant:** knows no target, no rule, no expression and no HTTP.
 
 mod db;

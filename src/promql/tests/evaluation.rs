@@ -1,9 +1,9 @@
-//! What the evaluator itself decides: windows, subqueries, pinned parts, names, limits.
+//! Tests of the evaluator's own decisions: windows, subqueries, pinned parts, names, limits.
 
 use super::*;
 
-/// Series from lines `name{labels} values`, one value each 10 s from 0: `_` is none, `s` a stale
-/// marker.
+/// Loads series from lines `name{labels} values`, one value per 10 s from 0. `_` is no sample, `s`
+/// a stale marker.
 fn load(text: &str) -> Memory {
     let series = |line: &str| {
         let (selector, values) = line.trim().split_once(' ').unwrap();
@@ -48,7 +48,7 @@ fn all() -> Settings {
     }
 }
 
-/// `labels value@seconds ...; ...`, or the error.
+/// Evaluates a query.
 fn answer_with(query: &str, times: Times, settings: &Settings) -> Result<Answer, QueryError> {
     let expr = parse(query, &settings.features).unwrap();
     let query = Query {
@@ -82,7 +82,7 @@ fn text_of(answer: Result<Answer, QueryError>) -> String {
     series.into_iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// At 90 s.
+/// Evaluates at 90 s.
 fn at(query: &str, expect: &str) {
     let text = text_of(answer_with(query, Times::At(90_000), &all()));
     assert_eq!(text, expect, "{query}");
@@ -96,7 +96,7 @@ fn range(start: i64, end: i64, step: i64) -> Times {
     }
 }
 
-/// From 0 s to 90 s, each 30 s.
+/// Evaluates from 0 s to 90 s with a step of 30 s.
 fn over(query: &str, expect: &str) {
     let text = text_of(answer_with(query, range(0, 90, 30), &all()));
     assert_eq!(text, expect, "{query}");
@@ -238,7 +238,7 @@ fn the_same_labels() {
         let windows = format!("sum_over_time({both}[10s])");
         check(&windows, delays, SAME);
     }
-    // Rows with a value at each step go before all are known.
+    // Rows with a value at each step are passed on before all rows are known.
     for others in ["g|c_total", "c_total|g", "g|one", "one|g", "c_total|h"] {
         let query = format!(r#"-{{__name__=~"{others}",n="1"}}"#);
         let text = text_of(answer_with(&query, range(0, 60, 10), &all()));
@@ -289,7 +289,7 @@ fn limits_of_what_is_held() {
         let text = text_of(answer_with(query, range(0, 90, 10), &few));
         assert_eq!(text, expect, "{query}");
     };
-    // What flows through is not held.
+    // Rows that stream through are not held.
     check(
         "count(c_total)",
         "{} 2@0 2@10 2@20 2@30 2@40 1@50 2@60 2@70 2@80 2@90",
@@ -300,7 +300,7 @@ fn limits_of_what_is_held() {
     assert_eq!(text, wrong);
 }
 
-/// A storage that is at fault.
+/// A storage that fails.
 struct Broken;
 
 impl Queryable for Broken {

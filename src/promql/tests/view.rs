@@ -1,10 +1,11 @@
-//! One view a query, as wide as its selectors look, and no selection wider than its own times.
+//! Tests that a query opens one view, as wide as its selectors reach, and selects no more than each
+//! needs.
 
 use std::sync::Mutex;
 
 use super::*;
 
-/// Notes what it is asked for, in seconds.
+/// Records what it is asked for, in seconds.
 #[derive(Default)]
 struct Noting(Arc<Mutex<Vec<String>>>);
 
@@ -56,7 +57,7 @@ impl Querier for Noting {
     }
 }
 
-/// With a lookback of 30 s, at 1000 s and over 1000 s to 1200 s by 100 s.
+/// Uses a lookback of 30 s, at 1000 s and over 1000 s to 1200 s with a step of 100 s.
 fn check(query: &str, at_once: &str, in_steps: &str) {
     let mut settings = settings();
     settings.samples_max = 10_000;

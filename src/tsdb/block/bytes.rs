@@ -1,4 +1,4 @@
-//! Varints, and a cursor over bytes that may be anything.
+//! Varints, and a cursor over untrusted bytes.
 
 pub fn put_varint(out: &mut Vec<u8>, mut v: u64) {
     while v >= 0x80 {
@@ -8,7 +8,7 @@ pub fn put_varint(out: &mut Vec<u8>, mut v: u64) {
     out.push(v as u8);
 }
 
-/// Zigzag: small whatever the sign.
+/// Writes a zigzag varint, which is short for small numbers of either sign.
 pub fn put_signed(out: &mut Vec<u8>, v: i64) {
     put_varint(out, (v.wrapping_shl(1) ^ (v >> 63)) as u64);
 }
@@ -18,7 +18,7 @@ pub fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Answers `None` at the end, and for what makes no sense.
+/// Reads bytes. It returns `None` at the end, and for invalid ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Cursor<'a> {
     rest: &'a [u8],

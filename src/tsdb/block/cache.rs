@@ -1,19 +1,19 @@
-//! Pages that were read lately, of all blocks.
+//! A cache of recently read pages, shared by all blocks.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Which file (a number of this process), and where in it.
+/// The file (a number within this process), and the offset in it.
 type Key = (u64, u64);
 
-/// Pages as they are on disk, their CRC already checked. Has a budget of bytes; what was not asked
-/// for during a round of its clock goes first.
+/// Pages as they are on disk, with their CRC checked. The cache has a budget of bytes. A page that
+/// was not asked for during a round of the clock goes first.
 #[derive(Debug)]
 pub struct PageCache {
     budget_bytes: usize,
     state: Mutex<State>,
-    /// Pages found damaged in any of the files, those included that are closed again.
+    /// Pages found damaged in any file, including files that are closed again.
     damaged: AtomicU64,
 }
 
@@ -32,7 +32,7 @@ struct Slot {
     asked: bool,
 }
 
-/// What a page costs beside its bytes: slot, place in the table, counts of the Arc.
+/// The bytes of a page beside its content: slot, table entry, counts of the Arc.
 const OVERHEAD_BYTES: usize = 96;
 
 impl PageCache {
@@ -44,7 +44,7 @@ impl PageCache {
         }
     }
 
-    /// How many pages were found damaged, in all files that share it.
+    /// The number of pages found damaged, in all files that share the cache.
     pub fn damaged_pages(&self) -> u64 {
         self.damaged.load(Ordering::Relaxed)
     }
@@ -58,9 +58,10 @@ impl PageCache {
         self.lock().bytes
     }
 
-    /// A number for a file that begins to use the cache.
+    /// Returns a number for a file that starts to use the cache.
     pub(super) fn new_file() -> u64 {
-        // NOTE: of the process, not of the cache: threads that read remember pages by it.
+        // NOTE: one sequence for the process, not per cache, since reading threads remember pages
+        // by it.
         static FILES: AtomicUsize = AtomicUsize::new(1);
         FILES.fetch_add(1, Ordering::Relaxed) as u64
     }
@@ -75,7 +76,7 @@ impl PageCache {
 
     pub(super) fn put(&self, key: Key, page: Arc<[u8]>) {
         let cost = page.len() + OVERHEAD_BYTES;
-        // One page shall not drive out everything else.
+        // One page must not drive out everything else.
         if cost > self.budget_bytes / 4 {
             return;
         }
@@ -96,7 +97,7 @@ impl PageCache {
         state.bytes += cost;
     }
 
-    /// Lets go of a file's pages.
+    /// Drops a file's pages.
     pub(super) fn forget(&self, file: u64) {
         let mut state = self.lock();
         let mut place = 0;
@@ -128,7 +129,7 @@ impl State {
                 slot.asked = false;
                 self.hand += 1;
             } else {
-                // NOTE: the last slot comes to the hand's place and is looked at next.
+                // NOTE: the last slot moves to the hand's place and is looked at next.
                 return self.remove(self.hand);
             }
         }

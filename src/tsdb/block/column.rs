@@ -1,7 +1,7 @@
-//! One series' values as a column: every bit of them comes back.
+//! One series' values as a column, which returns every bit of them.
 //!
-//! A column begins with a byte: its kind, and whether exceptions follow (values that are not
-//! finite, stale markers above all: they would spoil what `pco` finds in the others).
+//! A column's first byte gives its kind, and says whether exceptions follow. Exceptions are values
+//! that are not finite, above all stale markers. They would spoil what `pco` finds in the others.
 
 use pco::wrapped::{FileCompressor, FileDecompressor};
 use pco::{ChunkConfig, DecompressorScratch, DeltaSpec, ModeSpec};
@@ -11,53 +11,55 @@ use super::decimal::{self, Scale};
 use super::packed::{self, Packer, Plan};
 use crate::model::STALE_NAN_BITS;
 
-/// All are one value: its eight bytes.
+/// All values are the same: its eight bytes.
 const SAME: u8 = 0;
-/// All are one integral value: a varint.
+/// All values are the same integer: a varint.
 const SAME_INT: u8 = 1;
-/// `pco` of `i64`: integral values, as counters have.
+/// `pco` of `i64`: integers, as counters have.
 const INTS: u8 = 2;
 /// `pco` of `f64`.
 const FLOATS: u8 = 3;
-/// `pco` of the bits as `u64`: what is hardly a number.
+/// `pco` of the bits as `u64`: values that are hardly numbers.
 const BITS: u8 = 4;
-/// Integral values, packed.
+/// Integers, packed.
 const PACKED: u8 = 5;
-/// Numbers of a unit: digits, base, last places beside it, then as [`PACKED`] or [`INTS`].
+/// Decimal numbers: digits, base, last places beside it, then as [`PACKED`] or [`INTS`].
 const DECIMALS: u8 = 6;
 /// The bits as `i64`, packed.
 const PACKED_BITS: u8 = 7;
 /// Exceptions follow.
 const EXCEPTIONS: u8 = 0x80;
 
-/// Levels above buy nothing (measured), and cost twice the time.
+/// Higher levels gain nothing (measured), and cost twice the time.
 const LEVEL: usize = 4;
 
-/// Shorter columns are not worth what `pco` takes to learn them; they are soon merged into longer.
+/// Shorter columns are not worth what `pco` takes to learn them. They are soon merged into longer
+/// ones.
 const PCO_MIN: usize = 256;
 
-/// In the byte of digits: last places follow.
+/// A flag in the byte of digits: last places follow.
 const BESIDE: u8 = 0x80;
 
-/// Values of a column, at most. LIMIT: what a reader allocates for one, 64 KiB a million values.
+/// The most values of a column. LIMIT: a reader allocates this much for one, 64 KiB per million
+/// values.
 pub const VALUES_MAX: usize = 8_192;
 
-/// The version of `pco`'s format that the columns of a block have; written to the footer.
+/// The version of `pco`'s format that a block's columns have. It is in the footer.
 pub type PcoVersion = [u8; 2];
 
 pub fn pco_version() -> PcoVersion {
     let mut header = PcoVersion::default();
-    // NOTE: two bytes is what it takes; were it more, the test of the round trip would fail.
+    // NOTE: the header takes two bytes. If it took more, the round-trip test would fail.
     let _ = FileCompressor::default().write_header(&mut header[..]);
     header
 }
 
 pub fn is_integral(v: f64) -> bool {
-    // LIMIT: 2^53, up to which each integer is a float.
+    // LIMIT: 2^53, up to which every integer is a float.
     v.abs() <= 9_007_199_254_740_992.0 && (v as i64 as f64).to_bits() == v.to_bits()
 }
 
-/// Buffers that are used again from column to column.
+/// Buffers that are reused from column to column.
 #[derive(Default)]
 pub struct Scratch {
     floats: Vec<f64>,
@@ -68,19 +70,19 @@ pub struct Scratch {
     pco: DecompressorScratch,
 }
 
-/// What is known of a column without reading its values.
+/// A column's stale markers, as far as they are known without reading its values.
 pub enum Staleness {
     /// No value is stale.
     None,
-    /// All are.
+    /// All values are stale.
     All,
-    /// Those at these places, in `bits`.
+    /// The values at the positions in `bits` are stale.
     At,
     Unknown,
 }
 
 impl Scratch {
-    /// Appends a column of `values`, which are not none, to `out`.
+    /// Appends a column of `values`, at least one, to `out`.
     pub fn encode(&mut self, values: &[f64], out: &mut Vec<u8>) -> Option<()> {
         let odd = values.iter().filter(|v| !v.is_finite()).count();
         let first = values.first()?.to_bits();
@@ -108,7 +110,8 @@ impl Scratch {
         Some(())
     }
 
-    /// Each value that is not finite is written apart, and its neighbour's put in its place.
+    /// Writes each value that is not finite separately, and puts its neighbour's value in its
+    /// place.
     fn take_exceptions(&mut self, out: &mut Vec<u8>) {
         let odd = self.floats.iter().filter(|v| !v.is_finite()).count();
         put_varint(out, odd as u64);
@@ -159,7 +162,7 @@ impl Scratch {
         }
     }
 
-    /// `self.ints`; says as which kind.
+    /// Writes `self.ints`. Returns the kind.
     fn encode_ints(&mut self, out: &mut Vec<u8>) -> Option<u8> {
         let plan = self.packer.plan(&self.ints, PCO_MIN);
         if let Some(plan) = plan.filter(|plan| plan.pco_order.is_none()) {
@@ -184,7 +187,7 @@ impl Scratch {
         Some(DECIMALS)
     }
 
-    /// Appends a column of `count` values to `out`; of one that makes no sense, perhaps some.
+    /// Appends the `count` values of a column to `out`. An invalid column may append some of them.
     pub fn decode(
         &mut self,
         column: &[u8],
@@ -284,7 +287,8 @@ impl Scratch {
         Some(())
     }
 
-    /// Which values of a column are stale markers, as far as that is seen without reading them.
+    /// Returns which values of a column are stale markers, as far as that is seen without reading
+    /// them.
     pub fn staleness(&mut self, column: &[u8]) -> Option<Staleness> {
         let mut from = Cursor::new(column);
         let kind = from.byte()?;
@@ -307,7 +311,7 @@ impl Scratch {
         Some(Staleness::At)
     }
 
-    /// Of the last [`Scratch::staleness`].
+    /// The positions that the last [`Scratch::staleness`] found.
     pub fn stale_places(&self) -> &[u64] {
         &self.bits
     }
@@ -322,7 +326,7 @@ impl Scratch {
         Some(())
     }
 
-    /// As [`Scratch::encode_whole`] wrote them; appended to `out`.
+    /// Reads what [`Scratch::encode_whole`] wrote, and appends it to `out`.
     pub fn decode_whole(
         &mut self,
         bytes: &[u8],
@@ -357,7 +361,7 @@ fn put_exceptions(mut from: Cursor<'_>, values: &mut [f64]) -> Option<()> {
     Some(())
 }
 
-/// What is known of numbers need not be searched, which is most of the work.
+/// A known plan saves `pco` its search, which is most of the work.
 fn config(plan: Option<Plan>) -> ChunkConfig {
     let mut config = ChunkConfig::default().with_compression_level(LEVEL);
     if plan.is_none_or(|plan| plan.multiple == 1) {
@@ -369,7 +373,7 @@ fn config(plan: Option<Plan>) -> ChunkConfig {
     }
 }
 
-/// Without the header, which stands once in the footer.
+/// Compresses without the header, which is in the footer once.
 fn compress<T: pco::data_types::Number>(
     values: &[T],
     config: &ChunkConfig,
@@ -402,7 +406,7 @@ fn decompress<T: pco::data_types::Number>(
 mod tests {
     use super::*;
 
-    /// A column of `count` values as `of` gives them: its kind, and how large it may be.
+    /// Checks the kind and the size of a column of `count` values from `of`.
     fn check(count: u64, of: impl Fn(u64) -> f64, kind: u8, bytes_max: usize) {
         let values: Vec<f64> = (0..count).map(of).collect();
         let (mut scratch, mut column) = (Scratch::default(), Vec::new());

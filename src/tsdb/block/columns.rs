@@ -1,4 +1,4 @@
-//! Reading columns: from pages to samples, or to their times alone.
+//! Reads columns from pages: samples, or only their times.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -13,28 +13,28 @@ use super::{Block, BlockError};
 use crate::model::{Sample, TimestampMs, is_stale_nan};
 use crate::storage::{Columns, Times};
 
-/// LIMIT: decoded columns of timestamps that a thread keeps, and how many these have together; the
-/// series of a target share theirs, and come in turn with those of other targets. 256 KiB.
+/// LIMIT: decoded columns of timestamps that a thread keeps, and their timestamps together (256
+/// KiB). The series of a target share a column, and alternate with those of other targets.
 const TIMES_KEPT: usize = 128;
 const STAMPS_KEPT: usize = 32 << 10;
 
 /// File, page and offset.
 type TimesKey = (u64, u32, u32);
 
-/// What a thread that reads uses again: buffers, and the page it last read.
+/// What a reading thread reuses: buffers, and the page it read last.
 #[derive(Default)]
 struct Buffers {
     values: Scratch,
-    /// Of a column, for those who want pairs.
+    /// A column's times and values, for callers who want pairs.
     apart: Columns,
     page: Option<(u64, u64, Page)>,
-    /// Of shared columns, and the file and place of each.
+    /// The times of shared columns, with the file and place of each.
     times: VecDeque<(TimesKey, Vec<TimestampMs>)>,
-    /// How many timestamps they have together.
+    /// The number of timestamps in `times` together.
     stamps: usize,
-    /// The one that was used last.
+    /// The index of the one that was used last.
     hand: usize,
-    /// Of a column of its own.
+    /// The times of a column that shares none.
     beside: Vec<TimestampMs>,
 }
 
@@ -68,7 +68,7 @@ pub fn read_column(
     })
 }
 
-/// As [`read_column`], times and values apart.
+/// Does as [`read_column`], with times and values apart.
 pub fn read_column_apart(
     block: &Block,
     column: &Column,
@@ -189,7 +189,7 @@ impl Buffers {
         }
     }
 
-    /// Which samples of a column are in `start..=end`.
+    /// Returns which samples of a column are in `start..=end`.
     fn range(
         &self,
         time: &TimeColumn,
@@ -218,7 +218,7 @@ impl Buffers {
         }
     }
 
-    /// Of the samples in `range`.
+    /// Appends the times of the samples in `range`.
     fn append_times(&self, when: When, range: Range<usize>, out: &mut Vec<TimestampMs>) {
         if let When::Regular { first, step } = when {
             let mut next = first.wrapping_add((range.start as i64).wrapping_mul(step));
@@ -233,7 +233,7 @@ impl Buffers {
         }
     }
 
-    /// The place of the decoded column.
+    /// Returns the index of the decoded column.
     fn shared_times(
         &mut self,
         block: &Block,
@@ -241,7 +241,7 @@ impl Buffers {
         (page, offset, len): (u32, u32, u32),
     ) -> Result<usize, BlockError> {
         let key = (block.file_no, page, offset);
-        // NOTE: from the last one on, as targets come in turn.
+        // NOTE: the search begins at the last one, since targets alternate.
         let hand = self.hand.min(self.times.len());
         let mut in_turn = { self.times.range(hand..) }.chain(self.times.range(..hand));
         if let Some(at) = in_turn.position(|(of, _)| *of == key) {
@@ -270,7 +270,7 @@ impl Buffers {
         Ok(self.hand)
     }
 
-    /// Lets go of columns, the oldest first, until there is room for one more.
+    /// Drops columns, the oldest first, until there is room for one more.
     fn make_room(&mut self, count: usize) {
         while self.times.len() >= TIMES_KEPT || self.stamps + count > STAMPS_KEPT {
             let Some((_, times)) = self.times.pop_front() else {
@@ -280,7 +280,7 @@ impl Buffers {
         }
     }
 
-    /// The page that was read last is at hand without the cache, however small that is.
+    /// Returns the page. The one read last is at hand without the cache, however small that is.
     fn page(&mut self, block: &Block, at: PageRef) -> Result<Page, BlockError> {
         match &self.page {
             Some((file, offset, page)) if (*file, *offset) == (block.file_no, at.offset) => {

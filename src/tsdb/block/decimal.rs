@@ -1,19 +1,19 @@
-//! Floats that are decimals, as most that people measure are: whole numbers of some unit from a
-//! base, and where sums have rounded, how many last places each is beside that.
+//! Floats that are decimals, as most measured values are. Each is a whole number of units from a
+//! base. Where sums have rounded, it is also some last places beside that.
 
-/// Units, by digits after the point.
+/// The units, by digits after the point.
 const UNITS: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
-/// LIMIT: a number of units that is more is no decimal but has been made one.
+/// LIMIT: with more units than this the value is not a true decimal.
 const STEPS_MAX: f64 = (1u64 << 50) as f64;
 
 /// LIMIT: last places that a value may be off. A value much smaller than its base is off by more.
 const BESIDE_MAX: u64 = 256;
 
-/// Values that are tried before all are.
+/// The number of values tried before all are.
 const TRIED: usize = 16;
 
-/// Twice this lies where floats have no digits after the point any more.
+/// Floats up to twice this number have no digits after the point.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ impl Scale {
     }
 }
 
-/// Units and last places of one value.
+/// Returns the units and last places of one value.
 #[inline]
 fn steps(v: f64, base: f64, unit: f64) -> Option<(i64, i64)> {
     let exact = (v - base) * unit;
@@ -40,8 +40,8 @@ fn steps(v: f64, base: f64, unit: f64) -> Option<(i64, i64)> {
     (beside.unsigned_abs() <= BESIDE_MAX).then_some((steps as i64, beside))
 }
 
-/// Finds the scale in which all of `values`, finite ones, are; with their numbers of units and last
-/// places, which are none at all if `beside` is left empty.
+/// Finds a scale that fits all of `values`, which are finite, with their units and last places.
+/// `beside` is left empty if no value is off.
 pub fn find(values: &[f64], units: &mut Vec<i64>, beside: &mut Vec<i64>) -> Option<Scale> {
     let first = *values.first()?;
     [0.0, first]

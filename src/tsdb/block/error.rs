@@ -1,4 +1,4 @@
-//! What can be wrong with a block.
+//! Errors of a block.
 
 use std::io;
 
@@ -10,14 +10,14 @@ use super::BlockId;
 pub enum BlockError {
     #[error("block {id}: {source}")]
     Io { id: BlockId, source: io::Error },
-    /// Costs what the part held; the rest of the block is good.
+    /// Costs what the part held. The rest of the block is good.
     #[error("block {id}: damaged {part} at byte {offset}")]
     Damaged {
         id: BlockId,
         part: &'static str,
         offset: u64,
     },
-    /// To be left alone and reported: a newer program wrote it.
+    /// A newer program wrote the file. Leave it alone, and report it.
     #[error("block {id}: version {version} is not known (1 is)")]
     Version { id: BlockId, version: u32 },
     #[error("block {id}: not a block: {reason}")]
@@ -35,8 +35,8 @@ pub enum BlockError {
 }
 
 impl BlockError {
-    /// The file itself is bad (as opposed to the disk, or a file of a newer program): it belongs
-    /// into quarantine.
+    /// Whether the file itself is bad, so that it belongs into quarantine. That excludes errors of
+    /// the disk and files of a newer program.
     pub fn is_damage(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! The footer: what a reader holds of a block in memory.
+//! The footer: the part of a block that a reader keeps in memory.
 
 use super::bytes::{Cursor, put_signed, put_text, put_varint};
 use super::column::PcoVersion;
@@ -8,7 +8,7 @@ use crate::tsdb::wal::Position;
 
 pub const VERSION: u32 = 2;
 
-/// The file's first bytes; then the version and four zeroes.
+/// The file's first bytes. The version and four zeroes follow.
 pub const HEADER_MAGIC: &[u8; 8] = b"FRLBLOCK";
 pub const HEADER_BYTES: u64 = 16;
 
@@ -16,23 +16,23 @@ pub const HEADER_BYTES: u64 = 16;
 pub const TRAILER_MAGIC: &[u8; 8] = b"FRLBLEND";
 pub const TRAILER_BYTES: usize = 32;
 
-/// LIMIT: of a footer; one of 100 GB of samples has 4 MiB.
+/// LIMIT: the size of a footer. One of 100 GB of samples has 4 MiB.
 pub const FOOTER_BYTES_MAX: u64 = 64 << 20;
 
-/// A page of series begins with this one.
+/// The place of a page of series, and the series that it begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesPage {
     pub page: PageRef,
     pub first: u32,
 }
 
-/// Values of labels, in order of names and values.
+/// The place of a page of label values, in order of names and values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValuePage {
     pub page: PageRef,
     /// The number of its first pair in this order.
     pub rank: u32,
-    /// Of its first pair.
+    /// The value of its first pair.
     pub value: Box<str>,
 }
 
@@ -48,7 +48,7 @@ pub struct Footer {
     /// `bytes` and `tombstones` are not in the file.
     pub meta: BlockMeta,
     pub pco: PcoVersion,
-    /// Pairs of names and values.
+    /// The number of pairs of names and values.
     pub pairs: u32,
     pub series: Vec<SeriesPage>,
     pub time_table: Vec<PageRef>,
@@ -57,13 +57,14 @@ pub struct Footer {
     pub values: Vec<ValuePage>,
     pub postings: Vec<PageRef>,
     pub names: Vec<Name>,
-    /// Of the pages of `time_table`, `ranks`, `values`, `postings` and `times`, in this order, the
-    /// first. Many series need each: without a copy a damaged one could cost the whole block.
+    /// Second copies of the first pages of `time_table`, `ranks`, `values`, `postings` and `times`,
+    /// in this order. Many series need each of these pages, so a damaged one without a copy could
+    /// cost the whole block.
     pub copies: Vec<PageRef>,
 }
 
 impl Footer {
-    /// Where a page stands once more.
+    /// Returns the place of a page's second copy.
     pub fn copy_of(&self, page: PageRef) -> Option<PageRef> {
         let values = self.values.iter().map(|v| &v.page);
         let copied = { self.time_table.iter().chain(&self.ranks) }
@@ -155,7 +156,7 @@ impl Footer {
         })
     }
 
-    /// Heap bytes, near enough.
+    /// The approximate number of heap bytes.
     pub fn resident_bytes(&self) -> usize {
         let pages = [
             &self.time_table,
@@ -240,7 +241,7 @@ fn get_meta(from: &mut Cursor<'_>, id: BlockId) -> Option<BlockMeta> {
     })
 }
 
-/// Where the footer is and what it must be.
+/// The place of the footer, and its checksum.
 #[derive(Debug, Clone, Copy)]
 pub struct Trailer {
     pub offset: u64,
@@ -248,7 +249,7 @@ pub struct Trailer {
     pub crc: u32,
 }
 
-/// The version stands at the same place in every version.
+/// Writes a trailer. The version stands at the same place in every version.
 pub fn put_trailer(out: &mut Vec<u8>, trailer: Trailer) {
     let at = out.len();
     out.extend_from_slice(&trailer.offset.to_le_bytes());
@@ -260,7 +261,7 @@ pub fn put_trailer(out: &mut Vec<u8>, trailer: Trailer) {
     out.extend_from_slice(TRAILER_MAGIC);
 }
 
-/// `None` for what is no trailer.
+/// Reads a trailer. Returns `None` if the bytes are not one.
 pub fn get_trailer(id: BlockId, bytes: &[u8]) -> Option<Result<Trailer, BlockError>> {
     let (fields, mut end) = bytes
         .split_at_checked(20)
@@ -282,7 +283,7 @@ pub fn get_trailer(id: BlockId, bytes: &[u8]) -> Option<Result<Trailer, BlockErr
     Some(Ok(trailer))
 }
 
-/// Of a footer's bytes.
+/// Returns the checksum of a footer's bytes.
 pub fn sum(offset: u64, bytes: &[u8]) -> u32 {
     page::crc(offset, bytes)
 }

@@ -1,4 +1,4 @@
-//! From matchers to the series that match; names and values of labels.
+//! Finds the series that match, and names and values of labels.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -11,14 +11,14 @@ use crate::model::{MatchOp, Matcher};
 #[derive(Debug)]
 pub struct Matched {
     pub places: Places,
-    /// Part of the index is damaged: what was found must be compared with its labels.
+    /// Part of the index is damaged, so the labels of found series must be compared.
     pub doubtful: bool,
 }
 
-/// A pair, as it stands in a page of values.
+/// A pair in a page of values.
 pub struct Value<'a> {
     pub value: &'a str,
-    /// How many series have it.
+    /// The number of series with this pair.
     pub count: u64,
     postings: (usize, usize, usize),
 }
@@ -53,7 +53,7 @@ impl Block {
             found: Places::all(series),
             doubtful: false,
         };
-        // The most telling first.
+        // The most selective matcher first.
         let mut order: Vec<&Matcher> = matchers.iter().collect();
         order.sort_by_key(|m| (m.matches_empty(), m.op != MatchOp::Equal));
         for matcher in order {
@@ -68,7 +68,7 @@ impl Block {
         })
     }
 
-    /// Sorted; of the series that match.
+    /// Returns the label names of the matching series, sorted.
     pub fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, BlockError> {
         let names = &self.footer.names;
         if matchers.is_empty() {
@@ -89,7 +89,7 @@ impl Block {
         Ok(found.into_iter().collect())
     }
 
-    /// Sorted; of the series that match.
+    /// Returns the values of a label among the matching series, sorted.
     pub fn label_values(
         &self,
         name: &str,
@@ -137,8 +137,8 @@ impl Block {
         Ok(found.into_iter().collect())
     }
 
-    /// Calls `each` with the name's values from `start` on, in order, until it breaks. Whether all
-    /// pages were good.
+    /// Calls `each` with the name's values from `start` on, in order, until it breaks. Returns
+    /// whether all pages were good.
     fn each_value(
         &self,
         name: &str,
@@ -223,7 +223,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The series that have the label, with a value that does (or does not) match.
+    /// Returns the series that have the label with a value that matches, or does not.
     fn with_value(&mut self, matcher: &Matcher, matches: bool) -> Result<Places, BlockError> {
         let mut places = Places::none(self.block.footer.meta.series as u32);
         let plain = matcher.op == MatchOp::Equal || matcher.op == MatchOp::NotEqual;
@@ -254,7 +254,7 @@ impl Search<'_> {
         Ok(places)
     }
 
-    /// Adds the series of the values from `start` on that `judge` takes, until it says that this
+    /// Adds the series of the values from `start` on that `judge` accepts, until it says that this
     /// was the last.
     fn add(
         &mut self,
@@ -280,15 +280,15 @@ impl Search<'_> {
     }
 }
 
-/// A bit for each series: of many series less than their numbers, of few never much.
+/// A set of series, one bit each. Many series take less than their numbers would, few never much.
 #[derive(Debug)]
 pub struct Places(Vec<u64>);
 
-/// Those of a set, one after another.
+/// Yields the series of a set, one after another.
 #[derive(Debug)]
 pub struct InTurn {
     places: Places,
-    /// Nothing is left in the words before it.
+    /// The words before this one have nothing left.
     word: usize,
     left: usize,
 }

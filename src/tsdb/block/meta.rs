@@ -1,4 +1,4 @@
-//! What a block says of itself.
+//! The metadata of a block.
 
 use std::fmt;
 
@@ -6,35 +6,35 @@ use crate::model::TimestampMs;
 use crate::tsdb::filenames::BLOCKS_DIR;
 use crate::tsdb::wal::Position;
 
-/// Names a block: sorted by when it was made, and never used twice in one directory.
+/// A block's id. Ids sort by creation time, and none is used twice in one directory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlockId(pub u64);
 
 impl BlockId {
-    /// One that is greater than all of `others` (the blocks there are, and their sources),
-    /// whatever the clock says.
+    /// Makes an id greater than all of `others` (the existing blocks and their sources), whatever
+    /// the clock says.
     pub fn new(now: TimestampMs, others: impl IntoIterator<Item = BlockId>) -> BlockId {
         let clock = (now.max(0) as u64) << 16;
         let last = others.into_iter().map(|id| id.0).max().unwrap_or(0);
         BlockId(clock.max(last.saturating_add(1)))
     }
 
-    /// `blocks/ID.blk`
+    /// Returns `blocks/ID.blk`.
     pub fn path(self) -> String {
         format!("{BLOCKS_DIR}/{self}.blk")
     }
 
-    /// While it is written.
+    /// Returns the name of the file while it is written.
     pub fn tmp_path(self) -> String {
         format!("{BLOCKS_DIR}/{self}.tmp")
     }
 
-    /// Its tombstones.
+    /// Returns the name of its tombstones.
     pub fn tombstones_path(self) -> String {
         format!("{BLOCKS_DIR}/{self}.tomb")
     }
 
-    /// From a name in [`BLOCKS_DIR`]; `None` when it is not a block's.
+    /// Reads an id from a name in [`BLOCKS_DIR`]. Returns `None` if it is not a block's.
     pub fn from_file_name(name: &str) -> Option<BlockId> {
         let hex = name.strip_suffix(".blk")?;
         let plain = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
@@ -45,7 +45,8 @@ impl BlockId {
     }
 }
 
-/// Names in the directory of blocks that an interrupted writer left: to be removed at the start.
+/// Returns the names in the blocks' directory that an interrupted writer left. The start removes
+/// them.
 pub fn unfinished(names: &[String]) -> Vec<&str> {
     let is_unfinished = |name: &&str| {
         let orphan = |stem| !names.iter().any(|n| n.strip_suffix(".blk") == Some(stem));
@@ -74,23 +75,23 @@ impl fmt::Debug for BlockId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockMeta {
     pub id: BlockId,
-    /// Of the oldest sample.
+    /// The time of the oldest sample.
     pub min_t: TimestampMs,
-    /// Of the newest sample (inclusive).
+    /// The time of the newest sample (inclusive).
     pub max_t: TimestampMs,
     pub series: u64,
     pub samples: u64,
-    /// Of the file.
+    /// The size of the file.
     pub bytes: u64,
-    /// 0 came from the head; each compaction is one more.
+    /// 0 for a block from the head. Each compaction adds one.
     pub level: u8,
-    /// The blocks that were merged into it and are obsolete where they still stand.
+    /// The blocks that were merged into this one. Where they still exist, they are obsolete.
     pub sources: Vec<BlockId>,
-    /// The newest block of the head's that is in it; its own number at level 0.
+    /// The newest block from the head in it. At level 0 it is the block itself.
     pub newest: BlockId,
     /// The part of the WAL that it holds: after the first, up to the second position.
     pub wal: Option<(Position, Position)>,
-    /// Ranges of time deleted from series but still in the file.
+    /// The number of time ranges that are deleted from series but still in the file.
     pub tombstones: u64,
 }
 
@@ -99,8 +100,8 @@ impl BlockMeta {
         self.min_t <= end && start <= self.max_t
     }
 
-    /// Of samples at the same time, those of the block with the greatest rank count: the newest
-    /// that came from the head. Compacting old blocks makes them no newer.
+    /// The block's rank. Of samples at the same time, those of the block with the greatest rank
+    /// count, which is the newest from the head. Compacting old blocks makes them no newer.
     pub fn rank(&self) -> BlockId {
         self.newest
     }

@@ -1,9 +1,10 @@
 //! Blocks: immutable files of samples by series, made for flash and for small memory.
 //!
-//! A block is one file, written once in order of labels ([`BlockWriter`]), visible by rename once
-//! it is durable, and read with positioned reads through a [`PageCache`] that all blocks share.
+//! A block is one file, written once in order of labels ([`BlockWriter`]). It becomes visible by
+//! rename once it is durable. It is read with positioned reads through a [`PageCache`] that all
+//! blocks share.
 //! `docs/FORMAT.md` draws its bytes. Owns the files in `blocks/`.
-//! **Invariant:** knows no head and no WAL but the range of it that a footer names.
+//! **Invariant:** knows no head, and of the WAL only the range that a footer names.
 
 mod error;
 mod meta;

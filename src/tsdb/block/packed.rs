@@ -1,7 +1,7 @@
-//! Integers in few bits: what they differ from a line, frame by frame.
+//! Integers in few bits: frame by frame, their differences from a line.
 //!
-//! Where values spread evenly within their range, as noise and jitter do, nothing is smaller by
-//! much; and reading is a shift, a mask and a sum. What is crooked is left to `pco`.
+//! Where values spread evenly within their range, as noise and jitter do, nothing is much smaller,
+//! and reading is a shift, a mask and a sum. Values that spread unevenly are left to `pco`.
 
 #![expect(
     clippy::inline_always,
@@ -10,44 +10,45 @@
 
 use super::bytes::{Cursor, put_signed, put_varint};
 
-/// Numbers that share a width: an outlier spoils no more than these.
+/// The numbers that share a width. An outlier spoils no more than these.
 const FRAME: usize = 128;
 
 /// LIMIT: bits of one number, so that eight bytes hold it wherever it begins.
 const WIDTH_MAX: u32 = 56;
 
-/// How often differences are taken.
+/// The orders of difference that are tried: 0, 1 and 2.
 const ORDERS: usize = 3;
 
-/// In the first byte, beside the order: all differ by a multiple of something, which follows.
+/// A flag in the first byte, beside the order: all differences are multiples of a number, which
+/// follows.
 const MULTIPLES: u8 = 4;
 
-/// What `pco` writes of a column beside its numbers, about.
+/// The approximate bytes that `pco` writes for a column beside its numbers.
 const PCO_BYTES: f64 = 24.0;
 
-/// What is read this much faster may be this much larger.
+/// How much larger a packed column may be, since it is read so much faster.
 const WORTH: f64 = 1.08;
 
-/// Buffers, used again.
+/// Buffers for packing, which are reused.
 #[derive(Debug, Default)]
 pub struct Packer {
-    /// The numbers less the first, then each taken the difference of the one before.
+    /// The numbers minus the first; then the differences of the order before.
     residuals: [Vec<i64>; ORDERS],
 }
 
-/// What would become of numbers.
+/// How numbers would be written.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     first: i64,
-    /// Of which all differences from the first are a multiple.
+    /// All differences from the first number are multiples of this.
     pub multiple: u64,
     order: usize,
-    /// `pco` would be much smaller, with this order of differences.
+    /// Set if `pco` would be much smaller, to the order of differences it should use.
     pub pco_order: Option<usize>,
 }
 
 impl Packer {
-    /// How to write `values`; `None` if they are too wide.
+    /// Plans how to write `values`. Returns `None` if they are too wide.
     pub fn plan(&mut self, values: &[i64], pco_min: usize) -> Option<Plan> {
         let first = *values.first()?;
         let multiple = common_multiple(values, first);
@@ -56,7 +57,7 @@ impl Packer {
         if multiple == 1 {
             flat.extend(values.iter().map(|v| v.wrapping_sub(first)));
         } else {
-            // NOTE: a divisor of each, so it fits.
+            // NOTE: it divides each number, so it fits.
             let by = multiple as i64;
             flat.extend(values.iter().map(|v| v.wrapping_sub(first) / by));
         }
@@ -68,7 +69,7 @@ impl Packer {
             };
             differences(before, next, after);
             let fewer = bits_of(after.get(next..).unwrap_or_default());
-            // NOTE: where one is no gain, the next is none.
+            // NOTE: if one order gains nothing, the next does not either.
             if fewer.is_none() || bits.is_some_and(|bits| fewer >= Some(bits)) {
                 break;
             }
@@ -115,7 +116,7 @@ impl Packer {
     }
 }
 
-/// Reads `count` numbers, of which `each` gets some at a time; what follows them is left.
+/// Reads `count` numbers, and passes some of them at a time to `each`. Leaves what follows.
 #[inline]
 pub fn read(from: &mut Cursor<'_>, count: usize, mut each: impl FnMut(&[i64])) -> Option<()> {
     let head = from.byte()?;
@@ -130,7 +131,7 @@ pub fn read(from: &mut Cursor<'_>, count: usize, mut each: impl FnMut(&[i64])) -
     };
     let first = from.signed()?;
     let slope = if order == 2 { from.signed()? } else { 0 };
-    // NOTE: with no multiples the first number is part of the sums, and nothing is left to do.
+    // NOTE: without a multiple the first number is part of the sums, and nothing is left to do.
     let plain = multiple == 1;
     let base = if plain { first } else { 0 };
     let (mut value, mut delta) = (base, slope);
@@ -170,7 +171,7 @@ pub fn read(from: &mut Cursor<'_>, count: usize, mut each: impl FnMut(&[i64])) -
     Some(())
 }
 
-/// What all numbers differ by from the first; 1 if nothing, or if all are equal.
+/// Returns the greatest common divisor of all differences from the first; 1 if all are equal.
 fn common_multiple(values: &[i64], first: i64) -> u64 {
     let mut common = 0u64;
     for v in values {
@@ -192,7 +193,7 @@ fn common_multiple(values: &[i64], first: i64) -> u64 {
     }
 }
 
-/// The first `order` of the answer mean nothing.
+/// Computes differences. The first `order` entries of the result mean nothing.
 fn differences(of: &[i64], order: usize, out: &mut Vec<i64>) {
     out.clear();
     out.resize(order.min(of.len()), 0);
@@ -213,7 +214,7 @@ fn range_of(frame: &[i64]) -> (i64, u32) {
     (min, width_of(max.wrapping_sub(min) as u64))
 }
 
-/// Bits that the frames take; `None` if one is too wide.
+/// Returns the bits that the frames take, or `None` if one is too wide.
 fn bits_of(numbers: &[i64]) -> Option<usize> {
     let mut bits = 0;
     for frame in numbers.chunks(FRAME) {
@@ -227,7 +228,7 @@ fn bits_of(numbers: &[i64]) -> Option<usize> {
     Some(bits)
 }
 
-/// Bits that numbers take when each length of them is as short as it is frequent, about.
+/// Estimates the bits that the numbers take if frequent lengths get short codes.
 fn entropy(numbers: &[i64]) -> f64 {
     let Some(middle) = numbers.get(numbers.len() / 2) else {
         return 0.0;
@@ -268,10 +269,10 @@ fn put_frame(frame: &[i64], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Four numbers of this width are in one word, wherever in a byte they begin.
+/// Four numbers of at most this width fit one word, wherever in a byte they begin.
 const FOUR_WIDTH_MAX: usize = 14;
 
-/// Eight more than a frame of the widest has.
+/// Eight bytes more than the widest frame has.
 const FRAME_BYTES: usize = FRAME * WIDTH_MAX as usize / 8 + 8;
 
 #[inline(always)]
@@ -287,7 +288,7 @@ fn get_frame(
     let (min, width) = (from.signed()?, usize::from(width));
     let ahead = from.rest();
     let bytes = from.take((frame.len() * width).div_ceil(8))?;
-    // A last frame has nothing behind it.
+    // The last frame has nothing behind it.
     let mut last = [0; FRAME_BYTES];
     let source = if ahead.len() >= bytes.len() + 8 {
         ahead

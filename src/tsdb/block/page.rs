@@ -1,8 +1,8 @@
-//! Pages: what is read, checked and cached at once.
+//! Pages: the unit that is read, checked and cached.
 
 use super::bytes::{Cursor, put_varint};
 
-/// After the bytes of each page, a CRC32C of them and of where they stand.
+/// The CRC32C after the bytes of each page. It covers them and their offset.
 pub const CRC_BYTES: usize = 4;
 
 /// LIMIT: what a reader allocates for one page. The largest is the postings of one pair in a block
@@ -12,7 +12,7 @@ pub const PAGE_BYTES_MAX: usize = 16 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRef {
     pub offset: u64,
-    /// With its CRC.
+    /// The length, including the CRC.
     pub len: u32,
 }
 
@@ -22,12 +22,12 @@ impl PageRef {
     }
 }
 
-/// Of a page's bytes at their offset, so that a page at a wrong place is not taken for a good one.
+/// Returns the CRC of a page's bytes at their offset, so that a page at a wrong place is noticed.
 pub fn crc(offset: u64, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&offset.to_le_bytes()), bytes)
 }
 
-/// The bytes of a page that was read whole, if they are good.
+/// Returns the bytes of a whole page, if they are good.
 pub fn checked(offset: u64, page: &[u8]) -> Option<&[u8]> {
     let (bytes, sum) = page.split_at_checked(page.len().checked_sub(CRC_BYTES)?)?;
     (crc(offset, bytes).to_le_bytes() == sum).then_some(bytes)
@@ -41,7 +41,7 @@ pub fn put_pages(out: &mut Vec<u8>, pages: &[PageRef]) {
     }
 }
 
-/// Pages stand in order of offsets, so that the gap after the one before is enough.
+/// Writes a page's place. Pages are in order of offsets, so the gap after the one before suffices.
 pub fn put_page(out: &mut Vec<u8>, end: &mut u64, page: PageRef) {
     put_varint(out, page.offset - *end);
     put_varint(out, u64::from(page.len));

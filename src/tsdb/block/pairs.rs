@@ -1,4 +1,4 @@
-//! Pairs of label names and values, and the series that have them, while a block is written.
+//! Label pairs, and the series that have them, while a block is written.
 
 use std::hash::BuildHasher as _;
 
@@ -6,8 +6,8 @@ use hashbrown::HashTable;
 
 use super::bytes::{Cursor, put_varint};
 
-/// Each pair once: its text in one arena, its series as gaps in varints. This is what a writer
-/// holds of a block's index: some 60 bytes a pair and a byte or two for each label of a series.
+/// Each pair once: its text in one arena, its series as gaps in varints. A writer holds this much
+/// of a block's index: some 60 bytes per pair, and a byte or two per label of a series.
 #[derive(Debug, Default)]
 pub struct Pairs {
     texts: String,
@@ -40,7 +40,7 @@ impl Pairs {
         text(&self.texts, &self.pairs, id)
     }
 
-    /// The number of a pair, given when it is first met.
+    /// Returns the number of a pair. A new pair gets the next number.
     pub fn id(&mut self, name: &str, value: &str) -> u32 {
         let hash = self.hasher.hash_one((name, value));
         let (texts, pairs) = (&self.texts, &self.pairs);
@@ -65,7 +65,7 @@ impl Pairs {
         id
     }
 
-    /// Series come in order.
+    /// Adds a series to a pair. Series must come in order.
     pub fn add(&mut self, id: u32, series: u32) {
         if let Some(pair) = self.pairs.get_mut(id as usize) {
             put_varint(&mut pair.gaps, u64::from(series - pair.next));
@@ -74,7 +74,8 @@ impl Pairs {
         }
     }
 
-    /// The numbers of all pairs, in order of names and values. The table for finding them goes.
+    /// Returns the numbers of all pairs, in order of names and values. Drops the table that finds
+    /// them.
     pub fn sorted(&mut self) -> Vec<u32> {
         self.known = HashTable::new();
         let mut ids: Vec<u32> = (0..self.pairs.len() as u32).collect();
@@ -111,9 +112,9 @@ impl Pairs {
     }
 }
 
-/// Series, as the gap after the one before.
+/// Each series is stored as the gap after the one before.
 pub const GAPS: u8 = 0;
-/// Gaps and how many follow one another, less one.
+/// Gaps, each with the number of series that follow one another, less one.
 pub const RUNS: u8 = 1;
 
 fn put_run(out: &mut Vec<u8>, gap: u64, len: u64) {
@@ -123,7 +124,7 @@ fn put_run(out: &mut Vec<u8>, gap: u64, len: u64) {
     }
 }
 
-/// Calls `each` with first and one after the last of each run of series.
+/// Calls `each` with the first of each run of series, and one after its last.
 pub fn read_postings(bytes: &[u8], mut each: impl FnMut(u32, u32)) -> Option<()> {
     let mut from = Cursor::new(bytes);
     let is_runs = match from.byte()? {

@@ -1,4 +1,4 @@
-//! An open block: its footer in memory, everything else read on demand.
+//! An open block: its footer is in memory, everything else is read on demand.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,17 +10,18 @@ use super::tombstones::{self, Tombstones};
 use super::{BlockError, BlockId, BlockMeta, PageCache};
 use crate::tsdb::dir::{Dir, File};
 
-/// LIMIT: bytes at the end of a file in which a whole trailer is sought when the last is damaged.
+/// LIMIT: the bytes at the end of a file that are searched for a whole trailer if the last one is
+/// damaged.
 const SEARCH_BYTES: u64 = 8 << 20;
 
 /// LIMIT: damaged pages that are remembered, so that each is logged once.
 const DAMAGED_MAX: usize = 1_024;
 
-/// Bytes of a file that are copied at once.
+/// The number of bytes of a file that are copied at once.
 const COPY_BYTES: usize = 128 << 10;
 
-/// Holds its file open, so that one that was removed can still be read. Damage costs what it held:
-/// a query goes on without it, [`Block::damaged_pages`] counts it, and the log names it once.
+/// An open block. It holds its file open, so that a removed one can still be read. A query goes on
+/// without damaged parts. [`Block::damaged_pages`] counts them, and the log names each once.
 #[derive(Debug)]
 pub struct Block {
     pub(super) id: BlockId,
@@ -28,11 +29,11 @@ pub struct Block {
     pub(super) footer: Footer,
     pub(super) file_no: u64,
     pub(super) tombstones: Mutex<Arc<Tombstones>>,
-    /// ORDER: taken before `tombstones`, by those that change them.
+    /// ORDER: taken before `tombstones`, by those who change them.
     pub(super) deleting: Mutex<()>,
     file: Box<dyn File>,
     cache: Arc<PageCache>,
-    /// By place; whether there was no copy either.
+    /// By offset; the value says whether the copy was bad or missing too.
     damaged: Mutex<BTreeMap<u64, bool>>,
 }
 
@@ -65,8 +66,8 @@ impl Block {
         self.id
     }
 
-    /// Writes the file, which may have lost its name, to `to`, and what is deleted from it. What
-    /// has a name is linked where that can be. The caller syncs the directory.
+    /// Puts the file, even if its name is gone, and its tombstones into `to`. `link` tries to link
+    /// the file; if it returns false the content is copied. The caller syncs the directory.
     pub fn put_into(&self, to: &dyn Dir, link: impl FnOnce() -> bool) -> Result<(), BlockError> {
         let fail = |source| BlockError::Io {
             id: self.id,
@@ -83,8 +84,8 @@ impl Block {
     }
 
     fn copy_to(&self, to: &dyn Dir) -> io::Result<()> {
-        // ORDER: a name of its own first: a link that was made though its making failed would be
-        // the store's file, which must not be written.
+        // ORDER: written under a temporary name first. The final name may be a link to the store's
+        // file, if linking worked but reported an error, and that file must not be written.
         let tmp = self.id.tmp_path();
         let mut out = to.create(&tmp)?;
         let mut buffer = vec![0; COPY_BYTES];
@@ -109,18 +110,17 @@ impl Block {
         meta
     }
 
-    /// Bytes of memory that it holds while open, without pages in the cache.
+    /// The bytes of memory that it holds while open, without pages in the cache.
     pub fn resident_bytes(&self) -> usize {
         size_of::<Block>() + self.footer.resident_bytes()
     }
 
-    /// Pages found damaged so far.
+    /// The number of pages found damaged so far.
     pub fn damaged_pages(&self) -> usize {
         self.lock_damaged().len()
     }
 
-    /// Those of them that could not be read at a second place either: what they held is not
-    /// answered.
+    /// The number of damaged pages without a good copy. What they held is missing from answers.
     pub fn lost_pages(&self) -> usize {
         self.lock_damaged().values().filter(|lost| **lost).count()
     }
@@ -131,7 +131,7 @@ impl Block {
         guard.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A page whose CRC is right, without it.
+    /// Returns a page without its CRC, which is checked.
     pub(super) fn page(&self, page: PageRef, part: &'static str) -> Result<Page, BlockError> {
         let key = (self.file_no, page.offset);
         if let Some(bytes) = self.cache.get(key) {
@@ -155,7 +155,7 @@ impl Block {
         }
     }
 
-    /// What a page holds makes no sense, though its CRC is right.
+    /// The error for a page that is invalid though its CRC is right.
     pub(super) fn nonsense(&self, part: &'static str, page: PageRef) -> BlockError {
         let error = BlockError::Damaged {
             id: self.id,
@@ -189,7 +189,7 @@ impl Drop for Block {
     }
 }
 
-/// A page as it is on disk, its CRC checked.
+/// A page as it is on disk, with its CRC checked.
 #[derive(Debug, Clone)]
 pub struct Page(Arc<[u8]>);
 
@@ -222,7 +222,7 @@ fn read_page(
     }
 }
 
-/// Whether the file was long enough.
+/// Fills `buffer`. Returns whether the file was long enough.
 pub fn read_full(file: &dyn File, offset: u64, mut buffer: &mut [u8]) -> io::Result<bool> {
     let mut at = offset;
     while !buffer.is_empty() {
@@ -237,7 +237,7 @@ pub fn read_full(file: &dyn File, offset: u64, mut buffer: &mut [u8]) -> io::Res
     Ok(true)
 }
 
-/// By the last trailer, else by the last whole one.
+/// Finds the footer by the last trailer, or else by the last whole one.
 fn read_footer(id: BlockId, file: &dyn File) -> Result<Footer, BlockError> {
     let fail = |source| BlockError::Io { id, source };
     let len = file.len().map_err(fail)?;
@@ -276,7 +276,7 @@ fn read_footer(id: BlockId, file: &dyn File) -> Result<Footer, BlockError> {
     })
 }
 
-/// The last one in the bytes that end a file.
+/// Finds the last whole footer in the bytes that end a file.
 fn whole_footer(
     id: BlockId,
     file: &dyn File,

@@ -1,7 +1,7 @@
-//! A selection: series one after another, their samples read when asked for.
+//! A selection: series one after another, whose samples are read on demand.
 //!
-//! A *series batch* is some series that stand one after another: what is known of them without
-//! reading their columns is in a few lists that they share, for those who go through many.
+//! A *series batch* is a run of neighbouring series. What is known about them without reading their
+//! columns is in a few lists that they share. That serves callers who go through many series.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::model::labels::pairs_of;
 use crate::model::{Labels, Matcher, Sample, TimestampMs};
 use crate::storage::{Columns, Series, SeriesSet, StorageError, Times};
 
-/// LIMIT: series of a batch, as many as a page of them has; and columns, 64 bytes each, of all.
+/// LIMIT: series of a batch, as many as a page of them has; and the batch's columns, 64 bytes each.
 const SERIES: usize = 64;
 const COLUMNS: usize = 256;
 
 impl Block {
-    /// The series that match and may have samples in the range, sorted by labels; nothing outside
-    /// the range is read of them.
+    /// Selects the series that match and may have samples in the range, sorted by labels. Nothing
+    /// outside of the range is read.
     pub fn select(
         self: &Arc<Self>,
         matchers: &[Matcher],
@@ -34,7 +34,7 @@ impl Block {
         Ok(BlockSeries {
             walk,
             compared: doubtful.to_vec(),
-            // NOTE: what is deleted from now on is still seen, wherever the selection is.
+            // NOTE: later deletions do not affect the selection.
             series_batch: Arc::new(SeriesBatch::empty(
                 self.clone(),
                 self.tombstones(),
@@ -46,7 +46,7 @@ impl Block {
         })
     }
 
-    /// The labels of the series that match.
+    /// Returns the labels of the series that match.
     pub(super) fn labels_of(&self, matchers: &[Matcher]) -> Result<LabelsOf<'_>, BlockError> {
         let matched = self.matching(matchers)?;
         let doubtful = if matched.doubtful { matchers } else { &[] };
@@ -62,35 +62,35 @@ impl Block {
 #[derive(Debug)]
 pub struct BlockSeries {
     walk: Walk,
-    /// What the labels are compared with once more because part of the index is damaged.
+    /// Matchers that are compared with the labels again, because part of the index is damaged.
     compared: Vec<Matcher>,
     series_batch: Arc<SeriesBatch>,
-    /// The number of the next in the batch.
+    /// The index of the next series in the batch.
     next: usize,
-    /// What ended the batch.
+    /// The error that ended the batch.
     failed: Option<BlockError>,
     /// Where some of the series are known too.
     finder: Option<Finder>,
 }
 
-/// Series that stand one after another.
+/// A run of neighbouring series.
 #[derive(Debug)]
 struct SeriesBatch {
     block: Arc<Block>,
     deleted: Arc<Tombstones>,
-    /// Of the selection, both inclusive: nothing else is read.
+    /// The selection's times, both inclusive. Nothing else is read.
     times: (TimestampMs, TimestampMs),
     series: Vec<Row>,
     columns: Vec<Column>,
-    /// Of labels, as those have it.
+    /// The label texts, in the form of `Labels`.
     text: String,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Row {
-    /// Of the block.
+    /// The series' number in the block.
     number: u32,
-    /// Where its columns and its labels end.
+    /// The ends of its columns and of its labels.
     columns: u32,
     text: u32,
     /// Its number elsewhere, where its labels are to be had.
@@ -106,7 +106,7 @@ impl BlockSeries {
         self.finder = Some(Finder::new(elsewhere));
     }
 
-    /// An error is the disk's; what is damaged is left out.
+    /// Returns the next series. An error is the disk's; damaged series are left out.
     pub fn next_series(&mut self) -> Option<Result<SeriesView, BlockError>> {
         loop {
             while self.next >= self.series_batch.series.len() {
@@ -185,7 +185,7 @@ impl BlockSeries {
         }
     }
 
-    /// The series at hand, if it has columns.
+    /// Adds the current series, if it has columns.
     fn add(&mut self, series_batch: &mut SeriesBatch, number: u32) -> Result<(), BlockError> {
         let SeriesBatch { block, times, .. } = series_batch;
         let before = series_batch.columns.len();
@@ -262,7 +262,7 @@ impl SeriesBatch {
         self.series.get(at).copied().unwrap_or_default()
     }
 
-    /// The one before, and the one at hand.
+    /// Returns the row before, and this one.
     fn rows(&self, at: usize) -> (Row, Row) {
         let before = at.checked_sub(1).map(|before| self.row(before));
         (before.unwrap_or_default(), self.row(at))
@@ -309,18 +309,18 @@ fn matches_all(matchers: &[Matcher], labels: &str) -> bool {
     })
 }
 
-/// One series of a block, whose samples are read when asked for.
+/// One series of a block, whose samples are read on demand.
 #[derive(Debug)]
 pub struct SeriesView {
     series_batch: Arc<SeriesBatch>,
-    /// Which of the batch.
+    /// The index in the batch.
     at: usize,
 }
 
-/// A column as it stands in the file.
+/// A column as it is in the file.
 #[derive(Debug, Clone, Copy)]
 pub struct StoredColumn {
-    /// Of its samples, both inclusive.
+    /// The times of its first and last sample, both inclusive.
     pub first: TimestampMs,
     pub last: TimestampMs,
     pub samples: u32,
@@ -328,7 +328,7 @@ pub struct StoredColumn {
 }
 
 impl SeriesView {
-    /// Of the block.
+    /// The series' number in the block.
     pub fn number(&self) -> u32 {
         self.series_batch.row(self.at).number
     }
@@ -346,17 +346,17 @@ impl SeriesView {
         self.series_batch.deleted.get(self.number())
     }
 
-    /// Bytes of the columns, as they are stored.
+    /// The number of bytes of its columns in the file.
     pub fn stored_bytes(&self) -> u64 {
         self.columns().iter().map(|c| u64::from(c.len)).sum()
     }
 
-    /// Samples, deleted ones and those at the edges of the selection included.
+    /// The number of samples, including deleted ones and those at the edges of the selection.
     pub fn stored_samples(&self) -> u64 {
         self.columns().iter().map(|c| u64::from(c.time.count)).sum()
     }
 
-    /// In order of time, deleted samples included.
+    /// Returns the columns in order of time, including deleted samples.
     pub fn stored_columns(&self) -> impl Iterator<Item = StoredColumn> + '_ {
         self.columns().iter().map(|column| StoredColumn {
             first: column.time.first,
@@ -366,7 +366,7 @@ impl SeriesView {
         })
     }
 
-    /// As [`Series::read`]; columns that are damaged are left out.
+    /// Reads as [`Series::read`] does. Damaged columns are left out.
     pub fn read_samples(
         &self,
         start: TimestampMs,
@@ -418,8 +418,8 @@ impl SeriesView {
         })
     }
 
-    /// Calls `read` with the columns that have samples in the range, and the part of it that is
-    /// selected. What is damaged is left out.
+    /// Calls `read` with each column that has samples in the range, and the selected part of it.
+    /// Damaged columns are left out.
     fn each_column(
         &self,
         start: TimestampMs,

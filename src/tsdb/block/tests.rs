@@ -1,4 +1,4 @@
-//! Blocks from the outside: round trips, selections, damage, power cuts.
+//! Tests of blocks from the outside: round trips, selections, damage, power cuts.
 
 mod damage;
 mod elsewhere;
@@ -103,7 +103,7 @@ fn sample_data(series: usize, samples: i64) -> Data {
 #[test]
 fn labels_of_many_pairs() {
     let (_root, dir) = disk();
-    // More pairs that several series have than are remembered, and one that each has alone.
+    // More shared pairs than are remembered, and one that each series has alone.
     let labels = |i: usize| {
         Labels::from_pairs([
             ("a", format!("some {}", i / 5)),
@@ -283,7 +283,7 @@ fn any_values() -> impl Strategy<Value = Vec<f64>> {
         prop::collection::vec((-1000i64..1000).prop_map(|v| v as f64), 1..200),
         prop::collection::vec((-1000i64..1000).prop_map(|v| v as f64 * 0.1), 1..200),
         (any_value(), 1..100usize).prop_map(|(v, n)| vec![v; n]),
-        // Numbers, stale here and there.
+        // Numbers, with stale markers here and there.
         prop::collection::vec(
             prop_oneof![
                 9 => (0i64..100).prop_map(|v| v as f64),

@@ -1,4 +1,4 @@
-//! Labels of series, spelled out of the numbers of their pairs, as one selection meets them.
+//! Spells the labels of a selection's series from the numbers of their pairs.
 
 use std::collections::HashMap;
 
@@ -9,36 +9,37 @@ use super::writer::RANKS_PER_PAGE;
 use super::{Block, BlockError};
 use crate::model::Labels;
 
-/// LIMIT: pairs that a selection remembers, and bytes of their texts: of each block of a query.
+/// LIMIT: pairs that a selection remembers per block, and the bytes of their texts.
 const PAIRS_MAX: usize = 1_024;
 const TEXT_BYTES_MAX: usize = 32 << 10;
 
-/// Series that a pair must have to be worth remembering.
+/// The number of series that make a pair worth remembering.
 const SERIES_MIN: u64 = 4;
 
-/// LIMIT: pages of ranks that it keeps, 4 KiB each, whatever the cache has room for.
+/// LIMIT: pages of ranks that it keeps, 4 KiB each, whatever the cache holds.
 const PAGES_MAX: usize = 32;
 
-/// LIMIT: places of values that are remembered, two bytes each; some more, as pages come whole.
+/// LIMIT: positions of values that are remembered, two bytes each. Some more fit, as pages come
+/// whole.
 const STARTS_MAX: usize = 128 << 10;
 
 type Map<T> = HashMap<u32, T, foldhash::fast::RandomState>;
 
-/// The labels of one series after another. What one has at the same place as the one before is
-/// copied from there: the order of labels makes that most of them.
+/// The labels of one series after another. Pairs at the same position as in the series before are
+/// copied, which are most of them, since series are in order of labels.
 #[derive(Debug, Default)]
 pub struct Speller {
     texts: PairTexts,
     last: Spelled,
-    /// The one before, while the last is made.
+    /// The series before, while the last is made.
     before: Spelled,
 }
 
 #[derive(Debug, Default)]
 struct Spelled {
-    /// Numbers of pairs, and where each ends in the text.
+    /// The numbers of pairs, and where each ends in the text.
     pairs: Vec<(u32, u32)>,
-    /// As labels have it.
+    /// The text, in the form of `Labels`.
     text: String,
 }
 
@@ -53,7 +54,7 @@ impl Speller {
         self.texts.push(block, id, out)
     }
 
-    /// The text of labels with these pairs.
+    /// Returns the text of labels with these pairs.
     pub fn spell(&mut self, block: &Block, ids: &[u32]) -> Result<&str, BlockError> {
         std::mem::swap(&mut self.last, &mut self.before);
         let Spelled { pairs, text } = &mut self.last;
@@ -85,15 +86,15 @@ impl Speller {
     }
 }
 
-/// Remembers pairs by number, and where values begin in their pages, so that the next is not
-/// looked for from a page's beginning.
+/// Remembers pairs by number, and where values begin in their pages, so that the next one is not
+/// searched from a page's beginning.
 #[derive(Debug, Default)]
 struct PairTexts {
     known: Map<Text>,
-    /// As labels have it.
+    /// The texts, in the form of `Labels`.
     text: String,
     ranks: Map<Page>,
-    /// By number of the page, where each of its values begins.
+    /// Where each value of a page begins, by number of the page.
     starts: Map<Box<[u16]>>,
     starts_known: usize,
 }
@@ -178,7 +179,7 @@ impl PairTexts {
         rank.ok_or_else(|| block.nonsense("ranks", page))
     }
 
-    /// Where a value begins in its page.
+    /// Returns where a value begins in its page.
     fn start(&mut self, number: u32, page: &Page, place: u32) -> Option<u16> {
         if !self.starts.contains_key(&number) {
             if self.starts_known > STARTS_MAX {
@@ -193,7 +194,7 @@ impl PairTexts {
     }
 }
 
-/// NOTE: a page is closed at 4 KiB, so that of a good one all begin below 64.
+/// NOTE: a page is closed at 4 KiB, so that in a good one all values begin below 64 KiB.
 fn starts(page: &[u8]) -> Box<[u16]> {
     let mut starts = Vec::new();
     let mut from = Cursor::new(page);

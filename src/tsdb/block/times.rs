@@ -1,4 +1,4 @@
-//! Timestamps as columns, which the series of a target share.
+//! Columns of timestamps, which the series of a target share.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
@@ -7,16 +7,16 @@ use super::bytes::{Cursor, put_varint};
 use super::column::{PcoVersion, Scratch, VALUES_MAX};
 use crate::model::TimestampMs;
 
-/// LIMIT: columns of timestamps that a block shares (1 MiB while it is written). One more is
+/// LIMIT: columns of timestamps that a block shares (1 MiB while it is written). Any further one is
 /// written beside its values.
 pub const SHARED_MAX: usize = 16_384;
 
-/// Of an entry in the table of shared columns.
+/// The size of an entry in the table of shared columns.
 pub const ENTRY_BYTES: usize = 32;
 
 /// Runs of equal steps.
 const RUNS: u8 = 0;
-/// Whole numbers, as columns of values have them.
+/// Integers in the encoding of value columns.
 const WHOLE: u8 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +29,11 @@ pub struct TimeColumn {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeData {
-    /// Equal steps from first to last: nothing else is stored.
+    /// Equal steps from first to last, so nothing else is stored.
     Regular,
-    /// In a page of timestamps.
+    /// Stored in a page of timestamps.
     Shared { page: u32, offset: u32, len: u32 },
-    /// This many bytes before the values.
+    /// Stored in this many bytes before the values.
     Beside { len: u32 },
 }
 
@@ -75,7 +75,7 @@ impl TimeColumn {
         sane.then_some(self)
     }
 
-    /// The step of a regular column.
+    /// Returns the step of a regular column.
     pub fn step(&self) -> Option<i64> {
         let steps = i64::from(self.count) - 1;
         let span = self.last.checked_sub(self.first)?;
@@ -83,7 +83,7 @@ impl TimeColumn {
     }
 }
 
-/// Appends the data of an irregular column; nothing when the steps are equal.
+/// Appends the data of an irregular column, and nothing if the steps are equal.
 pub fn encode(times: &[TimestampMs], scratch: &mut Scratch, out: &mut Vec<u8>) -> Option<()> {
     let runs = runs(times, times.len() / 4 + 1);
     match runs {
@@ -103,7 +103,7 @@ pub fn encode(times: &[TimestampMs], scratch: &mut Scratch, out: &mut Vec<u8>) -
     Some(())
 }
 
-/// Steps and how often each; `None` when they are more than `max`.
+/// Returns the steps and how often each occurs, or `None` if they are more than `max`.
 fn runs(times: &[TimestampMs], max: usize) -> Option<Vec<(u64, u64)>> {
     let mut runs: Vec<(u64, u64)> = Vec::new();
     for pair in times.windows(2) {
@@ -155,12 +155,12 @@ pub fn decode(
     (out.len() == count).then_some(())
 }
 
-/// The shared columns while a block is written.
+/// The shared columns of a block that is being written.
 #[derive(Debug, Default)]
 pub struct TimeTable {
     pub columns: Vec<TimeColumn>,
     known: HashMap<(u64, u64), u32, foldhash::fast::RandomState>,
-    // NOTE: two hashes with seeds of this process: 128 bits, which nobody can aim at.
+    // NOTE: two hashes with seeds of this process make 128 bits, which nobody can forge.
     hashers: (
         foldhash::quality::RandomState,
         foldhash::quality::RandomState,
@@ -168,9 +168,9 @@ pub struct TimeTable {
 }
 
 pub enum Place {
-    /// Known already.
+    /// The column is known.
     Known(u32),
-    /// Room for it: say what it is with [`TimeTable::add`].
+    /// The column is new. Add it with [`TimeTable::add`].
     New((u64, u64)),
     Full,
 }

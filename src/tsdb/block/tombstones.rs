@@ -1,6 +1,6 @@
-//! What was deleted from a block, but is still in its file: ranges of time by series.
+//! Tombstones: what was deleted from a block but is still in its file, as ranges of time by series.
 //!
-//! A file beside the block, written anew by each deletion.
+//! They are a file beside the block, which each deletion writes anew.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -15,10 +15,10 @@ use crate::tsdb::filenames::BLOCKS_DIR;
 const MAGIC: &[u8; 8] = b"FRLTOMBS";
 const VERSION: u32 = 1;
 
-/// LIMIT: of a file of tombstones: more than so many are for a compaction.
+/// LIMIT: the size of a file of tombstones. A compaction has to remove more.
 const FILE_BYTES_MAX: u64 = 32 << 20;
 
-/// Deleted from one series: sorted, apart, both ends inclusive.
+/// The deleted ranges of one series: sorted, disjoint, both ends inclusive.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ranges(Arc<[(TimestampMs, TimestampMs)]>);
 
@@ -47,7 +47,7 @@ impl Ranges {
     }
 }
 
-/// By number of the series.
+/// Ranges by number of the series.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tombstones(BTreeMap<u32, Ranges>);
 
@@ -56,7 +56,7 @@ impl Tombstones {
         self.0.get(&series)
     }
 
-    /// How many ranges there are.
+    /// The number of ranges.
     pub fn ranges(&self) -> u64 {
         self.0.values().map(|ranges| ranges.0.len() as u64).sum()
     }
@@ -98,7 +98,7 @@ impl Tombstones {
 }
 
 impl Block {
-    /// Marks the samples of the range as deleted, durably. The number of series concerned.
+    /// Marks the samples of the range as deleted, durably. Returns the number of series concerned.
     pub fn delete(
         &self,
         matchers: &[Matcher],
@@ -112,7 +112,7 @@ impl Block {
         }
         let matched = self.matching(matchers)?;
         if matched.doubtful {
-            // Deleting what only may match is worse than deleting nothing.
+            // Deleting what only might match is worse than deleting nothing.
             return Err(BlockError::Damaged {
                 id: self.id(),
                 part: "index: nothing was deleted, values",
@@ -124,7 +124,7 @@ impl Block {
         if count == 0 {
             return Ok(0);
         }
-        // ORDER: held while the file is written, so that of two deletions none is lost; queries
+        // ORDER: held while the file is written, so that no deletion is lost to another. Queries
         // don't wait for it.
         let deleting = self.deleting.lock();
         let _deleting = deleting.unwrap_or_else(PoisonError::into_inner);
@@ -162,8 +162,8 @@ pub fn write(dir: &dyn Dir, id: BlockId, tombstones: &Tombstones) -> Result<(), 
     written.map_err(|source| BlockError::Io { id, source })
 }
 
-/// None when there is no file. One that is damaged is logged and counts as none: what it deleted
-/// is back, and the block is not lost.
+/// Reads the tombstones; none if there is no file. A damaged file is logged and counts as none:
+/// what it deleted is back, and the block is not lost.
 pub fn read(dir: &Arc<dyn Dir>, id: BlockId) -> Result<Tombstones, BlockError> {
     let fail = |source| BlockError::Io { id, source };
     let path = id.tombstones_path();

@@ -1,4 +1,4 @@
-//! From series to series of a block: their columns and labels.
+//! Walks from series to series of a block: their columns and labels.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,18 +17,18 @@ use crate::model::TimestampMs;
 /// LIMIT: shared columns of timestamps that a selection remembers, 50 bytes each.
 const MEMO_MAX: usize = 1_024;
 
-/// Goes through pages of series, to the series of a sorted list.
+/// Walks pages of series to the series of a sorted list.
 #[derive(Debug)]
 pub struct Walk {
     places: InTurn,
     open: Option<OpenPage>,
-    /// Numbers of the current series' pairs.
+    /// The numbers of the current series' pairs.
     pairs: Vec<u32>,
     speller: Speller,
     known_times: HashMap<u32, TimeColumn, foldhash::fast::RandomState>,
 }
 
-/// A page of series that is being read, entry by entry.
+/// A page of series that is read entry by entry.
 #[derive(Debug)]
 struct OpenPage {
     at: PageRef,
@@ -36,24 +36,24 @@ struct OpenPage {
     /// The number of the next entry, and where it begins.
     number: u32,
     next: usize,
-    /// One after the number of the last.
+    /// One after the number of the last entry.
     end: u32,
     column_pages: Arc<[PageRef]>,
-    /// Where the columns of the current series are named, and where the first of them stands.
+    /// Where the current series' columns are listed, and where the first of them is stored.
     columns_at: usize,
     columns_place: Place,
-    /// Where the columns of the next series stand.
+    /// Where the columns of the next series are stored.
     place: Place,
 }
 
-/// Columns follow one another in their pages.
+/// A place of columns, which follow one another in their pages.
 #[derive(Debug, Clone, Copy, Default)]
 struct Place {
     page: u32,
     offset: u32,
 }
 
-/// Where a column stands, its page by number.
+/// The place of a column; its page is a number.
 struct RawColumn {
     page: u32,
     offset: u32,
@@ -71,12 +71,12 @@ impl Walk {
         }
     }
 
-    /// How many of the list are left.
+    /// The number of series left in the list.
     pub fn left(&self) -> usize {
         self.places.left()
     }
 
-    /// Goes to the next series of the list.
+    /// Moves to the next series of the list.
     pub fn next(&mut self, block: &Block) -> Option<Result<u32, BlockError>> {
         let place = self.places.next()?;
         Some(self.go_to(block, place).map(|()| place))
@@ -140,7 +140,7 @@ impl Walk {
         Ok(())
     }
 
-    /// The text of the current series' labels.
+    /// Returns the text of the current series' labels.
     pub fn labels(&mut self, block: &Block) -> Result<&str, BlockError> {
         self.speller.spell(block, &self.pairs)
     }
@@ -237,7 +237,7 @@ impl OpenPage {
     }
 }
 
-/// LIMIT: labels of a series, as a guard of memory.
+/// LIMIT: labels of a series, which bounds memory.
 const PAIRS_MAX: usize = 1 << 16;
 
 /// Changes the pairs of the series before into those of this one.
@@ -257,8 +257,8 @@ fn read_pairs(from: &mut Cursor<'_>, pairs: &mut Vec<u32>) -> Option<()> {
 }
 
 impl Place {
-    /// Reads where the next column stands, and its timestamps: the number of a shared column, or
-    /// what stands beside the values.
+    /// Reads the place of the next column, and its timestamps: the number of a shared column, or
+    /// what is stored beside the values.
     fn column(&mut self, from: &mut Cursor<'_>) -> Option<(RawColumn, Result<u32, TimeColumn>)> {
         let ahead = from.small()?;
         if ahead > 0 {

@@ -1,4 +1,4 @@
-//! Writing a block: series by series, into a file that shows itself when it is whole.
+//! Writes a block series by series, into a file that becomes visible when it is complete.
 
 use std::io;
 use std::sync::Arc;
@@ -17,16 +17,17 @@ use crate::tsdb::wal::Position;
 
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Samples of a column of integral values. Longer ones are smaller and faster, but a query
+    /// The samples of a column of integers. Longer columns are smaller and faster, but a query
     /// reads a whole one.
     pub int_column: usize,
-    /// Samples of a column of other values, of which `pco` makes worse choices when it has many.
+    /// The samples of a column of other values. With many values `pco` makes worse choices.
     pub float_column: usize,
-    /// A page of columns is closed when it has so many bytes.
+    /// The size at which a page of columns is closed.
     pub page_bytes: usize,
-    /// Of the index is written twice what makes a file this much longer at most, in percent, …
+    /// The part of the index that is written twice: as much as makes the file this much longer, in
+    /// percent, …
     pub copies_percent: u64,
-    /// … or so many bytes: in small blocks it weighs more, and is as dear.
+    /// … or this many bytes. In small blocks the index is a larger part, and as precious.
     pub copies_bytes: u64,
 }
 
@@ -42,24 +43,24 @@ impl Default for Options {
     }
 }
 
-/// LIMIT: a head of 50,000 series, flushed at 16 MiB, has 60 KB of index in 4.2 MB (0.024 bytes a
-/// sample), one of 1,000 series has 4 KB in 1.5 MB. Beyond it the first pages have their copies,
-/// without which one damaged page would cost all series.
+/// LIMIT: a head of 50,000 series, flushed at 16 MiB, has 60 KB of index in 4.2 MB (0.024 bytes per
+/// sample); one of 1,000 series has 4 KB in 1.5 MB. Beyond this limit only the first pages have
+/// copies. Without a copy one damaged page of those would cost all series.
 const COPIES_BYTES: u64 = 64 << 10;
 
-/// LIMIT: of a page of series: these, or so many bytes. To find one, those before it are read.
+/// LIMIT: the series or the bytes of a page of series. To find one, those before it are read.
 const SERIES_PER_PAGE: u32 = 64;
 const SERIES_PAGE_BYTES: usize = 16 << 10;
-/// Of pages of the index.
+/// The size of an index page.
 const INDEX_PAGE_BYTES: usize = 4 << 10;
-/// LIMIT: of all texts of labels, whose offsets have 32 bits.
+/// LIMIT: the texts of all labels together, whose offsets have 32 bits.
 const TEXT_BYTES_MAX: usize = 1 << 30;
 /// LIMIT: series of a block, whose numbers have 32 bits.
 const SERIES_MAX: u64 = 1 << 28;
-/// Bytes that are collected for one write.
+/// The number of bytes collected for one write.
 const WRITE_BYTES: usize = 128 << 10;
 
-/// A block that grows. Dropped before [`BlockWriter::finish`], it takes its file away.
+/// A block that is being written. Dropped before [`BlockWriter::finish`], it removes its file.
 #[derive(Debug)]
 pub struct BlockWriter {
     meta: BlockMeta,
@@ -70,7 +71,7 @@ pub struct BlockWriter {
     times: TimeTable,
     time_page: Vec<u8>,
     time_pages: Vec<PageRef>,
-    /// Bytes of the first of them, and how many more may be kept.
+    /// The bytes of the first of these pages, and how many more may be kept.
     time_copies: Vec<Vec<u8>>,
     time_copies_room: u64,
     group: Group,
@@ -90,21 +91,21 @@ impl std::fmt::Debug for ScratchOf {
     }
 }
 
-/// The page of series that grows, and the page of columns beside it.
+/// The current page of series, and the current page of columns.
 #[derive(Debug, Default)]
 struct Group {
     count: u32,
     entries: Vec<u8>,
-    /// Pairs of the series before.
+    /// The pairs of the series before.
     pairs: Vec<u32>,
     columns: Vec<u8>,
     column_pages: Vec<PageRef>,
-    /// The page of columns that the last column went to.
+    /// The page of columns that holds the last column.
     page: u64,
 }
 
 impl BlockWriter {
-    /// Makes `blocks/` when it is not there.
+    /// Starts a block. Makes `blocks/` if it is missing.
     pub fn create(
         dir: Arc<dyn Dir>,
         id: BlockId,
@@ -166,7 +167,7 @@ impl BlockWriter {
     }
 
     /// Adds a series, after those before it in order of labels, with its samples in order of time
-    /// (no time twice). One without samples is left out.
+    /// (no time twice). A series without samples is left out.
     pub fn add(&mut self, labels: &Labels, samples: &[Sample]) -> Result<(), BlockError> {
         let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
             return Ok(());
@@ -187,12 +188,12 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// For a compaction: the newest block of the head's among its sources.
+    /// Sets the newest block from the head among the sources, for a compaction.
     pub fn set_newest(&mut self, newest: BlockId) {
         self.meta.newest = newest;
     }
 
-    /// Makes the block durable and visible. `None` when there is no sample in it: then there is no
+    /// Makes the block durable and visible. Returns `None` if it has no sample; then there is no
     /// file either.
     pub fn finish(
         mut self,
@@ -209,7 +210,8 @@ impl BlockWriter {
         self.meta.sources = sources.to_vec();
         self.meta.wal = wal;
         let (mut footer, copies) = self.write_index()?;
-        // Twice, and apart where there are copies: what is lost with a footer is the whole block.
+        // The footer is written twice, far apart where there are copies, since losing it would cost
+        // the whole block.
         self.write_footer(&footer)?;
         let share = self.out.offset / 100 * self.options.copies_percent;
         let room = share.max(self.options.copies_bytes);
@@ -245,7 +247,7 @@ impl BlockWriter {
         Err(BlockError::Order { id, reason })
     }
 
-    /// The pairs that are not those of the series before, at their places.
+    /// Writes the pairs that differ from those of the series before, with their positions.
     fn add_labels(&mut self, labels: &Labels) {
         let (group, series) = (&mut self.group, self.meta.series as u32);
         let before = group.pairs.len();
@@ -260,7 +262,7 @@ impl BlockWriter {
             } else {
                 group.pairs.push(id);
             }
-            // NOTE: at the beginning of a page there is no series before.
+            // NOTE: a page's first series has no series before it.
             if same.is_none() || group.count == 0 {
                 changed.push(i);
             }
@@ -345,7 +347,7 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// The number of a shared column, or the one that stands beside the values.
+    /// Returns the number of a shared column, or the column that is stored beside the values.
     fn add_times(&mut self) -> Option<Result<u32, TimeColumn>> {
         let ScratchOf {
             column: scratch,
@@ -488,7 +490,7 @@ impl BlockWriter {
         self.out.put(&end)
     }
 
-    /// Values and postings side by side: a page of each grows.
+    /// Writes values and postings together: a page of each grows.
     fn write_values(
         &mut self,
         sorted: &[u32],
@@ -529,19 +531,19 @@ impl BlockWriter {
     }
 }
 
-/// Pages of the index that may be written once more.
+/// Index pages that may be written a second time.
 #[derive(Default)]
 struct Copies {
     /// The table of timestamps, then the ranks.
     first: Vec<Vec<u8>>,
     values: Vec<Vec<u8>>,
     postings: Vec<Vec<u8>>,
-    /// The timestamps that series share; the first pages of them.
+    /// The first pages of shared timestamps.
     times: Vec<Vec<u8>>,
 }
 
 impl Copies {
-    /// The first of them that have so many bytes together at most.
+    /// Yields the first pages, as many as `room` bytes hold.
     fn first_of(&self, mut room: u64) -> impl Iterator<Item = &Vec<u8>> {
         self.pages().take_while(move |page| {
             let left = room.checked_sub((page.len() + page::CRC_BYTES) as u64);
@@ -550,7 +552,7 @@ impl Copies {
         })
     }
 
-    /// In the order of the footer.
+    /// Yields the pages in the order of the footer.
     fn pages(&self) -> impl Iterator<Item = &Vec<u8>> {
         { self.first.iter() }
             .chain(&self.values)
@@ -559,12 +561,13 @@ impl Copies {
     }
 }
 
-/// Entries of fixed size in a page, so that one is found by its number.
+/// The number of fixed-size entries in a page, so that one is found by its number.
 pub const TIMES_PER_PAGE: usize = 128;
 pub const RANKS_PER_PAGE: usize = 1_024;
 
-/// Lengths of the columns of a series: all of `target`, and the rest in the last one if it is
-/// little, else by itself. Series with the same timestamps are cut at the same places.
+/// Returns the lengths of a series' columns. All have `target` samples. A small rest goes into the
+/// last one, a larger one is its own column. Series with the same timestamps are cut at the same
+/// places.
 fn pieces(samples: usize, target: usize) -> Vec<usize> {
     let mut pieces = vec![target; samples / target];
     let rest = samples % target;
@@ -575,15 +578,15 @@ fn pieces(samples: usize, target: usize) -> Vec<usize> {
     pieces
 }
 
-/// The file that grows under its temporary name.
+/// The file that is written under its temporary name.
 #[derive(Debug)]
 struct Output {
     dir: Arc<dyn Dir>,
     id: BlockId,
-    /// Taken when it is published.
+    /// Taken when the file is published.
     file: Option<Box<dyn File>>,
     buffer: Vec<u8>,
-    /// With what waits in the buffer.
+    /// Includes the bytes that wait in the buffer.
     offset: u64,
 }
 
@@ -644,7 +647,7 @@ impl Output {
 impl Drop for Output {
     fn drop(&mut self) {
         if self.file.take().is_some() {
-            // NOTE: what can't be removed now is removed at the next start.
+            // NOTE: what cannot be removed now is removed at the next start.
             let _ = self.dir.remove(&self.id.tmp_path());
         }
     }

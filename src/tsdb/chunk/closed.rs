@@ -26,20 +26,21 @@ impl Mode {
     }
 }
 
-/// Its bits are in a [`Pool`], always the same, and given back by [`Chunk::release`] alone.
+/// A closed chunk. Its bits are always in the same [`Pool`], and only [`Chunk::release`] gives them
+/// back.
 #[derive(Debug)]
 pub struct Chunk {
     pub(super) words: Chain,
-    /// The last word is full, of which these bits count.
+    /// The number of valid bits in the last word, which is stored in full.
     pub(super) bits: u16,
     pub(super) mode: Mode,
     pub(super) count: u8,
 }
 
 impl Chunk {
-    /// The time of the first sample.
+    /// Returns the time of the first sample.
     pub fn first_t(&self, pool: &Pool) -> TimestampMs {
-        // NOTE: there is none without a sample.
+        // NOTE: no chunk is without a sample.
         pool.first(&self.words)
             .map_or(TimestampMs::MAX, |t| t as i64)
     }
@@ -52,13 +53,13 @@ impl Chunk {
         pool.copy_to(&self.words, bytes, out);
     }
 
-    /// To be copied with others.
+    /// Adds the chunk to those that are copied together.
     pub fn add_to(&self, gather: &mut Gather) {
         let bytes = usize::from(self.bits).div_ceil(8);
         gather.add([self.mode as u8, self.count], (&self.words, bytes), &[]);
     }
 
-    /// Lets the samples up to `through` go; there must be newer ones.
+    /// Drops the samples up to `through`. There must be newer ones.
     pub fn keep_after(&mut self, pool: &mut Pool, through: TimestampMs) {
         let mut bytes = Vec::new();
         self.copy_to(pool, &mut bytes);

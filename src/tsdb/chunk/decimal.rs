@@ -1,9 +1,8 @@
-//! Values that are decimal numbers, or sums of one and of decimal numbers: as whole steps from the
-//! last value.
+//! Values that are decimal numbers, or sums with one: stored as whole steps from the last value.
 //!
-//! Exporters print 0.25, 12345.67 or sums of such. Their bits have nothing in common, as a tenth
-//! has no end in base two, but their differences are whole numbers of a decimal unit, but for the
-//! last place or two, which are said beside.
+//! Exporters print 0.25, 12345.67 or sums of such numbers. Their bits have nothing in common, since
+//! a tenth has no end in base two. But their differences are whole numbers of a decimal unit, apart
+//! from the last place or two, which are stored beside.
 
 #![expect(
     clippy::inline_always,
@@ -12,30 +11,30 @@
 
 use crate::stdx::bits::{unzigzag, zigzag};
 
-/// How values are related, in 4 bits: up to 9 they are decimals with so many digits after the
-/// point, above that only their differences are.
+/// How values are related, in 4 bits. Up to 9 they are decimals with so many digits after the
+/// point. Above that only their differences are.
 pub type Scale = u8;
 
-/// They are tried in order.
+/// Scales are tried in order up to this one.
 pub const SCALE_MAX: Scale = 15;
 const DECIMALS_MAX: Scale = 9;
 
-/// Units of a step by scale.
+/// The units per step, by scale.
 const UNITS: [f64; 16] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e1, 1e2, 1e3, 1e4, 1e6, 1e9,
 ];
 
-/// LIMIT: with more steps a unit is no longer much larger than the last place.
+/// LIMIT: with more steps the unit is not much larger than the last place.
 const STEPS_MAX: f64 = (1u64 << 48) as f64;
 
-/// Added and taken away, leaves a whole number: where it lies floats have no digits after the
-/// point. Rounding by a call costs more than all the rest.
+/// Adding and subtracting this leaves a whole number, since floats of its size have no digits after
+/// the point. A call that rounds would cost more than all the rest.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
-/// Last places by which a value may be beside its decimal, in three bits.
+/// The last places by which a value may differ from its decimal, in three bits.
 const BESIDE: i64 = 4;
 
-/// From one value to the next.
+/// The difference from one value to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     pub steps: i64,
@@ -44,7 +43,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// `None` where the values are no such numbers.
+    /// Returns `None` if the values are no such numbers.
     #[inline]
     pub fn between(last: f64, v: f64, scale: Scale) -> Option<Step> {
         let unit = unit(scale);
@@ -62,8 +61,8 @@ impl Step {
         })
     }
 
-    /// What stands behind the steps, and how many bits: `0` for nothing, `10` and a sign for one
-    /// place, `11` and three bits.
+    /// Returns the code that follows the steps, and its number of bits: `0` for nothing, `10` and a
+    /// sign for one place, `11` and three bits.
     #[inline]
     pub fn beside_code(self) -> (u64, u32) {
         match self.beside {
@@ -75,10 +74,10 @@ impl Step {
     }
 }
 
-/// LIMIT: bits of what is beside.
+/// LIMIT: the bits of that code.
 pub const BESIDE_BITS: u32 = 5;
 
-/// From the next bits, of which it answers how many are used.
+/// Decodes it from the next bits. Returns how many bits it used.
 #[inline(always)]
 pub fn beside_of(window: u64) -> (u32, i64) {
     match window >> 61 {
@@ -89,12 +88,12 @@ pub fn beside_of(window: u64) -> (u32, i64) {
     }
 }
 
-/// The way back from steps to values.
+/// Turns steps back into values.
 #[derive(Debug)]
 pub struct Walk {
     scale: Scale,
     pub last: f64,
-    /// Of decimals, the last value in units: no value has to wait for the one before it.
+    /// For decimals, the last value in units, so that no value has to wait for the one before it.
     whole: f64,
 }
 

@@ -1,4 +1,4 @@
-//! The decoder, of bytes that may be anything.
+//! The decoder, for untrusted bytes.
 
 #![expect(
     clippy::inline_always,
@@ -14,7 +14,7 @@ use crate::model::{STALE_NAN_BITS, Sample, TimestampMs};
 use crate::stdx::bits::unzigzag;
 use crate::storage::{Columns, Times};
 
-/// Bytes that no encoder wrote.
+/// The bytes are not an encoder's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a chunk of {bytes} bytes is damaged at sample {sample}")]
 pub struct Corrupt {
@@ -25,7 +25,7 @@ pub struct Corrupt {
 /// Appends the samples of `bytes` with `start <= t <= end` to `out`.
 ///
 /// # Errors
-/// The bytes are damaged; what stands before the damage may have been appended.
+/// The bytes are damaged. Samples before the damage may have been appended.
 pub fn decode(
     bytes: &[u8],
     start: TimestampMs,
@@ -33,7 +33,7 @@ pub fn decode(
     out: &mut Vec<Sample>,
 ) -> Result<(), Corrupt> {
     let before = out.len();
-    // NOTE: places are made first, so that none has to be asked for sample by sample.
+    // NOTE: room is made first, so that no sample has to ask for it.
     out.resize(before + count_of(bytes), Sample { t: 0, v: 0.0 });
     let mut samples = Samples {
         places: out.get_mut(before..).unwrap_or_default(),
@@ -49,10 +49,10 @@ pub fn decode(
     result
 }
 
-/// As [`decode`], times and values apart.
+/// Does as [`decode`], with times and values in separate columns.
 ///
 /// # Errors
-/// As those of [`decode`].
+/// Those of [`decode`].
 pub fn decode_columns(
     bytes: &[u8],
     start: TimestampMs,
@@ -79,10 +79,10 @@ pub fn decode_columns(
     result
 }
 
-/// As [`decode`], without the values: when the samples are, and which are stale markers.
+/// Does as [`decode`] without the values: appends the times, and which samples are stale markers.
 ///
 /// # Errors
-/// As those of [`decode`].
+/// Those of [`decode`].
 pub fn decode_times(
     bytes: &[u8],
     start: TimestampMs,
@@ -115,12 +115,12 @@ fn count_of(bytes: &[u8]) -> usize {
     bytes.get(1).map_or(0, |count| usize::from(*count))
 }
 
-/// What samples are put into.
+/// Receives samples.
 trait Sink {
     fn put(&mut self, t: TimestampMs, v: &impl Value);
 }
 
-/// A value that need not be made.
+/// A value that need not be computed.
 trait Value {
     fn float(&self) -> f64;
     fn is_stale(&self) -> bool;
@@ -161,7 +161,7 @@ impl Sink for Apart<'_> {
 struct OnlyTimes<'a> {
     places: &'a mut [TimestampMs],
     stale: &'a mut Vec<u32>,
-    /// Times that were there.
+    /// The number of times that were there before.
     before: usize,
     read: usize,
 }
@@ -179,7 +179,7 @@ impl Sink for OnlyTimes<'_> {
     }
 }
 
-/// Puts every sample up to `end`.
+/// Gives every sample up to `end` to `sink`.
 #[inline(always)]
 fn each(bytes: &[u8], end: TimestampMs, sink: &mut impl Sink) -> Result<(), Corrupt> {
     let corrupt = |sample| Corrupt {
@@ -191,7 +191,7 @@ fn each(bytes: &[u8], end: TimestampMs, sink: &mut impl Sink) -> Result<(), Corr
         return Err(corrupt(0));
     };
     let (bits, count) = (Bits::new(rest), usize::from(count));
-    // NOTE: a loop for each mode, so that what it remembers is at hand.
+    // NOTE: each mode has its own loop, so that its state stays in registers.
     let read = match Mode::from_byte(mode) {
         None => return Err(corrupt(0)),
         Some(Mode::Integer) => integers(bits, count, end, sink),
@@ -201,7 +201,7 @@ fn each(bytes: &[u8], end: TimestampMs, sink: &mut impl Sink) -> Result<(), Corr
     read.map_err(corrupt)
 }
 
-/// Times, and the difference of the last two.
+/// The last time, and the last difference of times.
 struct Clock {
     t: TimestampMs,
     step: i64,
@@ -213,7 +213,7 @@ impl Clock {
         Clock { t, step: 0 }
     }
 
-    /// From the next bits, of which it answers how many are used.
+    /// Reads a time from the next bits. Returns how many bits it used.
     #[inline(always)]
     fn next(&mut self, window: u64) -> Option<u32> {
         let mut used = 1;
@@ -234,7 +234,7 @@ impl Clock {
     }
 }
 
-/// The error is the number of the sample that is damaged.
+/// Reads a chunk of integers. The error is the index of the damaged sample.
 #[inline(always)]
 fn integers(
     mut bits: Bits<'_>,
@@ -249,7 +249,7 @@ fn integers(
     let mut value = Integer::default();
     let window = bits.window();
     value.next(&mut bits, window, 0).ok_or(0usize)?;
-    // NOTE: the first difference is from nothing.
+    // NOTE: the first value has none before it.
     value.delta = 0;
     let mut sample = 0;
     loop {
@@ -265,7 +265,7 @@ fn integers(
             return Ok(());
         }
         let window = bits.window();
-        // Two bits that are not set: both go on as they did.
+        // Two zero bits mean that time and value both go on as before.
         let same = (window.leading_zeros().min(WINDOW_BITS) / 2) as usize;
         if same > 1 && clock.step > 0 {
             let same = same.min(count - sample).min(bits.left() / 2);
@@ -279,7 +279,7 @@ fn integers(
                 sink.put(clock.t, &value);
                 sample += 1;
             }
-            // The last of them is put above.
+            // The last of them is stored above.
             if same > 0 {
                 clock.t = clock.t.checked_add(clock.step).ok_or(sample)?;
                 value.last = value.last.wrapping_add(value.delta);
@@ -296,7 +296,7 @@ struct Integer {
     last: i64,
     delta: i64,
     width: u32,
-    /// What is no integer, as it is; the others are then 0.
+    /// A value that is no integer, as its bits. The other fields are then 0.
     escaped: Option<u64>,
 }
 
@@ -328,7 +328,7 @@ impl Value for u64 {
 }
 
 impl Integer {
-    /// From the window behind its first `used` bits.
+    /// Reads a value from the window, behind its first `used` bits.
     #[inline(always)]
     fn next(&mut self, bits: &mut Bits<'_>, window: u64, used: u32) -> Option<()> {
         let rest = window << used;
@@ -350,7 +350,7 @@ impl Integer {
         self.rare(bits)
     }
 
-    /// After its first bit, which is set.
+    /// Reads the rest of a rare code, whose first bit is set.
     #[inline(never)]
     fn rare(&mut self, bits: &mut Bits<'_>) -> Option<()> {
         if bits.take(1) == 1 {
@@ -381,7 +381,7 @@ impl Integer {
     }
 }
 
-/// The error is the number of the sample that is damaged.
+/// Reads a chunk of XORs. The error is the index of the damaged sample.
 #[inline(always)]
 fn xors(
     mut bits: Bits<'_>,
@@ -434,7 +434,7 @@ fn xors(
     }
 }
 
-/// The error is the number of the sample that is damaged.
+/// Reads a chunk of decimals. The error is the index of the damaged sample.
 #[inline(never)]
 fn decimals(
     mut bits: Bits<'_>,

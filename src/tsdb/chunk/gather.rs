@@ -1,31 +1,31 @@
-//! Copies of several chunks.
+//! Copies several chunks at once.
 //!
-//! The links of a chunk lie anywhere in the pool, and each names the next: to go through one chunk
-//! after the other is to wait for memory at every link. So the chains of all chunks are followed
-//! side by side, then copied.
+//! The links of a chunk lie anywhere in the pool, and each names the next. Following one chunk
+//! after the other would wait for memory at every link. So the chains of all chunks are followed
+//! together, and then copied.
 
 use std::ops::Range;
 
 use super::closed::HEADER_BYTES;
 use super::pool::{Chain, LINK_BYTES, Pool};
 
-/// Chunks one after the other, as they are decoded, once [`Gather::fetch`] was called.
+/// Chunks one after the other, ready for decoding once [`Gather::fetch`] was called.
 #[derive(Debug, Default)]
 pub struct Gather {
     pieces: Vec<Piece>,
-    /// Of all chains, one chain's after the other's.
+    /// The links of all chains, one chain after the other.
     links: Vec<u32>,
     bytes: Vec<u8>,
-    /// What the chunks will take.
+    /// The bytes that the chunks will take.
     planned: usize,
 }
 
 #[derive(Debug)]
 struct Piece {
     header: [u8; HEADER_BYTES],
-    /// The link that is next to be followed.
+    /// The link to follow next.
     link: u32,
-    /// Of the chain, whole words.
+    /// The bytes of the chain, in whole words.
     chain_bytes: u32,
     tail: [u8; 8],
     /// Where its links begin, and where it ends in `bytes`.
@@ -34,7 +34,7 @@ struct Piece {
 }
 
 impl Gather {
-    /// Keeps room for `bytes`.
+    /// Empties it, and reserves room for `bytes`.
     pub fn clear(&mut self, bytes: usize) {
         self.pieces.clear();
         self.links.clear();
@@ -43,17 +43,17 @@ impl Gather {
         self.planned = 0;
     }
 
-    /// How many chunks there are.
+    /// The number of chunks.
     pub fn len(&self) -> usize {
         self.pieces.len()
     }
 
-    /// Bytes of all of them.
+    /// The bytes of all chunks together.
     pub fn planned_bytes(&self) -> usize {
         self.planned
     }
 
-    /// A chunk: what stands before its chain, the chain's first bytes, and up to 8 more.
+    /// Adds a chunk: the bytes before its chain, the chain's first bytes, and up to 8 more.
     pub(super) fn add(
         &mut self,
         header: [u8; HEADER_BYTES],
@@ -76,10 +76,10 @@ impl Gather {
         });
     }
 
-    /// Copies what was added, of which nothing must have changed since.
+    /// Copies the added chunks, which must not have changed since.
     pub fn fetch(&mut self, pool: &Pool) {
         self.follow(pool);
-        // NOTE: whole links are copied; what they hold too much is overwritten by what comes next.
+        // NOTE: whole links are copied. The next chunk overwrites what they hold too much.
         self.bytes.resize(self.planned + LINK_BYTES, 0);
         let mut at = 0;
         for piece in &self.pieces {
@@ -112,7 +112,7 @@ impl Gather {
         }
     }
 
-    /// The chunks with these numbers.
+    /// Yields the chunks with these numbers.
     pub fn chunks(&self, range: Range<usize>) -> impl Iterator<Item = &[u8]> {
         let mut from = { range.start.checked_sub(1) }.map_or(0, |before| self.pieces[before].end);
         self.pieces[range].iter().map(move |piece| {

@@ -1,4 +1,4 @@
-//! The chunk that a series is being appended to.
+//! The open chunk, to which a series' samples are appended.
 
 #![expect(
     clippy::inline_always,
@@ -13,41 +13,42 @@ use super::pool::{Chain, Pool};
 use crate::model::{Sample, TimestampMs};
 use crate::stdx::bits::{width, zigzag};
 
-/// LIMIT: closed at so many samples. More make long reads of short ranges and larger buffers that
-/// are half empty; fewer pay the first sample and the allocation more often.
+/// LIMIT: a chunk is closed at this many samples. More would make short ranges slow to read and
+/// leave larger buffers half empty. Fewer would pay for the first sample and the allocation more
+/// often.
 pub const SAMPLES_MAX: u8 = 240;
 
-/// A chunk lies within one window of this length, so that a timestamp's difference always has its
-/// place in 24 bits, and what is in a chunk becomes old together.
+/// A chunk lies within one window of this length. So a timestamp's difference always fits 24 bits,
+/// and a chunk's samples become old together.
 pub const WINDOW_MS: i64 = 2 * 3600 * 1000;
 
-/// Where the window begins that `t` lies in.
+/// Returns the beginning of the window that `t` lies in.
 pub fn window_start(t: TimestampMs) -> TimestampMs {
     t.saturating_sub(t.rem_euclid(WINDOW_MS))
 }
 
-/// Widths that a narrower difference still uses, before it is worth saying a new one.
+/// The unused bits that a narrower difference may leave, before a new width is worth writing.
 const INTEGER_SLACK: u32 = 6;
 const XOR_SLACK: u32 = 11;
 
-/// What a step takes besides its difference.
+/// The bits of a step besides its difference.
 const STEP_SLACK: u32 = 3;
 
-/// The integers that `f64` holds exactly.
+/// The largest of the integers that `f64` holds exactly.
 const INTEGER_MAX: u64 = 1 << 53;
 
-/// Takes samples one by one; its bits are in a [`Pool`], always the same. 48 bytes, because there
-/// is one for every series.
+/// Takes samples one by one. Its bits are always in the same [`Pool`]. It has 48 bytes, because
+/// every series has one.
 #[derive(Debug, Default)]
 pub struct Open {
     last_t: TimestampMs,
     last_v: f64,
     /// The bits that do not fill a word yet, from the highest down.
     acc: u64,
-    /// What the value coder remembers: for integers and decimals the last difference, shifted by 6,
-    /// and the width; for XOR the leading zeros, shifted by 8, and the length of the window.
+    /// The value coder's state. For integers and decimals: the last difference, shifted by 6, and
+    /// the width. For XOR: the leading zeros, shifted by 8, and the length of the window.
     memory: i64,
-    /// The words that are full.
+    /// The full words.
     words: Chain,
     delta: u32,
     bits: u16,
@@ -58,11 +59,11 @@ pub struct Open {
 const XOR: u8 = 1;
 /// The last value was written raw in a chunk of integers.
 const ESCAPED: u8 = 2;
-/// There are no samples, but the newest of those that were is known.
+/// There are no samples, but the newest former one is known.
 const KEPT: u8 = 4;
 /// A chunk of XOR whose values are no decimals.
 const TRIED: u8 = 8;
-/// Above the flags is the scale of a chunk of decimals; 0 for another chunk.
+/// The scale of a chunk of decimals is above the flags; 0 for another chunk.
 const SCALE_SHIFT: u32 = 4;
 
 impl Open {
@@ -79,29 +80,29 @@ impl Open {
         self.count.into()
     }
 
-    /// Of the newest sample there is or was; means nothing without one.
+    /// The time of the newest sample there is or was. Without one it means nothing.
     pub fn last_t(&self) -> TimestampMs {
         self.last_t
     }
 
-    /// Of the newest sample there is or was; means nothing without one.
+    /// The value of the newest sample there is or was. Without one it means nothing.
     pub fn last_v(&self) -> f64 {
         self.last_v
     }
 
-    /// The time of the oldest sample; means nothing while there is none.
+    /// The time of the oldest sample. Without one it means nothing.
     pub fn first_t(&self, pool: &Pool) -> TimestampMs {
         // NOTE: the first 64 bits fill a word, which was written at once.
         pool.first(&self.words).map_or(self.last_t, |t| t as i64)
     }
 
-    /// Appends a sample, if it has its place here: newer than the last, in the same window, and the
-    /// chunk not full. Otherwise nothing happens: close this one and append to the next.
+    /// Appends a sample if it belongs here: newer than the last, in the same window, and the chunk
+    /// not full. Otherwise nothing happens; close this chunk and append to the next.
     pub fn append(&mut self, pool: &mut Pool, t: TimestampMs, v: f64) -> bool {
         self.append_in(pool, window_start(t), t, v)
     }
 
-    /// As [`Open::append`], where `t` is in the window that begins at `since`.
+    /// Does as [`Open::append`], where `t` is in the window that begins at `since`.
     #[inline]
     pub fn append_in(
         &mut self,
@@ -127,9 +128,9 @@ impl Open {
         true
     }
 
-    /// Appends `n` samples with the last value, each `delta` after the one before, all in the
-    /// window that begins at `since`: two bits each. Answers false, having done nothing, where that
-    /// is not all that [`Open::append_in`] would write, or where a word has no room for it.
+    /// Appends `n` samples with the last value, two bits each. Each is `delta` after the one
+    /// before, all in the window that begins at `since`. Returns false, having done nothing, if
+    /// [`Open::append_in`] would write more than that, or if a word has no room for it.
     #[inline]
     pub fn append_same(&mut self, since: TimestampMs, delta: u32, n: u8) -> bool {
         let bits = 2 * u16::from(n);
@@ -148,8 +149,8 @@ impl Open {
     }
 
     /// Appends values, each `delta` after the one before, all in the window that begins at `since`.
-    /// Answers false, having done nothing, where the last was not that long before, or where they
-    /// have no place here.
+    /// Returns false, having done nothing, if the last difference was not `delta`, or if they do
+    /// not belong here.
     #[inline]
     pub fn append_steadily(
         &mut self,
@@ -171,17 +172,17 @@ impl Open {
         true
     }
 
-    /// `code` comes before it.
+    /// Writes a value, preceded by `code`.
     #[inline(always)]
     fn put_value(&mut self, pool: &mut Pool, code: Code, v: f64) {
-        // NOTE: one place that writes, for all that is frequent: it is inlined.
+        // NOTE: one place writes all that is frequent, since it is inlined.
         match self.code_value(code, v) {
             Some((code, rest)) => self.put_both(pool, code, rest),
             None => self.put_rare(pool, code, v),
         }
     }
 
-    /// What a value is in this chunk, if it suits it.
+    /// Returns the codes of a value, if it suits the chunk.
     #[inline(always)]
     fn code_value(&mut self, code: Code, v: f64) -> Option<(Code, Code)> {
         if self.flags == 0 {
@@ -196,11 +197,11 @@ impl Open {
         }
     }
 
-    /// What does not suit the chunk, or may change what it is.
+    /// Writes a value that does not suit the chunk, or may change its kind.
     #[cold]
     fn put_rare(&mut self, pool: &mut Pool, code: Code, v: f64) {
         if self.flags & XOR != 0 {
-            // NOTE: until now all values were the same, so that no window is known.
+            // NOTE: all values were the same until now, so no window is known.
             if self.flags & TRIED == 0
                 && v.to_bits() != self.last_v.to_bits()
                 && let Some(scale) = self.fitting(v, 1)
@@ -226,13 +227,13 @@ impl Open {
         }
     }
 
-    /// After the chunk became another.
+    /// Writes a value after the chunk's kind changed.
     fn put_again(&mut self, pool: &mut Pool, code: Code, v: f64) {
         self.put_value(pool, code, v);
     }
 
-    /// The first scale, from `least` on, at which `v` is some steps from the last value, if that is
-    /// shorter than an XOR.
+    /// Returns the first scale, from `least` on, at which `v` is whole steps from the last value,
+    /// if that is shorter than an XOR.
     fn fitting(&self, v: f64, least: u8) -> Option<u8> {
         let xor = v.to_bits() ^ self.last_v.to_bits();
         let length = 64u32.saturating_sub(xor.leading_zeros() + xor.trailing_zeros());
@@ -293,7 +294,7 @@ impl Open {
         (code, Code::new(coded << len | beside, needed + len))
     }
 
-    /// Where nothing is escaped. `code` comes before it.
+    /// Codes an integer, preceded by `code`, where nothing is escaped.
     #[inline(always)]
     fn code_integer(&mut self, code: Code, value: i64) -> (Code, Code) {
         let delta = value - self.last_v as i64;
@@ -313,7 +314,7 @@ impl Open {
         (code, Code::new(coded, needed))
     }
 
-    /// As [`Open::put_integer`], where the value before may be escaped, or this one must be.
+    /// Writes an integer where the value before may be escaped, or this one must be.
     #[inline(never)]
     fn put_beside_escaped(&mut self, pool: &mut Pool, v: f64) {
         let Some(value) = integer(v) else {
@@ -342,7 +343,7 @@ impl Open {
         self.memory = 0;
     }
 
-    /// `code` comes before it.
+    /// Codes an XOR, preceded by `code`.
     #[inline(always)]
     fn code_xor(&mut self, code: Code, v: u64) -> (Code, Code) {
         let xor = v ^ self.last_v.to_bits();
@@ -368,10 +369,10 @@ impl Open {
         (code.then(0b11 << 11 | window, 13), rest)
     }
 
-    /// At once where they fit.
+    /// Writes both codes, at once where they fit.
     #[inline(always)]
     fn put_both(&mut self, pool: &mut Pool, code: Code, rest: Code) {
-        // NOTE: a value of all 64 bits has none before it that would fit.
+        // NOTE: a value of all 64 bits leaves no room for a code before it.
         if code.len + rest.len < 64 {
             let both = code.then(rest.bits, rest.len);
             self.put(pool, both.bits, both.len);
@@ -386,7 +387,7 @@ impl Open {
         self.put(pool, rest.bits, rest.len);
     }
 
-    /// Writes the lowest `n` bits of `value`, above which there must be none.
+    /// Writes the lowest `n` bits of `value`. There must be none above them.
     #[inline(always)]
     fn put(&mut self, pool: &mut Pool, value: u64, n: u32) {
         let free = 64 - (u32::from(self.bits) & 63);
@@ -398,7 +399,7 @@ impl Open {
         }
     }
 
-    /// As [`Open::put`], where a word becomes full.
+    /// Does as [`Open::put`], where a word becomes full.
     #[inline(never)]
     fn put_over(&mut self, pool: &mut Pool, value: u64, n: u32) {
         let over = n - (64 - (u32::from(self.bits) & 63));
@@ -408,7 +409,7 @@ impl Open {
         self.bits += n as u16;
     }
 
-    /// Writes all samples so far anew, beginning as `flags` say.
+    /// Writes all samples so far anew, starting with `flags`.
     #[cold]
     fn recode(&mut self, pool: &mut Pool, flags: u8) {
         if self.count == 1 {
@@ -429,7 +430,7 @@ impl Open {
         }
     }
 
-    /// Lets the samples up to `through` go; there must be newer ones.
+    /// Drops the samples up to `through`. There must be newer ones.
     pub fn keep_after(&mut self, pool: &mut Pool, through: TimestampMs) {
         let mut bytes = Vec::new();
         self.copy_to(pool, &mut bytes);
@@ -440,7 +441,7 @@ impl Open {
         }
     }
 
-    /// Appends a chunk's bytes as they are now.
+    /// Appends the chunk's bytes as they are now.
     pub fn copy_to(&self, pool: &Pool, out: &mut Vec<u8>) {
         let bits = usize::from(self.bits);
         let (words, rest) = (bits / 64, (bits % 64).div_ceil(8));
@@ -450,7 +451,7 @@ impl Open {
         out.extend_from_slice(self.acc.to_be_bytes().get(..rest).unwrap_or_default());
     }
 
-    /// To be copied with others, as it is now.
+    /// Adds the chunk, as it is now, to those that are copied together.
     pub fn add_to(&self, gather: &mut Gather) {
         let bits = usize::from(self.bits);
         let acc = self.acc.to_be_bytes();
@@ -459,7 +460,7 @@ impl Open {
         gather.add(header, (&self.words, bits / 64 * 8), rest);
     }
 
-    /// What was taken, as a chunk of its own; this one is then empty.
+    /// Returns the samples as a closed chunk. This one is then empty.
     pub fn close(&mut self, pool: &mut Pool) -> Chunk {
         let bits = self.bits;
         if !bits.is_multiple_of(64) {
@@ -490,7 +491,7 @@ impl Open {
         *self = Open::default();
     }
 
-    /// Lets the samples go and remembers the newest one.
+    /// Drops the samples, and remembers the newest one.
     pub fn forget(&mut self, pool: &mut Pool) {
         let (last_t, last_v) = (self.last_t, self.last_v);
         let known = self.has_newest();
@@ -535,7 +536,7 @@ fn delta_of_delta(difference: i64) -> Code {
     Code { bits, len }
 }
 
-/// The samples of a chunk that are newer than `through`.
+/// Returns the samples of a chunk that are newer than `through`.
 pub(super) fn after(bytes: &[u8], through: TimestampMs) -> Vec<Sample> {
     let mut kept = Vec::new();
     if let Err(corrupt) = decode(bytes, through.saturating_add(1), i64::MAX, &mut kept) {
@@ -547,7 +548,7 @@ pub(super) fn after(bytes: &[u8], through: TimestampMs) -> Vec<Sample> {
 const WIDTH_BITS: u32 = 6;
 const WIDTH_MASK: i64 = (1 << WIDTH_BITS) - 1;
 
-/// The integer that `v` is, if nothing is lost by it (`-0` loses its sign).
+/// Returns the integer that `v` is exactly (`-0` would lose its sign).
 #[inline(always)]
 fn integer(v: f64) -> Option<i64> {
     let i = v as i64;
@@ -555,8 +556,8 @@ fn integer(v: f64) -> Option<i64> {
     (same && i.unsigned_abs() <= INTEGER_MAX).then_some(i)
 }
 
-/// Whether a chunk of integers takes it: integers, and what is no number, which comes rarely and
-/// then ends a series or a condition. The rest is better off with XOR.
+/// Whether it suits a chunk of integers. Those are integers, and NaN or infinity, which come rarely
+/// and then end a series or a condition. Other values are better off with XOR.
 #[inline]
 fn suits_integers(v: f64) -> bool {
     integer(v).is_some() || !v.is_finite()

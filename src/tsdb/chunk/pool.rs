@@ -1,34 +1,33 @@
-//! Memory for the bits of all chunks: links of a few words, chained.
+//! Memory for the bits of all chunks: chained links of a few words.
 //!
-//! A buffer of its own for each chunk would be moved to a larger place a dozen times, each series
-//! at its own pace, and the holes that it leaves cost more than what a chain wastes (measured: 75
-//! bytes a series at 60 samples, 200 at 240). Closing a chunk copies nothing; the links of one that
-//! is let go serve the next. NOTE: the pool never shrinks; its size is that of the head at its
-//! fullest.
+//! A buffer per chunk would be moved to a larger place a dozen times, each series at its own pace.
+//! The holes that this leaves cost more than what a chain wastes (measured: 75 bytes per series at
+//! 60 samples, 200 at 240). Closing a chunk copies nothing, and a dropped chunk's links serve the
+//! next. NOTE: the pool never shrinks; its size is that of the head at its fullest.
 
-/// LIMIT: words in a link, which fill a cache line. Half a link a chunk stands empty, and each
-/// costs 4 bytes more. Half as long ones save 18 bytes a series at 60 samples, cost 19 at 480, and
-/// take a third longer to read.
+/// LIMIT: words in a link, which fill a cache line. On average half a link per chunk is empty, and
+/// each link costs 4 bytes more. Links half as long save 18 bytes per series at 60 samples, cost 19
+/// at 480, and take a third longer to read.
 const WORDS: usize = 8;
 pub(super) const LINK_BYTES: usize = WORDS * 8;
 
 /// Words as bytes, the highest first, as they are decoded.
 type Link = [[u8; 8]; WORDS];
 
-/// The index of no link.
+/// The index that means no link.
 const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
 pub struct Pool {
     links: Vec<Link>,
-    /// For each link the one that follows it, in its chain or among the free ones.
+    /// The link that follows each link, in its chain or among the free ones.
     next: Vec<u32>,
     free: u32,
-    /// Links that chains hold.
+    /// The number of links that chains hold.
     used: usize,
 }
 
-/// Some words of one chunk. Not to be dropped without [`Pool::release`], or its links are lost.
+/// Some words of one chunk. Dropping it without [`Pool::release`] loses its links.
 #[derive(Debug)]
 pub struct Chain {
     first: u32,
@@ -36,7 +35,7 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Its first link.
+    /// Returns its first link.
     pub(super) fn first(&self) -> u32 {
         self.first
     }
@@ -104,7 +103,7 @@ impl Pool {
         let end = out.len() + len;
         out.reserve(len.next_multiple_of(LINK_BYTES));
         let mut link = chain.first;
-        // NOTE: whole links, as a copy of a known length is a few instructions.
+        // NOTE: whole links, since a copy of known length takes a few instructions.
         while out.len() < end
             && let Some(words) = self.links.get(link as usize)
         {
@@ -114,7 +113,7 @@ impl Pool {
         out.truncate(end);
     }
 
-    /// What a link holds.
+    /// Returns a link's bytes.
     #[inline]
     pub(super) fn link_bytes(&self, link: u32) -> Option<&[u8; LINK_BYTES]> {
         self.links
@@ -124,7 +123,7 @@ impl Pool {
             .ok()
     }
 
-    /// The link that follows.
+    /// Returns the link that follows.
     #[inline]
     pub(super) fn link_after(&self, link: u32) -> u32 {
         self.next.get(link as usize).copied().unwrap_or(NONE)
@@ -135,7 +134,7 @@ impl Pool {
         Some(u64::from_be_bytes(words[0]))
     }
 
-    /// Takes back a chain that has `len` words.
+    /// Takes back a chain of `len` words.
     pub fn release(&mut self, chain: &mut Chain, len: usize) {
         if chain.first != NONE {
             self.used -= len.div_ceil(WORDS);
@@ -144,7 +143,7 @@ impl Pool {
         }
     }
 
-    /// Of links that hold something; what would be let go with all chunks.
+    /// The bytes of links in use, which dropping all chunks would free.
     pub fn used_bytes(&self) -> usize {
         self.used * (size_of::<Link>() + 4)
     }

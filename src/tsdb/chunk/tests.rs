@@ -1,4 +1,4 @@
-//! Everything comes back as it was; nothing makes the decoder panic.
+//! Tests that every value comes back unchanged, and that nothing makes the decoder panic.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use super::{Corrupt, Gather, Pool};
 use crate::model::{STALE_NAN_BITS, Sample};
 use crate::storage::Times;
 
-/// All samples in as many chunks as it takes; the last one as an open chunk's copy.
+/// Encodes all samples in as many chunks as needed. The last is the copy of an open one.
 fn encode(samples: &[(i64, u64)]) -> Vec<Vec<u8>> {
     let (mut chunks, mut closed) = (Vec::new(), Vec::new());
     let (mut open, mut pool) = (Open::default(), Pool::default());
@@ -80,7 +80,7 @@ fn decoded(bytes: &[u8]) -> Result<Vec<(i64, u64)>, Corrupt> {
     Ok(out.iter().map(|s| (s.t, s.v.to_bits())).collect())
 }
 
-/// What is in the range comes out, behind what was there, with values and without.
+/// Checks that the samples in the range are appended, with values and without.
 fn check_range(bytes: &[u8], start: i64, end: i64) {
     let mut all: Vec<Sample> = Vec::new();
     decode(bytes, i64::MIN, i64::MAX, &mut all).unwrap();
@@ -114,7 +114,7 @@ fn check_round_trip(samples: &[(i64, u64)]) {
     }
 }
 
-/// Values at 15 s, and the bytes that a sample may take at most.
+/// Checks the bytes per sample of values every 15 s.
 fn check_size(values: impl IntoIterator<Item = f64>, bytes_max: f64) {
     let samples: Vec<_> = values
         .into_iter()
@@ -139,7 +139,7 @@ fn sizes() {
         (0..240).map(|i| if i == 100 { f64::INFINITY } else { 3.0 }),
         0.5,
     );
-    // Decimals, and sums of them with what is none.
+    // Decimals, and sums of decimals with other numbers.
     check_size((0..240).map(|i| f64::from(i * i % 997) / 100.0), 1.9);
     check_size(
         (0..240).map(|i| 100.0 / 7.0 + f64::from(i * i % 997) / 1000.0),
@@ -197,7 +197,7 @@ fn damage_is_told() {
     }
 }
 
-/// Of every kind: small integers, any integer, neighbours in bits, any bits.
+/// Values of every kind: small integers, any integer, neighbours in bits, any bits.
 fn any_value() -> impl Strategy<Value = u64> {
     prop_oneof![
         4 => (-100i64..100).prop_map(|i| (i as f64).to_bits()),

@@ -1,12 +1,12 @@
-//! Bits as the decoder reads them: many at a glance, the end looked for once a sample.
+//! The bits that the decoder reads: many at a time, with one check for the end per sample.
 
 #![expect(
     clippy::inline_always,
     reason = "built for size, each of them would be a call for each value"
 )]
 
-/// From the highest bit of each byte down. What is behind the end reads as zeros: ask
-/// [`Bits::is_over`] before what was read is taken for good.
+/// Reads bits from the highest of each byte down. Behind the end it reads zeros, so call
+/// [`Bits::is_over`] before what was read is trusted.
 #[derive(Debug)]
 pub struct Bits<'a> {
     bytes: &'a [u8],
@@ -14,7 +14,7 @@ pub struct Bits<'a> {
     at: usize,
 }
 
-/// Bits that a window has at least.
+/// The least number of bits in a window.
 pub const WINDOW_BITS: u32 = 57;
 
 impl<'a> Bits<'a> {
@@ -22,7 +22,7 @@ impl<'a> Bits<'a> {
         Bits { bytes, at: 0 }
     }
 
-    /// The next bits, the first one highest.
+    /// Returns the next bits, the first one highest.
     #[inline(always)]
     pub fn window(&self) -> u64 {
         let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
@@ -38,7 +38,7 @@ impl<'a> Bits<'a> {
         self.at += n as usize;
     }
 
-    /// The next `n` bits, 1 to 64 of them.
+    /// Takes the next `n` bits, 1 to 64.
     #[inline]
     pub fn take(&mut self, n: u32) -> u64 {
         if n > WINDOW_BITS {
@@ -56,14 +56,14 @@ impl<'a> Bits<'a> {
         self.at > self.bytes.len() * 8
     }
 
-    /// How many there are still.
+    /// The number of bits left.
     #[inline(always)]
     pub fn left(&self) -> usize {
         (self.bytes.len() * 8).saturating_sub(self.at)
     }
 }
 
-/// Of fewer than eight bytes.
+/// Reads a word from fewer than eight bytes.
 #[cold]
 fn last_word(rest: &[u8]) -> u64 {
     let bytes = rest.iter().zip((0..8u32).rev());

@@ -1,4 +1,4 @@
-//! Merging blocks.
+//! Merges blocks.
 
 use std::sync::Arc;
 
@@ -7,10 +7,9 @@ use crate::tsdb::block::{Block, BlockError, BlockId, BlockMeta, BlockWriter, Opt
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::BLOCKS_DIR;
 
-/// Writes the samples of all blocks, deleted ones left out, into one new block. The sources stay:
-/// once this has answered the output is durable, and the caller removes them ([`remove`]). `None`
-/// when nothing is left of them or `stop`, which is asked at each series, said so; then there is
-/// no output.
+/// Writes the samples of all blocks, without deleted ones, into one new block. The sources stay:
+/// when this returns the output is durable, and the caller removes them ([`remove`]). There is no
+/// output if nothing is left of the sources, or if `stop`, which is asked at each series, says so.
 ///
 /// Holds one series' samples in memory, and the index of the output.
 pub fn merge(
@@ -56,8 +55,8 @@ pub fn merge(
     Ok(meta.map_or(Outcome::Empty, Outcome::Written))
 }
 
-/// The blocks, and of their own sources those that could not be removed yet: they must not come
-/// back when the block that names them is gone.
+/// Returns the blocks, and those of their own sources that could not be removed yet. Those must not
+/// come back when the block that names them is gone.
 fn sources(dir: &dyn Dir, metas: &[BlockMeta]) -> std::io::Result<Vec<BlockId>> {
     let entries = dir.list(BLOCKS_DIR)?;
     let ids = entries
@@ -73,14 +72,14 @@ fn sources(dir: &dyn Dir, metas: &[BlockMeta]) -> std::io::Result<Vec<BlockId>> 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Written(BlockMeta),
-    /// Everything in the sources was deleted: they can go.
+    /// Everything in the sources was deleted. They can be removed.
     Empty,
-    /// Asked to stop; nothing was done.
+    /// It was asked to stop, and did nothing.
     Stopped,
 }
 
-/// The blocks that another holds, after a crash between the writing of a block and the removal of
-/// its sources: to be removed, not opened.
+/// Returns the blocks that another block contains, after a crash between writing it and removing
+/// its sources. Remove them, do not open them.
 pub fn obsolete(blocks: &[BlockMeta]) -> Vec<BlockId> {
     let is_source = |id: BlockId| blocks.iter().any(|m| m.id != id && m.sources.contains(&id));
     blocks
@@ -90,10 +89,10 @@ pub fn obsolete(blocks: &[BlockMeta]) -> Vec<BlockId> {
         .collect()
 }
 
-/// Removes a block and its tombstones. Those that read it go on.
+/// Removes a block and its tombstones. Readers of the open file go on.
 pub fn remove(dir: &dyn Dir, id: BlockId) -> std::io::Result<()> {
-    // ORDER: the block first: tombstones without a block are left over, a block without its
-    // tombstones would answer what was deleted.
+    // ORDER: the block first. Tombstones without a block are harmless; a block without its
+    // tombstones would answer with deleted samples.
     dir.remove(&id.path())?;
     dir.sync_dir(BLOCKS_DIR)?;
     match dir.remove(&id.tombstones_path()) {

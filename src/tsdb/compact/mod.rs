@@ -1,4 +1,4 @@
-//! Compaction: which blocks to merge, and merging them.
+//! Compaction: chooses the blocks to merge, and merges them.
 //!
 //! Owns nothing. **Invariant:** one output at a time, its sources removed only once it is durable.
 

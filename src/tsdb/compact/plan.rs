@@ -1,4 +1,4 @@
-//! Which blocks to merge next.
+//! Chooses the blocks to merge next.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use crate::tsdb::block::{BlockId, BlockMeta};
 
 #[derive(Debug, Clone)]
 pub struct PlanOptions {
-    /// The time of a freshly flushed block, usually 2 h.
+    /// The time range of a freshly flushed block, usually 2 h.
     pub flush_range_ms: i64,
-    /// 0: without.
+    /// 0 means no retention.
     pub retention_ms: i64,
-    /// Bytes that an output may take beside what there is.
+    /// The bytes that an output may take beside the existing files.
     pub room_bytes: u64,
-    /// Blocks that are merged with no other for now.
+    /// Blocks that are not merged with others for now.
     pub left_out: Vec<BlockId>,
 }
 
 impl PlanOptions {
-    /// The group with what must be merged with it, if it may be merged.
+    /// Returns the group with the blocks that must be merged with it, if it may be merged.
     fn whole<'a>(
         &self,
         group: &[&'a BlockMeta],
@@ -31,32 +31,32 @@ impl PlanOptions {
     }
 }
 
-/// Each range of time is so many of the one below it.
+/// The factor between a range and the next shorter one.
 const STEP: i64 = 3;
 
-/// LIMIT: the longest range. An older block costs more to rewrite than its merging saves, and
-/// retention lets go of whole blocks only.
+/// LIMIT: the longest range. Rewriting an older block costs more than its merging saves, and
+/// retention drops whole blocks only.
 const RANGE_MAX_MS: i64 = 31 * 24 * 3_600_000;
-/// Of the retention, so that what stays too long is little.
+/// The longest range is this part of the retention, so that little stays too long.
 const RETENTION_SHARE: i64 = 10;
 
-/// LIMIT: blocks merged at once, for the files and buffers that takes.
+/// LIMIT: blocks merged at once, which bounds open files and buffers.
 const SOURCES_MAX: usize = 32;
 
-/// Early flushes within the newest range are merged when they are so many of a like size, so that
-/// few blocks stand, and each sample is rewritten only a few times.
+/// Early flushes within the newest range are merged when there are this many of a like size. So
+/// there are few blocks, and each sample is rewritten only a few times.
 const LIKE_COUNT: usize = 4;
-/// Blocks are alike when none has more than so many times the bytes of another.
+/// Blocks are of like size when none has more than this many times the bytes of another.
 const LIKE_RATIO: u64 = 4;
 
-/// A block with deletions is rewritten alone when they are this share of its series.
+/// A block is rewritten alone when one in so many of its series has deletions.
 const DELETED_SHARE: u64 = 20;
 
-/// The blocks to merge into one now; none when all is well. `newest` is the time of the newest
-/// sample of the whole database: a range that it has not passed yet will get more blocks.
+/// Returns the blocks to merge into one now, or none. `newest` is the time of the newest sample in
+/// the whole database. A range that it has not passed yet will get more blocks.
 ///
-/// In this order: small blocks of the newest range, blocks that overlap, a whole range, a block of
-/// which much was deleted.
+/// The order of preference: small blocks of the newest range, overlapping blocks, a whole range, a
+/// block with many deletions.
 pub fn plan(
     blocks: &[BlockMeta],
     newest: TimestampMs,
@@ -72,9 +72,9 @@ pub fn plan(
     Some(found.into_iter().map(|m| m.id).collect())
 }
 
-/// With the blocks that would lose to what they win against now. A merged block is as new as the
-/// newest of its sources: a block in between whose times an older source shares must be in it too,
-/// or of samples at the same time an older one would count. `None` when that makes too many.
+/// Adds the blocks that must be merged too. A merged block is as new as the newest of its sources.
+/// A block of a rank in between that shares times with an older source must be in it, or the older
+/// source's samples would win against it. Returns `None` if that makes too many.
 fn with_between<'a>(
     mut group: Vec<&'a BlockMeta>,
     all: &[&'a BlockMeta],
@@ -94,7 +94,7 @@ fn with_between<'a>(
     Some(group)
 }
 
-/// Lengths of ranges, the shortest first.
+/// Returns the lengths of ranges, the shortest first.
 fn ranges(options: &PlanOptions) -> Vec<i64> {
     let flush = options.flush_range_ms.max(1);
     let share = options.retention_ms / RETENTION_SHARE;
@@ -112,13 +112,13 @@ fn ranges(options: &PlanOptions) -> Vec<i64> {
     ranges
 }
 
-/// Where the range of this length begins that holds `t`.
+/// Returns the beginning of the range of this length that holds `t`.
 fn begin(t: TimestampMs, range: i64) -> TimestampMs {
     t.div_euclid(range).saturating_mul(range)
 }
 
-/// A range is complete when the newest sample is beyond it by half a flush, which is the time that
-/// samples may still come late.
+/// Whether a range is complete: the newest sample is beyond it by half a flush, the time for which
+/// samples may come late.
 fn is_complete(t: TimestampMs, range: i64, flush: i64, newest: TimestampMs) -> bool {
     begin(t, range)
         .saturating_add(range)
@@ -126,7 +126,7 @@ fn is_complete(t: TimestampMs, range: i64, flush: i64, newest: TimestampMs) -> b
         <= newest
 }
 
-/// Neighbours of a like size that are not yet a flush long together.
+/// Finds neighbours of like size that together are shorter than a flush.
 fn alike<'a>(
     sorted: &[&'a BlockMeta],
     newest: TimestampMs,
@@ -147,8 +147,8 @@ fn alike<'a>(
     })
 }
 
-/// The first blocks whose times overlap by more than late samples make them, or that are in one
-/// another, in a range that is complete.
+/// Finds the first blocks, in a complete range, that contain one another or overlap by more than
+/// late samples explain.
 fn overlapping<'a>(
     sorted: &[&'a BlockMeta],
     ranges: &[i64],
@@ -189,7 +189,7 @@ fn is_worth(group: &[&BlockMeta], flush: i64, newest: TimestampMs) -> bool {
     group.windows(2).any(overlap) && latest.saturating_add(flush / 2) <= newest
 }
 
-/// The first complete range that more than one block is within: the shortest range first.
+/// Finds the first complete range that holds more than one block, shortest ranges first.
 fn whole_ranges<'a>(
     sorted: &[&'a BlockMeta],
     ranges: &[i64],
@@ -198,8 +198,8 @@ fn whole_ranges<'a>(
 ) -> Option<Vec<&'a BlockMeta>> {
     let flush = *ranges.first()?;
     for range in ranges {
-        // NOTE: a block belongs to the range that its newest sample is in: late samples make it
-        // begin a little earlier, and a flush takes what came until then.
+        // NOTE: a block belongs to the range of its newest sample. Late samples make it begin a
+        // little earlier, and a flush takes what came until then.
         let of = |m: &BlockMeta| begin(m.max_t, *range);
         let short = |m: &BlockMeta| m.max_t.saturating_sub(m.min_t) <= *range;
         let candidates: Vec<&BlockMeta> = sorted.iter().copied().filter(|m| short(m)).collect();
@@ -232,12 +232,12 @@ mod tests {
 
     const HOUR: i64 = 3_600_000;
 
-    /// Blocks as (hours from, to, bytes); the answer is their positions.
+    /// Blocks are given as (hours from, to, bytes), and expected as positions.
     fn check(blocks: &[(f64, f64, u64)], newest: f64, retention_days: i64, expect: &[u64]) {
         check_without(&[], blocks, newest, retention_days, expect);
     }
 
-    /// The same while some are left out.
+    /// Checks the same while some blocks are left out.
     fn check_without(
         left_out: &[u64],
         blocks: &[(f64, f64, u64)],
@@ -278,7 +278,7 @@ mod tests {
         let three = [(0.0, 2.0, 9), (2.0, 4.0, 9), (4.0, 6.0, 9)];
         check(&three, 6.5, 15, &[]);
         check(&three, 7.0, 15, &[0, 1, 2]);
-        // One from the future waits, and keeps nobody waiting.
+        // A block from the future waits, and holds up no other.
         let [a, b, c] = three;
         check(&[a, b, c, (800.0, 802.0, 9)], 7.0, 15, &[0, 1, 2]);
         check(&[a, b, c, (5.0, 900.0, 9)], 7.0, 15, &[0, 1, 2]);
@@ -297,7 +297,7 @@ mod tests {
             15,
             &[0, 1, 2],
         );
-        // A tenth of the retention is the most.
+        // A tenth of the retention is the longest range.
         check(
             &[(0.0, 6.0, 9), (6.0, 12.0, 9), (12.0, 18.0, 9)],
             20.0,
@@ -310,16 +310,16 @@ mod tests {
         check(&early[..3], 0.4, 15, &[]);
         let uneven = [(0.0, 0.4, 90), (0.4, 0.5, 9), (0.5, 0.6, 9), (0.6, 0.7, 9)];
         check(&uneven, 0.7, 15, &[]);
-        // Overlapping ones.
+        // Overlapping blocks.
         check(
             &[(0.0, 4.0, 9), (1.0, 5.0, 9), (40.0, 42.0, 9)],
             50.0,
             15,
             &[0, 1],
         );
-        // What late samples of an hour make overlap is left alone.
+        // An overlap that an hour of late samples explains is left alone.
         check(&[(0.0, 6.0, 9), (5.5, 12.0, 9)], 12.0, 15, &[]);
-        // One that is newer than some of four and shares their times is not left out.
+        // A block that is newer than some of four and shares their times is merged too.
         let long = (0.05, 3.0, 900);
         let between = [early[0], early[1], long, early[2], early[3]];
         check(&between, 3.0, 15, &[0, 1, 3, 4, 2]);
@@ -327,7 +327,7 @@ mod tests {
         check(&older, 3.0, 15, &[1, 2, 3, 4]);
         // No room.
         check(&[(0.0, 2.0, 9_000), (2.0, 4.0, 9_000)], 20.0, 15, &[]);
-        // What has no room, or is left out, keeps no other from being merged.
+        // A group without room, or left out, keeps no other from being merged.
         let two = [(0.0, 2.0, 9_000), (2.0, 4.0, 9_000)];
         let more = [
             (6.0, 8.0, 9),

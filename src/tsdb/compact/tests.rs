@@ -1,4 +1,4 @@
-//! Compaction, and power cuts at each operation of every writer of blocks.
+//! Tests of compaction, with power cuts at each operation of every writer of blocks.
 
 use std::sync::Arc;
 
@@ -54,7 +54,8 @@ fn write(dir: &Arc<dyn Dir>, id: u64, data: &Data) -> Option<BlockMeta> {
     writer.finish(0, &[], wal).ok()?
 }
 
-/// As a start does: temporary files are no blocks, and blocks that another holds go.
+/// Opens all blocks as a start does: it ignores temporary files, and removes blocks that another
+/// contains.
 fn open_all(dir: &Arc<dyn Dir>) -> Vec<Arc<Block>> {
     let cache = Arc::new(PageCache::new(1 << 16));
     let entries = dir.list("blocks").unwrap_or_default();
@@ -90,7 +91,7 @@ fn read_all(blocks: &[Arc<Block>]) -> Data {
     data
 }
 
-/// Compacts all there is and removes the sources, as the database does.
+/// Compacts all blocks and removes the sources, as the database does.
 fn compact(dir: &Arc<dyn Dir>, id: u64) -> Option<BlockMeta> {
     let blocks = open_all(dir);
     let outcome = merge(dir, &blocks, BlockId(id), &options(), &|| false).ok()?;
@@ -139,14 +140,14 @@ fn blocks_are_merged_and_deletions_applied() {
     let at = |segment| Position { segment, offset: 0 };
     assert_eq!(meta.wal, Some((at(1), at(4))));
     assert_eq!(dir.list("blocks").unwrap().len(), 1);
-    // What is all deleted leaves nothing.
+    // If all is deleted, nothing is left.
     after[0].delete(&[], i64::MIN, i64::MAX).unwrap();
     assert_eq!(compact(&dir, 10), None);
     assert!(dir.list("blocks").unwrap().is_empty());
 }
 
-/// Does `work` with a fault at each of its operations, and looks at what a power cut leaves.
-/// `work` says whether what it did was answered as done.
+/// Runs `work` with a fault at each of its operations, and checks what a power cut leaves.
+/// `work` says whether its work was reported as done.
 fn cut(
     start: &Double,
     fault: Fault,

@@ -15,7 +15,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Makes the directory when it is not there.
+    /// Opens the directory, and makes it if it is missing.
     pub fn open(root: impl Into<PathBuf>) -> io::Result<Disk> {
         let disk = Disk { root: root.into() };
         disk.create_dir("")?;
@@ -27,7 +27,7 @@ impl Disk {
     }
 
     fn at<T>(&self, path: &str, work: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
-        // NOTE: joined with nothing it would end in a slash.
+        // NOTE: joining an empty path would add a slash at the end.
         let path = match path {
             "" => self.root.clone(),
             path => self.root.join(path),
@@ -115,7 +115,7 @@ fn list(path: &Path) -> io::Result<Vec<Entry>> {
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             metadata => metadata?,
         };
-        // NOTE: our own names are ASCII; whatever else stands there is not ours.
+        // NOTE: our own names are ASCII. Anything else here is not ours.
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
@@ -132,7 +132,7 @@ fn list(path: &Path) -> io::Result<Vec<Entry>> {
 #[derive(Debug)]
 struct DiskFile {
     file: fs::File,
-    /// For errors.
+    /// The file's path, for errors.
     path: PathBuf,
 }
 

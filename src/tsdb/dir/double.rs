@@ -1,7 +1,7 @@
-//! A directory in memory that keeps what is durable apart from what was only written.
+//! A directory in memory that keeps durable data apart from data that was only written.
 //!
-//! Every operation that changes something has a number, at which it can fail; [`Double::crash`] is
-//! the directory that a power cut leaves. The same seed leaves the same.
+//! Every operation that changes something has a number, at which it can fail. [`Double::crash`]
+//! gives the directory that a power cut leaves. The same seed gives the same directory.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -17,24 +17,24 @@ const SECTOR: usize = 512;
 /// What happens at an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It fails; an append has written half.
+    /// It fails. An append has written half.
     Error,
-    /// The same, for want of space.
+    /// It fails the same way, for lack of space.
     NoSpace,
-    /// It and all after it fail; an append has written half.
+    /// It and all later ones fail. An append has written half.
     PowerCut,
     /// It panics, and has done nothing.
     Panic,
 }
 
-/// What may take its time.
+/// Operations that can be made to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Append,
     Sync,
 }
 
-/// What of that which was not durable a power cut leaves.
+/// What a power cut leaves of the data that was not durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
     Nothing,
@@ -61,7 +61,7 @@ struct World {
     free: Option<u64>,
     /// Whether files may have more than one name.
     has_links: bool,
-    /// Where appends and syncs wait, and until when; and how many do.
+    /// Which appends or syncs wait, for which paths, and until when.
     held: Option<(Kind, String, Receiver<()>)>,
     waiting: usize,
 }
@@ -109,28 +109,28 @@ impl Double {
         Double::default()
     }
 
-    /// As the seam's users take it.
+    /// Returns the double as a [`Dir`].
     pub fn dir(&self) -> Arc<dyn Dir> {
         Arc::new(self.clone())
     }
 
-    /// Operations so far; the next has this number.
+    /// The number of operations so far, which is the next one's number.
     pub fn operations(&self) -> u64 {
         self.world().operations
     }
 
-    /// Numbers of the operations that were syncs.
+    /// The numbers of the operations that were syncs.
     pub fn sync_points(&self) -> Vec<u64> {
         self.world().sync_points.clone()
     }
 
-    /// Lets operation `number` fail.
+    /// Makes operation `number` fail.
     pub fn fault(&self, number: u64, fault: Fault) {
         self.world().faults.insert(number, fault);
     }
 
-    /// From now on appends to (or syncs of) files whose path begins like this wait until what is
-    /// returned is dropped: a disk that takes its time.
+    /// Makes appends to (or syncs of) files with this path prefix wait until the returned value is
+    /// dropped, as on a slow disk.
     pub fn hold(&self, kind: Kind, prefix: &str) -> Held {
         let (sender, gate) = bounded(0);
         self.world().held = Some((kind, prefix.to_owned(), gate));
@@ -140,7 +140,7 @@ impl Double {
         }
     }
 
-    /// Waits where the path is held.
+    /// Waits if the path is held.
     fn pass(&self, kind: Kind, path: &str) {
         let mut world = self.world();
         let held = world.held.clone();
@@ -154,24 +154,24 @@ impl Double {
         self.world().waiting -= 1;
     }
 
-    /// A medium whose files have one name each.
+    /// Makes it a medium without hard links.
     pub fn without_links(&self) {
         self.world().has_links = false;
     }
 
-    /// Bytes that can still be appended; `None` is no limit.
+    /// Sets the bytes that can still be appended; `None` is no limit.
     pub fn set_free(&self, bytes: Option<u64>) {
         self.world().free = bytes;
     }
 
-    /// A file's bytes as they are written.
+    /// Returns a file's bytes as written.
     pub fn bytes(&self, path: &str) -> Option<Vec<u8>> {
         let world = self.world();
         let at = world.file(path).ok()?;
         Some(world.files[at].written.clone())
     }
 
-    /// Puts bytes in a file's place, durable: for damage.
+    /// Replaces a file's bytes, durably, to damage it.
     pub fn set_bytes(&self, path: &str, bytes: &[u8]) {
         let mut world = self.world();
         let at = world.files.len();
@@ -183,12 +183,12 @@ impl Double {
         world.durable_names.insert(path.to_owned(), Node::File(at));
     }
 
-    /// Another directory with the same content, all of it durable.
+    /// Returns another directory with the same content, all of it durable.
     pub fn copy(&self) -> Double {
         self.crash(Choice::Everything)
     }
 
-    /// The directory after a power cut now.
+    /// Returns the directory after a power cut now.
     pub fn crash(&self, choice: Choice) -> Double {
         let world = self.world();
         let mut dice = Dice(match choice {
@@ -226,7 +226,7 @@ impl Double {
     }
 }
 
-/// Holds writers back until it is dropped.
+/// Makes writers wait until it is dropped.
 #[derive(Debug)]
 pub struct Held {
     disk: Double,
@@ -234,7 +234,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// How many operations wait.
+    /// The number of operations that wait.
     pub fn waiting(&self) -> usize {
         self.disk.world().waiting
     }
@@ -265,7 +265,7 @@ impl Content {
         let len = match dice.throw(3) {
             0 => old,
             1 => new,
-            // NOTE: of a longer file any part may have come to be.
+            // NOTE: if the file has grown, any part of the growth may be there.
             _ => old.min(new) + dice.throw((old.abs_diff(new) + 1) as u64) as usize,
         };
         let mut bytes = self.durable.clone();
@@ -281,7 +281,7 @@ impl Content {
                 bytes[start..end].copy_from_slice(&self.written[start..end]);
             }
         }
-        // NOTE: what was durable and is still the same was never at risk.
+        // NOTE: durable bytes that are still the same were never at risk.
         let same = self.durable.iter().zip(&self.written);
         let same = same.take_while(|(a, b)| a == b).count();
         let keep = same.min(old).min(new);
@@ -300,8 +300,8 @@ impl NameChange {
                 names.insert(path.clone(), *node);
             }
             NameChange::Renamed(from, to, node) => {
-                // NOTE: what was made in a directory and is not durable stays behind, so that a
-                // directory must be whole before it is renamed.
+                // NOTE: names made in a directory that are not durable stay behind. So a directory
+                // must be complete before it is renamed.
                 let inside = format!("{from}/");
                 let moved: Vec<String> = { names.keys() }
                     .filter(|path| path.starts_with(&inside))
@@ -330,7 +330,7 @@ impl NameChange {
 }
 
 impl World {
-    /// Counts an operation, and says whether it works: `Err` with what it shall say.
+    /// Counts an operation. Returns the error if it is to fail.
     fn operation(&mut self) -> io::Result<()> {
         let number = self.operations;
         self.operations += 1;
@@ -491,7 +491,7 @@ impl Dir for Double {
         Ok(self.world().free.unwrap_or(u64::MAX))
     }
 
-    /// 1 MiB.
+    /// Returns 1 MiB.
     fn total_bytes(&self) -> io::Result<u64> {
         Ok(1 << 20)
     }

@@ -1,4 +1,4 @@
-//! Errors of the disk: each names its file, and for those that a start can meet, what helps.
+//! Errors of the disk. Each names its file; those that a start can meet also say what helps.
 
 use std::fmt;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-/// What the system said, and of which file.
+/// The system's error, and the file's path.
 #[derive(Debug)]
 struct FileError {
     path: PathBuf,
@@ -21,13 +21,13 @@ impl fmt::Display for FileError {
 
 impl std::error::Error for FileError {}
 
-/// The same error with the file's name, and of the same kind.
+/// Returns the error with the file's name, and of the same kind.
 pub fn of_file(path: &Path, source: io::Error) -> io::Error {
     let path = path.to_owned();
     io::Error::new(source.kind(), FileError { path, source })
 }
 
-/// What whoever starts the program can do, in brackets, to stand before the error; empty where
+/// Returns what the operator can do about the error, in brackets, to stand before it. Empty if
 /// there is nothing to say.
 pub fn advice(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());

@@ -24,12 +24,12 @@ fn owner(pid: &str) -> String {
     format!(" (pid {pid})")
 }
 
-/// Held until it is dropped, or until the process ends in any way. The file stays: what it says is
-/// empty after a stop, and the process's number otherwise.
+/// Held until it is dropped, or until the process ends in any way. The file stays. It is empty
+/// after a stop, and holds the process's number otherwise.
 #[derive(Debug)]
 pub struct Lock {
     file: fs::File,
-    /// Whether the last owner ended as it should, or there was none.
+    /// Whether the last owner stopped properly, or there was none.
     pub clean: bool,
 }
 
@@ -43,7 +43,7 @@ impl Lock {
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(path).map_err(io)?;
         let mut pid = String::new();
-        // NOTE: only for the message; a file of anything is good enough to be locked.
+        // NOTE: used in the message only. A file of any content can be locked.
         let _ = (&file).take(20).read_to_string(&mut pid);
         let pid: String = pid.chars().filter(char::is_ascii_digit).collect();
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -56,7 +56,7 @@ impl Lock {
         }
         file.rewind().map_err(io)?;
         let text = format!("{}\n", std::process::id());
-        // NOTE: a full disk is no bar. Most often the bytes have their place there already.
+        // NOTE: a full disk does not prevent the start. Mostly the bytes have their place already.
         if let Err(error) = file.write_all(text.as_bytes())
             && !matches!(
                 error.kind(),
@@ -73,7 +73,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // NOTE: a file that can't be cut only makes the next start say that this one was killed.
+        // NOTE: if this fails, the next start only says that this process was killed.
         let _ = self.file.set_len(0);
     }
 }

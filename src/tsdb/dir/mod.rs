@@ -1,7 +1,7 @@
-//! The disk seam: every file operation of the database passes here.
+//! The interface to the disk: every file operation of the database goes through it.
 //!
-//! [`Disk`] is the real one. Tests use a double that keeps what is durable apart from what was only
-//! written. Paths are relative to the data directory, with `/` between their parts.
+//! [`Disk`] is the real one. Tests use a double that keeps durable data apart from data that was
+//! only written. Paths are relative to the data directory, with `/` between their parts.
 //! **Invariant:** no other module of `tsdb` names `std::fs`.
 
 mod disk;
@@ -19,42 +19,42 @@ pub use error::advice;
 pub use lockfile::{Lock, LockError};
 pub use sub::{Sub, remove_tree};
 
-/// A data directory. Nothing is durable before its file's [`File::sync`], and no name (created,
-/// renamed, removed) before [`Dir::sync_dir`] of the directory that holds it.
+/// A data directory. Data is durable only after its file's [`File::sync`]. A name (created,
+/// renamed, removed) is durable only after [`Dir::sync_dir`] of its directory.
 pub trait Dir: Debug + Send + Sync {
-    /// Makes an empty file, in place of one of that name.
+    /// Makes an empty file. It replaces one of that name.
     fn create(&self, path: &str) -> io::Result<Box<dyn File>>;
 
-    /// Opens a file that is only read.
+    /// Opens a file for reading.
     fn open(&self, path: &str) -> io::Result<Box<dyn File>>;
 
-    /// Names and sizes of what stands in a directory ("" is the data directory), sorted.
+    /// Returns names and sizes of a directory's entries ("" is the data directory), sorted.
     fn list(&self, path: &str) -> io::Result<Vec<Entry>>;
 
-    /// In place of a file of the new name, at once. A directory takes along what is in it.
+    /// Renames atomically, and replaces a file of the new name. A directory keeps its content.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
-    /// A second name of a file that is not changed any more. Fails where the medium has no such
-    /// names, or the new one is taken.
+    /// Gives a finished file a second name. Fails where the medium has no hard links, or the new
+    /// name is taken.
     fn link(&self, from: &str, to: &str) -> io::Result<()>;
 
     fn remove(&self, path: &str) -> io::Result<()>;
 
-    /// Removes a directory that is empty.
+    /// Removes an empty directory.
     fn remove_dir(&self, path: &str) -> io::Result<()>;
 
-    /// Cuts a file.
+    /// Cuts a file to `len` bytes.
     fn truncate(&self, path: &str, len: u64) -> io::Result<()>;
 
-    /// Makes a directory; one that is there already is good.
+    /// Makes a directory. An existing one is no error.
     fn create_dir(&self, path: &str) -> io::Result<()>;
 
     fn sync_dir(&self, path: &str) -> io::Result<()>;
 
-    /// Free bytes of the medium.
+    /// The free bytes of the medium.
     fn free_bytes(&self) -> io::Result<u64>;
 
-    /// Bytes of the medium, used and free.
+    /// The bytes of the medium, used and free.
     fn total_bytes(&self) -> io::Result<u64>;
 }
 
@@ -64,10 +64,10 @@ pub trait Dir: Debug + Send + Sync {
     reason = "nobody asks whether a file is empty"
 )]
 pub trait File: Debug + Send + Sync {
-    /// Reads up to the buffer's size at an offset; 0 at or after the end.
+    /// Reads up to the buffer's size at an offset. Returns 0 at or after the end.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes all of it, or fails having written some of it.
+    /// Writes all bytes, or fails after writing some.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
     /// Makes what was written durable (`fdatasync`).

@@ -1,11 +1,11 @@
-//! A directory within another, as if it were one of its own.
+//! A subdirectory as a [`Dir`] of its own.
 
 use std::io;
 use std::sync::Arc;
 
 use super::{Dir, Entry, File};
 
-/// Paths are relative to `path` of `dir`, which stands already.
+/// Makes paths relative to `path` in `dir`, which must exist.
 #[derive(Debug, Clone)]
 pub struct Sub {
     pub dir: Arc<dyn Dir>,
@@ -71,7 +71,7 @@ impl Dir for Sub {
     }
 }
 
-/// Removes a directory with all that is in it.
+/// Removes a directory with all its content.
 pub fn remove_tree(dir: &dyn Dir, path: &str) -> io::Result<()> {
     for entry in dir.list(path)? {
         let inside = format!("{path}/{}", entry.name);

@@ -41,7 +41,7 @@ impl ExemplarMetrics {
     }
 }
 
-/// What is computed when it is read.
+/// Registers the metrics that are computed when they are read.
 pub(super) fn show(registry: &Registry, exemplars: &Arc<Exemplars>) {
     let gauge = |name, help, read: fn(&Filled) -> f64| {
         // NOTE: weak, because the registry outlives a database.

@@ -1,9 +1,9 @@
-//! Exemplars: a ring in memory, of which the log has a copy.
+//! Exemplars: a ring in memory, with a copy in the log.
 //!
-//! Owns the ring, behind one lock that is taken after the log's and held while no other is asked
-//! for. The ring has room for as many exemplars as the configuration says, of all series together;
-//! a new one takes the place of the oldest. It takes memory only as exemplars come, and none when
-//! it is empty. A series is here as long as it has an exemplar, whatever the head knows of it.
+//! Owns the ring, behind one lock. It is taken after the log's, and no other is asked for while it
+//! is held. The configuration says how many exemplars the ring has room for, over all series. A new
+//! one replaces the oldest. The ring takes memory only as exemplars come, and none when empty. A
+//! series is here as long as it has an exemplar, whether the head knows it or not.
 //! **Invariant:** knows no file, no head and no thread.
 
 mod store;

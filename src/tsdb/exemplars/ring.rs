@@ -1,23 +1,23 @@
-//! The ring: exemplars in the order in which they came, those of a series linked in order of time.
+//! The ring: exemplars in order of arrival, those of a series linked in order of time.
 
 use super::table::{Place, Table};
 use crate::model::{Labels, SeriesRef, TimestampMs};
 use crate::storage::Exemplar;
 
-/// No slot.
+/// The index that means no slot.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// LIMIT: links are 32 bits, one of which means none. At 56 bytes a slot this is 240 GB.
+/// LIMIT: links have 32 bits, and one value means none. At 56 bytes per slot this is 240 GB.
 const ROOM_MAX: u64 = NONE as u64;
 
-/// LIMIT: the list grows by this part, not to the double, so that little stands empty.
+/// LIMIT: the list grows by this part, not to the double, so that little is empty.
 const GROWTH: u32 = 8;
 
 #[derive(Debug)]
 struct Slot {
     exemplar: Exemplar,
     series: Place,
-    /// Of the same series, in order of time.
+    /// The slot before it in the same series, in order of time.
     before: u32,
     after: u32,
 }
@@ -26,23 +26,23 @@ const _: () = assert!(size_of::<Slot>() <= 56);
 
 #[derive(Debug, Default)]
 pub(super) struct Ring {
-    /// As long as exemplars have come, `room` at most.
+    /// As long as the number of exemplars that came, at most `room`.
     slots: Vec<Slot>,
-    /// Where the next goes, which is the oldest's slot once the ring is full.
+    /// Where the next goes: the oldest's slot once the ring is full.
     next: u32,
     room: u32,
     /// How much older than the newest of its series an exemplar may be.
     window_ms: i64,
-    /// What is later is from before a clock was set back, and keeps no other away.
+    /// Later exemplars are from before a clock was set back, and block no others.
     pub ahead: Option<TimestampMs>,
     pub series: Table,
 }
 
-/// What becomes of an exemplar.
+/// The decision about an exemplar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Taken,
-    /// It is the newest of its series already.
+    /// It equals the newest of its series.
     Same,
     OutOfOrder,
 }
@@ -56,12 +56,13 @@ impl Ring {
         self.slots.len()
     }
 
-    /// The one that came first.
+    /// Returns the one that came first.
     pub fn oldest(&self) -> Option<&Exemplar> {
         self.slots.get(self.first()).map(|slot| &slot.exemplar)
     }
 
-    /// The slot of the one that came first: where the next goes, or 0 until the ring is full.
+    /// Returns the slot of the one that came first: where the next goes, or 0 until the ring is
+    /// full.
     fn first(&self) -> usize {
         let next = self.next as usize;
         if next < self.slots.len() { next } else { 0 }
@@ -71,7 +72,7 @@ impl Ring {
         self.window_ms = window_ms.max(0);
     }
 
-    /// Keeps the newest of what is there.
+    /// Changes the size. The newest exemplars stay.
     pub fn set_room(&mut self, room: u64) {
         self.room = room.min(ROOM_MAX) as u32;
         let len = self.slots.len() as u32;
@@ -80,7 +81,7 @@ impl Ring {
         for i in 0..gone {
             self.unlink((first + i) % len);
         }
-        // The order of coming becomes that of the slots, from 0 on.
+        // The order of arrival becomes that of the slots, from 0 on.
         self.slots.rotate_left(first as usize);
         self.slots.drain(..gone as usize);
         self.slots.shrink_to(self.room as usize);
@@ -100,7 +101,7 @@ impl Ring {
         };
     }
 
-    /// What would become of an exemplar of this series.
+    /// Decides about an exemplar of this series.
     pub fn judge(&self, series: Place, new: &Exemplar) -> Verdict {
         let newest = self.series.get(series).and_then(|s| self.slot(s.newest));
         let Some(Slot { exemplar: last, .. }) = newest else {
@@ -111,8 +112,8 @@ impl Ring {
         if same_value && new.labels == last.labels && (same_time || !(new.timed || last.timed)) {
             return Verdict::Same;
         }
-        // NOTE: of the same time are those of several buckets of a native histogram, which come in
-        // this order, so that what comes again is known without looking at all of them.
+        // NOTE: exemplars of the same time belong to several buckets of a native histogram and come
+        // in this order, so that repeats are recognised without looking at all of them.
         let corrected = self.ahead.is_some_and(|t| last.t > t && new.t <= t);
         let late = new.t < last.t && new.t <= last.t.saturating_sub(self.window_ms);
         let before = late && !corrected
@@ -121,7 +122,7 @@ impl Ring {
         if before {
             return Verdict::OutOfOrder;
         }
-        // NOTE: of late ones that have another's time nobody asks whether they are the same.
+        // NOTE: late ones at the time of another are not compared with it.
         let newest = self.series.get(series).map_or(NONE, |s| s.newest);
         let beside = self.slot(self.place_after(newest, new.t));
         if new.t < last.t && beside.is_some_and(|slot| slot.exemplar.t == new.t) {
@@ -130,7 +131,7 @@ impl Ring {
         Verdict::Taken
     }
 
-    /// Puts in an exemplar that was judged, at the expense of the oldest.
+    /// Inserts an exemplar that was accepted, in place of the oldest.
     pub fn insert(&mut self, labels: &Labels, reference: SeriesRef, exemplar: Exemplar) {
         if self.room == 0 {
             return;
@@ -140,7 +141,7 @@ impl Ring {
         if (at as usize) < self.slots.len() {
             self.unlink(at);
         }
-        // ORDER: looked up now, for the oldest may have been its only one.
+        // ORDER: looked up now, since the oldest may have been its only exemplar.
         let found = self.series.find_labels(labels, reference);
         let series = found.unwrap_or_else(|| self.series.insert(labels.clone(), reference));
         let newest = self.series.get(series).map_or(NONE, |s| s.newest);
@@ -163,7 +164,7 @@ impl Ring {
         self.link(at);
     }
 
-    /// Exemplars of a series between two times (inclusive).
+    /// Returns the exemplars of a series between two times (inclusive).
     pub fn of_series(&self, series: Place, start: TimestampMs, end: TimestampMs) -> Vec<Exemplar> {
         let mut found = Vec::new();
         let mut at = self.series.get(series).map_or(NONE, |s| s.oldest);
@@ -189,7 +190,7 @@ impl Ring {
         oldest.is_some_and(|s| s.exemplar.t <= end) && newest.is_some_and(|s| s.exemplar.t >= start)
     }
 
-    /// The `i`th in the order of coming, with its series.
+    /// Returns the `i`th in order of arrival, with its series.
     pub fn in_order(&self, i: usize) -> Option<(Place, &Exemplar)> {
         let len = self.slots.len();
         let slot = self.slots.get((self.first() + i) % len.max(1))?;
@@ -200,7 +201,8 @@ impl Ring {
         self.slots.get(at as usize)
     }
 
-    /// The slot that one of time `t` follows, looked for from `newest` back; most are newer.
+    /// Returns the slot that an exemplar of time `t` follows. It searches back from `newest`, since
+    /// most are newer.
     fn place_after(&self, newest: u32, t: TimestampMs) -> u32 {
         let mut at = newest;
         while let Some(slot) = self.slot(at) {
@@ -212,7 +214,7 @@ impl Ring {
         NONE
     }
 
-    /// Makes the neighbours of a slot know it; which one is before it, it says itself.
+    /// Links a slot's neighbours to it. The slot itself says which one is before it.
     fn link(&mut self, at: u32) {
         let Some((place, before)) = self.slot(at).map(|slot| (slot.series, slot.before)) else {
             return;
@@ -233,7 +235,7 @@ impl Ring {
         }
     }
 
-    /// Takes a slot out of its series, and the series away with its last.
+    /// Removes a slot from its series, and the series with its last slot.
     fn unlink(&mut self, at: u32) {
         let Some(slot) = self.slot(at) else {
             return;

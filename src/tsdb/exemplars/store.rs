@@ -11,11 +11,11 @@ use crate::storage::{
     Committed, Exemplar, ExemplarFault, PendingExemplar, RefusedExemplar, SeriesExemplars,
 };
 
-/// LIMIT: characters of all names and values of an exemplar's labels (OpenMetrics 1.0.0,
+/// LIMIT: characters of all names and values of an exemplar's labels together (OpenMetrics 1.0.0,
 /// "Exemplars").
 const LABEL_CHARS_MAX: usize = 128;
 
-/// LIMIT: series copied in one hold of the lock: a fraction of a millisecond.
+/// LIMIT: series copied while the lock is held once, a fraction of a millisecond.
 const SERIES_AT_ONCE: usize = 256;
 
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Exemplars {
     metrics: ExemplarMetrics,
 }
 
-/// An exemplar with what its series is called.
+/// An exemplar with the labels of its series.
 #[derive(Debug, Clone)]
 pub struct Named {
     pub series: SeriesRef,
@@ -34,16 +34,16 @@ pub struct Named {
     pub exemplar: Exemplar,
 }
 
-/// What of a batch is new, as far as can be said before it is logged.
+/// The new exemplars of a batch, as far as that is known before they are logged.
 #[derive(Debug, Default)]
 pub struct Sifted {
-    /// Of series that have exemplars already.
+    /// Those of series that have exemplars already.
     pub named: Vec<Named>,
-    /// Of others.
+    /// Those of other series.
     pub unnamed: Vec<PendingExemplar>,
 }
 
-/// How full the ring is.
+/// The ring's occupancy.
 #[derive(Debug, Default)]
 pub(super) struct Filled {
     pub exemplars: usize,
@@ -67,8 +67,7 @@ impl Exemplars {
         self.on.load(Relaxed)
     }
 
-    /// How many exemplars are kept from now on; the newest of those that are there stay. Returns
-    /// how many were kept before.
+    /// Sets how many exemplars are kept from now on. The newest stay. Returns the number before.
     pub fn set_room(&self, room: u64) -> u64 {
         let mut ring = self.ring();
         let before = u64::from(ring.room());
@@ -79,18 +78,19 @@ impl Exemplars {
         before
     }
 
-    /// How much older than the newest of its series an exemplar may be; zero refuses all that are
-    /// older.
+    /// Sets how much older than the newest of its series an exemplar may be. Zero refuses all older
+    /// ones.
     pub fn set_window(&self, window_ms: i64) {
         self.ring().set_window(window_ms);
     }
 
-    /// Exemplars that are later are from before a clock was set back, and keep no other away.
+    /// Sets the time after which exemplars are from before a clock was set back, and block no
+    /// others.
     pub fn set_ahead(&self, ahead: TimestampMs) {
         self.ring().ahead = Some(ahead);
     }
 
-    /// Sets apart what of a batch is new; what is refused is counted.
+    /// Returns the new exemplars of a batch. Refused ones are counted.
     pub fn sift(&self, batch: &[PendingExemplar], done: &mut Committed) -> Sifted {
         let mut sifted = Sifted::default();
         let ring = self.ring();
@@ -132,8 +132,8 @@ impl Exemplars {
         });
     }
 
-    /// Stores one that was stored before: the log has some twice. `labels` names its series where
-    /// it has no exemplar yet.
+    /// Stores one that may be stored already, since the log has some twice. `labels` names its
+    /// series if that has no exemplar yet.
     pub fn add_again(
         &self,
         series: SeriesRef,
@@ -174,8 +174,8 @@ impl Exemplars {
         done.refuse_exemplar(RefusedExemplar { fault, series, t });
     }
 
-    /// Some of those that are not older than `since`, from the `i`th in the order of coming on; and
-    /// from where on to ask for more. `None` at the end.
+    /// Returns some of those not older than `since`, from the `i`th in order of arrival on, and
+    /// where to continue. Returns `None` at the end.
     pub fn since(
         &self,
         since: TimestampMs,
@@ -205,7 +205,7 @@ impl Exemplars {
         Some((found, to))
     }
 
-    /// What [`ExemplarQueryable`](crate::storage::ExemplarQueryable) says.
+    /// Implements [`ExemplarQueryable`](crate::storage::ExemplarQueryable).
     pub fn select(
         &self,
         sets: &[Vec<Matcher>],
@@ -218,7 +218,7 @@ impl Exemplars {
             let all = all.filter(|(place, _)| ring.overlaps(*place, start, end));
             all.map(|(place, s)| (place, s.labels.clone())).collect()
         };
-        // NOTE: without the lock: patterns may be slow, and scrapes do not wait for them.
+        // NOTE: without the lock, since patterns may be slow and scrapes must not wait for them.
         let matches = |labels: &Labels, set: &Vec<Matcher>| {
             let mut all = set.iter();
             all.all(|m| m.matches(labels.get(&m.name).unwrap_or("")))
@@ -229,7 +229,7 @@ impl Exemplars {
         for some in series.chunks(SERIES_AT_ONCE) {
             let ring = self.ring();
             for (place, labels) in some {
-                // NOTE: another series may have the place by now.
+                // NOTE: the place may belong to another series by now.
                 let same = ring.series.get(*place).is_some_and(|s| s.labels == *labels);
                 let exemplars = if same {
                     ring.of_series(*place, start, end)
@@ -274,7 +274,7 @@ impl Exemplars {
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
-        // NOTE: a panic may leave links that lead nowhere, which every walk takes for an end.
+        // NOTE: a panic may leave dangling links, which every walk takes for an end.
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,15 +8,15 @@ use hashbrown::HashTable;
 use super::ring::NONE;
 use crate::model::{Labels, SeriesRef};
 
-/// A series' place in the table.
+/// A series' index in the table.
 pub(super) type Place = u32;
 
 #[derive(Debug)]
 pub(super) struct Series {
     pub labels: Labels,
-    /// The last that it was known under; the head gives a series that comes back another one.
+    /// Its last reference. The head gives a series that comes back another one.
     pub reference: SeriesRef,
-    /// Slots of the ring, in order of time.
+    /// The first slot of the ring in order of time; `newest` is the last.
     pub oldest: u32,
     pub newest: u32,
 }
@@ -45,7 +45,7 @@ impl Table {
         places.filter_map(|(at, series)| Some((at as Place, series.as_ref()?)))
     }
 
-    /// The slots of the ring have moved.
+    /// Updates the slots after the ring moved them.
     pub fn relink(&mut self, moved: impl Fn(u32) -> u32) {
         for series in self.places.iter_mut().flatten() {
             series.oldest = moved(series.oldest);
@@ -63,7 +63,7 @@ impl Table {
         self.by_reference.find(hash, same).copied()
     }
 
-    /// The series with these labels, which `reference` means from now on.
+    /// Returns the series with these labels. `reference` means it from now on.
     pub fn find_labels(&mut self, labels: &Labels, reference: SeriesRef) -> Option<Place> {
         let hash = self.hasher.hash_one(labels);
         let same = |place: &Place| self.get(*place).is_some_and(|s| s.labels == *labels);
@@ -76,7 +76,7 @@ impl Table {
         Some(place)
     }
 
-    /// Adds a series that is not there, without exemplars.
+    /// Adds a new series, without exemplars.
     pub fn insert(&mut self, labels: Labels, reference: SeriesRef) -> Place {
         let hash = self.hasher.hash_one(&labels);
         let series = Some(Series {

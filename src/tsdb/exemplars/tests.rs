@@ -1,4 +1,4 @@
-//! The ring against a list that does the same slowly.
+//! Tests the ring against a list that does the same slowly.
 
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ fn exemplar(id: &str, v: f64, t: i64) -> Exemplar {
     }
 }
 
-/// Exemplars of one series as "id=v@t", "~" after one without a time of its own.
+/// Reads "id=v@t". A "~" follows an exemplar without a time of its own.
 fn parse(text: &str) -> Exemplar {
     let (id, rest) = text.split_once('=').unwrap();
     let (v, t) = rest.trim_end_matches('~').split_once('@').unwrap();
@@ -31,13 +31,13 @@ fn parse(text: &str) -> Exemplar {
     }
 }
 
-/// What becomes of each: taken, same, out of order.
+/// Checks the decision about each: taken, same, out of order.
 #[track_caller]
 fn check(window_ms: i64, all: &str, expect: &str) {
     check_ahead(None, window_ms, all, expect);
 }
 
-/// The same where what is later is from the future.
+/// Checks the same where later ones are from the future.
 #[track_caller]
 fn check_ahead(ahead: Option<i64>, window_ms: i64, all: &str, expect: &str) {
     let mut ring = Ring::default();
@@ -85,10 +85,10 @@ fn verdicts() {
     check(0, nan, "tt");
 }
 
-/// A series' number, what it has.
+/// The number of a series, and an exemplar of it.
 type Came = (u64, Exemplar);
 
-/// The same, slowly.
+/// A slow ring.
 #[derive(Default)]
 struct Slow {
     came: Vec<Came>,

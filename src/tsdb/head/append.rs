@@ -1,4 +1,4 @@
-//! Appending: from labels to series, and batches into chunks.
+//! Appends: finds the series of labels, and puts batches into chunks.
 
 use std::hash::BuildHasher;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,31 +13,31 @@ use crate::storage::Appender;
 use crate::storage::{Committed, Fault, Pending, StorageError};
 use crate::tsdb::chunk::window_start;
 
-/// LIMIT: samples are taken up to so much behind the newest of the head, as Prometheus takes them
-/// (half of its smallest block; reference section 8.7).
+/// LIMIT: how far behind the head's newest sample others are accepted, as in Prometheus (half of
+/// its smallest block; reference section 8.7).
 const BEHIND_MAX_MS: i64 = 3600 * 1000;
 
-/// LIMIT: so far ahead of our clock others' samples may be dated: beyond it, what is scraped or
-/// received is refused. A series that has one beyond it got it under a clock that was set back.
+/// LIMIT: how far ahead of our clock samples may be dated. Later ones are refused when scraped or
+/// received. A series that has one got it before a clock was set back.
 pub const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
 
-/// The same after such a step, while the clock is less than [`AHEAD_MAX_MS`] from where it was: no
-/// step of a second or less is one.
+/// The same limit after such a step, while the clock is less than [`AHEAD_MAX_MS`] from where it
+/// was. A step of up to a second does not count.
 const AHEAD_SET_BACK_MS: i64 = 1000;
 
-/// The oldest times that are taken.
+/// The oldest times that are accepted.
 #[derive(Debug, Clone, Copy)]
 struct Window {
     ordered: TimestampMs,
-    /// Of samples out of order, if any are.
+    /// The oldest time of out-of-order samples, if they are accepted.
     late: Option<TimestampMs>,
-    /// Later ones are from before the clock was set back: they narrow nothing, and keep none away
-    /// that the corrected clock dates.
+    /// Samples after this are from before the clock was set back. They narrow nothing, and block no
+    /// sample that the corrected clock dates.
     ahead: TimestampMs,
 }
 
 impl Window {
-    /// For what was taken before: the log tells whether it was late.
+    /// Makes the window for samples from the log, which says whether they were late.
     fn of_log(late: bool) -> Window {
         let all = TimestampMs::MIN + 1;
         Window {
@@ -48,21 +48,21 @@ impl Window {
     }
 }
 
-/// What of a batch is new.
+/// The new samples of a batch.
 #[derive(Debug, Default)]
 pub struct Sifted {
     pub ordered: Vec<Pending>,
     pub late: Vec<Pending>,
 }
 
-/// What becomes of a sample.
+/// The decision about a sample.
 enum Verdict {
     Append,
-    /// Older than the series' newest, within the window for such samples.
+    /// It is older than the series' newest, but within the out-of-order window.
     Late,
-    /// The same, because the newest is dated after the clock.
+    /// It counts as late because the series' newest is dated after the clock.
     Corrected,
-    /// It is there already.
+    /// It is stored already.
     Same,
     Refuse(Fault),
 }
@@ -72,7 +72,7 @@ impl Verdict {
         matches!(self, Verdict::Corrected)
     }
 
-    /// Of what is not appended.
+    /// Counts a sample that is not appended.
     fn count(self, sample: Pending, done: &mut Committed) {
         match self {
             Verdict::Append | Verdict::Late | Verdict::Corrected | Verdict::Same => {
@@ -100,7 +100,7 @@ impl Head {
         Ok(series)
     }
 
-    /// The series with these labels, if it is there.
+    /// Returns the series with these labels, if it exists.
     pub fn find(&self, labels: &Labels) -> Result<Option<SeriesRef>, StorageError> {
         let (state, labels) = (self.lock()?, LabelsRef::from(labels));
         let hash = state.hasher.hash_one(labels) as u32;
@@ -116,8 +116,8 @@ impl Head {
         Ok(done)
     }
 
-    /// Sets apart what of a batch would be stored anew: in order, and late. The rest is counted:
-    /// faults, and what is there already.
+    /// Sorts a batch into what would be stored anew: samples in order, and late ones. The rest is
+    /// counted: faults, and samples that are stored already.
     pub fn sift(&self, batch: &[Pending], into: &mut Sifted) -> Result<Committed, StorageError> {
         into.ordered.clear();
         into.late.clear();
@@ -125,8 +125,8 @@ impl Head {
         Ok(self.lock()?.sift(batch, into, now))
     }
 
-    /// Stores a batch and late samples as one. Counts no metrics. Returns too what of the batch
-    /// became late samples: those that came after a newer one of their series.
+    /// Stores a batch and late samples as one. Counts no metrics. Also returns the samples of the
+    /// batch that became late, since a newer one of their series came before them.
     pub fn take(
         &self,
         batch: &[Pending],
@@ -134,7 +134,8 @@ impl Head {
     ) -> Result<(Committed, Vec<Pending>), StorageError> {
         let now = self.clock.wall_ms();
         let mut state = self.lock()?;
-        // NOTE: fixed for the batch: its own newest samples push none of it out of the window.
+        // NOTE: fixed for the batch, so that its own newest samples push no others out of the
+        // window.
         let window = state.window(now);
         let (mut done, mut strays) = (Committed::default(), Vec::new());
         state.commit += 1;
@@ -151,9 +152,9 @@ impl Head {
         Ok((done, strays))
     }
 
-    /// Stores a batch that was taken before. The window is not asked again: it may have been
-    /// elsewhere. What is not in order is taken if the batch was logged as `late`, else it was
-    /// refused, or logged once more as late.
+    /// Stores a batch from the log. It does not check the window, which may have been another. An
+    /// out-of-order sample is taken if the batch was logged as `late`. Else it was refused, or
+    /// logged again as late.
     pub fn take_again(
         &self,
         batch: impl Iterator<Item = Pending>,
@@ -168,9 +169,9 @@ impl Head {
         Ok(done)
     }
 
-    /// As [`Head::take_again`], of scrapes of the same series: each series has a value at each of
-    /// the times, and its values stand together. All that it has is stored before the next is
-    /// looked at.
+    /// Stores scrapes of the same series, as [`Head::take_again`] does. Each series has a value at
+    /// each of the times; its values are adjacent. All samples of a series are stored before the
+    /// next series.
     pub fn take_rows_again(
         &self,
         series: impl Iterator<Item = Option<SeriesRef>>,
@@ -185,33 +186,33 @@ impl Head {
         Ok(())
     }
 
-    /// How far behind the newest sample those may be that are not in order; 0 refuses them.
+    /// Sets how far behind the newest sample out-of-order samples may be; 0 refuses them.
     pub fn set_late_window(&self, window_ms: i64) -> Result<(), StorageError> {
         self.lock()?.late.window_ms = window_ms.max(0);
         self.metrics.takes_late.store(window_ms > 0, Relaxed);
         Ok(())
     }
 
-    /// The appendable window is not older than a head that had this sample has it.
+    /// Keeps the appendable window from being older than a head with this sample would have it.
     pub fn saw(&self, t: TimestampMs) -> Result<(), StorageError> {
         let mut state = self.lock()?;
         state.max_t = state.max_t.max(t);
         Ok(())
     }
 
-    /// The clock was set back, and said this before.
+    /// Notes that the clock was set back from `before`.
     pub fn set_back_from(&self, before: TimestampMs) -> Result<(), StorageError> {
         self.lock()?.set_back_from = before;
         Ok(())
     }
 
-    /// `None` when the series is gone, or never had a sample.
+    /// Returns the labels of a series; `None` if it is gone, or never had a sample.
     pub fn labels_of_sampled(&self, series: SeriesRef) -> Option<Labels> {
         let is_new = self.lock().ok()?.slab.get(series)?.is_new();
         if is_new { None } else { self.labels(series) }
     }
 
-    /// `None` when the series is gone.
+    /// Returns the labels of a series; `None` if it is gone.
     pub fn labels(&self, series: SeriesRef) -> Option<Labels> {
         let state = self.lock().ok()?;
         state.slab.get(series)?;
@@ -224,7 +225,7 @@ impl Head {
 
 impl State {
     fn resolve(&mut self, labels: LabelsRef<'_>) -> Result<(SeriesRef, bool), StorageError> {
-        // NOTE: half of the hash is kept with each series, for 4 bytes of memory.
+        // NOTE: half of the hash is kept with each series, to save 4 bytes.
         let hash = self.hasher.hash_one(labels) as u32;
         let same = |at: &u32| self.slab.at(*at).hash == hash && self.has_labels(*at, labels);
         if let Some(at) = self.table.find(spread(hash), same).copied() {
@@ -233,7 +234,7 @@ impl State {
         }
         let place = { self.intern(labels) }.then(|| self.slab.insert(hash, &self.interned));
         let Some(at) = place.flatten() else {
-            // NOTE: no series is gone, but pairs that are new have none, and are released.
+            // NOTE: no series is gone, but the new pairs have no series, and are released.
             self.index.sweep(&self.interned, |_| false);
             self.interned.clear();
             let (series, count) = (self.slab.len(), labels.iter().count());
@@ -250,8 +251,8 @@ impl State {
         Ok((self.slab.reference(at), true))
     }
 
-    /// Finds the numbers of pairs, or of the first of them; whether all have one. Most are those of
-    /// the series that was new before this one.
+    /// Finds the numbers of the labels' pairs, up to the first that cannot get one. Returns whether
+    /// all have one. Most pairs are those of the last new series.
     fn intern(&mut self, labels: LabelsRef<'_>) -> bool {
         let mut count = 0;
         for (name, value) in labels.iter() {
@@ -292,7 +293,7 @@ impl State {
         done
     }
 
-    /// `strays` are given what of the batch became late samples.
+    /// Commits a batch. The samples of it that became late are added to `strays`.
     fn commit_one(
         &mut self,
         batch: impl Iterator<Item = Pending>,
@@ -304,7 +305,7 @@ impl State {
         let commit = self.commit;
         let (mut min_t, mut max_t) = (TimestampMs::MAX, TimestampMs::MIN);
         let (mut chunks, mut appended) = (0, 0);
-        // NOTE: most batches have one time. The smallest is that of no sample.
+        // NOTE: most batches have one time. No sample has the smallest one.
         let (mut last_t, mut since) = (TimestampMs::MIN, TimestampMs::MIN);
         for (position, pending) in (position..).zip(batch) {
             let (t, v) = (pending.t, pending.v);
@@ -354,7 +355,7 @@ impl State {
         self.max_t = self.max_t.max(max_t);
     }
 
-    /// Of each series its values, one for each row.
+    /// Appends rows: each column has a series' values, one per row.
     fn append_rows<'a>(
         &mut self,
         columns: impl Iterator<Item = (Option<SeriesRef>, &'a [f64])>,
@@ -395,8 +396,8 @@ impl State {
                     appended += 1;
                     continue;
                 }
-                // NOTE: the series does not have this commit yet: what a row repeats was in a batch
-                // of its own.
+                // NOTE: the series does not have this commit yet, so a value that a row repeats
+                // came in an earlier batch.
                 appended += match judge(series, t, v, window, commit) {
                     Verdict::Append | Verdict::Same => 1,
                     Verdict::Late | Verdict::Corrected | Verdict::Refuse(_) => 0,
@@ -422,16 +423,16 @@ impl State {
         }
     }
 
-    /// The oldest time that is taken.
+    /// Returns the oldest time that is accepted.
     pub fn min_valid(&self, now: TimestampMs) -> TimestampMs {
-        // NOTE: the smallest number means "no time" here, and is no time of anything.
+        // NOTE: the smallest number means "no time" here, and no sample has it.
         let newest = self.max_t.min(self.ahead(now));
         newest
             .saturating_sub(BEHIND_MAX_MS)
             .max(TimestampMs::MIN + 1)
     }
 
-    /// What is later is from before the clock was set back.
+    /// Returns the time after which samples are from before the clock was set back.
     pub fn ahead(&self, now: TimestampMs) -> TimestampMs {
         let left = self.set_back_from.saturating_sub(now);
         let is_near = (1..=AHEAD_MAX_MS).contains(&left);
@@ -442,26 +443,26 @@ impl State {
         })
     }
 
-    /// Whether series may begin anew before their newest sample.
+    /// Whether series may restart before their newest sample.
     fn may_rewind(&self, window: Window) -> bool {
-        // NOTE: views tell by a sample's time whether they see it, and so does what a block took.
+        // NOTE: a sample's time tells views whether they see it, and tells what a block took.
         self.max_t > window.ahead && self.views.start().is_none() && self.floors.is_empty()
     }
 }
 
-/// Whether a series begins anew with a sample at `t`: all that it has is in blocks, and its newest
-/// sample is of a time that the clock, set back since, has before it. From there on it is as any
-/// other, at a fraction of what late samples cost.
+/// Whether a series restarts with a sample at `t`. It does if all its samples are in blocks, and
+/// its newest is dated after the clock, which was set back since. From there on it is an ordinary
+/// series, at a fraction of what late samples cost.
 fn is_rewound(series: &Series, t: TimestampMs, window: Window) -> bool {
     let has_place = (window.ordered..=window.ahead).contains(&t);
     has_place && series.is_empty() && newest(series) > window.ahead
 }
 
-/// A row of [`State::append_rows`]: its time, and where that time's window begins.
+/// A row of [`State::append_rows`]: its time, and the start of that time's window.
 type Row = (TimestampMs, TimestampMs);
 
-/// Of rows that are equally far apart, and in one window: where the window begins, when the first
-/// is, how far they are apart, and how many there are.
+/// For rows with equal distances, all in one window: returns the window's start, the first time,
+/// the distance, and the number of rows.
 fn steady(rows: &[Row]) -> Option<(TimestampMs, TimestampMs, u32, u8)> {
     let ([first, second, ..], Some(last)) = (rows, rows.last()) else {
         return None;
@@ -474,13 +475,13 @@ fn steady(rows: &[Row]) -> Option<(TimestampMs, TimestampMs, u32, u8)> {
     (is_steady && first.1 == last.1).then_some((first.1, first.0, delta, n))
 }
 
-/// Whether all these values are the one that the series has last.
+/// Whether all these values equal the series' last.
 fn is_last_in_all(series: &Series, values: &[f64]) -> bool {
     let last = series.open.last_v().to_bits();
     values.iter().all(|v| v.to_bits() == last)
 }
 
-/// The newest time of a series, or [`NEVER`].
+/// Returns the newest time of a series, or [`NEVER`].
 pub(super) fn newest(series: &Series) -> TimestampMs {
     if series.is_new() {
         NEVER
@@ -489,7 +490,7 @@ pub(super) fn newest(series: &Series) -> TimestampMs {
     }
 }
 
-/// Prometheus's rules, in its order (reference section 5.4).
+/// Decides about a sample by Prometheus's rules, in its order (reference section 5.4).
 #[inline]
 fn judge(series: &Series, t: TimestampMs, v: f64, window: Window, commit: u64) -> Verdict {
     let last_t = newest(series);
@@ -500,7 +501,7 @@ fn judge(series: &Series, t: TimestampMs, v: f64, window: Window, commit: u64) -
         }
         if t == last_t {
             let same = series.open.last_v().to_bits() == v.to_bits();
-            // NOTE: within one batch even an equal repetition is a fault of who sent it.
+            // NOTE: within one batch even an equal repetition is the sender's fault.
             return if same && series.commit != commit {
                 Verdict::Same
             } else {
@@ -523,7 +524,7 @@ fn judge(series: &Series, t: TimestampMs, v: f64, window: Window, commit: u64) -
     }
 }
 
-/// A table's hash needs its highest bits too.
+/// Spreads a hash, since a table uses its highest bits too.
 pub(super) fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -1,8 +1,9 @@
-//! What of the head a block has already, from when the block is visible until the samples leave.
+//! The head's samples that a block has already, from when the block is visible until they leave the
+//! head.
 //!
-//! A view that sees the block must not see these samples in the head too: deleted from the block,
-//! they would be there still, and the next block would have them again. So a series begins for such
-//! a view after what was taken of it. Views from before the block see it whole.
+//! A view that sees the block must not see these samples in the head too. Otherwise, deleted from
+//! the block, they would still be there, and the next block would have them again. So for such a
+//! view a series begins after what the block took of it. Older views see the series whole.
 
 use std::sync::Arc;
 
@@ -23,17 +24,17 @@ pub struct Taken {
 pub struct Published {
     /// Views up to this one do not see the block.
     pub views_until: u64,
-    /// The last one that the block has.
+    /// The last commit that the block has.
     pub commit: u64,
     /// In order of series.
     pub taken: Vec<Taken>,
 }
 
-/// NOTE: one for each block whose samples an older view still needs; mostly none.
+/// NOTE: one entry per block whose samples an older view still needs; mostly none.
 #[derive(Debug, Default)]
 pub struct Floors(Vec<Arc<Published>>);
 
-/// What of a series a view sees in blocks.
+/// What a view sees of a series in blocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Floor {
     /// Samples in order up to this time ...
@@ -47,7 +48,7 @@ impl Floors {
         self.0.push(published);
     }
 
-    /// Its samples have left the head.
+    /// Removes an entry, once its samples have left the head.
     pub fn remove(&mut self, published: &Arc<Published>) {
         self.0.retain(|of| !Arc::ptr_eq(of, published));
     }
@@ -73,7 +74,7 @@ impl Floors {
 }
 
 impl Floor {
-    /// The first time that is seen in the head.
+    /// Returns the first time that the view sees in the head.
     pub fn after(self) -> TimestampMs {
         self.through.saturating_add(1)
     }
@@ -90,7 +91,7 @@ impl State {
         series.overlaps(&self.pool, start, scope.end) || self.has_late(at, scope)
     }
 
-    /// Whether the newest sample that a view sees is in a block that it sees.
+    /// Whether the newest sample that a view sees is in a block that it sees too.
     pub fn is_in_block(&self, at: u32, seen_t: TimestampMs, scope: Scope) -> bool {
         let floor = || self.floors.of(self.slab.reference(at), scope.view);
         !self.floors.0.is_empty() && seen_t <= floor().through

@@ -1,8 +1,8 @@
-//! What a block takes over: samples leave the head, their series stay.
+//! Flushing: samples move from the head into a block. Their series stay.
 //!
-//! A flush reads the head by a view, as a query does. Once its block is in the list, queries that
-//! begin see both, and samples that are in both as one; so that those of the head can be let go
-//! some series at a time, and no earlier than the last query is done that does not see the block.
+//! A flush reads the head by a view, as a query does. Once its block is in the list, new queries
+//! see both, and take samples that are in both as one. So the head's samples can be dropped some
+//! series at a time, after the last query that does not see the block has ended.
 
 use std::sync::Arc;
 
@@ -12,15 +12,14 @@ use super::query::HeadQuerier;
 use crate::model::{Labels, Sample, TimestampMs};
 use crate::storage::{Series as _, StorageError};
 
-/// LIMIT: series in one hold of the lock, of which each may decode and encode a chunk: half a
-/// millisecond.
+/// LIMIT: series per hold of the lock, half a millisecond. Each may decode and encode a chunk.
 const SERIES_AT_ONCE: usize = 256;
 
-/// Bytes that a series has beside its samples, about: its place, its labels' numbers, its entries
-/// in the table and in the postings.
+/// The approximate bytes of a series beside its samples: its place, its labels' numbers, its
+/// entries in the table and in the postings.
 const SERIES_BYTES: usize = 160;
 
-/// Everything that is in the head, as a block will hold it.
+/// The head's content, as a block will hold it.
 #[derive(Debug)]
 pub struct Flush {
     view: HeadQuerier,
@@ -28,7 +27,7 @@ pub struct Flush {
 }
 
 impl Head {
-    /// The samples that are committed now.
+    /// Begins a flush of the samples that are committed now.
     pub fn flush(self: &Arc<Head>) -> Result<Flush, StorageError> {
         Ok(Flush {
             view: self.querier(TimestampMs::MIN, TimestampMs::MAX)?,
@@ -40,17 +39,17 @@ impl Head {
         Ok(self.lock()?.blocks.clone())
     }
 
-    /// What views see that begin from now on.
+    /// Sets the blocks that new views see.
     pub fn set_blocks(&self, blocks: Blocks) -> Result<(), StorageError> {
         let mut state = self.lock()?;
         let old = std::mem::replace(&mut state.blocks, blocks);
         drop(state);
-        // NOTE: files may be closed by it, which is none of the lock's business.
+        // NOTE: this may close files, so it happens without the lock.
         drop(old);
         Ok(())
     }
 
-    /// Bytes that samples take, and those of their series, about.
+    /// Returns the approximate bytes of samples, and of their series.
     pub fn used_bytes(&self) -> Result<(usize, usize), StorageError> {
         let state = self.lock()?;
         let series = state.slab.len() * SERIES_BYTES + state.index.text_bytes();
@@ -59,12 +58,12 @@ impl Head {
 }
 
 impl Flush {
-    /// Those that have what the head has no more.
+    /// Returns the blocks of the flush's view, which have what the head no longer has.
     pub fn blocks(&self) -> Blocks {
         self.view.blocks.clone()
     }
 
-    /// Gives each series' labels and samples, in order of labels, until `each` fails.
+    /// Gives each series' labels and samples to `each`, in order of labels, until it fails.
     pub fn read<E: From<StorageError>>(
         &mut self,
         mut each: impl FnMut(&Labels, &[Sample]) -> Result<(), E>,
@@ -82,7 +81,7 @@ impl Flush {
         Ok(())
     }
 
-    /// Changes the list of blocks; what was read is now in one of them.
+    /// Changes the list of blocks. One of them now has what was read.
     pub fn publish(mut self, blocks: Blocks) -> Result<Release, StorageError> {
         self.taken.sort_unstable_by_key(|taken| taken.series);
         let head = self.view.head().clone();
@@ -100,7 +99,7 @@ impl Flush {
     }
 }
 
-/// Samples that a block has, and the head still.
+/// Samples that are in a block, and still in the head.
 #[derive(Debug)]
 pub struct Release {
     head: Arc<Head>,
@@ -108,7 +107,7 @@ pub struct Release {
 }
 
 impl Release {
-    /// Lets go what no view needs. `false`: a view needs some of it, try again later.
+    /// Drops what no view needs. Returns `false` if a view needs some of it; then try again later.
     pub fn run(&self) -> Result<bool, StorageError> {
         let mut done = true;
         let mut dropped = 0;

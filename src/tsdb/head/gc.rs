@@ -1,15 +1,14 @@
-//! Garbage: chunks and series that retention lets go, and series that never got a sample.
+//! Garbage collection: chunks and series that retention drops, and series that never got a sample.
 
 use super::lock::{Head, State};
 use super::series::Series;
 use crate::model::{SeriesRef, TimestampMs};
 use crate::storage::StorageError;
 
-/// LIMIT: places looked at, or series removed, in one hold of the lock: a fraction of a
-/// millisecond.
+/// LIMIT: places visited, or series removed, per hold of the lock, a fraction of a millisecond.
 const PLACES_AT_ONCE: u32 = 1024;
 
-/// What a collection found.
+/// The result of a collection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Collected {
     pub series: u64,
@@ -17,11 +16,16 @@ pub struct Collected {
 }
 
 impl Head {
-    /// Drops closed chunks that end before what `retention_ms` keeps, and series that do; series
-    /// that were empty at the last collection and still are; and series whose samples are all in
-    /// blocks, once they are so old that nothing depends on knowing the newest, or were appended to
-    /// under a clock that was set back since. What a live view may ask for stays. Retention counts
-    /// from `newest`. `pause` is asked before series go, and held meanwhile: it keeps commits out.
+    /// Drops garbage:
+    ///
+    /// - closed chunks, and series, that end before what `retention_ms`, counted from `newest`,
+    ///   keeps;
+    /// - series that were empty at the last collection and still are;
+    /// - series whose samples are all in blocks, once their newest sample no longer matters: it is
+    ///   old enough, or it came before the clock was set back.
+    ///
+    /// What a live view may ask for stays. `pause` is called before series are dropped; while its
+    /// result is held, no commit runs.
     pub fn collect<P>(
         &self,
         newest: TimestampMs,
@@ -61,19 +65,20 @@ impl Head {
     }
 }
 
-/// What ends before these may go.
+/// The times before which things may be dropped.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     samples: TimestampMs,
-    /// A series without samples. Nothing as old is taken any more, so that whether a new sample is
-    /// newer than the series' newest needs no answer.
+    /// The bound for a series without samples. Nothing as old is accepted any more, so nobody will
+    /// compare a new sample with the series' newest.
     newest: TimestampMs,
-    /// One whose newest is later begins anew: as little depends on that.
+    /// A series without samples whose newest is after this restarts, so its newest does not matter
+    /// either.
     ahead: TimestampMs,
 }
 
 impl Bounds {
-    /// Whether it has no sample that anything depends on.
+    /// Whether nothing depends on the series' newest sample.
     fn is_blank(self, series: &Series) -> bool {
         series.is_new() || series.is_empty() && series.open.last_t() > self.ahead
     }
@@ -90,10 +95,10 @@ impl Bounds {
 }
 
 impl State {
-    /// ORDER: asked anew in each hold of the lock, for a view may have begun since.
+    /// ORDER: computed anew in each hold of the lock, since a view may have begun meanwhile.
     fn bounds(&self, limit: TimestampMs, now: TimestampMs) -> Bounds {
         let seen = self.views.start();
-        // NOTE: a view may still have such a series in its place.
+        // NOTE: a view may still need such a series in its place.
         let ahead = if seen.is_some() {
             TimestampMs::MAX
         } else {
@@ -145,7 +150,7 @@ impl State {
             let Some((at, series)) = self.slab.get_mut(*reference) else {
                 continue;
             };
-            // NOTE: it may have been appended to, resolved or seen since it was looked at.
+            // NOTE: it may have been appended to, resolved or seen in the meantime.
             if bounds.is_needed(series) || self.late.has_series(at) {
                 *oldest = self.first_t(at).unwrap_or(*oldest).min(*oldest);
                 continue;

@@ -1,9 +1,9 @@
-//! The index: label pairs as numbers, and for each the series that have it.
+//! The index: label pairs as numbers, and the series of each pair.
 //!
-//! A series is a list of numbers of pairs (4 bytes a label), so that it costs half of what two
-//! symbols a label would, and a pair's number leads to its postings without another table. Names
-//! are numbers too; a value's text is its pair's, for few values occur under several names. A pair
-//! lives as long as its postings have a series, a name as long as it has a pair.
+//! A series is a list of pair numbers (4 bytes per label), half of what two symbols per label would
+//! take. A pair's number leads to its postings without another table. Names are numbers too. A
+//! value's text belongs to its pair, since few values occur under several names. A pair lives as
+//! long as its postings have a series, a name as long as it has a pair.
 
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
@@ -23,22 +23,23 @@ pub struct Index {
     free_pairs: Vec<PairId>,
     pair_table: HashTable<PairId>,
     values: Values,
-    /// Postings of pairs that more than one series has.
+    /// The postings of pairs that more than one series has.
     lists: Vec<Vec<u32>>,
     free_lists: Vec<u32>,
     hasher: foldhash::fast::RandomState,
-    /// Of names, as they stand here.
+    /// The bytes of names, as they are here.
     name_bytes: usize,
 }
 
 #[derive(Debug, Default)]
 pub struct Name {
     pub text: Box<str>,
-    /// In no order.
+    /// The name's pairs, in no order.
     pub pairs: Vec<PairId>,
 }
 
-/// 20 bytes, because there are as many as series where a label is all but unique.
+/// A pair. It has 20 bytes, because a label that is all but unique has as many pairs as there are
+/// series.
 #[derive(Debug, Default)]
 struct Pair {
     name: NameId,
@@ -46,15 +47,15 @@ struct Pair {
     series: Postings,
 }
 
-/// Places of series. Many a pair has one alone.
+/// The places of a pair's series. Many pairs have only one.
 #[derive(Debug, Clone, Copy, Default)]
 enum Postings {
     #[default]
     None,
     One(u32),
-    /// The number of a list in order of places.
+    /// The index of a list in order of places.
     Many(u32),
-    /// The same in no order, which only a place used again can make.
+    /// The index of a list in no order, which only a reused place can cause.
     Unsorted(u32),
 }
 
@@ -113,7 +114,7 @@ impl Index {
         &self.names[name as usize].text
     }
 
-    /// The pairs with this name, in no order.
+    /// Returns the pairs with this name, in no order.
     pub fn pairs_of(&self, name: NameId) -> &[PairId] {
         &self.names[name as usize].pairs
     }
@@ -127,7 +128,7 @@ impl Index {
         self.pair_table.find(hash, same).copied()
     }
 
-    /// The places of the series that have the pair, in order.
+    /// Returns the places of the series with this pair, in order.
     pub fn postings(&mut self, pair: PairId) -> &[u32] {
         let series = &mut self.pairs[pair as usize].series;
         if let Postings::Unsorted(list) = *series {
@@ -137,7 +138,7 @@ impl Index {
         self.postings_unsorted(pair)
     }
 
-    /// The places of the series that have the pair, in no order.
+    /// Returns the places of the series with this pair, in no order.
     pub fn postings_unsorted(&self, pair: PairId) -> &[u32] {
         match &self.pairs[pair as usize].series {
             Postings::None => &[],
@@ -146,14 +147,15 @@ impl Index {
         }
     }
 
-    /// How many series have the pair.
+    /// The number of series with this pair.
     pub fn series_count(&self, pair: PairId) -> usize {
         self.postings_unsorted(pair).len()
     }
 
-    /// The pair's number, which is made if there is none; [`Index::add`] a series to it next.
-    /// `None` when there is no place for its value. `like` may have the same name, or value too; it
-    /// may be gone.
+    /// Returns the pair's number, and makes the pair if there is none; then [`Index::add`] a series
+    /// to it.
+    /// Returns `None` if there is no room for its value. `like` is a pair that may have the same
+    /// name, or value too; it may be gone.
     pub fn intern(&mut self, like: Option<PairId>, name: &str, value: &str) -> Option<PairId> {
         let is_live = |pair: &PairId| !self.postings_unsorted(*pair).is_empty();
         let same_name = |pair: &PairId| self.name_text(self.name_of(*pair)) == name;
@@ -223,8 +225,8 @@ impl Index {
         }
     }
 
-    /// Takes the series for which `gone` holds out of these pairs' postings, and releases the pairs
-    /// and names of which nothing is left.
+    /// Removes the series for which `gone` is true from these pairs' postings. Releases pairs and
+    /// names that have none left.
     pub fn sweep(&mut self, pairs: &[PairId], gone: impl Fn(u32) -> bool) {
         let mut names = Vec::new();
         for id in pairs {
@@ -247,7 +249,7 @@ impl Index {
         }
     }
 
-    /// Closes the gaps that released values left when they are the larger part.
+    /// Closes the gaps of released values if they are the larger part.
     pub fn compact(&mut self) {
         let live = { self.pairs.iter_mut() }.map(|pair| &mut pair.value);
         self.values.compact(live);
@@ -277,7 +279,7 @@ impl Index {
         }
     }
 
-    /// The pair's name keeps it in its list until the sweep ends.
+    /// Releases a pair. Its name keeps it in its list until the sweep ends.
     fn release(&mut self, id: PairId) {
         let pair = std::mem::take(&mut self.pairs[id as usize]);
         let hash = hash_pair(&self.hasher, pair.name, self.values.get(pair.value));
@@ -317,7 +319,7 @@ fn hash_pair(hasher: &foldhash::fast::RandomState, name: NameId, value: &str) ->
     hasher.hash_one((name, value))
 }
 
-/// Puts `value` at a number that is free.
+/// Puts `value` at a free index.
 fn place<T>(list: &mut Vec<T>, free: &mut Vec<u32>, value: T) -> u32 {
     if let Some(id) = free.pop() {
         list[id as usize] = value;

@@ -1,5 +1,5 @@
-//! Samples that came out of order: taken within a window behind the newest sample, kept beside the
-//! chunks, merged when they are read and when they become a block.
+//! Out-of-order samples: accepted within a window behind the newest sample, kept beside the chunks,
+//! merged in reads and in blocks.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,12 @@ use super::lock::State;
 use super::snapshot::Scope;
 use crate::model::{Sample, TimestampMs};
 
-/// By place, each in order of time; of the same time in order of commits.
+/// The samples by place. Each list is in order of time, then of commits.
 #[derive(Debug, Default)]
 pub struct LateSamples {
     series: HashMap<u32, Vec<Late>, foldhash::fast::RandomState>,
     count: usize,
-    /// How far behind the newest sample of the head they may be; 0 refuses them.
+    /// How far behind the head's newest sample they may be; 0 refuses them.
     pub window_ms: i64,
 }
 
@@ -20,21 +20,21 @@ pub struct LateSamples {
 struct Late {
     t: TimestampMs,
     v: f64,
-    /// Of its commit, so that a view sees it from there on.
+    /// The number of its commit, from which on views see it.
     commit: u64,
 }
 
-/// What became of one.
+/// The result of an insertion.
 pub enum Inserted {
     New,
     Same,
-    /// With this value.
+    /// Another sample, with this value, has its time.
     Duplicate(f64),
 }
 
 impl LateSamples {
-    /// One that was taken up to the commit `in_block` is a block's: only views that do not see the
-    /// block still see it, and the new one stands beside it.
+    /// Inserts a sample. Samples up to the commit `in_block` are in a block, and only views that do
+    /// not see the block still see them. The new sample is put beside such a one.
     pub fn insert(
         &mut self,
         at: u32,
@@ -62,7 +62,7 @@ impl LateSamples {
         self.count > 0 && self.series.contains_key(&at)
     }
 
-    /// Of the oldest that a series has.
+    /// Returns the time of the oldest late sample of a series.
     pub fn first_t(&self, at: u32) -> Option<TimestampMs> {
         if self.count == 0 {
             return None;
@@ -74,7 +74,7 @@ impl LateSamples {
         self.count * size_of::<Late>()
     }
 
-    /// Of commits after `after`.
+    /// Yields the samples in scope of commits after `after`.
     fn seen(&self, at: u32, scope: Scope, after: u64) -> impl Iterator<Item = Sample> {
         let list = self.series.get(&at).map_or(&[][..], Vec::as_slice);
         let from = list.partition_point(|late| late.t < scope.start);
@@ -91,7 +91,7 @@ impl LateSamples {
         self.seen(at, scope, after).collect()
     }
 
-    /// Drops what was taken up to a commit.
+    /// Drops the samples up to a commit.
     pub fn drop_through(&mut self, at: u32, commit: u64) {
         let Some(list) = self.series.get_mut(&at) else {
             return;
@@ -106,7 +106,7 @@ impl LateSamples {
 }
 
 impl State {
-    /// Of the oldest sample that the series at a place has.
+    /// Returns the time of the oldest sample of the series at a place.
     pub fn first_t(&self, at: u32) -> Option<TimestampMs> {
         let ordered = self.slab.at(at).first_t(&self.pool);
         let both = ordered.into_iter().chain(self.late.first_t(at));
@@ -122,7 +122,8 @@ impl State {
     }
 }
 
-/// Adds `late` to `out[from..]`, both in order of time; of the same time, what is in `out` counts.
+/// Merges `late` into `out[from..]`, both in order of time. At the same time the sample in `out`
+/// counts.
 pub fn merge(out: &mut Vec<Sample>, from: usize, late: &[Sample]) {
     if late.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! The one lock, and what is behind it.
+//! The one lock, and the state behind it.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -22,7 +22,7 @@ pub struct Head {
     state: Mutex<State>,
     pub metrics: HeadMetrics,
     pub(super) clock: Arc<dyn Clock>,
-    /// Whether it was said that a panic closed the head.
+    /// Whether it was logged that a panic closed the head.
     told: AtomicBool,
 }
 
@@ -31,11 +31,11 @@ pub struct Head {
 pub(super) struct State {
     pub slab: Slab,
     pub index: Index,
-    /// Pairs of the series that was new last; they may be gone since, and then have no text.
+    /// The pairs of the last new series. They may be gone, and then have no text.
     pub interned: Vec<PairId>,
-    /// Of the bits of all open chunks.
+    /// Holds the bits of all chunks.
     pub pool: Pool,
-    /// Indices of the slab, by the hash of the series' labels.
+    /// Slab indices, by the hash of the series' labels.
     pub table: HashTable<u32>,
     /// Seeded at random: labels come from strangers.
     pub hasher: foldhash::fast::RandomState,
@@ -43,13 +43,14 @@ pub(super) struct State {
     pub late: LateSamples,
     /// What blocks have already.
     pub floors: Floors,
-    /// The number of the last commit; from 1 on, so that 0 means never.
+    /// The number of the last commit. Numbers start at 1, so 0 means never.
     pub commit: u64,
-    /// Of the samples that are held; `MAX` and `MIN` while there is none.
+    /// The oldest time of the samples held; `MAX` while there is none.
     pub min_t: TimestampMs,
-    /// Of the samples that were ever held, so that the appendable window never goes back.
+    /// The newest time of all samples ever held, so that the appendable window never moves back;
+    /// `MIN` while there was none.
     pub max_t: TimestampMs,
-    /// What the clock said when it was set back, the last time.
+    /// What the clock said before it was last set back.
     pub set_back_from: TimestampMs,
     /// Samples that were taken late because their series' newest is dated after the clock.
     pub corrected: u64,
@@ -57,12 +58,12 @@ pub(super) struct State {
     pub min_t_since: TimestampMs,
     pub chunks: u64,
     pub samples_appended: u64,
-    /// What a view sees beside the head, in order of age, the newest first: kept here so that both
+    /// The blocks that a view sees beside the head, the newest first. They are here so that both
     /// are taken at once.
     pub blocks: Blocks,
 }
 
-/// The list of blocks; replaced, never changed.
+/// The list of blocks, which is replaced and never changed.
 pub type Blocks = Arc<[Arc<Block>]>;
 
 impl Head {
@@ -75,6 +76,8 @@ impl Head {
         }
     }
 
+    /// Takes the lock.
+    ///
     /// # Errors
     /// A panic under the lock has closed the head.
     pub(super) fn lock(&self) -> Result<MutexGuard<'_, State>, StorageError> {

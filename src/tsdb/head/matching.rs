@@ -1,4 +1,4 @@
-//! From matchers to the places of the series that match.
+//! Finds the places of the series that match.
 
 use std::collections::HashMap;
 
@@ -6,12 +6,12 @@ use super::index::{NameId, PairId};
 use super::lock::State;
 use crate::model::{MatchOp, Matcher};
 
-/// Below this part of all series, a matcher is put to each candidate's label; above, to all values
-/// of its name.
+/// If the candidates are fewer than this part of all series, a matcher tests each one's label;
+/// otherwise it tests all values of its name.
 const FEW: usize = 8;
 
 impl State {
-    /// In order of places. Series without samples are among them.
+    /// Returns the places in order. Series without samples are among them.
     pub fn matching(&mut self, matchers: &[Matcher]) -> Vec<u32> {
         let (exact, mut rest): (Vec<&Matcher>, Vec<&Matcher>) = matchers
             .iter()
@@ -35,7 +35,7 @@ impl State {
         found
     }
 
-    /// `None` without matchers.
+    /// Returns `None` without matchers.
     fn matching_exactly(&mut self, matchers: &[&Matcher]) -> Option<Vec<u32>> {
         let mut pairs = Vec::with_capacity(matchers.len());
         for matcher in matchers {
@@ -82,8 +82,8 @@ impl State {
         });
     }
 
-    /// The series that have the label and match. A regular expression that is a list of literals,
-    /// as dashboards send them, is looked up value by value.
+    /// Returns the series that have the label and match. A regular expression that is a list of
+    /// literals, as dashboards send, is looked up value by value.
     fn matching_one(&self, matcher: &Matcher) -> Places {
         let literals = match (matcher.op, &matcher.regex) {
             (MatchOp::Regex, Some(regex)) => regex.literals(),
@@ -102,7 +102,7 @@ impl State {
         places
     }
 
-    /// The series whose label of the matcher's name has a value for which `keep` holds.
+    /// Returns the series whose label of the matcher's name has a value for which `keep` is true.
     fn with_value(&self, matcher: &Matcher, keep: impl Fn(&Matcher, &str) -> bool) -> Places {
         let mut places = Places::new(self.slab.places());
         if let Some(name) = self.index.name(&matcher.name) {
@@ -116,7 +116,7 @@ impl State {
     }
 }
 
-/// A bit for each place.
+/// A set of places, one bit each.
 struct Places(Vec<u64>);
 
 impl Places {
@@ -148,7 +148,7 @@ impl Places {
     }
 }
 
-/// Keeps what is in `list` too; both in order.
+/// Keeps what is in `list` too. Both are in order.
 fn intersect(found: &mut Vec<u32>, mut list: &[u32]) {
     let far = list.len() / 16 > found.len();
     found.retain(|at| {

@@ -1,10 +1,10 @@
 //! The head: all series that are being appended to, in memory.
 //!
-//! Owns what it holds, behind one lock ([`Head`]): the slab of series, the index of label pairs,
-//! the table from labels to series, and the list of live views. The lock is held for a batch, for
-//! the matching of a selection, for copying the chunks of a few series; never while samples are
-//! decoded, labels sorted or anything is waited for. A panic under it closes the head for good:
-//! half a batch must not live on quietly.
+//! Owns its data behind one lock ([`Head`]): the slab of series, the index of label pairs, the
+//! table from labels to series, and the list of live views. The lock is held for a batch, for
+//! matching a selection, and for copying the chunks of a few series. It is never held while samples
+//! are decoded, labels sorted or anything is waited for. A panic under it closes the head for good,
+//! since half a batch must not live on unnoticed.
 //!
 //! A *view* is what a query sees: the state after some commit. It costs nothing until something is
 //! appended that it must not see (see [`views`]).

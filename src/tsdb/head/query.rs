@@ -1,4 +1,4 @@
-//! Querying: views, and what they select.
+//! Queries: views, and what they select.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::model::{Matcher, TimestampMs};
 use crate::storage::{Querier, SelectHints, SeriesSet, StorageError};
 
 impl Head {
-    /// A view of everything that is committed.
+    /// Opens a view of everything that is committed.
     pub fn querier(
         self: &Arc<Self>,
         start: TimestampMs,
@@ -38,7 +38,7 @@ impl Head {
     }
 }
 
-/// Keeps what a view may ask for; gone with the last of the querier and what it handed out.
+/// Keeps what a view may ask for, until the querier and all it handed out are dropped.
 #[derive(Debug)]
 pub(super) struct Pin {
     pub head: Arc<Head>,
@@ -57,7 +57,7 @@ impl Drop for Pin {
 pub struct HeadQuerier {
     pin: Arc<Pin>,
     scope: Scope,
-    /// As they were when the view began.
+    /// The blocks as they were when the view began.
     pub blocks: Blocks,
 }
 
@@ -66,7 +66,7 @@ impl HeadQuerier {
         &self.pin.head
     }
 
-    /// Of the last commit that it sees.
+    /// The last commit that it sees.
     pub(super) fn commit(&self) -> u64 {
         self.scope.commit
     }
@@ -168,7 +168,7 @@ impl State {
         names.map(|name| name.text.to_string()).collect()
     }
 
-    /// Whether a series with this pair has samples in the scope. The first one mostly has.
+    /// Whether a series with this pair has samples in the scope. Mostly the first one has.
     fn in_use(&self, pair: u32, scope: Scope) -> bool {
         let mut series = self.index.postings_unsorted(pair).iter();
         series.any(|at| self.has_samples(*at, scope))

@@ -1,13 +1,14 @@
-//! One series: its open chunk, its closed ones, and where its labels stand.
+//! One series: its open chunk, its closed ones, and the place of its labels.
 
 use crate::model::TimestampMs;
 use crate::tsdb::chunk::{Chunk, Open, Pool};
 
-/// 80 bytes, because there is one for every series.
+/// One series. It has 80 bytes, because there is one for every series.
 #[derive(Debug, Default)]
 pub struct Series {
     pub open: Open,
-    /// `None` for none; boxed twice, because most series of a small head have none.
+    /// The closed chunks; `None` if there are none. Boxed twice, because most series of a small
+    /// head have none.
     #[expect(
         clippy::box_collection,
         reason = "a third of the bytes while it is empty"
@@ -15,16 +16,16 @@ pub struct Series {
     closed: Option<Box<Vec<Closed>>>,
     /// The number of the last commit that appended to it; 0 while it is empty.
     pub commit: u64,
-    /// How often its place was taken and left.
+    /// How often its place was reused.
     pub generation: u32,
-    /// Where its pairs stand in the slab's list.
+    /// The index of its pairs in the slab's list.
     pub pairs_at: u32,
-    /// Of its labels; kept so that the table grows without reading them.
+    /// The hash of its labels, kept so that the table grows without reading them.
     pub hash: u32,
     pub pairs_len: u16,
-    /// A free place in the slab otherwise.
+    /// False for a free place in the slab.
     pub live: bool,
-    /// Was empty when the garbage was last collected.
+    /// Whether it was empty at the last garbage collection.
     pub idle: bool,
 }
 
@@ -45,7 +46,7 @@ impl Series {
         }
     }
 
-    /// A place that a series has left.
+    /// Makes a place that a series has left.
     pub fn left(generation: u32) -> Series {
         Series {
             generation,
@@ -53,18 +54,18 @@ impl Series {
         }
     }
 
-    /// Never appended to.
+    /// Whether it was never appended to.
     pub fn is_new(&self) -> bool {
         !self.open.has_newest()
     }
 
-    /// Never appended to, or all that was appended is in blocks.
+    /// Whether it was never appended to, or all its samples are in blocks.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// Appends what is newer than all it has, in the window that begins at `since`; returns how
-    /// many chunks it has more.
+    /// Appends a sample newer than all others, in the window that begins at `since`. Returns how
+    /// many chunks this added.
     #[inline]
     pub fn append(&mut self, pool: &mut Pool, since: TimestampMs, t: TimestampMs, v: f64) -> u64 {
         let first = self.open.is_empty();
@@ -95,7 +96,7 @@ impl Series {
         self.closed.as_ref().map_or(&[], |closed| closed.as_slice())
     }
 
-    /// Of the oldest sample, if there is one.
+    /// Returns the time of the oldest sample, if there is one.
     pub fn first_t(&self, pool: &Pool) -> Option<TimestampMs> {
         let open = (!self.open.is_empty()).then(|| self.open.first_t(pool));
         self.closed()
@@ -108,19 +109,19 @@ impl Series {
         self.closed().len() as u64 + u64::from(!self.open.is_empty())
     }
 
-    /// Whether a chunk reaches into `start..=end`.
+    /// Whether a chunk overlaps `start..=end`.
     pub fn overlaps(&self, pool: &Pool, start: TimestampMs, end: TimestampMs) -> bool {
         let reaches = |first, last| first <= end && last >= start;
         if self.is_empty() {
             return false;
         }
-        // NOTE: nearly always so; then nothing else of the series is touched.
+        // NOTE: nearly always so. Then nothing else of the series is touched.
         if (start..=end).contains(&self.open.last_t())
             || reaches(self.open.first_t(pool), self.open.last_t())
         {
             return true;
         }
-        // NOTE: chunks are in order of time: the first that ends late enough decides.
+        // NOTE: chunks are in order of time, so the first that ends late enough decides.
         let closed = self.closed();
         let at = closed.partition_point(|c| c.last_t < start);
         closed
@@ -128,7 +129,7 @@ impl Series {
             .is_some_and(|c| reaches(c.chunk.first_t(pool), c.last_t))
     }
 
-    /// Drops the closed chunks that end before `before`; returns how many.
+    /// Drops the closed chunks that end before `before`. Returns their number.
     pub fn drop_closed(&mut self, pool: &mut Pool, before: TimestampMs) -> u64 {
         let Some(closed) = &mut self.closed else {
             return 0;
@@ -143,7 +144,8 @@ impl Series {
         gone as u64
     }
 
-    /// Drops the samples up to `through`, and remembers the newest; returns how many chunks went.
+    /// Drops the samples up to `through`, and remembers the newest. Returns the number of dropped
+    /// chunks.
     pub fn drop_through(&mut self, pool: &mut Pool, through: TimestampMs) -> u64 {
         let before = self.chunks();
         // NOTE: what is not after `through` ends before the next number.
@@ -170,7 +172,7 @@ impl Series {
         }
     }
 
-    /// Bytes on the heap, the pool aside.
+    /// The bytes on the heap, without the pool.
     pub fn heap_bytes(&self) -> usize {
         self.closed.as_ref().map_or(0, |closed| {
             size_of::<Vec<Closed>>() + closed.capacity() * size_of::<Closed>()

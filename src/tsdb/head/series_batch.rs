@@ -1,9 +1,9 @@
-//! The series of a selection, and what is read of them.
+//! The series of a selection, and reading them.
 //!
-//! A *series batch* is some series that stand one after another in a selection: their labels are
-//! copied in one hold of the lock, their chunks in another, when one of them is asked for. So the
-//! lock is taken seldom, the machine fetches the memory of several series at once, and of a large
-//! selection nothing is held but which series it has. Decoding needs no lock.
+//! A *series batch* is a run of neighbouring series in a selection. Their labels are copied in one
+//! hold of the lock, their chunks in another, when one of them is asked for. So the lock is taken
+//! seldom, the processor fetches the memory of several series at once, and a large selection holds
+//! only the list of its series. Decoding needs no lock.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -20,12 +20,12 @@ use crate::tsdb::chunk::{Corrupt, Gather, Pool, decode, decode_columns, decode_t
 
 /// LIMIT: series of a batch. Copying them takes some 20 µs, for which an append may wait.
 const SERIES: usize = 32;
-/// LIMIT: bytes of chunks in a batch; what is beyond is copied series by series.
+/// LIMIT: bytes of chunks in a batch. Beyond that they are copied series by series.
 const BYTES: usize = 64 << 10;
-/// LIMIT: bytes of chunks that a thread keeps room for between two reads: some thousand samples.
+/// LIMIT: bytes for copied chunks that a thread keeps between two reads: some thousand samples.
 const COPIED_KEPT: usize = 16 << 10;
 
-/// What a label takes, mostly no more.
+/// The bytes of a label; most take no more.
 const LABEL_BYTES: usize = 32;
 
 thread_local! {
@@ -37,7 +37,7 @@ pub struct Selection {
     pub(super) pin: Arc<Pin>,
     pub(super) scope: Scope,
     pub(super) rows: Rows,
-    /// By labels. Otherwise these are seldom asked for.
+    /// In order of labels. In other selections labels are seldom asked for.
     pub is_sorted: bool,
 }
 
@@ -70,7 +70,7 @@ impl Selection {
 
 pub struct HeadSet {
     of: Arc<Selection>,
-    /// The number of the next series.
+    /// The index of the next series.
     next: usize,
     series_batch: Option<Arc<SeriesBatch>>,
 }
@@ -84,7 +84,7 @@ impl HeadSet {
         }
     }
 
-    /// How many series are left.
+    /// The number of series left.
     pub fn len(&self) -> usize {
         self.of.rows.len() - self.next
     }
@@ -127,7 +127,7 @@ struct SeriesBatch {
     /// Which of the selection.
     rows: Vec<u32>,
     texts: OnceLock<Texts>,
-    /// Nothing where the head was closed.
+    /// `None` inside if the head was closed.
     copies: OnceLock<Option<Copies>>,
 }
 
@@ -151,7 +151,7 @@ impl SeriesBatch {
     fn texts(&self) -> &Texts {
         self.texts.get_or_init(|| match self.of.pin.head.lock() {
             Ok(state) => Texts::of(&state, self.places()),
-            // NOTE: the head is closed, which ends the process, or the next read says so.
+            // NOTE: the head is closed. That ends the process, or the next read reports it.
             Err(_) => Texts::default(),
         })
     }
@@ -166,7 +166,7 @@ impl SeriesBatch {
         self.rows[at] as usize
     }
 
-    /// As many series as there is room for.
+    /// Copies as many series as there is room for.
     fn copy(&self, scope: Scope) -> Result<Copies, StorageError> {
         let (mut chunks, mut parts) = (Gather::default(), Vec::with_capacity(self.rows.len()));
         let state = self.of.pin.head.lock()?;
@@ -185,12 +185,12 @@ impl SeriesBatch {
     }
 }
 
-/// Labels of the series of a batch.
+/// The labels of a batch's series.
 #[derive(Default)]
 struct Texts {
-    /// As labels have it.
+    /// The texts, in the form of `Labels`.
     text: String,
-    /// For each series, where its labels end.
+    /// The end of each series' labels.
     ends: Vec<u32>,
 }
 
@@ -219,7 +219,7 @@ impl Texts {
     }
 }
 
-/// Chunks of the first series of a batch.
+/// The chunks of a batch's first series.
 struct Copies {
     /// The times that were asked for.
     scope: (TimestampMs, TimestampMs),
@@ -229,9 +229,9 @@ struct Copies {
 
 /// What is stored of one series in a range.
 struct Part {
-    /// Which chunks.
+    /// The indices of its chunks.
     range: Range<usize>,
-    /// The first time that is seen of them.
+    /// The first time that is seen in the chunks.
     start: TimestampMs,
     late: Vec<Sample>,
 }
@@ -281,7 +281,7 @@ impl<'c> Stored<'c> {
 
 pub struct HeadSeries {
     series_batch: Arc<SeriesBatch>,
-    /// Which of the batch.
+    /// The index in the batch.
     at: usize,
 }
 
@@ -323,14 +323,14 @@ impl Series for HeadSeries {
 }
 
 impl HeadSeries {
-    /// Which it is, and up to when it is seen.
+    /// Returns the series, and the newest time that is seen of it.
     pub fn seen(&self) -> Result<(SeriesRef, TimestampMs), StorageError> {
         let (of, row) = (&*self.series_batch.of, self.series_batch.row(self.at));
         let series = of.pin.head.lock()?.slab.reference(of.rows.places[row]);
         Ok((series, of.rows.seen[row]))
     }
 
-    /// Calls `read` with what is stored in the range, and the last time that is seen of the chunks.
+    /// Calls `read` with what is stored in the range, and the last time that is seen in the chunks.
     fn stored(
         &self,
         start: TimestampMs,
@@ -371,14 +371,14 @@ impl HeadSeries {
 }
 
 impl State {
-    /// What a row has in the scope; its chunks are added to `chunks`.
+    /// Returns what a row has in the scope, and adds its chunks to `chunks`.
     fn part(&self, rows: &Rows, at: usize, scope: Scope, chunks: &mut Gather) -> Part {
         let (place, seen_t) = (rows.places[at], rows.seen[at]);
         // NOTE: the view keeps every series that has samples in its range.
         let series = self.slab.at(place);
         let floor = self.floors.of(self.slab.reference(place), scope.view);
         let end = scope.end.min(seen_t);
-        // NOTE: what is before it a block of the view has.
+        // NOTE: a block of the view has what is before it.
         let start = scope.start.max(floor.after());
         let first = chunks.len();
         if start <= end {
@@ -393,7 +393,7 @@ impl State {
 }
 
 impl super::series::Series {
-    /// Adds the chunks that reach into the range.
+    /// Adds the chunks that overlap the range.
     fn gather(&self, pool: &Pool, start: TimestampMs, end: TimestampMs, chunks: &mut Gather) {
         let first = self.closed().partition_point(|c| c.last_t < start);
         let reached = self.closed().iter().skip(first);

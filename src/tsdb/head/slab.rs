@@ -1,26 +1,26 @@
-//! Places for series, found by reference, and the list of their pairs.
+//! The places of series, found by reference, and the list of their pairs.
 
 use super::index::PairId;
 use super::series::Series;
 use crate::model::SeriesRef;
 
-/// A place is used again, a reference never: it carries the place's generation.
+/// The series. A place is reused, a reference never: it carries the place's generation.
 #[derive(Debug, Default)]
 pub struct Slab {
     places: Vec<Series>,
     free: Vec<u32>,
-    /// The pairs of all series, one series' after the other's, with gaps where series went.
+    /// The pairs of all series, one series' after the other's, with gaps where series were removed.
     pairs: Vec<PairId>,
     gaps: usize,
 }
 
-/// LIMIT: lists of the head grow by this part, not to the double, so that little stands empty; but
-/// short ones by half a cache line, since each place that a list leaves stays with its thread's
-/// share of the allocator.
+/// LIMIT: the head's lists grow by this part, not to the double, so that little is empty. Short
+/// ones grow by half a cache line at least, since each buffer that a list leaves stays in the
+/// allocator's pool of its thread.
 const GROWTH: usize = 8;
 const GROWTH_BYTES: usize = 32;
 
-/// Adds to a list that many others stand beside.
+/// Adds to a list of which there are many.
 pub fn push_tight<T>(list: &mut Vec<T>, value: T) {
     reserve_tight(list, 1);
     list.push(value);
@@ -38,7 +38,7 @@ impl Slab {
         self.places.len() - self.free.len()
     }
 
-    /// All places, free ones included.
+    /// The number of places, including free ones.
     pub fn places(&self) -> u32 {
         self.places.len() as u32
     }
@@ -55,7 +55,7 @@ impl Slab {
         (found.live && found.generation == (series.0 >> 32) as u32).then_some(found)
     }
 
-    /// The series at a place that comes from the head's own lists.
+    /// Returns the series at a place that comes from the head's own lists.
     pub fn at(&self, at: u32) -> &Series {
         &self.places[at as usize]
     }
@@ -79,7 +79,8 @@ impl Slab {
         all.filter(|(_, s)| s.live).map(|(at, s)| (at as u32, s))
     }
 
-    /// A place for a new series; `None` when the numbers of places or of labels run out.
+    /// Finds a place for a new series. Returns `None` when the numbers of places or of labels run
+    /// out.
     pub fn insert(&mut self, hash: u32, pairs: &[PairId]) -> Option<u32> {
         let pairs_len = u16::try_from(pairs.len()).ok()?;
         let pairs_at = u32::try_from(self.pairs.len()).ok()?;
@@ -112,7 +113,7 @@ impl Slab {
         }
     }
 
-    /// Closes the gaps in the list of pairs when they are the larger part.
+    /// Closes the gaps in the list of pairs if they are the larger part.
     pub fn compact_pairs(&mut self) {
         if self.gaps * 2 <= self.pairs.len() {
             return;

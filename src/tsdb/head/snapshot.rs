@@ -1,8 +1,8 @@
-//! What a selection takes out of the head: which series, and how far each is seen.
+//! What a selection takes from the head: its series, and how far each is seen.
 //!
-//! To be sorted, series are taken under the lock as numbers of pairs. Their texts are copied after
-//! that, some thousand at a time, so that appending waits for none of it; the view keeps the
-//! series, hence their pairs, from being released meanwhile. Sorting happens without the lock.
+//! For sorting, series are taken under the lock as pair numbers. Their texts are copied later, some
+//! thousand at a time, so that appending never waits long. Meanwhile the view keeps the series,
+//! hence their pairs, from release. Sorting happens without the lock.
 
 use std::collections::HashMap;
 
@@ -13,36 +13,36 @@ use super::views::NEVER;
 use crate::model::{Matcher, TimestampMs};
 use crate::storage::StorageError;
 
-/// LIMIT: texts copied in one hold of the lock, some 100 µs of it.
+/// LIMIT: texts copied per hold of the lock, some 100 µs.
 const TEXTS_AT_ONCE: usize = 4096;
 
 /// The range and the last commit that a selection sees.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope {
-    /// Its number, which tells the blocks that it sees.
+    /// The view's number, which tells the blocks that it sees.
     pub view: u64,
     pub commit: u64,
     pub start: TimestampMs,
     pub end: TimestampMs,
 }
 
-/// The series of a selection. NOTE: two lists, and no references, as a view keeps its series in
-/// their places: 12 bytes each, where many are selected by each of many threads.
+/// The series of a selection. NOTE: two lists and no references, since a view keeps its series in
+/// their places. That is 12 bytes per series, when many threads select many.
 #[derive(Debug)]
 pub struct Rows {
     pub places: Vec<u32>,
-    /// For each, up to when it is seen.
+    /// The newest time that is seen, for each.
     pub seen: Vec<TimestampMs>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     Labels,
-    /// As the series stand in the head, which costs nothing.
+    /// In the order of the head, which costs nothing.
     Places,
 }
 
-/// Labels to sort by: distinct pairs, and each series' as numbers of these.
+/// Labels to sort by: the distinct pairs, and each series' labels as indices of these.
 #[derive(Debug, Default)]
 struct Dictionary {
     text: String,
@@ -58,7 +58,7 @@ struct TextPair {
 }
 
 impl State {
-    /// What matches and has samples in the scope.
+    /// Returns what matches and has samples in the scope.
     pub fn visible(&mut self, matchers: &[Matcher], scope: Scope) -> Rows {
         let mut places = self.matching(matchers);
         places.retain(|at| self.has_samples(*at, scope));
@@ -107,14 +107,14 @@ impl Rows {
         self.seen.retain(|_| of_seen.next() == Some(&true));
     }
 
-    /// Puts first what stands at the first number of `order`, and so on.
+    /// Moves the row at the first index in `order` to the front, and so on.
     fn reorder(&mut self, order: &[u32]) {
         self.places = order.iter().map(|i| self.places[*i as usize]).collect();
         self.seen = order.iter().map(|i| self.seen[*i as usize]).collect();
     }
 }
 
-/// The series that match.
+/// Selects the series that match.
 pub fn select(
     head: &Head,
     matchers: &[Matcher],
@@ -144,7 +144,8 @@ pub fn select(
 }
 
 impl Dictionary {
-    /// `labels` are numbers of pairs in the head, and become numbers of pairs here.
+    /// Copies the pairs' texts. `labels` has the head's pair numbers, which are replaced by
+    /// indices.
     fn copy(head: &Head, mut labels: Vec<PairId>) -> Result<Dictionary, StorageError> {
         let distinct = number(&mut labels);
         let mut text = String::new();
@@ -169,7 +170,7 @@ impl Dictionary {
         })
     }
 
-    /// The order of series whose labels end there.
+    /// Returns the order of the series whose labels end at `ends`.
     fn order(mut self, ends: &[u32]) -> Vec<u32> {
         self.rank();
         let labels_of = |i: u32| {
@@ -196,7 +197,7 @@ impl Dictionary {
     }
 }
 
-/// Replaces each pair by the number of its first sight; tells the pairs by number.
+/// Replaces each pair by its index in the order of first occurrence. Returns the pairs.
 fn number(labels: &mut [PairId]) -> Vec<PairId> {
     let places = labels.iter().max().map_or(0, |last| *last as usize + 1);
     let mut distinct = Vec::new();
@@ -204,7 +205,8 @@ fn number(labels: &mut [PairId]) -> Vec<PairId> {
         distinct.push(id);
         distinct.len() as u32 - 1
     };
-    // NOTE: a place for every pair is quicker than a table, and for many series not larger.
+    // NOTE: an array with room for every pair is faster than a table, and for many series not
+    // larger.
     if places <= labels.len() {
         let mut numbers = vec![u32::MAX; places];
         for label in labels {

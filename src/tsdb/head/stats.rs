@@ -1,36 +1,36 @@
-//! What the head holds, in numbers.
+//! Statistics of the head.
 
 use super::lock::{Head, State};
 use crate::model::names::METRIC_NAME;
 use crate::model::{SeriesRef, TimestampMs};
 use crate::storage::StorageError;
 
-/// The head at a glance.
+/// A summary of the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadStats {
     pub series: u64,
-    /// Distinct pairs of a name and a value.
+    /// The number of distinct pairs of a name and a value.
     pub label_pairs: u64,
     pub chunks: u64,
     /// `i64::MAX` while there are no samples.
     pub min_t: TimestampMs,
     /// `i64::MIN` while there are no samples.
     pub max_t: TimestampMs,
-    /// Since the start.
+    /// Counted since the start.
     pub samples_appended: u64,
-    /// Of these, taken late because their series' newest is dated after the clock.
+    /// Those of them that were taken late because their series' newest is dated after the clock.
     pub corrected: u64,
     pub symbol_bytes: u64,
 }
 
-/// A name and how much there is of it.
+/// A name and its count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
     pub name: String,
     pub value: u64,
 }
 
-/// Where a head's series come from, the largest first (the API's `status/tsdb`).
+/// Where the head's series come from, the largest first (the API's `status/tsdb`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cardinality {
     pub series_count_by_metric_name: Vec<Counted>,
@@ -54,7 +54,7 @@ impl Head {
         })
     }
 
-    /// The `limit` largest of each kind.
+    /// Returns the `limit` largest of each kind.
     pub fn cardinality(&self, limit: usize) -> Result<Cardinality, StorageError> {
         let (series, values, bytes, pairs) = self.lock()?.counts();
         Ok(Cardinality {
@@ -65,7 +65,7 @@ impl Head {
         })
     }
 
-    /// Bytes on the heap, without what the allocator adds.
+    /// The bytes on the heap, without the allocator's overhead.
     pub fn heap_bytes(&self) -> Result<usize, StorageError> {
         let state = self.lock()?;
         let table = state.table.capacity() * 6;
@@ -80,7 +80,7 @@ impl Head {
 type Counts = Vec<Counted>;
 
 impl State {
-    /// By metric, values by name, bytes by name, series by pair.
+    /// Counts series by metric, values by name, bytes by name, and series by pair.
     fn counts(&self) -> (Counts, Counts, Counts, Counts) {
         let mut all = (Counts::new(), Counts::new(), Counts::new(), Counts::new());
         for name in self.index.names() {
@@ -110,7 +110,7 @@ impl Counted {
     }
 }
 
-/// What Prometheus counts for a text in a series' labels: the text and its length.
+/// Returns what Prometheus counts for a text in a series' labels: the text and its length.
 fn label_bytes(text: &str) -> usize {
     let length = if text.len() < 255 { 1 } else { 4 };
     text.len() + length

@@ -1,4 +1,4 @@
-//! The head through its database's face: what is taken, what is seen, what is let go.
+//! Tests of the head through the database: what is taken, seen and dropped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub const HOUR: i64 = 60 * MINUTE;
 pub const ALL: (i64, i64) = (i64::MIN, i64::MAX);
 
 fn open(time: Duration) -> (Db, ManualClock, Registry) {
-    // A wall clock far after all samples of these tests.
+    // The wall clock is far after all samples of these tests.
     let clock = ManualClock::new(1_700_000_000_000);
     let registry = Registry::new();
     let options = Options {
@@ -63,12 +63,12 @@ pub fn fill(db: &Db, text: &str, times: impl IntoIterator<Item = i64>) -> Series
     series
 }
 
-/// The labels that are selected, and their samples as `t=v`.
+/// Returns the selected labels, and their samples as `t=v`.
 pub fn read(querier: &dyn Querier, matchers: &[Matcher]) -> Vec<(String, String)> {
     read_hinted(querier, &SelectHints::default(), matchers)
 }
 
-/// As [`read`], with hints.
+/// Reads as [`read`] does, with hints.
 pub fn read_hinted(
     querier: &dyn Querier,
     hints: &SelectHints,
@@ -86,7 +86,7 @@ pub fn read_hinted(
     found
 }
 
-/// What is read is the same in any order, without values, and label by label.
+/// Checks that reads agree in any order, without values, and label by label.
 pub fn check_ways(querier: &dyn Querier, matchers: &[Matcher]) {
     let plain = read(querier, matchers);
     let hints = SelectHints {
@@ -161,7 +161,7 @@ fn long_series_are_read_over_all_chunks() {
     check(29_985_000, ALL.1);
 }
 
-/// What becomes of one sample, after the series has 10 s with the value 1 and another has `newest`.
+/// Checks one sample, after the series has 10 s with the value 1 and another series has `newest`.
 fn check_append(newest: i64, t: i64, v: f64, expect: &str) {
     let db = db();
     let series = resolve(&db, "a=1");
@@ -254,8 +254,7 @@ fn within_a_batch_the_first_wins_and_the_window_stays() {
     assert_eq!(done, expected);
 }
 
-/// What is stored of rows, each with its time and a value for each series, is what is stored of one
-/// row after the other.
+/// Rows, each with a time and a value per series, store what they would store one after the other.
 #[test]
 fn rows_that_are_taken_again() {
     type Rows<'a> = &'a [(i64, &'a [f64])];
@@ -292,7 +291,7 @@ fn rows_that_are_taken_again() {
     check(&[(1, &a), (far, &b), (2, &a)], 0, expect, [1, far, 4]);
     // A repetition counts, another value does not.
     check(&[(5, &a), (5, &a), (5, &b)], 0, "5=1 | 5=2", [5, 5, 4]);
-    // What is older is not in order: it was refused, or is logged once more as late.
+    // An older sample is out of order: it was refused, or is logged again as late.
     for late_ms in [0, 10] {
         check(&[(5, &a), (1, &b)], late_ms, "5=1 | 5=2", [5, 5, 2]);
     }
@@ -405,7 +404,7 @@ fn a_view_stays_as_it_was() {
     let first = db.querier(0, 100_000).unwrap();
     commit(&db, &[(a, 2, 2.0), (b, 2, 2.0)]);
     let second = db.querier(0, 100_000).unwrap();
-    // Enough that chunks are closed and the open one starts over.
+    // Enough samples to close chunks and restart the open one.
     for t in 3..600 {
         commit(&db, &[(a, t, 0.5), (b, t, 0.5)]);
     }
@@ -430,8 +429,8 @@ fn mark_count(db: &Db) -> usize {
     db.head().lock().unwrap().views.mark_count()
 }
 
-/// Writers append the same number to all of their series in each batch; whoever looks sees equal
-/// numbers in them, and by one view always the same.
+/// Writers append the same number to all of their series in each batch. A reader must see equal
+/// numbers in them, and always the same ones in one view.
 #[test]
 fn every_view_sees_each_batch_whole() {
     const SERIES: usize = 40;
@@ -487,7 +486,8 @@ fn retention_counts_from_the_newest_sample() {
     let old = fill(&db, "n=old", times(0..2));
     let live = fill(&db, "n=live", times(1..8));
     db.collect_garbage().unwrap();
-    // The newest is at 7:59, so what ends before 1:59 goes: the series "old" ends exactly there.
+    // The newest is at 7:59, so what ends before 1:59 is dropped. The series "old" ends exactly
+    // there.
     assert!(db.has_series(old).unwrap());
     commit(&db, &[(live, 8 * HOUR + 1, 0.0)]);
     let view = db.querier(HOUR, 2 * HOUR).unwrap();
@@ -539,7 +539,7 @@ fn what_no_series_needs_is_released() {
     assert_eq!(db.stats().unwrap(), before);
     let querier = db.querier(ALL.0, ALL.1).unwrap();
     assert_eq!(querier.label_names(&[], 0).unwrap(), ["n", "shared"]);
-    // Places that are used again are not in order: lists are sorted when they are needed.
+    // Reused places are not in order: lists are sorted when they are needed.
     for i in 0..3_000 {
         fill(&db, &format!("n=new{i},shared=1"), [9 * HOUR]);
     }

@@ -1,8 +1,8 @@
 //! The texts of label values, one behind the other.
 //!
-//! Most are a few bytes long, and a box for each would take 48 bytes with what the allocator adds.
+//! Most are a few bytes long. A box for each would take 48 bytes with the allocator's overhead.
 
-/// Where a text stands.
+/// The place of a text.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Value {
     at: u32,
@@ -12,12 +12,12 @@ pub struct Value {
 #[derive(Debug, Default)]
 pub struct Values {
     texts: String,
-    /// Bytes of texts that were let go.
+    /// The bytes of released texts.
     gaps: usize,
 }
 
 impl Values {
-    /// `None` when there are 4 GiB of them.
+    /// Returns `None` when there are 4 GiB of texts.
     pub fn add(&mut self, text: &str) -> Option<Value> {
         let end = self.texts.len().checked_add(text.len())?;
         u32::try_from(end).ok()?;
@@ -42,7 +42,7 @@ impl Values {
         self.gaps += value.len as usize;
     }
 
-    /// Closes the gaps when they are the larger part; `values` are all that live.
+    /// Closes the gaps if they are the larger part. `values` must be all live ones.
     pub fn compact<'a>(&mut self, values: impl Iterator<Item = &'a mut Value>) {
         if self.gaps * 2 <= self.texts.len() {
             return;
@@ -56,7 +56,7 @@ impl Values {
         (self.texts, self.gaps) = (texts, 0);
     }
 
-    /// Of what lives.
+    /// The bytes of live texts.
     pub fn text_bytes(&self) -> usize {
         self.texts.len() - self.gaps
     }

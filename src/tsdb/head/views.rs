@@ -1,8 +1,8 @@
 //! Live views, and the marks that let them see series as they were.
 //!
 //! A view is the number of the last commit that it sees. Series only grow at their end, in order of
-//! time, so what a view sees of one is what is not newer than some time. As long as a series was
-//! not appended to since the view began, that is its newest sample; the first append after leaves a
+//! time. So a view sees of a series what is not newer than some time. If nothing was appended to
+//! the series since the view began, that is its newest sample. The first append after that leaves a
 //! mark with the time that was the newest until then. Without live views nothing is marked.
 
 use crate::model::TimestampMs;
@@ -12,9 +12,9 @@ pub struct Views {
     live: Vec<View>,
     next_id: u64,
     /// The newest live view's commit plus one; 0 without views. A series whose last commit is below
-    /// has to be marked before it is appended to.
+    /// this must be marked before an append.
     mark_below: u64,
-    /// In order of commits. NOTE: at most one for each series and live view.
+    /// In order of commits. NOTE: at most one per series and live view.
     marks: Vec<Mark>,
 }
 
@@ -25,7 +25,7 @@ struct View {
     start: TimestampMs,
 }
 
-/// Before this commit, `last_t` was the series' newest sample ([`NEVER`]: it had none).
+/// Before this commit, `last_t` was the series' newest time ([`NEVER`] if it had none).
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     commit: u64,
@@ -37,7 +37,7 @@ struct Mark {
 pub const NEVER: TimestampMs = TimestampMs::MIN;
 
 impl Views {
-    /// A new view of everything up to `commit`, which will not ask for samples before `start`.
+    /// Adds a view of everything up to `commit` that will not ask for samples before `start`.
     pub fn add(&mut self, commit: u64, start: TimestampMs) -> u64 {
         self.next_id += 1;
         let id = self.next_id;
@@ -64,7 +64,7 @@ impl Views {
         self.live.iter().map(|view| view.start).min()
     }
 
-    /// Of the newest view there was.
+    /// The number of the newest view there was.
     pub fn last_id(&self) -> u64 {
         self.next_id
     }
@@ -75,7 +75,7 @@ impl Views {
         until.map(|view| view.start).min()
     }
 
-    /// Whether a series that was last appended to by `last_commit` needs a mark before the next.
+    /// Whether a series whose last commit is `last_commit` needs a mark before the next append.
     #[inline]
     pub fn needs_mark(&self, last_commit: u64) -> bool {
         last_commit < self.mark_below
@@ -89,8 +89,8 @@ impl Views {
         });
     }
 
-    /// What a view of `commit` sees of series that were appended to since: `changed` is in order of
-    /// series; each one's time is set.
+    /// Sets the newest time that a view of `commit` sees for each series in `changed`, which were
+    /// appended to since. `changed` is in order of series.
     pub fn restore(&self, commit: u64, changed: &mut [(u32, Option<TimestampMs>)]) {
         let since = self.marks.partition_point(|m| m.commit <= commit);
         let marks = self.marks.get(since..).unwrap_or_default();

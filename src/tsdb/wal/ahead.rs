@@ -1,4 +1,4 @@
-//! Reading the log on a thread of its own, while what it says is being stored.
+//! Reads the log on a thread of its own, while the entries are being stored.
 
 use std::io;
 use std::sync::Arc;
@@ -13,22 +13,23 @@ use crate::tsdb::dir::Dir;
 
 const STACK_BYTES: usize = 256 << 10;
 
-/// LIMIT: parts on their way; when they are there, the reader waits. Measured at 50,000 series,
-/// half as many take 4 % longer, and twice as many as long.
+/// LIMIT: parts on their way; the reader waits when there are that many. Measured at 50,000 series,
+/// half as many take 4 % longer, and twice as many take as long.
 const PARTS: usize = 4;
 
-/// As [`replay`], which another thread runs a little ahead. What is said of one series comes in
-/// order; scrapes of the same series come together, before what was logged of others between them.
+/// Reads as [`replay`] does, on another thread that runs a little ahead. The entries of one series
+/// come in order. Scrapes of the same series come together, before entries of other series that
+/// were logged between them.
 ///
 /// # Errors
-/// As [`replay`].
+/// Those of [`replay`].
 pub fn replay_ahead(
     dir: &Arc<dyn Dir>,
     from: Option<Position>,
     sink: &mut dyn FnMut(Entry<'_>),
 ) -> io::Result<Replayed> {
     let (tell, hear) = bounded::<Part>(PARTS);
-    // NOTE: one more is being stored, and one being filled.
+    // NOTE: room for one more that is being stored, and one that is being filled.
     let (back, emptied) = bounded(PARTS + 2);
     let (end, ended) = bounded(1);
     let theirs = dir.clone();
@@ -55,8 +56,8 @@ pub fn replay_ahead(
         .unwrap_or_else(|_| Err(io::Error::other("the thread that reads the log panicked")))
 }
 
-/// ORDER: the receiver goes with this call, however it ends: the reader's owner waits for the
-/// reader, which may wait for a place to put what it read.
+/// ORDER: the receiver is dropped with this call, however it ends. The reader's owner waits for the
+/// reader, which may wait for a place for its part.
 fn give(hear: Receiver<Part>, back: &Sender<Part>, sink: &mut dyn FnMut(Entry<'_>)) {
     for part in hear {
         part.give(sink);
@@ -68,7 +69,7 @@ fn give(hear: Receiver<Part>, back: &Sender<Part>, sink: &mut dyn FnMut(Entry<'_
 /// Collects parts.
 struct Teller {
     tell: Sender<Part>,
-    /// Parts that were stored, for their lists: those of new ones would be new pages each time.
+    /// Parts that were stored, for reuse of their lists. New lists would be new pages each time.
     emptied: Receiver<Part>,
     part: Part,
 }
@@ -82,10 +83,11 @@ impl Teller {
     }
 
     fn send(&mut self) {
-        // NOTE: nobody hears only when the other thread unwinds.
+        // NOTE: the receiver is gone only when the other thread unwinds.
         let _ = self.tell.send(std::mem::take(&mut self.part));
         self.part = self.emptied.try_recv().unwrap_or_default();
-        // NOTE: who made the lists frees them, so that the threads share no lock of the allocator.
+        // NOTE: the thread that made the lists frees them, so that the threads share no lock of the
+        // allocator.
         self.part.clear();
     }
 }

@@ -1,4 +1,4 @@
-//! A batch of samples as columns: which series, when, how each value differs, the values.
+//! A batch of samples as columns: the series, the times, how each value differs, the values.
 
 #![expect(
     clippy::inline_always,
@@ -11,24 +11,25 @@ use super::value::Last;
 use super::varint::{Bytes, put, zigzag};
 use crate::model::TimestampMs;
 
-/// LIMIT: of a record; a larger batch becomes several. At worst some 2.5 MiB, and as much again
-/// while it is read.
+/// LIMIT: samples of a record. A larger batch becomes several. At worst that is some 2.5 MiB, and
+/// as much again while it is read.
 pub(super) const SAMPLES_MAX: usize = 100_000;
 
-/// Each sample says its own time.
+/// A flag: each sample has its own time.
 const OWN_TIMES: u8 = 1;
-/// The values build on nothing before.
+/// A flag: the values build on nothing before.
 const FULL: u8 = 2;
 
-/// What stands before the columns.
+/// What precedes the columns.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BatchHead {
-    /// How many records back the newest is that a value here builds on; 0: none builds on one.
+    /// How many records back the newest one is that a value here builds on; 0 if none builds on
+    /// any.
     pub back: u32,
     pub full: bool,
 }
 
-/// Its lists are used again for each batch.
+/// The columns; their lists are reused for each batch.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     pub tags: Vec<u8>,
@@ -57,7 +58,7 @@ impl Columns {
     }
 }
 
-/// Appends a batch's payload. `samples` gives id and time of each.
+/// Appends a batch's payload. `samples` gives the id and the time of each.
 pub(super) fn write(
     out: &mut Vec<u8>,
     head: BatchHead,
@@ -84,7 +85,8 @@ pub(super) fn write(
     out.extend_from_slice(&columns.values);
 }
 
-/// Series as runs of consecutive ids: how far each run is from the end of the last, and its length.
+/// Writes series as runs of consecutive ids: each run's distance from the end of the last, and its
+/// length.
 fn put_runs(out: &mut Vec<u8>, ids: &[u32]) {
     let mut next = 0;
     for run in ids.chunk_by(|a, b| b.wrapping_sub(*a) == 1) {
@@ -95,12 +97,12 @@ fn put_runs(out: &mut Vec<u8>, ids: &[u32]) {
     }
 }
 
-/// Of which series a batch has samples, and when. Its lists are used again for each batch.
+/// The series and times of a batch. The lists are reused for each batch.
 #[derive(Debug, Default)]
 pub(super) struct Samples {
     pub ids: Vec<Range<u32>>,
     pub count: usize,
-    /// One for all of them, or one for each.
+    /// One time for all samples, or one for each.
     pub times: Vec<TimestampMs>,
 }
 
@@ -113,14 +115,14 @@ impl Samples {
         self.times.len() > 1
     }
 
-    /// Of the `i`th sample.
+    /// Returns the time of the `i`th sample.
     pub fn time(&self, i: usize) -> TimestampMs {
         let first = self.times.first();
         self.times.get(i).or(first).copied().unwrap_or_default()
     }
 }
 
-/// A payload taken apart as far as its values.
+/// Reads a payload up to its values, which come on demand.
 #[derive(Debug)]
 pub(super) struct BatchReader<'a> {
     pub head: BatchHead,
@@ -129,7 +131,7 @@ pub(super) struct BatchReader<'a> {
 }
 
 impl<'a> BatchReader<'a> {
-    /// Fills `out`; values come later.
+    /// Reads series and times into `out`. The values come later.
     pub fn new(payload: &'a [u8], out: &mut Samples) -> Option<BatchReader<'a>> {
         let mut bytes = Bytes(payload);
         let flags = bytes.byte()?;
@@ -158,28 +160,28 @@ impl<'a> BatchReader<'a> {
         })
     }
 
-    /// A batch whose payload goes on with `rest` after its times.
+    /// Makes a reader whose payload continues with `rest`, after the times.
     pub fn of_rest(head: BatchHead, count: usize, rest: &'a [u8]) -> Option<BatchReader<'a>> {
         let mut values = Bytes(rest);
         let tags = values.take(count.div_ceil(4))?;
         Some(BatchReader { head, tags, values })
     }
 
-    /// Appends what [`BatchReader::of_rest`] needs, of a batch whose values were not asked for.
+    /// Appends what [`BatchReader::of_rest`] needs, before any value was asked for.
     pub fn copy_to(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.tags);
         out.extend_from_slice(self.values.0);
     }
 
-    /// The tag of the `i`th value in the lowest bits, if `i` is a multiple of four; above it those
-    /// of the next three.
+    /// Returns the tags of four values: the `i`th's in the lowest bits, above it those of the next
+    /// three. `i` must be a multiple of four.
     #[inline(always)]
     pub fn four_tags(&self, i: usize) -> u8 {
         self.tags.get(i / 4).copied().unwrap_or_default()
     }
 
-    /// The `i`th value; to be asked in order. One that is [`EQUAL`](super::value::EQUAL) may be
-    /// left out.
+    /// Returns the `i`th value. Call it in order. A value that is [`EQUAL`](super::value::EQUAL)
+    /// may be skipped.
     #[inline(always)]
     pub fn value(&mut self, i: usize, last: &mut Last) -> Option<f64> {
         let tag = self.tags.get(i / 4)? >> (i % 4 * 2) & 3;

@@ -1,8 +1,8 @@
-//! Batches of the same series that wait to be read together.
+//! Batches of the same series that are held, to be read together.
 //!
-//! The scrapes of one target, one after another, are rows of a table with a column for each series.
-//! Read column by column, what is known of a series is brought into the cache once for all rows,
-//! and what a value is like is foretold: mostly it is like the one before it.
+//! The scrapes of one target, one after another, are rows of a table with a column per series.
+//! Reading column by column loads a series' state into the cache once for all rows. It also makes
+//! the processor's predictions good, since a value is mostly coded like the one before it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,22 +14,21 @@ use crate::model::TimestampMs;
 /// LIMIT: rows that are read at once. Measured at 50,000 series, half as many take 4 % longer.
 const ROWS_MAX: usize = 16;
 
-/// LIMIT: samples that are read at once, half a megabyte of values; a row alone may have more.
+/// LIMIT: samples that are read at once, half a megabyte of values. A single row may have more.
 const SAMPLES_MAX: usize = 64 << 10;
 
-/// LIMIT: tables; where batches are never of the same series, more are of no use.
+/// LIMIT: tables. Where batches never have the same series, more are of no use.
 const TABLES_MAX: usize = 1_024;
 
-/// LIMIT: bytes of all rows, of which a value takes one or two; or as many as what is known of the
-/// series takes, if that is more.
+/// LIMIT: bytes of all rows, where a value takes one or two; or the size of all series' states, if
+/// that is larger.
 const BYTES_MAX: usize = 256 << 10;
 
-/// Tables of which no two have a series in common, nor has one a series twice: so the order among
-/// them means nothing.
+/// Tables without a series in common. No table has a series twice. So their order does not matter.
 #[derive(Debug, Default)]
 pub(super) struct ColumnBatches {
     tables: Vec<Table>,
-    /// The runs of ids of the tables: where each ends, and its table.
+    /// The runs of the tables' ids, by start: where each ends, and its table.
     claims: BTreeMap<u32, (u32, usize)>,
     bytes: usize,
 }
@@ -49,13 +48,13 @@ pub(super) struct Row {
     pub t: TimestampMs,
     pub seq: u32,
     pub head: BatchHead,
-    /// Where its bytes stand in its table's.
+    /// Where its bytes begin in its table's.
     from: usize,
     to: usize,
 }
 
 impl ColumnBatches {
-    /// The table of batches of just these series.
+    /// Returns the table of batches with exactly these series.
     pub fn find(&self, ids: &[Range<u32>]) -> Option<usize> {
         let (_, at) = self.claims.get(&ids.first()?.start)?;
         (self.tables.get(*at)?.ids == ids).then_some(*at)
@@ -70,7 +69,8 @@ impl ColumnBatches {
         self.tables.len() >= TABLES_MAX
     }
 
-    /// A table of series that no other has; `None` if it has one of them twice.
+    /// Makes a table for series that no other table has. Returns `None` if it would have one of
+    /// them twice.
     pub fn open(&mut self, ids: &[Range<u32>], columns: usize) -> Option<usize> {
         let at = self.tables.len();
         for (i, run) in ids.iter().enumerate() {
@@ -90,7 +90,7 @@ impl ColumnBatches {
         Some(at)
     }
 
-    /// Adds a row; whether the table has as many now as are read at once.
+    /// Adds a row. Returns whether the table now has as many as are read at once.
     pub fn add(&mut self, at: usize, t: TimestampMs, seq: u32, batch: &BatchReader<'_>) -> bool {
         let Some(table) = self.tables.get_mut(at) else {
             return false;
@@ -108,7 +108,7 @@ impl ColumnBatches {
         table.rows.len() >= ROWS_MAX || table.rows.len() * table.columns >= SAMPLES_MAX
     }
 
-    /// Whether all must be read before another row is added.
+    /// Whether all rows must be read before another is added.
     pub fn is_much(&self, series: usize) -> bool {
         self.bytes >= BYTES_MAX.max(series * size_of::<Last>())
     }
@@ -117,7 +117,7 @@ impl ColumnBatches {
         self.tables.len()
     }
 
-    /// Takes a table's rows out, which [`ColumnBatches::put_back`] makes it whole after.
+    /// Takes a table out with its rows. [`ColumnBatches::put_back`] puts it back.
     pub fn take(&mut self, at: usize) -> Option<Table> {
         let table = self.tables.get_mut(at)?;
         if table.rows.is_empty() {
@@ -127,7 +127,7 @@ impl ColumnBatches {
         Some(std::mem::take(table))
     }
 
-    /// The table is empty then, and keeps the room that it has.
+    /// Puts a table back, emptied, for reuse of its memory.
     pub fn put_back(&mut self, at: usize, mut table: Table) {
         table.rows.clear();
         table.bytes.clear();
@@ -136,7 +136,7 @@ impl ColumnBatches {
         }
     }
 
-    /// Of tables without rows.
+    /// Removes all tables, which must have no rows.
     pub fn clear(&mut self) {
         self.tables.clear();
         self.claims.clear();
@@ -148,14 +148,13 @@ impl Table {
         self.rows.last().map_or(0, |row| row.seq)
     }
 
-    /// A row as it was read from its record.
+    /// Returns a reader of a row, as from its record.
     pub fn batch(&self, row: &Row) -> Option<BatchReader<'_>> {
         BatchReader::of_rest(row.head, self.columns, self.bytes.get(row.from..row.to)?)
     }
 
-    /// Reads all rows: of each column its values stand together in `out`. What is known of the
-    /// series must be all that was before the first. `None` where a value cannot be; then some of
-    /// the rows were followed in some of the series.
+    /// Reads all rows into `out`, column by column. `series` must be the states from before the
+    /// first row. Returns `None` at an invalid value; then some states have already changed.
     pub fn read(&self, series: &mut [Last], out: &mut Vec<f64>) -> Option<()> {
         let rows = self.rows.iter().map(|row| self.batch(row));
         let mut rows = rows.collect::<Option<Vec<_>>>()?;

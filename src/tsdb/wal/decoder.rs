@@ -1,4 +1,4 @@
-//! What records say, of the series whose past is known.
+//! Decodes records, with the state of each series.
 
 use super::batch::{BatchReader, Samples};
 use super::column_batches::{ColumnBatches, Table};
@@ -11,30 +11,30 @@ use super::value::Last;
 use super::varint::Bytes;
 use crate::model::{MatchOp, Matcher, TimestampMs};
 
-/// LIMIT: stretches of missing records that are told apart; more are taken for one with all that is
+/// LIMIT: gaps of missing records that are kept apart. Beyond it they become one gap with all
 /// between them.
 const GAPS_MAX: usize = 256;
 
-/// Reads the records of one segment in order.
+/// Decodes the records of one segment in order.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     order: Order,
-    /// By id; unknown where no definition was read.
+    /// The states by id; unknown where no definition was read.
     series: Vec<Last>,
     gaps: Vec<Gap>,
-    /// Batches that were not read yet, of series that are known, from before all gaps.
+    /// Batches that are held unread. Their series are known, and no gap came before them.
     batches: ColumnBatches,
     batch: Samples,
     values: Vec<f64>,
     times: Vec<TimestampMs>,
-    /// What was known of the series of a table.
+    /// The states of a table's series before it is read.
     before: Vec<Last>,
-    /// Which of the values build on something that is missing, in order.
+    /// The positions of values that build on something missing, in order.
     lost: Vec<usize>,
     pub counts: Counts,
 }
 
-/// Records from `start` up to, not including, `end` are missing.
+/// The records from `start` up to, not including, `end` are missing.
 #[derive(Debug, Clone, Copy)]
 struct Gap {
     start: u32,
@@ -45,9 +45,9 @@ struct Gap {
 pub(super) struct Counts {
     pub records: u64,
     pub samples: u64,
-    /// Samples that build on what is missing.
+    /// Samples that build on something missing.
     pub unread_samples: u64,
-    /// Good records that say what we cannot read.
+    /// Good records whose content we cannot read.
     pub unread_records: u64,
 }
 
@@ -59,7 +59,7 @@ impl Decoder {
         }
     }
 
-    /// The records from `start` to `end` are missing.
+    /// Notes that the records from `start` to `end` are missing.
     pub fn gap(&mut self, start: u32, end: u32, sink: &mut dyn FnMut(Entry<'_>)) {
         self.flush(sink);
         self.add_gap(start, end);
@@ -75,7 +75,8 @@ impl Decoder {
         self.gaps.push(Gap { start, end });
     }
 
-    /// `ids_max` bounds the ids by the segment's size; without `tell` samples are only followed.
+    /// Decodes a record. `ids_max` bounds the ids by the segment's size. Without `tell` samples
+    /// only update the states.
     pub fn record(
         &mut self,
         kind: u8,
@@ -100,7 +101,7 @@ impl Decoder {
         self.counts.records += 1;
         if read.is_none() {
             self.counts.unread_records += 1;
-            // NOTE: values build on no other kind.
+            // NOTE: values build on no other kind of record.
             if kind == format::SAMPLES {
                 self.gap(seq, seq.saturating_add(1), sink);
             }
@@ -122,7 +123,7 @@ impl Decoder {
             if at >= self.series.len() {
                 self.series.resize(at + 1, Last::UNKNOWN);
             } else if self.batches.has(&(id..id.saturating_add(1))) {
-                // NOTE: it may have meant another until here.
+                // NOTE: until here the id may have meant another series.
                 self.flush(sink);
             }
             let mut last = Last::default();
@@ -152,12 +153,12 @@ impl Decoder {
         self.read(seq, batch, tell, sink)
     }
 
-    /// NOTE: after a gap each value asks what it builds on.
+    /// NOTE: after a gap each value must check what it builds on, so batches are no longer held.
     fn holds(&self) -> bool {
         self.order == Order::BySeries && self.gaps.is_empty()
     }
 
-    /// A table for batches like this one, if all its series are known.
+    /// Opens a table for batches like this one, if all its series are known.
     fn open_table(&mut self, sink: &mut dyn FnMut(Entry<'_>)) -> Option<usize> {
         if !self.batch.ids().all(|id| self.knows(id)) {
             return None;
@@ -165,7 +166,7 @@ impl Decoder {
         if self.batches.is_full() || self.batch.ids.iter().any(|run| self.batches.has(run)) {
             self.flush(sink);
             self.batches.clear();
-            // NOTE: what was held may have been no good.
+            // NOTE: what was held may have been invalid, which makes a gap.
             if !self.holds() {
                 return None;
             }
@@ -187,14 +188,14 @@ impl Decoder {
         }
     }
 
-    /// Tells what is held of the series that a batch is about to be read of.
+    /// Reads what is held if it has any series of the batch that comes next.
     fn flush_before(&mut self, sink: &mut dyn FnMut(Entry<'_>)) {
         if self.batch.ids.iter().any(|run| self.batches.has(run)) {
             self.flush(sink);
         }
     }
 
-    /// Reads and tells all that is held.
+    /// Reads all that is held, and gives it to `sink`.
     pub fn flush(&mut self, sink: &mut dyn FnMut(Entry<'_>)) {
         for at in 0..self.batches.tables() {
             self.read_table(at, sink);
@@ -225,7 +226,7 @@ impl Decoder {
         self.batches.put_back(at, table);
     }
 
-    /// Reads a table as if it had not been held, from what was known before it.
+    /// Reads a table row by row, as if it had not been held, from the states before it.
     #[cold]
     fn read_rows(&mut self, table: &Table, sink: &mut dyn FnMut(Entry<'_>)) {
         let mut before = self.before.drain(..);
@@ -235,7 +236,7 @@ impl Decoder {
             }
         }
         drop(before);
-        // NOTE: these are read before another batch, which was taken apart already.
+        // NOTE: these rows are read while another batch is already parsed.
         let next = std::mem::take(&mut self.batch);
         for row in &table.rows {
             self.batch.ids.clone_from(&table.ids);
@@ -250,7 +251,7 @@ impl Decoder {
         self.batch = next;
     }
 
-    /// Reads the values of a batch whose series and times are known.
+    /// Reads the values of a batch whose series and times are parsed.
     fn read(
         &mut self,
         seq: u32,
@@ -279,7 +280,7 @@ impl Decoder {
                     last.seq = seq;
                     v
                 }
-                // NOTE: it stays as it is, so that no later record builds on this one.
+                // NOTE: the state stays unchanged, so that no later record builds on this one.
                 last => {
                     self.lost.push(i);
                     let mut last = last.map_or_else(Last::default, |last| *last);
@@ -336,7 +337,7 @@ impl Decoder {
         }
     }
 
-    /// The samples of the batch without those that are lost.
+    /// Returns the samples of the batch without the lost ones.
     fn logged(&self) -> Vec<Logged> {
         let mut lost = self.lost.iter().peekable();
         let all = self.batch.ids().zip(&self.values).enumerate();
@@ -349,7 +350,7 @@ impl Decoder {
         logged.collect()
     }
 
-    /// Whether there is something to tell.
+    /// Counts samples. Returns whether there is something to give to the sink.
     fn count(&mut self, kept: usize, tell: bool) -> bool {
         self.counts.unread_samples += self.lost.len() as u64;
         let tell = tell && kept > 0;
@@ -369,8 +370,8 @@ impl Decoder {
     }
 }
 
-/// A series whose last record is before this one may have had another that is missing. `newest` is
-/// the newest record that a batch builds on.
+/// Returns the first record from which on a series' state is certain. A series whose last record is
+/// older may have had one that is missing. `newest` is the newest record that a batch builds on.
 fn known_since(gaps: &[Gap], newest: u32) -> u32 {
     let before = gaps.iter().rev().find(|gap| gap.start <= newest);
     before.map_or(0, |gap| gap.end)

@@ -1,10 +1,10 @@
-//! Series by their labels, each as its difference from the one before it in the record.
+//! Definitions of series by their labels, each as its difference from the one before in the record.
 
 use super::format::PAYLOAD_BYTES_MAX;
 use super::varint::{Bytes, put, put_text, zigzag};
 use crate::model::{Labels, LabelsRef};
 
-/// What a label has in common with the label at its place in the definition before.
+/// The codes for what a label shares with the label at its position in the definition before.
 const SAME: u8 = 0;
 const SAME_NAME: u8 = 1;
 const NEW: u8 = 2;
@@ -46,7 +46,7 @@ impl DefinitionWriter {
     }
 }
 
-/// Reads one record's definitions; stops at what cannot be.
+/// Reads one record's definitions. Stops at an invalid one.
 pub(super) fn read(payload: &[u8], mut each: impl FnMut(u32, LabelsRef<'_>)) -> Option<()> {
     let mut bytes = Bytes(payload);
     let mut next_id = 0i64;
@@ -95,7 +95,7 @@ pub(super) fn read_labels(bytes: &mut Bytes<'_>, pairs: &mut Vec<(String, String
     Some(())
 }
 
-/// Bytes at the beginning that are the same, whole characters only.
+/// Returns the length of the common prefix in bytes, whole characters only.
 fn shared(a: &str, b: &str) -> usize {
     let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     (0..=same)

@@ -1,4 +1,4 @@
-//! What the log is asked and what it tells: places in it, and what its records say.
+//! Positions in the log, and the entries of its records.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ pub struct Position {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Logged {
-    /// Of a series that an [`Entry::Series`] named before.
+    /// The id of a series that an [`Entry::Series`] named before.
     pub id: u32,
     pub t: TimestampMs,
     pub v: f64,
@@ -24,26 +24,26 @@ pub struct Logged {
 #[non_exhaustive]
 pub enum Entry<'a> {
     /// From here on `id` means this series, whatever it meant in another segment. Ids are small
-    /// numbers from 0, good as an index of a list.
+    /// numbers from 0, suitable as indices.
     Series { id: u32, labels: LabelsRef<'a> },
-    /// Batches of the same series, in the order in which they were logged; most are scrapes. Only
-    /// where there are several, no series comes twice in `ids`. The values of a series stand
-    /// together, one for each time.
+    /// Batches of the same series, mostly scrapes, in the order in which they were logged. If there
+    /// are several batches, no series occurs twice in `ids`. The values of a series are adjacent,
+    /// one per time.
     Scrapes {
         ids: &'a [Range<u32>],
         times: &'a [TimestampMs],
         values: &'a [f64],
     },
-    /// A batch whose samples have times of their own, in the order in which it was logged.
+    /// A batch whose samples have times of their own, in logged order.
     Samples(&'a [Logged]),
-    /// The same of samples that were older than the newest of their series.
+    /// A batch of samples that were older than the newest of their series.
     OutOfOrder(&'a [Logged]),
-    /// Samples of the matching series in `start..=end` were deleted.
+    /// A deletion of the matching series' samples in `start..=end`.
     Delete {
         matchers: &'a [Matcher],
         start: TimestampMs,
         end: TimestampMs,
     },
-    /// Exemplars of series that were named before, in the order in which they came.
+    /// Exemplars of series that were named before, in order of arrival.
     Exemplars(&'a [(u32, Exemplar)]),
 }

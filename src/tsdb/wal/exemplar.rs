@@ -5,11 +5,11 @@ use super::varint::{Bytes, put, zigzag};
 use crate::model::{Labels, TimestampMs};
 use crate::storage::Exemplar;
 
-/// The source gave the time.
+/// A flag: the source gave the time.
 const TIMED: u8 = 1;
 
-/// LIMIT: bytes of an exemplar's labels, four for each of the 128 characters that are taken. A
-/// record that is no damage and yet has more would become far larger in memory than it is.
+/// LIMIT: the bytes of an exemplar's labels, four for each of the 128 characters that are accepted.
+/// An undamaged record with more would become far larger in memory than it is.
 const LABEL_BYTES_MAX: usize = 512;
 
 /// Writes the exemplars of one record.
@@ -29,7 +29,7 @@ impl ExemplarWriter {
     }
 }
 
-/// Reads one record's exemplars; `None` at what cannot be.
+/// Reads one record's exemplars. Returns `None` at an invalid one.
 pub(super) fn read(payload: &[u8]) -> Option<Vec<(u32, Exemplar)>> {
     let mut bytes = Bytes(payload);
     let mut pairs = Vec::new();

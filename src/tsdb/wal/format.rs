@@ -1,17 +1,17 @@
-//! The frame of a segment: its header, and head and check of each record (`docs/FORMAT.md`).
+//! The frame of a segment: its header, and the head and check of each record (`docs/FORMAT.md`).
 
-/// Of the layout of segments and of everything in them.
+/// The version of a segment's layout and of everything in it.
 pub(super) const VERSION: u16 = 1;
 
 const MAGIC: &[u8; 8] = b"FERULWAL";
 
 pub(super) const HEADER_BYTES: usize = 40;
 
-/// Check, length, type, sequence number.
+/// Check, length, type and sequence number.
 pub(super) const HEAD_BYTES: usize = 12;
 
-/// LIMIT: of a record after its head. A batch is cut so that it stays far below; a reader holds one
-/// record in memory.
+/// LIMIT: a record's payload. Batches are cut to stay far below. A reader holds one record in
+/// memory.
 pub(super) const PAYLOAD_BYTES_MAX: usize = 4 << 20;
 
 pub(super) const SERIES: u8 = 1;
@@ -20,14 +20,14 @@ pub(super) const OUT_OF_ORDER: u8 = 3;
 pub(super) const DELETE: u8 = 4;
 pub(super) const EXEMPLARS: u8 = 5;
 
-/// LIMIT: types that a later minor format may use; a head with another is none.
+/// LIMIT: types that a later minor format may use. A head with another is invalid.
 const TYPES_MAX: u8 = 31;
 
-/// What a segment says of itself.
+/// The content of a segment's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub segment: u32,
-    /// How many records all segments before this one have had.
+    /// The number of records in all segments before this one.
     pub first_seq: u64,
     pub created_ms: i64,
 }
@@ -35,7 +35,7 @@ pub(super) struct Header {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Begins {
     Known(Header),
-    /// A good header of a version that is not ours.
+    /// A good header of a version that we do not know.
     Unknown(u16),
     Damaged,
 }
@@ -54,8 +54,8 @@ impl Header {
         bytes
     }
 
-    /// NOTE: every version keeps its header's first 40 bytes like this, so that ours can tell one
-    /// of another version from a damaged one.
+    /// NOTE: every version keeps the first 40 bytes of its header like this, so that we can
+    /// distinguish another version from damage.
     pub fn read(bytes: &[u8]) -> Begins {
         let Some(bytes) = bytes.first_chunk::<HEADER_BYTES>() else {
             return Begins::Damaged;
@@ -76,18 +76,18 @@ impl Header {
     }
 }
 
-/// The head of a record, not checked.
+/// The head of a record, unchecked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
     check: u32,
     pub len: usize,
     pub kind: u8,
-    /// Within the segment, from 0.
+    /// The number within the segment, from 0.
     pub seq: u32,
 }
 
 impl Head {
-    /// `None` if no record begins like this.
+    /// Returns `None` if no record begins like this.
     pub fn read(bytes: &[u8]) -> Option<Head> {
         let bytes = bytes.first_chunk::<HEAD_BYTES>()?;
         let head = Head {
@@ -100,7 +100,7 @@ impl Head {
         good.then_some(head)
     }
 
-    /// Of a whole record, head and payload.
+    /// Whether the check of a whole record, head and payload, is right.
     pub fn checks(&self, record: &[u8], segment: u32) -> bool {
         record
             .get(4..)
@@ -108,14 +108,14 @@ impl Head {
     }
 }
 
-/// Puts the place of a record's head at the end of `out`; the payload follows, then [`finish`].
+/// Appends room for a record's head to `out`. The payload follows, then [`finish`].
 pub(super) fn begin(out: &mut Vec<u8>) -> usize {
     let start = out.len();
     out.resize(start + HEAD_BYTES, 0);
     start
 }
 
-/// Fills in the head of the record that began at `start` and goes to the end.
+/// Fills in the head of the record that begins at `start` and ends with `out`.
 pub(super) fn finish(out: &mut [u8], start: usize, kind: u8, seq: u32, segment: u32) {
     let Some(record) = out.get_mut(start..) else {
         return;
@@ -127,7 +127,7 @@ pub(super) fn finish(out: &mut [u8], start: usize, kind: u8, seq: u32, segment: 
     record[..4].copy_from_slice(&check.to_le_bytes());
 }
 
-/// A record is good only in the segment and the version that it was written for.
+/// Computes the check. It makes a record valid only in its own segment and version.
 fn check(bytes: &[u8], segment: u32) -> u32 {
     let seed = u32::from(VERSION) << 28 ^ segment.wrapping_mul(0x9e37_79b9);
     crc32c::crc32c_append(seed, bytes)

@@ -1,9 +1,9 @@
-//! The write-ahead log: what was committed, on disk before it is in memory.
+//! The write-ahead log: commits are on disk before they are in memory.
 //!
-//! Segments are self-contained: each names every series before its first use in it, so that one
-//! can be dropped or lost alone and reading can begin at any. [`Wal`] writes, [`Segments`] syncs
-//! and drops, [`replay`] and [`Reader`] read, [`replay_ahead`] reads on a thread of its own.
-//! Owns the files in `wal/`, which `docs/FORMAT.md` draws.
+//! Segments are self-contained: each names every series before its first use. So one segment can be
+//! dropped or lost alone, and reading can begin at any. [`Wal`] writes. [`Segments`] syncs and
+//! drops. [`replay`] and [`Reader`] read; [`replay_ahead`] reads on a thread of its own. Owns the
+//! files in `wal/`, which `docs/FORMAT.md` draws.
 //! **Invariant:** knows no head, no block and no query.
 
 mod ahead;

@@ -1,4 +1,4 @@
-//! A part of the log on its way from thread to thread.
+//! A part of the log that is passed from thread to thread.
 
 use std::ops::Range;
 
@@ -6,11 +6,11 @@ use super::entry::{Entry, Logged};
 use crate::model::{LabelsRef, Matcher, TimestampMs};
 use crate::storage::Exemplar;
 
-/// LIMIT: samples that are told at once, 32 KiB of them; one entry alone may have more, as the
-/// scrapes of a large target have.
+/// LIMIT: samples that are passed at once, 32 KiB of them. A single entry may have more, as the
+/// scrapes of a large target do.
 const SAMPLES_AT_ONCE: usize = 4 << 10;
 
-/// LIMIT: entries that are told at once.
+/// LIMIT: entries that are passed at once.
 const ENTRIES_AT_ONCE: usize = 1_024;
 
 #[derive(Default)]
@@ -21,15 +21,15 @@ pub(super) struct Part {
     /// The times and the values of all scrapes, one after the other.
     times: Vec<TimestampMs>,
     values: Vec<f64>,
-    /// Samples in `told` that are not in `values`, counted as the values that take as much.
+    /// Samples in `told` that are not in `values`, counted as values of the same size.
     others: usize,
 }
 
-/// An [`Entry`] that owns what it says.
+/// An [`Entry`] whose lists are in the part.
 enum Told {
-    /// Its number, and how long the text of its labels is.
+    /// The id, and the length of the labels' text.
     Series(u32, usize),
-    /// The series, how many rows and how many values.
+    /// The series, the number of rows and the number of values.
     Scrapes(Vec<Range<u32>>, usize, usize),
     Samples(Vec<Logged>),
     OutOfOrder(Vec<Logged>),
@@ -70,7 +70,7 @@ impl Part {
         self.values.len() + self.others >= SAMPLES_AT_ONCE || self.told.len() >= ENTRIES_AT_ONCE
     }
 
-    /// Leaves only the room that its lists have.
+    /// Empties the lists, and keeps their memory.
     pub fn clear(&mut self) {
         self.told.clear();
         self.texts.clear();
@@ -108,7 +108,7 @@ impl Part {
     }
 }
 
-/// The first `n`, which are there.
+/// Takes the first `n`, which must be there.
 fn take<'a, T>(list: &mut &'a [T], n: usize) -> &'a [T] {
     list.split_off(..n).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Reading behind the writer, from a place that was reached before.
+//! Reads behind the writer, from a position that was reached before.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use super::replay::Order;
 use super::segments::Segments;
 
 impl Segments {
-    /// Reads from a position on: a segment's beginning, or one that a reader reached.
+    /// Reads from a position: a segment's beginning, or one that a reader reached.
     pub fn read(&self, from: Position) -> Reader {
         Reader {
             segments: self.clone(),
@@ -20,7 +20,7 @@ impl Segments {
     }
 }
 
-/// Follows the writer. Holds nothing back: that is what a [`Hold`](super::Hold) does.
+/// Follows the writer. It does not keep segments from removal; a [`Hold`](super::Hold) does.
 #[derive(Debug)]
 pub struct Reader {
     segments: Segments,
@@ -29,7 +29,7 @@ pub struct Reader {
     lost: Lost,
 }
 
-/// What could not be given.
+/// What the reader could not give.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Lost {
     pub records: u64,
@@ -37,11 +37,11 @@ pub struct Lost {
 }
 
 impl Reader {
-    /// Gives the next record's entries; `false` at the writer's position. Definitions are given
-    /// again when reading begins inside a segment.
+    /// Gives the next record's entries. Returns `false` at the writer's position. If reading begins
+    /// inside a segment, its definitions come again.
     pub fn next(&mut self, sink: &mut dyn FnMut(Entry<'_>)) -> io::Result<bool> {
         loop {
-            // ORDER: before reading, so that a segment that is left has its last record.
+            // ORDER: before reading, so that a segment that is left behind has its last record.
             let writer = self.segments.position();
             if self.reading.is_none() && !self.open()? {
                 return Ok(false);
@@ -69,7 +69,7 @@ impl Reader {
         }
     }
 
-    /// After what was given.
+    /// The position after what was given.
     pub fn position(&self) -> Position {
         self.position
     }
@@ -78,7 +78,7 @@ impl Reader {
         self.lost
     }
 
-    /// The segment of the position or, where it is gone, the next.
+    /// Opens the segment of the position or, if it is gone, the next.
     fn open(&mut self) -> io::Result<bool> {
         while let Some((number, _)) = self.segments.0.next(self.position.segment) {
             if number > self.position.segment {

@@ -1,4 +1,4 @@
-//! One segment that is being read: frames and what they say.
+//! Reads one segment: frames and their content.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::segment::{Damage, SegmentReader};
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::segment as segment_path;
 
-/// A definition has so many bytes at least, which bounds the ids of a segment.
+/// The least bytes of a definition, which bounds the ids of a segment.
 const DEFINITION_BYTES_MIN: u64 = 2;
 
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Reading {
     reader: SegmentReader,
     decoder: Decoder,
     pub number: u32,
-    /// Samples of records before this one are not told.
+    /// Samples of records before this one only update the states.
     from: u32,
     pub begins: Begins,
     pub len: u64,
@@ -40,7 +40,7 @@ impl Reading {
         })
     }
 
-    /// Reads the next record; `false` when there is none before `end`.
+    /// Reads the next record. Returns `false` if there is none before `end`.
     pub fn step(&mut self, end: u64, sink: &mut dyn FnMut(Entry<'_>)) -> io::Result<bool> {
         let Some(found) = self.reader.next(end)? else {
             return Ok(false);
@@ -56,17 +56,17 @@ impl Reading {
         Ok(true)
     }
 
-    /// Tells what was held back to be told together.
+    /// Gives what was held to be given together.
     pub fn finish(&mut self, sink: &mut dyn FnMut(Entry<'_>)) {
         self.decoder.flush(sink);
     }
 
-    /// Now, where another may still write.
+    /// The length now; another thread may still write.
     pub fn file_len(&self) -> io::Result<u64> {
         self.reader.file_len()
     }
 
-    /// After the last good record.
+    /// The offset after the last good record.
     pub fn offset(&self) -> u64 {
         self.reader.offset()
     }

@@ -1,4 +1,4 @@
-//! Reading the whole log once, at the start.
+//! Reads the whole log once, at the start.
 
 use std::io;
 use std::sync::Arc;
@@ -9,36 +9,36 @@ use super::reading::Reading;
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::{WAL_DIR, segment_number};
 
-/// What reading met.
+/// The result of a replay.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Replayed {
     pub segments: u32,
     pub records: u64,
     pub samples: u64,
-    /// Samples in good records that build on something that is missing.
+    /// Samples in good records that build on something missing.
     pub unread_samples: u64,
-    /// Records that are missing or damaged, or say what we cannot read.
+    /// Records that are missing or damaged, or whose content we cannot read.
     pub skipped_records: u64,
-    /// Bytes that are no good record, torn tails apart.
+    /// Bytes outside of good records, apart from torn tails.
     pub skipped_bytes: u64,
-    /// How many stretches of such bytes there were.
+    /// The number of stretches of such bytes.
     pub skipped_ranges: u64,
-    /// Bytes at segments' ends that a process or a power supply that stopped explains.
+    /// Bytes at segments' ends that a stopped process or a power cut explains.
     pub torn_bytes: u64,
     /// Segments with damage.
     pub damaged: Vec<u32>,
-    /// Segments of a version that is not known.
+    /// Segments of an unknown version.
     pub unknown: Vec<u32>,
     /// Where reading ended.
     pub end: Position,
-    /// How many records the log has had; the writer goes on counting.
+    /// The number of records that the log has had. The writer continues from it.
     pub next_seq: u64,
 }
 
-/// Reads the segments from a position on, with one record at a time in memory. Touches nothing.
+/// Reads the segments from a position on, with one record at a time in memory. Changes nothing.
 ///
 /// # Errors
-/// The directory cannot be listed. A segment that cannot be read is counted as damaged.
+/// The directory cannot be listed. An unreadable segment counts as damaged.
 pub fn replay(
     dir: &Arc<dyn Dir>,
     from: Option<Position>,
@@ -47,16 +47,16 @@ pub fn replay(
     read(dir, from, Order::AsLogged, sink)
 }
 
-/// In which order the entries come.
+/// The order of the entries.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     #[default]
     AsLogged,
-    /// That only of what is said of one series; scrapes of the same series come together.
+    /// Only the entries of one series are in order. Scrapes of the same series come together.
     BySeries,
 }
 
-/// As [`replay`], with some batches for each series in memory if they come in order of series.
+/// Reads as [`replay`] does. In order of series, it holds some batches of each series in memory.
 pub(super) fn read(
     dir: &Arc<dyn Dir>,
     from: Option<Position>,
@@ -98,7 +98,7 @@ fn list(dir: &Arc<dyn Dir>, from: u32) -> io::Result<Vec<u32>> {
 struct Replay {
     order: Order,
     done: Replayed,
-    /// Bytes at the end of the segment before, of which the next one tells what they are.
+    /// Bytes at the end of the segment before. The next segment tells what they are.
     tail: u64,
     /// Whether `done.next_seq` is known.
     counting: bool,
@@ -167,7 +167,7 @@ impl Replay {
         self.tail = reading.len.saturating_sub(reading.offset());
         let headless = matches!(reading.begins, Begins::Damaged);
         if headless && counts.records == 0 {
-            // NOTE: a file without anything in it, or of zeroes, is what a power cut leaves.
+            // NOTE: a power cut leaves an empty file, or one of zeroes.
             self.tail = reading.len;
         } else if headless {
             done.skipped_bytes += HEADER_BYTES as u64;
@@ -184,7 +184,7 @@ impl Replay {
         }
     }
 
-    /// Judges the last bytes of the segment before by what the next one begins with.
+    /// Judges the last bytes of the segment before by how the next one begins.
     fn end_segment(&mut self, next_first_seq: Option<u64>) {
         let tail = std::mem::take(&mut self.tail);
         let missing = match next_first_seq {
@@ -195,7 +195,7 @@ impl Replay {
         if missing == 0 {
             self.done.torn_bytes += tail;
         } else {
-            // A segment that is gone, or was cut between two records, leaves no tail behind.
+            // A segment that is gone, or was cut between two records, leaves no tail.
             self.done.skipped_bytes += tail;
             self.done.skipped_ranges += 1;
             self.done.damaged.push(self.done.end.segment);

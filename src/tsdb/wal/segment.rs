@@ -1,18 +1,18 @@
-//! A segment's records, one after another, past whatever damage is between them.
+//! Yields a segment's records one after another, past any damage between them.
 
 use std::io;
 
 use super::format::{Begins, HEAD_BYTES, HEADER_BYTES, Head, Header};
 use crate::tsdb::dir::File;
 
-/// LIMIT: read at once; more only where a record is longer.
+/// LIMIT: the bytes read at once. A longer record takes more.
 const WINDOW_BYTES: usize = 128 << 10;
 
 #[derive(Debug)]
 pub(super) struct SegmentReader {
     file: Box<dyn File>,
     number: u32,
-    /// What is in memory of the file, from `start` on.
+    /// The bytes of the file in memory, from `start` on.
     window: Vec<u8>,
     start: u64,
     /// The next record is here, or later.
@@ -21,7 +21,7 @@ pub(super) struct SegmentReader {
     pub damage: Damage,
 }
 
-/// What was not a good record.
+/// Bytes that were not a good record.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Damage {
     pub bytes: u64,
@@ -29,14 +29,14 @@ pub(super) struct Damage {
     pub records: u64,
 }
 
-/// Where a record lies; its payload is in the window until the next is asked for.
+/// The place of a record. Its payload is in the window until the next is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
     pub kind: u8,
     pub seq: u32,
-    /// The first sequence number that is missing before it, if one is.
+    /// The first missing sequence number before it, if one is missing.
     pub missing_from: Option<u32>,
-    /// Of its head in the file.
+    /// The offset of its head in the file.
     pub offset: u64,
     len: usize,
 }
@@ -54,7 +54,7 @@ impl SegmentReader {
         };
         let begins = Header::read(reader.bytes(0, HEADER_BYTES, u64::MAX)?);
         let begins = match begins {
-            // NOTE: somebody gave it another name, under which nothing in it checks.
+            // NOTE: the file was renamed. Under this name none of its checks is right.
             Begins::Known(header) if header.segment != number => Begins::Damaged,
             begins => begins,
         };
@@ -62,8 +62,8 @@ impl SegmentReader {
         Ok((reader, begins))
     }
 
-    /// The next good record that ends at or before `end`. What comes before it is damage; where
-    /// there is none, what is left is no good record.
+    /// Returns the next good record that ends at or before `end`. The bytes before it are damage;
+    /// without a next record all the rest is.
     pub fn next(&mut self, end: u64) -> io::Result<Option<Found>> {
         let mut at = self.offset;
         while at + HEAD_BYTES as u64 <= end {
@@ -107,18 +107,18 @@ impl SegmentReader {
         }))
     }
 
-    /// Of the record that was found last.
+    /// Returns the payload of the record that was found last.
     pub fn payload(&self, found: &Found) -> &[u8] {
         let from = (found.offset - self.start) as usize + HEAD_BYTES;
         self.window.get(from..from + found.len).unwrap_or_default()
     }
 
-    /// After the last good record.
+    /// The offset after the last good record.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// How many records there were at least, missing ones included.
+    /// The least number of records, including missing ones.
     pub fn records(&self) -> u32 {
         self.next_seq
     }
@@ -127,7 +127,7 @@ impl SegmentReader {
         self.file.len()
     }
 
-    /// Up to `len` bytes of the file at an offset, none after `end`.
+    /// Returns up to `len` bytes of the file at an offset, none after `end`.
     fn bytes(&mut self, at: u64, len: usize, end: u64) -> io::Result<&[u8]> {
         let held = self.start + self.window.len() as u64;
         if at < self.start || at + len as u64 > held {
@@ -140,7 +140,7 @@ impl SegmentReader {
 
     fn fill(&mut self, at: u64, len: usize, end: u64) -> io::Result<()> {
         let held = self.start + self.window.len() as u64;
-        // NOTE: what is there already is kept: a scan goes byte by byte.
+        // NOTE: bytes in memory are kept, since a scan goes byte by byte.
         if at >= self.start && at < held {
             self.window.drain(..(at - self.start) as usize);
         } else {

@@ -1,4 +1,4 @@
-//! The segments as all but the writer see them: making them durable, holding and dropping them.
+//! The segments for everyone but the writer: syncing, holding and dropping them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -12,7 +12,7 @@ use crate::stdx::clock::Clock;
 use crate::tsdb::dir::{Dir, File};
 use crate::tsdb::filenames::{WAL_DIR, segment as segment_path, segment_number};
 
-/// Shared by all who do not write. None waits for the disk while the writer waits for it.
+/// Shared by all except the writer. The writer never waits for their disk work.
 #[derive(Debug, Clone)]
 pub struct Segments(pub(super) Arc<Shared>);
 
@@ -21,36 +21,36 @@ pub(super) struct Shared {
     pub dir: Arc<dyn Dir>,
     pub clock: Arc<dyn Clock>,
     pub metrics: WalMetrics,
-    /// ORDER: taken before `files`, and held while the disk works; `files` never is.
+    /// ORDER: taken before `files`, and held while the disk works. `files` never is.
     syncing: Mutex<()>,
     files: Mutex<Files>,
 }
 
-/// A segment, and a handle of it to be synced.
+/// A segment, and a handle for syncing it.
 type Dirty = (u32, Arc<Mutex<Box<dyn File>>>);
 
 #[derive(Debug, Default)]
 struct Files {
-    /// Bytes of each.
+    /// The size of each segment in bytes.
     segments: BTreeMap<u32, u64>,
-    /// Those of them that hold something that could not be read.
+    /// Segments with something unreadable.
     damaged: BTreeSet<u32>,
-    /// Of the writer.
+    /// The writer's position.
     position: Position,
     durable: Position,
-    /// Segments with bytes or names that are not durable, the oldest first.
+    /// Segments whose bytes or names are not durable, the oldest first.
     dirty: Vec<Dirty>,
     /// How many names were made, and how many of them are durable.
     names: u64,
     names_durable: u64,
-    /// A sync of this one failed: what it holds is uncertain, the writer leaves it.
+    /// The segment whose sync failed. Its content is uncertain, and the writer leaves it.
     failed: Option<u32>,
     holds: BTreeMap<u64, (String, Position)>,
     next_hold: u64,
 }
 
 impl Segments {
-    /// Makes durable what was written before the call; nothing happens when that is all.
+    /// Makes durable what was written before the call. Does nothing if all of it is durable.
     ///
     /// # Errors
     /// What was written since the last sync may be lost at a power cut. The writer begins a new
@@ -80,7 +80,7 @@ impl Segments {
             Err((number, error)) => {
                 self.0.metrics.syncs_failed.inc();
                 files.failed = Some(number);
-                // NOTE: a second sync of the same bytes would succeed without having them.
+                // NOTE: a second sync of the same bytes would succeed without having stored them.
                 files.dirty.retain(|(dirty, _)| *dirty != number);
                 Err(error)
             }
@@ -102,24 +102,24 @@ impl Segments {
         Ok(())
     }
 
-    /// Everything before this survives a power cut.
+    /// The position up to which everything survives a power cut.
     pub fn durable(&self) -> Position {
         self.0.files().durable
     }
 
-    /// Of the writer.
+    /// The writer's position.
     pub fn position(&self) -> Position {
         self.0.files().position
     }
 
-    /// Of all segments.
+    /// The bytes of all segments together.
     pub fn bytes(&self) -> u64 {
         self.0.files().segments.values().sum()
     }
 
-    /// Removes the segments before that of `position`, unless they are held; of those that are held
-    /// too, the oldest first, while they have more than `held_bytes_max` bytes. Files of
-    /// damaged ones are left to the caller, and those of versions that are not known to all times.
+    /// Removes the segments before that of `position`, unless they are held. If held ones have more
+    /// than `held_bytes_max` bytes, it removes the oldest of them too. It leaves the files of
+    /// damaged segments to the caller, and never removes segments of unknown versions.
     pub fn drop_before(&self, position: Position, held_bytes_max: u64) -> io::Result<Dropped> {
         let _one = ignore_poison(&self.0.syncing);
         let victims = self.0.files().victims(position, held_bytes_max);
@@ -128,7 +128,7 @@ impl Segments {
         }
         let mut dropped = Dropped::default();
         for (number, bytes, held) in victims {
-            // ORDER: the next one's beginning is this one's end.
+            // ORDER: first, since the next segment's beginning is this one's end.
             let times = held.then(|| self.0.times_of(number));
             if let Some(Begins::Unknown(_)) = self.0.beginning(number) {
                 continue;
@@ -168,7 +168,7 @@ impl Segments {
         }
     }
 
-    /// Who holds segments, and from where on.
+    /// Returns the holders, and the positions they hold from.
     pub fn holds(&self) -> Vec<(String, Position)> {
         self.0.files().holds.values().cloned().collect()
     }
@@ -178,15 +178,15 @@ impl Segments {
 pub struct Dropped {
     pub segments: u32,
     pub bytes: u64,
-    /// Of these segments those that somebody held.
+    /// How many of the dropped segments were held.
     pub held: u32,
-    /// Between which times what was held was written.
+    /// The times between which the held ones were written.
     pub held_times: Option<(TimestampMs, TimestampMs)>,
-    /// Of these segments those whose files are still there.
+    /// The dropped segments whose files still exist.
     pub damaged: Vec<u32>,
 }
 
-/// Dropped, it holds nothing any more.
+/// Holds segments until it is dropped.
 #[derive(Debug)]
 pub struct Hold {
     shared: Arc<Shared>,
@@ -208,7 +208,7 @@ impl Drop for Hold {
 }
 
 impl Shared {
-    /// With the segments that are there.
+    /// Makes it for the existing segments.
     pub fn open(
         dir: Arc<dyn Dir>,
         clock: Arc<dyn Clock>,
@@ -238,7 +238,7 @@ impl Shared {
         self.files().segments.last_key_value().map(|(n, _)| *n)
     }
 
-    /// When a segment was begun, and when the next.
+    /// Returns when a segment was begun, and when the next one was.
     fn times_of(&self, segment: u32) -> (TimestampMs, TimestampMs) {
         let next = self.next(segment.saturating_add(1));
         let begun = self.begun_ms(segment).unwrap_or_default();
@@ -253,7 +253,7 @@ impl Shared {
         }
     }
 
-    /// `None` if it cannot be read.
+    /// Returns `None` if it cannot be read.
     fn beginning(&self, segment: u32) -> Option<Begins> {
         let mut header = [0; HEADER_BYTES];
         let file = self.dir.open(&segment_path(segment)).ok()?;
@@ -261,7 +261,7 @@ impl Shared {
         Some(Header::read(&header))
     }
 
-    /// The first segment from `from` on.
+    /// Returns the first segment from `from` on.
     pub fn next(&self, from: u32) -> Option<(u32, u64)> {
         let files = self.files();
         files
@@ -271,17 +271,17 @@ impl Shared {
             .map(|(n, len)| (*n, *len))
     }
 
-    /// The writer says where the next record will be; nothing is in that segment yet.
+    /// The writer tells where the next record will be, in a segment that is still empty.
     pub fn begins(&self, position: Position) {
         let mut files = self.files();
-        // NOTE: when all before it is durable, so is this.
+        // NOTE: if all before it is durable, so is this.
         if files.durable == files.position || files.position == Position::default() {
             files.durable = position;
         }
         files.position = position;
     }
 
-    /// A new segment has its file; `sync` is a second handle of it.
+    /// The writer created a segment's file. `sync` is a second handle of it.
     pub fn created(&self, position: Position, sync: Box<dyn File>) {
         let mut files = self.files();
         let number = position.segment;
@@ -293,7 +293,7 @@ impl Shared {
         self.metrics.segment_current.set(f64::from(number));
     }
 
-    /// A record was written up to `position`.
+    /// The writer wrote a record up to `position`.
     pub fn wrote(&self, position: Position) {
         let mut files = self.files();
         files.position = position;
@@ -319,14 +319,14 @@ impl Shared {
         self.metrics.storage_bytes.set(bytes as f64);
     }
 
-    /// NOTE: what a panic left behind is as good as before it: each change is one assignment.
+    /// NOTE: each change is one assignment, so a panic leaves a valid state.
     fn files(&self) -> MutexGuard<'_, Files> {
         ignore_poison(&self.files)
     }
 }
 
 impl Files {
-    /// Number, bytes, and whether it is held.
+    /// Returns the segments to drop: number, bytes, and whether it is held.
     fn victims(&self, position: Position, held_bytes_max: u64) -> Vec<(u32, u64, bool)> {
         let end = position.segment.min(self.position.segment);
         let held_from = self.holds.values().map(|(_, held)| held.segment).min();

@@ -1,4 +1,4 @@
-//! What the writer remembers of each series of the current segment.
+//! The writer's state of each series in the current segment.
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -7,8 +7,8 @@ use std::hash::BuildHasher as _;
 use super::value::Last;
 use crate::model::SeriesRef;
 
-/// Ids are given in the order of first use in the segment: so that a batch that repeats the order
-/// of an earlier one is one run of ids.
+/// Gives series ids in the order of first use in the segment. So a batch in the order of an earlier
+/// one is one run of ids.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
@@ -17,18 +17,18 @@ pub(super) struct Slots {
     hasher: FixedState,
 }
 
-/// 32 bytes, because there is one for every series.
+/// One series. It has 32 bytes, because every series has one.
 #[derive(Debug)]
 struct Slot {
     series: SeriesRef,
     last: Last,
 }
 
-/// LIMIT: the list grows by this part, not to the double, so that little stands empty.
+/// LIMIT: the list grows by this part, not to the double, so that little is empty.
 const GROWTH: usize = 8;
 
 impl Slots {
-    /// `guess` is the id that is most likely.
+    /// Finds a series' id. `guess` is the most likely one.
     #[inline]
     pub fn find(&self, series: SeriesRef, guess: u32) -> Option<u32> {
         if self.is(guess, series) {
@@ -61,7 +61,7 @@ impl Slots {
         id
     }
 
-    /// Of an id that [`Slots::find`] or [`Slots::insert`] gave.
+    /// Returns the state for an id that [`Slots::find`] or [`Slots::insert`] gave.
     #[inline]
     pub fn last(&mut self, id: u32) -> &mut Last {
         &mut self.slots[id as usize].last

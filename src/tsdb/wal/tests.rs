@@ -1,4 +1,4 @@
-//! The log as its users see it, on a directory that can fail.
+//! Tests of the log from its users' view, on a directory that can fail.
 
 mod ahead;
 mod column_batches;
@@ -58,7 +58,7 @@ fn log(wal: &mut Wal, samples: &[Told]) -> Result<Position, WalError> {
     wal.log(&samples, &mut labels)
 }
 
-/// What a reader's sink was told.
+/// Collects what a reader's sink is given.
 #[derive(Debug, Default)]
 struct Heard {
     ids: HashMap<u32, u64>,
@@ -120,7 +120,7 @@ fn read(double: &Double) -> (Heard, Replayed) {
     read_from(double, None)
 }
 
-/// The scrape of one target in one round: some values constant, some counting, some neither.
+/// Makes one target's scrape in one round: some values constant, some counting, some neither.
 fn scrape(target: u64, round: u64) -> Vec<Told> {
     let value = |k: u64| match k % 4 {
         0 => 7.0,

@@ -1,7 +1,7 @@
-//! One value of a series as its difference from what the last ones foretell.
+//! Codes a series' value as its difference from the forecast of the last ones.
 //!
-//! Two bits say how: equal to the last; an integral difference; a decimal difference with as many
-//! digits as this series had before; anything else. The writer and the reader keep the same
+//! Two bits give the kind: equal to the last; an integer difference; a decimal difference with as
+//! many digits as before in this series; anything else. The writer and the reader keep the same
 //! [`Last`] of each series and compute the same forecast, bit for bit.
 
 #![expect(
@@ -17,47 +17,48 @@ const INTEGRAL: u8 = 1;
 const DECIMAL: u8 = 2;
 const OTHER: u8 = 3;
 
-/// First bytes of [`OTHER`]: the stale marker; else a decimal difference with this flag and the new
-/// number of digits; else the XOR with the last value, as zero bytes below times 8 plus bytes - 1.
+/// The first byte of [`OTHER`]: the stale marker; else a decimal difference with this flag and the
+/// new number of digits; else the XOR with the last value, as 8 times its low zero bytes plus the
+/// number of its other bytes - 1.
 const STALE: u8 = 0xff;
 const NEW_DIGITS: u8 = 0x80;
 
-/// Units of a decimal difference, and in which order a new series tries them.
+/// The units of decimal differences, in the order in which a new series tries them.
 const UNITS: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 const TRIED: [u8; 6] = [3, 2, 1, 6, 4, 9];
 
-/// LIMIT: a series that fitted no number of digits so often is not tried any more; trying is what
-/// costs time.
+/// LIMIT: after this many failures to fit a number of digits a series is not tried any more, since
+/// trying is what costs time.
 const MISSES_MAX: u8 = 3;
 
 /// LIMIT: a larger difference is shorter as an XOR.
 const STEPS_MAX: f64 = (1u64 << 38) as f64;
 
-/// Added and taken away, leaves a whole number: where it lies floats have no digits after the
-/// point. Rounding by a call costs more than all the rest.
+/// Adding and subtracting this leaves a whole number, since floats of its size have no digits after
+/// the point. A call that rounds would cost more than all the rest.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
-/// Last places by which a value may be beside its decimal, in three bits.
+/// The last places by which a value may differ from its decimal, in three bits.
 const BESIDE_BITS: u32 = 3;
 const BESIDE: i64 = 1 << (BESIDE_BITS - 1);
 
-/// What is known of a series' past.
+/// The state of a series.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Last {
     bits: u64,
     /// The last difference.
     slope: f64,
-    /// Of the record that last changed this, within its segment.
+    /// The record that last changed this, numbered within its segment.
     pub seq: u32,
     digits: u8,
     misses: u8,
-    /// Above zero when a line through the last two was nearer than the last.
+    /// Above zero if a line through the last two values was nearer than the last value.
     line: i8,
-    /// Values since this is known, up to 255.
+    /// The number of values since the state is known, up to 255.
     pub age: u8,
 }
 
-/// [`Last::seq`] of a series that nothing is known of. A segment has not so many records.
+/// The [`Last::seq`] of an unknown series. A segment has fewer records.
 const UNKNOWN: u32 = u32::MAX;
 
 impl Last {
@@ -79,7 +80,7 @@ impl Last {
     #[inline(always)]
     fn forecast(&self) -> f64 {
         let line = f64::from_bits(self.bits) + self.slope;
-        // NOTE: as bits, so that it is no branch: which of them it is nobody foretells.
+        // NOTE: on bits, so that there is no branch, which nobody could predict.
         f64::from_bits(if self.line > 0 {
             line.to_bits()
         } else {
@@ -102,7 +103,7 @@ impl Last {
         self.slope = slope;
     }
 
-    /// [`Last::learn`] of the same value again.
+    /// Does as [`Last::learn`] for the same value again.
     #[inline(always)]
     fn learn_same(&mut self) {
         if self.age == 0 || !f64::from_bits(self.bits).is_finite() {
@@ -113,8 +114,8 @@ impl Last {
         self.slope = 0.0;
     }
 
-    /// The last value, after it came `n` times again, up to 64; `None`, having done nothing, where
-    /// each must be learnt for itself.
+    /// Learns the last value `n` more times, up to 64, and returns it. Returns `None`, having done
+    /// nothing, if each must be learnt by itself.
     #[inline(always)]
     pub fn repeat(&mut self, n: usize) -> Option<f64> {
         let v = f64::from_bits(self.bits);
@@ -127,7 +128,7 @@ impl Last {
         Some(v)
     }
 
-    /// Appends the value's bytes; its tag is the answer.
+    /// Appends the value's bytes. Returns its tag.
     #[inline]
     pub fn encode(&mut self, v: f64, out: &mut Vec<u8>) -> u8 {
         if v.to_bits() == self.bits {
@@ -176,7 +177,7 @@ impl Last {
         OTHER
     }
 
-    /// What an XOR is taken with.
+    /// Returns the bits that an XOR is taken with.
     fn base(&self, forecast: f64) -> u64 {
         if forecast.is_finite() {
             forecast.to_bits()
@@ -185,7 +186,7 @@ impl Last {
         }
     }
 
-    /// The value of a tag and the bytes after it.
+    /// Decodes a value from its tag and the bytes after it.
     #[inline(always)]
     pub fn decode(&mut self, tag: u8, bytes: &mut Bytes<'_>) -> Option<f64> {
         let v = match tag {
@@ -223,7 +224,7 @@ impl Last {
     }
 }
 
-/// The whole numbers that `f64` holds exactly; not -0.
+/// Returns the integer that `v` is, if `f64` holds it exactly; not -0.
 #[inline(always)]
 fn integral(v: f64) -> Option<i64> {
     let whole = v as i64;
@@ -231,8 +232,8 @@ fn integral(v: f64) -> Option<i64> {
     (same && whole.unsigned_abs() <= 1 << 53).then_some(whole)
 }
 
-/// How many units a value is from its forecast, and how many last places beside that; `None` when
-/// it is no such number.
+/// Returns how many units a value is from its forecast, and how many last places beside that.
+/// Returns `None` if it is no such number.
 #[inline]
 fn steps(v: f64, forecast: f64, digits: u8) -> Option<u64> {
     let exact = (v - forecast) * UNITS[usize::from(digits)];

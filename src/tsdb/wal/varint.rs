@@ -1,11 +1,11 @@
-//! Numbers and texts in a record's bytes: seven bits a byte, the lowest first.
+//! Numbers and texts in a record's bytes: seven bits per byte, the lowest first.
 
 #![expect(
     clippy::inline_always,
     reason = "built for size, each of them would be a call for each value"
 )]
 
-/// Small numbers of either sign as small numbers.
+/// Maps small numbers of either sign to small numbers.
 #[inline]
 pub(super) fn zigzag(v: i64) -> u64 {
     ((v << 1) ^ (v >> 63)) as u64
@@ -30,7 +30,7 @@ pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Takes numbers and bytes from the front of a record. What is not there is `None`.
+/// Takes numbers and bytes from the front of a record. Returns `None` at the end.
 #[derive(Debug, Clone)]
 pub(super) struct Bytes<'a>(pub &'a [u8]);
 
@@ -68,7 +68,7 @@ impl<'a> Bytes<'a> {
         self.number().map(unzigzag)
     }
 
-    /// A count of things of which each takes some part of what is left.
+    /// Reads a count of items, each of which takes part of the rest.
     pub fn count(&mut self, max: usize) -> Option<usize> {
         let n = usize::try_from(self.number()?).ok()?;
         (n <= max).then_some(n)

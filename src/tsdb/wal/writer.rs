@@ -1,4 +1,4 @@
-//! The writer.
+//! The writer of the log.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -24,24 +24,25 @@ use crate::tsdb::dir::{Dir, File};
 use crate::tsdb::exemplars::Named;
 use crate::tsdb::filenames::{WAL_DIR, segment as segment_path};
 
-/// A segment's length with few series. LIMIT: as much is kept longer than needed when one sample in
-/// it is still needed.
+/// A segment's size with few series. LIMIT: if one sample in a segment is still needed, this much
+/// is kept longer.
 pub const SEGMENT_BYTES: u32 = 4 << 20;
 
-/// LIMIT: offsets are 32 bits; a segment ends well before.
+/// LIMIT: offsets have 32 bits, and a segment ends well before.
 const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
-/// LIMIT: of the records of definitions, so that damage to one costs few.
+/// LIMIT: a record of definitions, so that damage to one costs few.
 const DEFINITIONS_BYTES: usize = 64 << 10;
 
-/// LIMIT: bytes of a series' labels: what a record holds however long the names of all are.
+/// LIMIT: the bytes of a series' labels, so that a record holds them however long the names of all
+/// are.
 pub const LABELS_BYTES_MAX: usize = (PAYLOAD_BYTES_MAX - DEFINITIONS_BYTES) / 2;
 
-/// LIMIT: of a record of exemplars, the last one aside, for the same reason.
+/// LIMIT: a record of exemplars, without its last one, for the same reason.
 const EXEMPLARS_BYTES: usize = 64 << 10;
 
-/// Every so many values a series is written in full again. LIMIT: damage costs a series half an
-/// hour at the usual interval, and this costs a thirtieth of a byte a sample.
+/// After this many values a series is written in full again. LIMIT: damage costs a series half an
+/// hour at the usual interval, and this costs a thirtieth of a byte per sample.
 const FULL_EVERY: u8 = 120;
 
 #[derive(Debug, Error)]
@@ -54,41 +55,42 @@ pub enum WalError {
 
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// A segment is as long as this, or longer when there are many series.
+    /// The size of a segment, which is larger when there are many series.
     pub segment_bytes: u32,
-    /// New segments have numbers above this, whatever the directory holds: blocks name positions.
+    /// New segments have numbers above this, whatever the directory holds, since blocks name
+    /// positions.
     pub after: u32,
-    /// How many records there were before, of [`Replayed`](super::Replayed).
+    /// The number of records before, from [`Replayed`](super::Replayed).
     pub next_seq: u64,
-    /// Segments with damage, of [`Replayed`](super::Replayed).
+    /// Damaged segments, from [`Replayed`](super::Replayed).
     pub damaged: BTreeSet<u32>,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
 }
 
-/// How long a segment becomes whose series take so many bytes to name: repeating them in the next
-/// costs at most a tenth.
+/// Returns the size of a segment whose series take so many bytes to name. Repeating them in the
+/// next costs at most a tenth.
 pub fn segment_limit(segment_bytes: u32, definition_bytes: u64) -> u64 {
     let limit = definition_bytes.saturating_mul(10);
     limit.max(segment_bytes.into()).min(SEGMENT_BYTES_MAX)
 }
 
-/// Behind the log's lock.
+/// The writer, behind the log's lock.
 #[derive(Debug)]
 pub struct Wal {
     shared: Arc<Shared>,
     segment_bytes: u32,
-    /// Of the current segment, which has no file before its first record.
+    /// The current segment's file, which does not exist before its first record.
     file: Option<Box<dyn File>>,
     position: Position,
-    /// Records before this segment, and in it.
+    /// The number of records before this segment, and in it.
     first_seq: u64,
     seq: u32,
-    /// Records of this segment whose write succeeded.
+    /// Records of this segment that were written successfully.
     written: u32,
     definition_bytes: u64,
     slots: Slots,
-    /// Used again for each batch.
+    /// Reused for each batch.
     ids: Vec<u32>,
     kept: Vec<Pending>,
     columns: Columns,
@@ -96,7 +98,7 @@ pub struct Wal {
 }
 
 impl Wal {
-    /// A new segment begins after those present, which are not touched.
+    /// Begins a new segment after the existing ones, which it does not touch.
     pub fn open(dir: Arc<dyn Dir>, options: Options) -> io::Result<Wal> {
         let metrics = WalMetrics::new(&options.registry);
         let shared = Shared::open(dir, options.clock, metrics, options.damaged)?;
@@ -136,7 +138,7 @@ impl Wal {
         self.log_batch(samples, format::SAMPLES, labels)
     }
 
-    /// The same for samples that are older than the newest of their series.
+    /// Writes samples that are older than the newest of their series, in the same way.
     pub fn log_out_of_order(
         &mut self,
         samples: &[Pending],
@@ -174,8 +176,8 @@ impl Wal {
         self.write()
     }
 
-    /// Writes exemplars with one write and no sync. Those of series whose labels no record can hold
-    /// are left out.
+    /// Writes exemplars with one write and no sync. It leaves out those of series whose labels fit
+    /// no record.
     pub fn log_exemplars(&mut self, exemplars: &[Named]) -> Result<Position, WalError> {
         if exemplars.is_empty() {
             return Ok(self.position);
@@ -211,7 +213,7 @@ impl Wal {
         self.write()
     }
 
-    /// The next record begins a new segment, at the position that is the answer.
+    /// Makes the next record begin a new segment. Returns that position.
     pub fn cut(&mut self) -> Position {
         if self.file.take().is_some() {
             self.next_segment();
@@ -219,7 +221,7 @@ impl Wal {
         self.position
     }
 
-    /// After the last record.
+    /// The position after the last record.
     pub fn position(&self) -> Position {
         self.position
     }
@@ -258,8 +260,8 @@ impl Wal {
         self.write()
     }
 
-    /// Finds the ids of the samples' series, and defines those that are new. Where a series has no
-    /// labels the answer is `false`, and `kept` are the samples that remain.
+    /// Finds the ids of the samples' series, and defines new ones. If a series has no labels it
+    /// returns `false`, and `kept` has the remaining samples.
     fn identify(
         &mut self,
         samples: &[Pending],
@@ -297,7 +299,7 @@ impl Wal {
         labels: &Labels,
         definitions: &mut Definitions,
     ) -> Option<u32> {
-        // NOTE: no record can hold it; the database refuses such a series.
+        // NOTE: no record can hold it. The database refuses such a series.
         if labels.heap_bytes() > LABELS_BYTES_MAX {
             return None;
         }
@@ -355,7 +357,7 @@ impl Wal {
         BatchHead { back, full }
     }
 
-    /// Builds on nothing, and nothing builds on it.
+    /// Codes a batch that builds on nothing, and on which nothing builds.
     fn code_alone(&mut self, samples: &[Pending]) -> BatchHead {
         self.columns.clear();
         for (i, sample) in samples.iter().enumerate() {
@@ -372,7 +374,7 @@ impl Wal {
         self.seq += 1;
     }
 
-    /// Sees to a segment that can be written to.
+    /// Makes sure that there is a segment to write to.
     fn prepare(&mut self) -> io::Result<()> {
         let limit = segment_limit(self.segment_bytes, self.definition_bytes);
         let full = u64::from(self.position.offset) >= limit;
@@ -440,12 +442,12 @@ impl Wal {
         Ok(self.position)
     }
 
-    /// Leaves the segment after a write that failed; what was written of it is taken back.
+    /// Leaves the segment after a failed write, and takes back what was written.
     fn abandon(&mut self) {
         let (number, good) = (self.position.segment, self.position.offset);
         let path = segment_path(number);
-        // NOTE: what stays when this fails too is a torn tail, or records of a batch that was
-        // refused, which a reader takes for a repetition when the batch comes again.
+        // NOTE: if this fails too, what stays is a torn tail, or records of a refused batch. When
+        // the batch comes again, a reader takes those for a repetition.
         self.file = None;
         self.seq = self.written;
         if good as usize <= HEADER_BYTES {
@@ -463,7 +465,7 @@ impl Wal {
         self.seq = 0;
         self.written = 0;
         self.definition_bytes = 0;
-        // NOTE: what the next segment does not need is given back.
+        // NOTE: frees what the next segment does not need.
         self.slots = Slots::default();
         self.position = Position {
             segment: self.position.segment.saturating_add(1),
@@ -473,7 +475,7 @@ impl Wal {
         self.shared.show();
     }
 
-    /// LIMIT: a batch far larger than usual leaves no memory behind.
+    /// LIMIT: the memory of an unusually large batch is freed.
     fn release(&mut self) {
         const KEEP: usize = 256 << 10;
         if self.out.capacity() > KEEP {

@@ -1,4 +1,4 @@
-//! `count_values`: a series for each value.
+//! `count_values`: one series per value.
 
 use std::collections::HashMap;
 
@@ -12,18 +12,18 @@ use crate::promql::eval::{Operand, Row, Rows, Run, absent, is_absent};
 use crate::promql::parser::{Aggregate, Expr};
 use crate::stdx::gofmt;
 
-/// A value of a group at a step, before they are counted.
+/// A series number and a step, of one value that was seen.
 type Seen = (u32, u32);
 
-/// What a series takes besides its labels' text.
+/// The bytes of a series besides its labels' text.
 const ENTRY_BYTES: usize = 2 * size_of::<((usize, u64), u32)>() + size_of::<Labels>();
 
-/// Between two countings of what was seen, in entries.
+/// The least number of entries seen between two counts.
 const SEEN_MIN: usize = 1 << 16;
 
 pub(super) struct CountValues {
     labels: Vec<Labels>,
-    /// By series and step, once each, with how often.
+    /// How often each value was seen, by series and step.
     counts: std::iter::Peekable<std::vec::IntoIter<(Seen, u32)>>,
     steps: usize,
     held: usize,
@@ -31,8 +31,10 @@ pub(super) struct CountValues {
 }
 
 impl CountValues {
+    /// Reads `input` and counts its values.
+    ///
     /// # Errors
-    /// A label that is none; a limit; those of `input`.
+    /// An invalid label name; a limit; those of `input`.
     pub fn new<'q>(
         node: &Aggregate,
         mut input: Box<dyn Rows + 'q>,
@@ -102,11 +104,11 @@ impl Rows for CountValues {
     }
 }
 
-/// The results' labels, by group and value.
+/// The result series, by group and value.
 struct Series {
-    /// By all labels that the clause leaves but the value's.
+    /// Groups by all labels that the clause keeps, apart from the value's.
     groups: Groups,
-    /// Whether the clause leaves the value's label.
+    /// Whether the clause keeps the value's label.
     shows: bool,
     numbers: HashMap<(usize, u64), u32, RandomState>,
     labels: Vec<Labels>,
@@ -165,7 +167,7 @@ impl Series {
     }
 }
 
-/// Go's `FormatFloat(v, 'f', -1, 64)`.
+/// Writes Go's `FormatFloat(v, 'f', -1, 64)`.
 fn plain(v: f64) -> String {
     if v.is_finite() {
         v.to_string()
@@ -174,8 +176,8 @@ fn plain(v: f64) -> String {
     }
 }
 
-/// What was seen, and from time to time counted, so that it takes as many entries as the results
-/// have values, or thrice that.
+/// The values seen. They are counted now and then, so that they take one to three times as many
+/// entries as the results have values.
 #[derive(Default)]
 struct Counts {
     settled: Vec<(Seen, u32)>,
@@ -198,7 +200,7 @@ impl Counts {
     }
 
     fn settle(&mut self, run: &mut Run<'_>) -> Result<(), QueryError> {
-        // ORDER: before what takes long, and before what takes room.
+        // ORDER: before long work, and before memory is taken.
         run.look()?;
         self.settled.reserve_exact(self.seen.len());
         self.hold(run)?;
@@ -223,7 +225,7 @@ impl Counts {
         self.hold(run)
     }
 
-    /// Counts what is there now in place of what was.
+    /// Replaces the counted bytes by those in use now.
     fn hold(&mut self, run: &mut Run<'_>) -> Result<(), QueryError> {
         run.release(self.held, self.bytes);
         self.held = self.settled.len();

@@ -1,4 +1,4 @@
-//! From the node of an aggregation to what does it.
+//! Chooses the implementation of an aggregation.
 
 use super::count_values::CountValues;
 use super::fold::{Count, Greatest, Least, Presence, Sum, fold};
@@ -11,7 +11,8 @@ use crate::promql::QueryError;
 use crate::promql::eval::{Grid, Operand, Row, Rows, Run};
 use crate::promql::parser::{Aggregate, Aggregator};
 
-/// `input` is the node's expression over all steps of `grid`, `param` its first argument.
+/// Evaluates an aggregation. `input` is its expression over all steps of `grid`, `param` its first
+/// argument.
 ///
 /// # Errors
 /// Prometheus's for parameters; a limit; those of `input`.
@@ -40,7 +41,7 @@ pub(in crate::promql::eval) fn aggregate<'q>(
     })
 }
 
-/// Those with a number before the vector.
+/// Evaluates those that take a number before the vector.
 fn choose<'q>(
     node: &'q Aggregate,
     input: Box<dyn Rows + 'q>,

@@ -1,4 +1,4 @@
-//! Aggregations that need no more than a few numbers a group and step.
+//! Aggregations that keep a few numbers per group and step.
 
 use super::groups::projection;
 use crate::promql::QueryError;
@@ -9,18 +9,18 @@ use crate::promql::parser::Aggregate;
 
 /// A group's numbers at every step.
 pub(super) trait Column: Sized {
-    /// What a group takes.
+    /// The bytes that a group takes per step.
     const BYTES_PER_STEP: usize;
 
     fn new(steps: usize) -> Self;
 
-    /// One value a step; [`absent`] adds nothing.
+    /// Adds one value per step. [`absent`] adds nothing.
     fn add(&mut self, values: &[f64]);
 
     fn finish(self) -> Vec<f64>;
 }
 
-/// Counts that were made of parts of the series, as one.
+/// Adds up counts that were made of parts of the series.
 ///
 /// # Errors
 /// A limit; those of `input`.
@@ -88,7 +88,7 @@ impl Column for Sum {
 
     fn add(&mut self, values: &[f64]) {
         for ((sum, lost), &v) in self.sum.iter_mut().zip(&mut self.lost).zip(values) {
-            // NOTE: -0 is what leaves every first value as it is, 0 and -0 included.
+            // NOTE: -0 leaves every first value unchanged, including 0 and -0.
             let before = if is_absent(*sum) { -0.0 } else { *sum };
             let (after, with) = compensated(before, *lost, v);
             let present = !is_absent(v);
@@ -105,7 +105,7 @@ impl Column for Sum {
     }
 }
 
-/// Adds `v` to a sum and what rounding has taken from it so far.
+/// Adds `v` to a sum, and to `lost` what rounding takes from it.
 #[inline]
 pub(super) fn compensated(sum: f64, lost: f64, v: f64) -> (f64, f64) {
     let after = sum + v;
@@ -122,7 +122,7 @@ pub(super) fn compensated(sum: f64, lost: f64, v: f64) -> (f64, f64) {
     (after, lost)
 }
 
-/// The least of all values; NaN gives way to any.
+/// The least of all values. NaN gives way to any.
 pub(super) struct Least(Vec<f64>);
 
 impl Column for Least {
@@ -144,7 +144,7 @@ impl Column for Least {
     }
 }
 
-/// The greatest of all values; NaN gives way to any.
+/// The greatest of all values. NaN gives way to any.
 pub(super) struct Greatest(Vec<f64>);
 
 impl Column for Greatest {
@@ -189,7 +189,7 @@ impl Column for Count {
     }
 }
 
-/// Of whole numbers, which no order of adding makes different.
+/// A sum of whole numbers, which is exact in any order.
 struct Total(Vec<f64>);
 
 impl Column for Total {
@@ -211,7 +211,7 @@ impl Column for Total {
     }
 }
 
-/// 1 where there is any value.
+/// 1 where any series has a value.
 pub(super) struct Presence(Vec<f64>);
 
 impl Column for Presence {

@@ -1,4 +1,4 @@
-//! By which labels an aggregation groups.
+//! The labels that an aggregation groups by.
 
 use crate::promql::eval::projection::Projection;
 use crate::promql::parser::Aggregate;

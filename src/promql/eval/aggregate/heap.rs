@@ -1,19 +1,19 @@
-//! The best values so far, the worst of them on top.
+//! A heap of the best values so far, the worst of them on top.
 //!
-//! NOTE: a binary heap of our own, as which of two equal values stays, and which comes first, has
-//! to be as with Go's.
+//! NOTE: a binary heap of our own. Which of two equal values stays, and which comes first, must be
+//! as in Go's.
 
 /// A value, and the number of its series.
 pub(super) type Entry = (f64, u32);
 
-/// Which of two values is better; NaN is the worst.
+/// The order of values; NaN is the worst.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Order {
     pub least_first: bool,
 }
 
 impl Order {
-    /// NaN is worse even than NaN.
+    /// Whether `a` is worse than `b`. NaN is worse even than NaN.
     fn is_worse(self, a: f64, b: f64) -> bool {
         a.is_nan() || if self.least_first { a > b } else { a < b }
     }
@@ -25,7 +25,7 @@ pub(super) struct Heap(Vec<Entry>);
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Offer {
     Taken,
-    /// Of the series that it names, which has left.
+    /// Taken, in place of an entry of the given series.
     Instead(u32),
     Refused,
 }
@@ -48,7 +48,7 @@ impl Heap {
         }
     }
 
-    /// Lifts the last entry to where it belongs.
+    /// Raises the last entry to its place.
     fn rise(&mut self, order: Order) {
         let mut at = self.0.len() - 1;
         while at > 0 {
@@ -61,7 +61,7 @@ impl Heap {
         }
     }
 
-    /// Lowers the first entry to where it belongs.
+    /// Lowers the first entry to its place.
     fn sink(&mut self, order: Order) {
         let mut at = 0;
         loop {
@@ -81,7 +81,8 @@ impl Heap {
         }
     }
 
-    /// Best first. Up to a dozen in the order that Go's insertion sort leaves equal values in.
+    /// Returns the entries, best first. Up to a dozen equal values stand in the order that Go's
+    /// insertion sort gives them.
     pub fn sorted(self, order: Order) -> Vec<Entry> {
         let mut entries = self.0;
         if entries.len() > 12 {

@@ -1,4 +1,4 @@
-//! `limitk` and `limit_ratio`: series pass where they are chosen, whatever their values.
+//! `limitk` and `limit_ratio`: choose series, whatever their values.
 
 use super::groups::projection;
 use super::params::Params;
@@ -8,11 +8,11 @@ use crate::promql::eval::projection::Groups;
 use crate::promql::eval::{Row, Rows, Run, absent, is_absent};
 use crate::promql::parser::Aggregate;
 
-/// The first `k` of each group at each step.
+/// Passes the first `k` series of each group at each step.
 pub(super) struct LimitK<'q> {
     input: Box<dyn Rows + 'q>,
     groups: Groups,
-    /// A group's number of series at each step.
+    /// The number of series of each group at each step.
     counts: Vec<Vec<u32>>,
     limits: Vec<u32>,
 }
@@ -70,8 +70,8 @@ impl Rows for LimitK<'_> {
     }
 }
 
-/// Those whose labels' hash, as a share of all hashes, is below the ratio; of a negative ratio,
-/// those that its complement leaves.
+/// Passes the series whose labels' hash, as a fraction of all hashes, is below the ratio. A
+/// negative ratio passes those that its complement does not.
 pub(super) struct LimitRatio<'q> {
     pub input: Box<dyn Rows + 'q>,
     pub params: Params,
@@ -103,8 +103,8 @@ impl Rows for LimitRatio<'_> {
     }
 }
 
-/// Between 0 and 1: xxHash64 of the labels as Prometheus lays them out, each part after its length
-/// in a byte, or 255 and three.
+/// Returns a number between 0 and 1: xxHash64 of the labels in Prometheus's layout, where each part
+/// follows its length in one byte, or in 255 and three bytes.
 fn share(labels: &Labels) -> f64 {
     let mut text = Vec::new();
     for part in labels.iter().flat_map(|(name, value)| [name, value]) {

@@ -1,12 +1,12 @@
-//! Means, and how far values are from them.
+//! Means and variances.
 
 use super::fold::{Column, compensated};
 use crate::promql::eval::{absent, is_absent};
 
-/// The compensated sum through the count; from where the sum would overflow, a running mean.
+/// The compensated sum divided by the count. Where the sum would overflow, a running mean.
 pub(super) struct Mean {
     count: Vec<f64>,
-    /// Of the values, or their mean where `running` says so.
+    /// The sum of the values, or their mean where `running` is true.
     sum: Vec<f64>,
     lost: Vec<f64>,
     /// Empty until a sum overflows.
@@ -90,7 +90,7 @@ impl Mean {
     }
 }
 
-/// Welford's: the variance, or with `ROOT` its square root.
+/// Welford's variance, or with `ROOT` its square root.
 pub(super) struct Variance<const ROOT: bool> {
     count: Vec<f64>,
     mean: Vec<f64>,

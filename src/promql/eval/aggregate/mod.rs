@@ -1,11 +1,11 @@
-//! Aggregations: series by group, one at a time.
+//! Aggregations: series are grouped, one at a time.
 //!
-//! What folds (`sum`, `max`, …) keeps a value or three a group and step, whatever the number of
-//! series; what chooses (`topk`, …) keeps what may still be chosen; `quantile` and `count_values`
-//! keep all values, and count them.
+//! Those that fold (`sum`, `max`, …) keep up to three numbers per group and step, whatever the
+//! number of series. Those that choose (`topk`, …) keep what may still be chosen. `quantile` and
+//! `count_values` keep all values, and count them.
 //!
-//! Owns nothing beyond a query. **Invariant:** series are taken in the order in which they come,
-//! which decides the last bits of sums as well as ties.
+//! Owns nothing beyond a query. **Invariant:** series are taken in the order in which they come.
+//! That order decides the last bits of sums, and ties.
 
 mod count_values;
 mod dispatch;

@@ -1,11 +1,11 @@
-//! The scalar that comes first: `k`, a quantile, a ratio.
+//! An aggregation's scalar parameter: `k`, a quantile, a ratio.
 
 use crate::promql::QueryError;
 use crate::promql::eval::{Grid, Operand, Run, Scalars};
 use crate::promql::parser::{Aggregate, Span};
 use crate::stdx::gofmt;
 
-/// What Prometheus takes for the ends of 64 bits.
+/// The limits of 64-bit integers, as Prometheus has them.
 const INT_MAX: f64 = 9_223_372_036_854_774_784.0;
 const INT_MIN: f64 = -9_223_372_036_854_774_784.0;
 
@@ -37,12 +37,12 @@ impl Params {
         }
     }
 
-    /// Whether there is anything to choose, for those that choose a number of series.
+    /// Whether there is anything to choose, for aggregations that choose a number of series.
     ///
     /// # Errors
-    /// What is no number of series.
+    /// The value is not a number of series.
     pub fn counts(&self) -> Result<bool, QueryError> {
-        // NOTE: a maximum with NaN among the values is NaN to Prometheus, hence no early end.
+        // NOTE: to Prometheus the maximum of values with a NaN is NaN, so there is no early end.
         if self.max < 1.0 && !self.has_nan {
             return Ok(false);
         }
@@ -62,7 +62,7 @@ impl Params {
     /// Whether there is anything to choose, for `limit_ratio`.
     ///
     /// # Errors
-    /// NaN.
+    /// The value is NaN.
     pub fn ratios(&self, run: &mut Run<'_>) -> Result<bool, QueryError> {
         if self.has_nan {
             return Err(QueryError::Execution("Ratio value is NaN".to_owned()));
@@ -99,7 +99,7 @@ impl Params {
     }
 }
 
-/// Go's `%g`.
+/// Writes Go's `%g`.
 fn text_float(v: f64) -> String {
     let mut text = String::new();
     gofmt::push_text_float(&mut text, v);

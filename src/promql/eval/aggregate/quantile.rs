@@ -1,4 +1,4 @@
-//! `quantile`: all values of a group are kept until the last has come.
+//! `quantile`: keeps all values of a group until the last has come.
 
 use super::groups::projection;
 use super::params::Params;
@@ -60,7 +60,7 @@ pub(super) fn quantiles<'q>(
     Buffered::new(results, run)
 }
 
-/// Between the two values that are next to the rank, by weight; NaN counts as the least.
+/// Interpolates between the two values next to the rank. NaN counts as the least.
 fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q.is_nan() {
         return f64::NAN;

@@ -1,4 +1,4 @@
-//! Every aggregation over steps with gaps.
+//! Tests of every aggregation over steps with gaps.
 
 use crate::promql::eval::testing::{check, check_delayed, evaluate};
 
@@ -160,7 +160,7 @@ fn limits() {
         "y{a=\"1\"} 8 8 8 8\nPromQL warning: ratio value should be between -1 and 1, got -1.1, \
          capping to -1 (1:13)",
     );
-    // As Prometheus chooses.
+    // Prometheus chooses the same.
     let rows = "x{a=\"1\"} 1; x{a=\"2\"} 1; x{a=\"3\"} 1; x{a=\"4\"} 1; x{a=\"5\"} 1";
     check("limit_ratio(0.3, abs(x))", rows, "{a=\"3\"} 1\n{a=\"4\"} 1");
     check(

@@ -1,4 +1,4 @@
-//! `topk` and `bottomk`: a heap for each group and step.
+//! `topk` and `bottomk`: a heap per group and step.
 
 use super::groups::projection;
 use super::heap::{Heap, Offer, Order};
@@ -9,7 +9,7 @@ use crate::promql::eval::projection::Groups;
 use crate::promql::eval::{Row, Rows, Run, absent, is_absent};
 use crate::promql::parser::{Aggregate, Aggregator};
 
-/// What an entry takes in a heap that grows by doubling.
+/// The bytes of an entry in a heap that grows by doubling.
 const ENTRY_BYTES: usize = 2 * size_of::<(f64, u32)>();
 
 pub(super) struct Top {
@@ -19,9 +19,9 @@ pub(super) struct Top {
     held: usize,
 }
 
-/// What is in a heap at the end.
+/// An entry that is in a heap at the end.
 struct Chosen {
-    /// Where its series stands among the results.
+    /// The position of its series in the result.
     rank: u64,
     series: u32,
     step: u32,
@@ -29,6 +29,8 @@ struct Chosen {
 }
 
 impl Top {
+    /// Reads `input` into heaps.
+    ///
     /// # Errors
     /// A limit; those of `input`.
     pub fn new<'q>(
@@ -85,7 +87,7 @@ impl Top {
     }
 }
 
-/// All entries, by series; at a single step in the heaps' order, best first.
+/// Returns all entries, by series. At a single step they are in the heaps' order, best first.
 fn chosen(heaps: Vec<Vec<Heap>>, order: Order, steps: usize) -> Vec<Chosen> {
     let mut chosen = Vec::new();
     for heap in heaps {
@@ -143,13 +145,13 @@ struct Candidates {
 struct Candidate {
     labels: Labels,
     drops_name: bool,
-    /// In how many heaps it is.
+    /// The number of heaps that it is in.
     heaps: u32,
     held: usize,
 }
 
 impl Candidates {
-    /// A number for a series, until [`Candidates::settle`] says whether it stays.
+    /// Gives a series a number. [`Candidates::settle`] says later whether it stays.
     fn place(&mut self, row: &Row) -> u32 {
         let candidate = Candidate {
             labels: row.labels.clone(),

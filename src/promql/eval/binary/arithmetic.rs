@@ -2,7 +2,7 @@
 
 use crate::promql::parser::BinaryOp;
 
-/// What arithmetic makes of two numbers. Comparisons make 1 or 0.
+/// Computes an arithmetic operator. Comparisons give 1 or 0.
 #[inline]
 pub(super) fn compute(op: BinaryOp, l: f64, r: f64) -> f64 {
     match op {
@@ -10,7 +10,7 @@ pub(super) fn compute(op: BinaryOp, l: f64, r: f64) -> f64 {
         BinaryOp::Sub => l - r,
         BinaryOp::Mul => l * r,
         BinaryOp::Div => l / r,
-        // The sign is that of the dividend.
+        // The sign is the dividend's.
         BinaryOp::Mod => l % r,
         BinaryOp::Pow => l.powf(r),
         BinaryOp::Atan2 => l.atan2(r),
@@ -19,7 +19,7 @@ pub(super) fn compute(op: BinaryOp, l: f64, r: f64) -> f64 {
     }
 }
 
-/// What a comparison says; no other operator holds.
+/// Returns a comparison's result; false for any other operator.
 #[inline]
 #[expect(clippy::float_cmp, reason = "it is what the query asks")]
 pub(super) fn holds(op: BinaryOp, l: f64, r: f64) -> bool {
@@ -34,7 +34,7 @@ pub(super) fn holds(op: BinaryOp, l: f64, r: f64) -> bool {
     }
 }
 
-/// Calls `$with` with the operator's function, so that the loop within is made once for each.
+/// Calls `$with` with the operator's function, so that the loop inside is compiled for each.
 macro_rules! with_operator {
     ($op:expr, $f:ident => $body:expr) => {{
         macro_rules! arm {

@@ -1,4 +1,4 @@
-//! From the node of an operator to what does it.
+//! Chooses the implementation of a binary operator.
 
 use super::elementwise::{WithScalar, scalars};
 use super::join::join;
@@ -8,10 +8,10 @@ use crate::promql::QueryError;
 use crate::promql::eval::{Grid, Operand, Rows, Run};
 use crate::promql::parser::{Binary, BinaryOp};
 
-/// `lhs` and `rhs` are the node's sides over all steps of `grid`.
+/// Evaluates an operator. `lhs` and `rhs` are its sides over all steps of `grid`.
 ///
 /// # Errors
-/// Prometheus's for series that match too well; a limit; those of the sides.
+/// Prometheus's for ambiguous matches; a limit; those of the sides.
 pub(in crate::promql::eval) fn binary<'q>(
     node: &'q Binary,
     lhs: Operand<'q>,
@@ -60,7 +60,7 @@ fn vectors<'q>(
     })
 }
 
-/// What is for histograms makes nothing of floats.
+/// Adds infos for operators of histograms, which give no result for floats.
 pub(super) fn inform_of_types(node: &Binary, run: &mut Run<'_>) {
     let op = node.op.as_str();
     let text = format!(

@@ -1,4 +1,4 @@
-//! Operators with a scalar on one side: series pass through, one at a time.
+//! Operators with a scalar on one side. Series stream through one at a time.
 
 use super::arithmetic::{compute, with_operator};
 use super::dispatch::inform_of_types;
@@ -16,7 +16,7 @@ pub(super) fn scalars(op: BinaryOp, l: &Scalars, r: &Scalars) -> Scalars {
     }
 }
 
-/// A vector with a scalar on its right, or with `swapped` on its left.
+/// A vector with a scalar on its right, or on its left if `swapped`.
 pub(super) struct WithScalar<'q> {
     pub node: &'q Binary,
     pub vector: Box<dyn Rows + 'q>,

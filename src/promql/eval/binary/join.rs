@@ -1,4 +1,4 @@
-//! A vector with a vector: pairs of series whose signatures are the same.
+//! Joins two vectors: pairs series of equal signature.
 
 use super::arithmetic::with_operator;
 use super::dispatch::inform_of_types;
@@ -17,8 +17,10 @@ use crate::promql::parser::{Binary, BinaryOp, Cardinality, Matching};
 const NOT_EXPLICIT: &str = "multiple matches for labels: many-to-one matching must be explicit \
                             (group_left/group_right)";
 
+/// Joins two vectors.
+///
 /// # Errors
-/// Series that match too well; a limit; those of the sides.
+/// Ambiguous matches; a limit; those of the sides.
 pub(super) fn join<'q>(
     node: &'q Binary,
     matching: &'q Matching,
@@ -49,7 +51,7 @@ pub(super) fn join<'q>(
     Ok(Box::new(passing.collect(run)?))
 }
 
-/// Whether what comes of the series of the many side is sure to have different labels.
+/// Whether the results of different series of the many side surely have different labels.
 fn streams(node: &Binary, matching: &Matching) -> bool {
     let many = match matching.cardinality {
         Cardinality::ManyToOne => &node.lhs,
@@ -61,7 +63,7 @@ fn streams(node: &Binary, matching: &Matching) -> bool {
     matching.include.is_empty() && !fills && (keeps_name || names(many) != Names::Many)
 }
 
-/// The many side, on its way past the other.
+/// The many side, as it streams past the one side.
 struct Passing<'q> {
     join: Join<'q>,
     side: OneSide<'q>,
@@ -82,7 +84,7 @@ impl Passing<'_> {
         }
     }
 
-    /// The results of all.
+    /// Collects all results.
     fn collect(mut self, run: &mut Run<'_>) -> Result<Buffered, QueryError> {
         while let Some(row) = self.many.next(run)? {
             self.advance(row, run)?;
@@ -119,20 +121,20 @@ struct Join<'q> {
     node: &'q Binary,
     matching: &'q Matching,
     projection: Projection,
-    /// Whether each result is given at once, by way of `passing`.
+    /// Whether each result is given at once, by `passing`.
     streams: bool,
     passing: Option<Row>,
     results: Results,
-    /// The values of the one side for a series of the other.
+    /// The values of the one side for the current series of the many side.
     ones: Vec<f64>,
     steps: usize,
 }
 
 impl Join<'_> {
-    /// What a series of the many side without a match is paired with.
+    /// Returns the fill value for a series of the many side without a match.
     ///
-    /// NOTE: the right fill is that of the one side even with `group_right`, where it stands on the
-    /// left: so Prometheus has it.
+    /// NOTE: the right fill is the one side's even with `group_right`, where that side stands on
+    /// the left, as in Prometheus.
     fn fill_one(&self) -> Option<f64> {
         self.matching.fill_right
     }
@@ -145,7 +147,7 @@ impl Join<'_> {
         self.matching.cardinality == Cardinality::OneToOne
     }
 
-    /// A series of the many side with those of the one side that have its signature.
+    /// Joins a series of the many side with those of the one side that have its signature.
     fn meet(
         &mut self,
         mut row: Row,
@@ -192,7 +194,8 @@ impl Join<'_> {
         self.give(&row.labels, &one, row.values, number, met, run)
     }
 
-    /// A result for each series of the one side that `row` has met, as their labels are in it.
+    /// Splits a result by the series of the one side that `row` has met, since their labels go into
+    /// it.
     fn split(
         &mut self,
         row: &Row,
@@ -202,7 +205,7 @@ impl Join<'_> {
         fills: &Steps,
         run: &mut Run<'_>,
     ) -> Result<(), QueryError> {
-        // The last is the fill's.
+        // The last part is the fill's.
         let mut parts: Vec<Option<(Vec<f64>, Steps)>> = vec![None; signature.members.len() + 1];
         for (step, v) in row.values.iter().enumerate() {
             if !met.has(step) {
@@ -237,7 +240,7 @@ impl Join<'_> {
         Ok(())
     }
 
-    /// What of a signature has met nothing, paired with the many side's fill.
+    /// Pairs the unmatched steps of a signature with the many side's fill.
     fn rest(
         &mut self,
         fill: f64,
@@ -270,13 +273,13 @@ impl Join<'_> {
         Ok(())
     }
 
-    /// Whether a pair that the filter takes away may be of the same labels as one that it keeps.
+    /// Whether a pair that the filter drops may have the same labels as one that it keeps.
     fn needs_met(&self) -> bool {
         let filters = self.node.op.is_comparison() && !self.node.returns_bool;
         filters && !self.matching.include.is_empty()
     }
 
-    /// Turns the many side's values into the results.
+    /// Replaces the many side's values by the results.
     fn compute(&self, many: &mut [f64]) {
         let filters = self.node.op.is_comparison() && !self.node.returns_bool;
         let swapped = self.matching.cardinality == Cardinality::OneToMany;

@@ -1,9 +1,9 @@
 //! Operators between scalars and vectors.
 //!
-//! Of a join, the side that has one series a signature is kept and the other streams past it.
+//! A join keeps its one side, which has one series per signature, and streams the other past it.
 //!
 //! Owns nothing beyond a query. **Invariant:** what is kept is counted, so that a join of
-//! everything with everything ends in a limit.
+//! everything with everything ends at a limit.
 
 mod arithmetic;
 mod dispatch;

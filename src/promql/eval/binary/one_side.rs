@@ -1,4 +1,4 @@
-//! The side of a join that has one series a signature.
+//! The side of a join that has one series per signature.
 
 use super::signature::projection;
 use super::steps::Steps;
@@ -8,27 +8,27 @@ use crate::promql::eval::projection::Groups;
 use crate::promql::eval::{Row, Rows, Run, absent, is_absent};
 use crate::promql::parser::{Cardinality, Matching};
 
-/// What a signature has at every step.
+/// The values of a signature at every step.
 pub(super) struct Signature {
-    /// Of the series that have had it, one after another.
+    /// The labels of its series, one after another.
     pub members: Vec<Labels>,
-    /// Empty if there is no member.
+    /// Empty if there is no series.
     pub values: Vec<f64>,
-    /// Whose value it is; empty while there is but one member.
+    /// The member whose value it is, by step. Empty while there is only one member.
     owners: Vec<u32>,
-    /// At which steps the many side has met it.
+    /// The steps at which the many side has matched it.
     pub matched: Steps,
 }
 
 impl Signature {
-    /// The series that the value at `step` is of. Only to be asked where there is a value.
+    /// Returns the member that the value at `step` belongs to. Call it only where there is a value.
     pub fn owner(&self, step: usize) -> usize {
         self.owners.get(step).map_or(0, |owner| *owner as usize)
     }
 }
 
-/// Two series with a value of one signature at one step. It is an error where the other side has
-/// anything at all at that step.
+/// Two series of one signature have a value at one step. That is an error if the other side has any
+/// value at that step.
 struct Conflict {
     step: usize,
     text: String,
@@ -38,13 +38,15 @@ pub(super) struct OneSide<'q> {
     matching: &'q Matching,
     groups: Groups,
     signatures: Vec<Signature>,
-    /// In the order of steps; of a step, the first.
+    /// In the order of steps; the first of each step.
     conflicts: Vec<Conflict>,
     steps: usize,
     bytes: usize,
 }
 
 impl<'q> OneSide<'q> {
+    /// Reads the one side.
+    ///
     /// # Errors
     /// A limit; those of the side.
     pub fn read<'r>(
@@ -73,7 +75,8 @@ impl<'q> OneSide<'q> {
         Ok(side)
     }
 
-    /// The signature of a series of the other side. Without `makes`, none if no series has it here.
+    /// Returns the signature of a series of the other side. Without `makes`, `None` if no series
+    /// has it here.
     pub fn signature(
         &mut self,
         labels: &Labels,
@@ -100,8 +103,10 @@ impl<'q> OneSide<'q> {
         self.signatures.get_mut(number)
     }
 
+    /// Checks a row of the other side.
+    ///
     /// # Errors
-    /// `row`, of the other side, has a value where this side is not unique.
+    /// `row` has a value where this side is not unique.
     pub fn check(&self, row: &Row) -> Result<(), QueryError> {
         for conflict in &self.conflicts {
             if row
@@ -115,7 +120,7 @@ impl<'q> OneSide<'q> {
         Ok(())
     }
 
-    /// Gives back what is held.
+    /// Releases what is held.
     pub fn forget(&mut self, run: &mut Run<'_>) {
         run.release(0, self.bytes);
         self.bytes = 0;
@@ -167,7 +172,7 @@ impl<'q> OneSide<'q> {
         Ok(())
     }
 
-    /// Remembers that the last member of a signature is not alone at `steps`.
+    /// Records that the last member of a signature is not alone at `steps`.
     fn note(&mut self, number: usize, steps: &[usize]) {
         if steps.is_empty() {
             return;

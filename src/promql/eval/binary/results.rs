@@ -1,4 +1,4 @@
-//! What a join has made so far: one series for each set of labels.
+//! The results of a join so far: one series per label set.
 
 use super::steps::Steps;
 use crate::promql::QueryError;
@@ -17,9 +17,9 @@ pub(super) struct Results {
 
 struct Made {
     row: Row,
-    /// The first that made it.
+    /// The first signature that made it.
     signature: usize,
-    /// Where two series met, kept or filtered away; none where all is kept.
+    /// The steps at which series met, kept or filtered away; `None` where all are kept.
     met: Option<Steps>,
 }
 
@@ -32,8 +32,10 @@ impl Results {
         }
     }
 
+    /// Adds a result.
+    ///
     /// # Errors
-    /// A limit; another series of the same labels has a value at the same step.
+    /// A limit; another result of the same labels has a value at the same step.
     pub fn add(
         &mut self,
         row: Row,
@@ -74,6 +76,8 @@ impl Results {
         Err(QueryError::Execution(text.to_owned()))
     }
 
+    /// Returns the results.
+    ///
     /// # Errors
     /// A limit.
     pub fn finish(self, run: &mut Run<'_>) -> Result<Buffered, QueryError> {

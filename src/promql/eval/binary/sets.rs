@@ -1,4 +1,4 @@
-//! `and`, `unless` and `or`: series of one side, where the other has or lacks their signature.
+//! `and`, `unless` and `or`: keep series of one side where the other has or lacks their signature.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use crate::promql::eval::projection::{Groups, Projection};
 use crate::promql::eval::{Row, Rows, Run, absent, is_absent};
 use crate::promql::parser::Matching;
 
-/// At which steps a side has each signature.
+/// The steps at which a side has each signature.
 struct Presence {
     signatures: Groups,
     present: Vec<Steps>,
@@ -47,7 +47,7 @@ impl Presence {
     }
 }
 
-/// Takes the values away but where `keeps` says so. Whether any is left.
+/// Removes the values except where `keeps` is true. Returns whether any is left.
 fn mask(row: &mut Row, keeps: impl Fn(usize) -> bool) -> bool {
     let mut left = false;
     for (step, v) in row.values.iter_mut().enumerate() {
@@ -63,15 +63,17 @@ fn mask(row: &mut Row, keeps: impl Fn(usize) -> bool) -> bool {
     left
 }
 
-/// `and`, and with `UNLESS` its contrary.
+/// `and`, or with `UNLESS` its opposite.
 pub(super) struct Filter<'q, const UNLESS: bool> {
     lhs: Box<dyn Rows + 'q>,
     right: Presence,
 }
 
 impl<'q, const UNLESS: bool> Filter<'q, UNLESS> {
+    /// Reads the right side.
+    ///
     /// # Errors
-    /// A limit; those of the right side, which is read here.
+    /// A limit; those of the right side.
     pub fn new(
         matching: &Matching,
         lhs: Box<dyn Rows + 'q>,
@@ -105,24 +107,26 @@ impl<const UNLESS: bool> Rows for Filter<'_, UNLESS> {
     }
 }
 
-/// `or`: the left side passes, then comes what only the right side has.
+/// `or`: passes the left side, then what only the right side has.
 ///
-/// The right side is kept, as it is what fills gaps and mostly the smaller. A series of the left
-/// with labels that the right has as well waits for it, so that one series comes of both.
+/// The right side is kept, since it fills gaps and is mostly smaller. A series of the left whose
+/// labels the right has too waits for it, so that both become one series.
 pub(super) struct Or<'q> {
     lhs: Box<dyn Rows + 'q>,
     left: Presence,
     right: VecDeque<Row>,
     /// The right side's labels, in the order of `right`.
     labels: Groups,
-    /// Of the left side, by the number of its labels in `labels`.
+    /// Rows of the left side, by the number of their labels in `labels`.
     waiting: Vec<Option<Row>>,
     given: usize,
 }
 
 impl<'q> Or<'q> {
+    /// Reads the right side.
+    ///
     /// # Errors
-    /// A limit; those of the right side, which is read here.
+    /// A limit; those of the right side.
     pub fn new(
         matching: &Matching,
         lhs: Box<dyn Rows + 'q>,
@@ -192,7 +196,7 @@ impl Rows for Or<'_> {
     }
 }
 
-/// Fills the gaps of a row from another of the same labels.
+/// Fills the gaps of a row from another row of the same labels.
 fn join(row: &mut Row, other: &Row) {
     for (v, other) in row.values.iter_mut().zip(&other.values) {
         *v = if is_absent(*v) { *other } else { *v };

@@ -1,4 +1,4 @@
-//! Which series match, and what their result is called.
+//! The labels by which series match, and those of their results.
 
 use crate::model::{Labels, LabelsBuilder};
 use crate::promql::eval::Run;
@@ -6,7 +6,7 @@ use crate::promql::eval::projection::Projection;
 use crate::promql::eval::row::is_of_the_metric;
 use crate::promql::parser::{Binary, Cardinality, Matching};
 
-/// Series of equal projections match.
+/// Returns the projection by which series match: equal projections do.
 pub(super) fn projection(matching: &Matching) -> Projection {
     if matching.on {
         Projection::keeping(&matching.labels)
@@ -15,7 +15,7 @@ pub(super) fn projection(matching: &Matching) -> Projection {
     }
 }
 
-/// The labels of what comes of a series of the many side and one of the other.
+/// Returns the labels of the result from a series of the many side and one of the other.
 pub(super) fn result_labels(
     node: &Binary,
     matching: &Matching,

@@ -2,7 +2,7 @@
 
 use crate::promql::eval::is_absent;
 
-/// One bit a step.
+/// One bit per step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Steps(Vec<u64>);
 
@@ -11,14 +11,14 @@ impl Steps {
         Steps(vec![0; steps.div_ceil(64)])
     }
 
-    /// Where there is a value.
+    /// Returns the steps that have a value.
     pub fn of(values: &[f64]) -> Steps {
         let mut steps = Steps::none(values.len());
         steps.add(values);
         steps
     }
 
-    /// What a set takes.
+    /// The bytes of a set.
     pub fn bytes(steps: usize) -> usize {
         size_of::<Steps>() + steps.div_ceil(64) * size_of::<u64>()
     }
@@ -35,7 +35,7 @@ impl Steps {
         }
     }
 
-    /// Adds the other's. Whether one of them was there before.
+    /// Adds the other's steps. Returns whether one of them was there before.
     pub fn unite(&mut self, other: &Steps) -> bool {
         let mut twice = false;
         for (word, bits) in self.0.iter_mut().zip(&other.0) {
@@ -45,14 +45,14 @@ impl Steps {
         twice
     }
 
-    /// Adds the steps at which there is no value.
+    /// Adds the steps that have no value.
     pub fn add_absent(&mut self, values: &[f64]) {
         for (step, _) in values.iter().enumerate().filter(|(_, v)| is_absent(**v)) {
             self.insert(step);
         }
     }
 
-    /// Adds the steps at which there is a value. Whether one of them was there before.
+    /// Adds the steps that have a value. Returns whether one of them was there before.
     pub fn add(&mut self, values: &[f64]) -> bool {
         let mut twice = false;
         for (word, values) in self.0.iter_mut().zip(values.chunks(64)) {

@@ -1,4 +1,4 @@
-//! Every operator over steps with gaps.
+//! Tests of every operator over steps with gaps.
 
 use crate::promql::eval::testing::{check, check_delayed};
 

@@ -1,4 +1,4 @@
-//! Rows with help and without: the same, in the same order.
+//! Tests that rows come out the same, in the same order, with and without help.
 
 use super::*;
 use crate::model::{Labels, Sample};
@@ -7,7 +7,7 @@ use crate::stdx::clock::ManualClock;
 use crate::stdx::stop::stop;
 use crate::storage::StorageError;
 
-/// So many series, each worth its number.
+/// This many series, each with its number as value.
 struct Numbers {
     next: u32,
     end: u32,
@@ -41,7 +41,7 @@ impl Series for Number {
     }
 }
 
-/// Leaves every seventh series out, and panics at one.
+/// Leaves every seventh series out, and panics at one of them.
 struct Read {
     panics_at: f64,
 }
@@ -78,7 +78,7 @@ impl Make for Read {
     }
 }
 
-/// The rows of `end` series, as far as they come, and how it ends.
+/// Returns the rows of `end` series, as far as they come, and how the run ends.
 fn rows(count: usize, end: u32, fails_at: u32, panics_at: f64) -> (Vec<f64>, String) {
     let clock = Arc::new(ManualClock::new(0));
     let (_hold, cancel) = stop();
@@ -130,7 +130,8 @@ fn what_fails_fails_in_its_place() {
 
 #[test]
 fn a_helpers_panic_costs_the_query_alone() {
-    // NOTE: which thread is at it is not known; a panic of the query's own is the engine's.
+    // NOTE: either thread may meet the panic. One on the query's own thread is the engine's to
+    // catch.
     if let Ok((_, how)) = catch_unwind(|| rows(1, 5_000, 0, 4_000.0)) {
         assert_eq!(how, "unexpected error: at 4000");
     }

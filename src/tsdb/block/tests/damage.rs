@@ -1,11 +1,11 @@
-//! Damaged blocks answer the rest, and never a value that was not written.
+//! Tests that a damaged block answers with the rest, and never with a value that was not written.
 
 use std::collections::HashMap;
 
 use super::*;
 use crate::tsdb::dir::double::Double;
 
-/// What can be had of a block with these bytes: `None` when it is refused, as damaged.
+/// Opens a block with these bytes. Returns `None` if it is refused as damaged.
 fn opened(whole: &Double, bytes: &[u8]) -> Option<Arc<Block>> {
     let double = whole.copy();
     double.set_bytes(&BlockId(1).path(), bytes);
@@ -36,7 +36,7 @@ impl Truth {
         }
     }
 
-    /// Samples answered, each of which was written and matches.
+    /// Counts the samples in the answer. Each must have been written and must match.
     fn check(&self, block: &Arc<Block>, matchers: &[Matcher]) -> u64 {
         let mut count = 0;
         for (labels, samples) in bits(&read(block, matchers, i64::MIN, i64::MAX)) {
@@ -75,7 +75,7 @@ fn every_region_flipped_zeroed_and_cut() {
             truth.check(&block, &m1);
             block.label_values("host", &m1).unwrap();
             block.label_names(&m1).unwrap();
-            // One small wound is never the whole block.
+            // One small damage never costs the whole block.
             assert!(count > 0 || wound == "zeroes", "at {at} of {}", good.len());
             if count < meta.samples {
                 assert!(block.damaged_pages() > 0, "at {at}");
@@ -92,7 +92,8 @@ fn every_region_flipped_zeroed_and_cut() {
     assert!(noticed > opens / 2);
 }
 
-/// As the store writes them: of a small block the index weighs much, and still stands twice.
+/// Blocks as the store writes them: a small block's index is a large part, and is still stored
+/// twice.
 #[test]
 fn no_flipped_byte_costs_a_small_block() {
     for (series, samples) in [(1, 1), (3, 2), (200, 3), (150, 60)] {
@@ -116,7 +117,7 @@ fn no_flipped_byte_costs_a_small_block() {
             good.len(),
             meta.samples
         );
-        // What stands once: a page of columns, which one of series has to itself.
+        // A page that has no copy: a page of columns, which one of the series has for itself.
         let page: usize = { truth.data.chunks(64) }
             .map(|page| page.iter().map(|(_, samples)| samples.len()).sum())
             .max()
@@ -125,7 +126,7 @@ fn no_flipped_byte_costs_a_small_block() {
     }
 }
 
-/// Where there is no room for all copies, the first pages have theirs.
+/// Where not all copies fit, the first pages have theirs.
 #[test]
 fn the_first_pages_of_an_index_have_copies_in_any_block() {
     let double = Double::new();
@@ -163,7 +164,7 @@ fn footers_stand_twice() {
         let block = opened(&double, &bytes[..end - kept]).unwrap();
         assert_eq!(truth.check(&block, &[]), meta.samples);
     }
-    // A version that is not known is left alone.
+    // A file of an unknown version is left alone.
     let at = end - 16;
     bytes[at..at + 4].copy_from_slice(&9u32.to_le_bytes());
     let sum = crc32c::crc32c(&bytes[end - 32..end - 12]);

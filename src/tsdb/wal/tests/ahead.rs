@@ -1,11 +1,11 @@
-//! Read by a thread of its own, each series has what it has when it is read in order.
+//! Tests that each series gets the same from a reading thread as from reading in order.
 
 use proptest::prelude::*;
 
 use super::round_trip::{Step, step};
 use super::*;
 
-/// What is said of a series: in which kind of entry, time and bits of a value.
+/// One value of a series: the kind of entry, its time and bits.
 type Said = (u64, u8, TimestampMs, u64);
 
 #[derive(Default)]
@@ -45,7 +45,7 @@ impl Ear {
     }
 }
 
-/// In both ways, by series; and the most batches that came at once.
+/// Reads in both ways, by series. Also returns the most batches that came at once.
 fn both(double: &Double) -> (Vec<Said>, Vec<Said>, usize) {
     let (mut in_order, mut ahead) = (Ear::default(), Ear::default());
     let one = replay(&double.dir(), None, &mut |entry| in_order.hear(&entry)).unwrap();

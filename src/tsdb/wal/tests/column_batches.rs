@@ -1,4 +1,4 @@
-//! Batches that are read together say what they say one by one, also where one of them is no good.
+//! Tests that batches read together give what they give one by one, even if one of them is invalid.
 
 use super::super::batch::{self, BatchHead, Columns};
 use super::super::decoder::{Counts, Decoder};
@@ -8,11 +8,11 @@ use super::super::replay::Order;
 use super::super::value::Last;
 use super::*;
 
-/// The last of them is scraped in some rounds only.
+/// The last target is scraped in some rounds only.
 const IDS: [std::ops::Range<u32>; 3] = [0..5, 5..8, 3..7];
 const ROUNDS: u32 = 20;
 
-/// Kind and payload of records: definitions, then scrapes of targets in turn.
+/// Makes kind and payload of records: definitions, then scrapes of targets in turn.
 fn records(full: u32, third: u32) -> Vec<(u8, Vec<u8>)> {
     let mut lasts = [Last::default(); 8];
     let mut newest = [0; 8];
@@ -55,7 +55,7 @@ fn records(full: u32, third: u32) -> Vec<(u8, Vec<u8>)> {
     all
 }
 
-/// What is said of each series, and what was counted; the most batches that came at once.
+/// Returns the values of each series, the counts, and the most batches that came at once.
 fn read(records: &[(u8, Vec<u8>)], order: Order) -> (Vec<(u32, TimestampMs, u64)>, Counts, usize) {
     let (mut said, mut rows_max) = (Vec::new(), 0);
     let mut sink = |entry: Entry<'_>| match entry {

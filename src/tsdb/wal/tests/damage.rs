@@ -1,4 +1,5 @@
-//! Damage costs what it held: what is read then was written, for that series at that time.
+//! Tests that damage costs what it held: all that is read was written, for that series at that
+//! time.
 
 use std::collections::HashSet;
 
@@ -8,7 +9,7 @@ use crate::tsdb::filenames::segment;
 const ROUNDS: u64 = 4;
 const TARGETS: u64 = 2;
 
-/// A log of two segments, with where each batch ends in it.
+/// Makes a log of two segments, with the end of each batch in it.
 fn small_log() -> (Double, Vec<(Position, Vec<Told>)>) {
     let double = Double::new();
     let mut wal = open(&double, 1 << 20);
@@ -25,7 +26,7 @@ fn small_log() -> (Double, Vec<(Position, Vec<Told>)>) {
     (double, wrote)
 }
 
-/// Reads a log of which the bytes from `at` on in one segment are no longer the same.
+/// Reads a log that was changed in one segment from `at` on.
 fn check(damaged: &Double, number: u32, at: usize, wrote: &[(Position, Vec<Told>)]) -> Replayed {
     let (heard, found) = read(damaged);
     let all: HashSet<_> = wrote.iter().flat_map(|(_, samples)| samples).collect();
@@ -58,7 +59,7 @@ fn each_byte_and_region() {
                 let mut bytes = good.clone();
                 bytes[at] ^= mask;
                 let found = with(&bytes, at);
-                // NOTE: a header that is damaged into another version is left alone.
+                // NOTE: a header that damage turned into another version is left alone.
                 assert!(
                     found.skipped_bytes + found.torn_bytes > 0,
                     "{at}: {found:?}"

@@ -1,4 +1,4 @@
-//! Segments: how long they are, who holds them, who reads them while they are written.
+//! Tests of segments: their length, their holders, and readers beside the writer.
 
 use super::*;
 use crate::tsdb::filenames::segment;
@@ -7,7 +7,7 @@ fn at(segment: u32) -> Position {
     Position { segment, offset: 0 }
 }
 
-/// Segments from 1 to `n - 1`, and the writer at the beginning of `n`.
+/// Makes segments from 1 to `n - 1`, with the writer at the beginning of `n`.
 fn segments(double: &Double, n: u32) -> Wal {
     let mut wal = open(double, 1 << 20);
     for round in 1..n {

@@ -1,16 +1,16 @@
-//! Power cuts and failing writes: what was synced is there, and nothing that was not written.
+//! Tests of power cuts and failing writes: synced data is there, and nothing that was not written.
 
 use super::*;
 use crate::tsdb::dir::double::{Choice, Fault};
 
-/// What the caller of a log knows.
+/// What a caller of the log knows.
 #[derive(Debug, Default)]
 struct Known {
     /// Samples whose batch was logged.
     logged: Vec<Told>,
     /// Samples that were tried, in order.
     tried: Vec<Told>,
-    /// How many of the logged were so before a sync that succeeded.
+    /// How many of the logged samples came before a successful sync.
     durable: usize,
 }
 
@@ -43,7 +43,7 @@ fn work(double: &Double) -> Known {
     known
 }
 
-/// Whether all of `part` is in `whole` in that order.
+/// Whether all of `part` is in `whole`, in that order.
 fn is_within(part: &[Told], whole: &[Told]) -> bool {
     let mut whole = whole.iter();
     part.iter().all(|sample| whole.any(|other| other == sample))
@@ -72,7 +72,7 @@ fn a_power_cut_at_each_operation() {
                 "{at} {choice:?}: {found:?}"
             );
             assert!(is_within(&heard.samples, &known.tried), "{at} {choice:?}");
-            // It goes on, and what was there stays.
+            // The log goes on, and what was there stays.
             let next_seq = found.next_seq;
             let mut wal = Wal::open(
                 after.dir(),
@@ -109,7 +109,7 @@ fn an_operation_fails() {
             );
             let lost = known.tried.len() - known.logged.len();
             assert!(lost <= 8 || at == 0, "{at}: {lost}");
-            // Two faults: taking the half record back fails too.
+            // Two faults: undoing the half record fails too.
             let double = Double::new();
             double.fault(at, fault);
             double.fault(at + 1, fault);

@@ -1,4 +1,4 @@
-//! What is logged is read, bit for bit.
+//! Tests that what is logged is read back, bit for bit.
 
 use proptest::prelude::*;
 
