@@ -9,7 +9,7 @@ use super::types::AlertmanagerConfig;
 use super::yaml::Out;
 use crate::model::names::NameScheme;
 
-/// Reads and notes the section; answers the Alertmanagers and whether there is anything in it.
+/// Reads and notes the section. Returns the Alertmanagers, and whether the section has any content.
 pub(super) fn alerting(
     mut s: Section<'_>,
     global: &GlobalSection,

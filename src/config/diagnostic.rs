@@ -1,4 +1,4 @@
-//! What is wrong, or odd, in a configuration: where and why.
+//! Errors and warnings in a configuration: where and why.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,9 +14,9 @@ pub enum Severity {
 pub struct Diagnostic {
     pub severity: Severity,
     pub file: PathBuf,
-    /// From 1; absent where only the file as a whole is meant.
+    /// Counts from 1. Absent if the finding concerns the whole file.
     pub line: Option<usize>,
-    /// Such as `scrape_configs[2].relabel_configs[0].regex`; may be empty.
+    /// For example `scrape_configs[2].relabel_configs[0].regex`; may be empty.
     pub path: String,
     pub message: String,
 }

@@ -11,7 +11,7 @@ use crate::exposition::Protocol;
 use crate::model::names::NameScheme;
 use crate::stdx::gofmt;
 
-/// Everything of `global`, with what only jobs inherit.
+/// The section `global`, with what only jobs inherit.
 #[derive(Debug, Clone)]
 pub(super) struct GlobalSection {
     pub global: Global,
@@ -20,7 +20,7 @@ pub(super) struct GlobalSection {
     pub limits: Limits,
     pub keep_dropped_targets: u64,
     pub name_scheme: NameScheme,
-    /// "" where it is inferred from the name scheme.
+    /// "" where the name scheme decides.
     pub escaping_scheme: String,
     pub scrape_native_histograms: bool,
     pub convert_classic_histograms_to_nhcb: bool,
@@ -68,7 +68,8 @@ impl Limits {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// `written` is false where the section is absent or null, whose defaults print differently.
+/// Reads the section. `written` is false if it is absent or null, when the defaults print
+/// differently.
 pub(super) fn global(s: &mut Section<'_>, written: bool) -> GlobalSection {
     let scrape_interval = nonzero(s.duration("scrape_interval")).unwrap_or(MINUTE);
     let own_timeout = nonzero(s.duration("scrape_timeout"));
@@ -89,7 +90,7 @@ pub(super) fn global(s: &mut Section<'_>, written: bool) -> GlobalSection {
     s.put_some("query_log_file", query_log_file.as_str());
     let scrape_failure_log_file = s.path("scrape_failure_log_file");
     s.put_some("scrape_failure_log_file", scrape_failure_log_file.as_str());
-    // Names are checked by the scheme, which stands further down.
+    // Names are checked by the scheme, which comes later.
     let name_scheme = name_scheme(s, "metric_name_validation_scheme").unwrap_or_default();
     let external_labels = external_labels(s, name_scheme);
     let limits = Limits::read(s, Limits::default());
@@ -159,7 +160,7 @@ fn protocols(s: &mut Section<'_>) -> Option<Vec<Protocol>> {
     }
 }
 
-/// None where it is absent or "".
+/// Returns `None` if it is absent or "".
 pub(super) fn name_scheme(s: &mut Section<'_>, key: &'static str) -> Option<NameScheme> {
     let item = s.get(key)?;
     match item.string().as_str() {
@@ -194,7 +195,7 @@ fn external_labels(s: &mut Section<'_>, scheme: NameScheme) -> Vec<(String, Stri
     labels
 }
 
-/// `$name`, `${name}` and `$$`, as Go's `os.Expand`.
+/// Expands `$name`, `${name}` and `$$` as Go's `os.Expand` does.
 pub(super) fn expand(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
@@ -222,7 +223,7 @@ pub(super) fn expand(
     out
 }
 
-/// The variable's name that a text begins with, and how many bytes it takes.
+/// Returns the variable's name at the start of a text, and how many bytes it takes.
 fn shell_name(text: &str) -> (&str, usize) {
     let special = |b: u8| b.is_ascii_digit() || b"*#$@!?-".contains(&b);
     let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
@@ -239,7 +240,7 @@ fn shell_name(text: &str) -> (&str, usize) {
     }
 }
 
-/// `runtime`: Go's garbage collector; read, shown, without a meaning here.
+/// `runtime`: settings of Go's garbage collector. They are read and shown, and mean nothing here.
 pub(super) fn runtime(s: Option<Section<'_>>) -> Out {
     let gogc = s.map_or(0, |mut s| {
         let gogc = s.int("gogc").unwrap_or(0);

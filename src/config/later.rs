@@ -1,4 +1,4 @@
-//! `tracing` and `otlp` (reference section 2.11): checked as Prometheus does; not there in Ferula.
+//! `tracing` and `otlp` (reference section 2.11): checked as in Prometheus, but without effect.
 
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ pub(super) fn otlp(mut s: Section<'_>, names: NameScheme) -> Out {
     s.finish()
 }
 
-/// Whether there are any.
+/// Reads the attributes. Returns whether there are any.
 fn attributes(s: &mut Section<'_>, key: &'static str, adjective: &str) -> bool {
     let written = s.strings(key);
     let trimmed: Vec<String> = written.iter().map(|name| name.trim().to_owned()).collect();

@@ -1,4 +1,4 @@
-//! From files to a checked [`Config`].
+//! Reads files into a checked [`Config`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -23,10 +23,10 @@ use crate::net::ClientSettings;
 use crate::stdx::gofmt;
 use crate::stdx::limits::CONFIG_FILE_BYTES_MAX;
 
-/// Reads a configuration file and what it names in `scrape_config_files`; with it, warnings.
+/// Reads a configuration file and the files in its `scrape_config_files`. Also returns warnings.
 ///
 /// # Errors
-/// The first syntax error of each file, or everything that is wrong in it, in its order.
+/// The first syntax error of each file, or all errors in it, in its order.
 pub fn load(
     path: &Path,
     options: &LoadOptions<'_>,
@@ -35,7 +35,7 @@ pub fn load(
     load_text(path, &text, options)
 }
 
-/// The same of a text that was read already; `path` is its name, and what others are relative to.
+/// Does the same for a text. `path` is its name, and what other paths are relative to.
 pub fn load_text(
     path: &Path,
     text: &str,
@@ -62,10 +62,10 @@ pub fn load_text(
     }
 }
 
-/// Reads a file that holds an `<http_config>` alone, as tools take it.
+/// Reads a file that holds only an `<http_config>`, as tools take it.
 ///
 /// # Errors
-/// The first syntax error, or everything that is wrong.
+/// The first syntax error, or all errors.
 pub fn load_http_client(
     path: &Path,
     options: &LoadOptions<'_>,
@@ -86,12 +86,12 @@ pub fn load_http_client(
     }
 }
 
-/// Prometheus's one-line form of a refused configuration: its file and the first error.
+/// Writes Prometheus's one-line form of a refused configuration: its file and the first error.
 pub fn summary(file: &Path, diagnostics: &[Diagnostic]) -> String {
     let first = diagnostics.iter().find(|d| d.severity == Severity::Error);
     let message = first.map_or("", |d| d.message.as_str());
     match first {
-        // Prometheus wraps neither what it can't open nor what agents may not have.
+        // Prometheus wraps neither files that it cannot open nor what agents may not have.
         Some(d) if d.line.is_none() && d.path.is_empty() && d.message.starts_with("open ") => {
             message.to_owned()
         }
@@ -145,7 +145,7 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// An operating system's error in Go's words: lower case, without its number.
+/// Writes an operating system's error in Go's words: lower case, without its number.
 pub fn io_text(e: &std::io::Error) -> String {
     let text = e.to_string();
     text.split(" (os error")
@@ -157,7 +157,7 @@ pub fn io_text(e: &std::io::Error) -> String {
 struct Main {
     config: Config,
     global: GlobalSection,
-    /// Patterns, as Prometheus shows them, with where they stand.
+    /// Patterns, as Prometheus shows them, with their places.
     scrape_config_files: Vec<(String, u32, String)>,
 }
 
@@ -207,7 +207,7 @@ fn main_file(reader: &Reader<'_>, node: &Node) -> Option<Main> {
         agent_refuses(s, "remote_read");
     }
     s.put_some("remote_read", shown);
-    // Of a written null not even the defaults are left.
+    // A written null removes even the defaults.
     let otlp_null = s.is_null("otlp");
     let otlp = match s.section("otlp", "config.plain") {
         Some(section) => later::otlp(section, global.name_scheme),
@@ -237,7 +237,7 @@ fn main_file(reader: &Reader<'_>, node: &Node) -> Option<Main> {
     })
 }
 
-/// What is checked and does nothing must not be thought to work.
+/// Warns of a section that is checked and has no effect.
 fn comes_later(s: &Section<'_>, key: &str, so: &str) {
     s.warn_at(key, format!("{key} is not there yet in Ferula; {so}"));
 }
@@ -248,7 +248,7 @@ fn agent_refuses(s: &Section<'_>, key: &str) {
     }
 }
 
-/// Paths with at most one star, in the last segment; joined to the file's directory.
+/// Reads paths with at most one star, in the last segment, joined to the file's directory.
 fn patterns(s: &mut Section<'_>, key: &'static str, what: &str) -> Vec<(String, u32, String)> {
     let mut patterns = Vec::new();
     for item in s.list(key, "[]string") {
@@ -290,7 +290,7 @@ fn jobs(s: &mut Section<'_>, global: &GlobalSection) -> Vec<Arc<ScrapeConfig>> {
     jobs
 }
 
-/// Reads the files of `scrape_config_files`, each once, into the main configuration.
+/// Reads the files in `scrape_config_files`, each once, into the main configuration.
 fn more_jobs(reader: &Reader<'_>, main: &mut Main) -> Vec<Diagnostic> {
     let named = |job: &Arc<ScrapeConfig>| (job.job_name.clone(), "main config file".to_owned());
     let mut origins: BTreeMap<String, String> =
@@ -317,7 +317,7 @@ fn more_jobs(reader: &Reader<'_>, main: &mut Main) -> Vec<Diagnostic> {
     diagnostics
 }
 
-/// Existing files that a pattern means, sorted.
+/// Returns the existing files that a pattern names, sorted.
 ///
 /// # Errors
 /// It is no pattern.

@@ -1,10 +1,10 @@
-//! The configuration: YAML to a tree to a checked [`Config`].
+//! The configuration: YAML, read into a tree, becomes a checked [`Config`].
 //!
-//! Owns nothing; reads the files that the configuration names (`scrape_config_files`, globs).
-//! Every section reads its keys, checks them and notes how Prometheus would print them, in one
-//! place and in the order of Prometheus's structure; what is wrong is collected, with its path and
-//! line, so that one look at a file finds everything. **Invariant:** knows no component: what a
-//! checked value means is `plan`'s business. No other room knows the YAML.
+//! Owns nothing; reads the files that the configuration names (`scrape_config_files`, globs). Every
+//! section reads its keys, checks them and notes how Prometheus would print them, in one place and
+//! in the order of Prometheus's structure. Errors are collected with their paths and lines, so that
+//! one look at a file finds all of them. **Invariant:** knows no component: what a checked value
+//! means is `plan`'s business. No other room knows the YAML.
 
 mod alerting;
 mod diagnostic;

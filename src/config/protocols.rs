@@ -1,4 +1,4 @@
-//! Scrape protocols and escaping schemes by name.
+//! Scrape protocols and escaping schemes, by name.
 
 use crate::exposition::Protocol;
 use crate::model::names::EscapingScheme;

@@ -1,4 +1,4 @@
-//! What the reading of one file shares: its name, its options, what was found wrong in it.
+//! The shared state while one file is read: its name, its options, the findings.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::options::LoadOptions;
 use super::yaml;
 
-/// LIMIT: more errors than this in one file help nobody.
+/// LIMIT: more errors in one file help nobody.
 const FINDINGS_MAX: usize = 1_000;
 
 pub(super) struct Reader<'o> {
@@ -40,7 +40,7 @@ impl<'o> Reader<'o> {
         self.push(Severity::Warning, node, path.into(), message.into());
     }
 
-    /// Warns unless the file was already warned of the same.
+    /// Warns, unless the file was already warned of the same.
     pub fn warn_once(&self, node: u32, path: &str, message: &str) {
         if self.findings.borrow().iter().all(|f| f.message != message) {
             self.warn(node, path, message);
@@ -59,7 +59,7 @@ impl<'o> Reader<'o> {
         }
     }
 
-    /// A relative path is relative to the file's directory; an empty one stays empty.
+    /// Makes a relative path relative to the file's directory. An empty one stays empty.
     pub fn join(&self, path: &str) -> String {
         if path.is_empty() || path.starts_with('/') {
             return path.to_owned();
@@ -71,7 +71,7 @@ impl<'o> Reader<'o> {
         ))
     }
 
-    /// Everything found, in the order of the file, errors before warnings, with its lines.
+    /// Returns all findings with their lines, in the order of the file, errors before warnings.
     pub fn diagnostics(self, text: &str) -> Vec<Diagnostic> {
         let mut findings = self.findings.into_inner();
         findings.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.node));
@@ -95,7 +95,7 @@ pub(super) fn absolute(path: &str) -> String {
         .unwrap_or_else(|| path.to_owned())
 }
 
-/// Go's `path.Clean`: no `.`, no `//`, `..` resolved by its text.
+/// Cleans a path as Go's `path.Clean` does: no `.`, no `//`, `..` resolved by its text.
 pub(super) fn clean(path: &str) -> String {
     let rooted = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();

@@ -5,7 +5,7 @@ use super::yaml::Out;
 use crate::model::names::NameScheme;
 use crate::relabel::{RawRule, Rule, RuleError};
 
-/// Reads and notes a list of rules; `empty` is the complaint of a null element.
+/// Reads and notes a list of rules. `empty` is the error for a null element.
 pub(super) fn rules(
     s: &mut Section<'_>,
     key: &'static str,
@@ -38,7 +38,7 @@ fn rule(item: &Item<'_>, scheme: NameScheme) -> Option<(Option<Rule>, Out)> {
     let raw = RawRule {
         source_labels,
         separator: s.get("separator").map(|item| item.string()),
-        // A written null is the empty pattern, which matches the empty text alone.
+        // A written null is the empty pattern, which matches only the empty text.
         regex: s.get("regex").map(|item| item.string()),
         modulus: s.uint("modulus").unwrap_or(0),
         target_label: s.string("target_label"),
@@ -91,7 +91,7 @@ fn note(s: &mut Section<'_>, raw: &RawRule) {
         Out::Flow(raw.source_labels.clone().unwrap_or_default()),
     );
     s.put("separator", or(&raw.separator, ";"));
-    // Prometheus counts its default as empty.
+    // Prometheus counts the default as empty.
     if let Some(regex) = raw.regex.as_deref().filter(|regex| *regex != "(.*)") {
         s.put("regex", regex);
     }

@@ -183,7 +183,7 @@ fn headers(s: &mut Section<'_>) -> Vec<(String, String)> {
     headers
 }
 
-/// A written null takes the defaults away, as in Go, and is refused.
+/// Reads the queue's settings. A written null removes the defaults, as in Go, and is refused.
 fn queue_config(parent: &mut Section<'_>) -> Option<QueueConfig> {
     let or = |default| {
         if parent.is_null("queue_config") {
@@ -244,7 +244,7 @@ fn queue_config(parent: &mut Section<'_>) -> Option<QueueConfig> {
 }
 
 fn metadata_config(parent: &mut Section<'_>) -> MetadataConfig {
-    // A written null takes the defaults away, as in Go, and then there is nothing to print.
+    // A written null removes the defaults, as in Go, so there is nothing to print.
     if parent.is_null("metadata_config") {
         parent.skip("metadata_config");
         return MetadataConfig {
@@ -279,7 +279,7 @@ fn metadata_config(parent: &mut Section<'_>) -> MetadataConfig {
     }
 }
 
-/// Clouds' own ways to sign, which Ferula has not: data must not go without them.
+/// Reads the clouds' ways to sign, which Ferula does not have. Data must not be sent without them.
 fn cloud_auth(s: &mut Section<'_>, mut auths: Vec<&'static str>) {
     if let Some(inner) = s.section("sigv4", "sigv4.plain") {
         sigv4_section(inner);

@@ -1,4 +1,4 @@
-//! Rule files, as far as `check config` looks at them.
+//! Rule files, as far as `check config` reads them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,13 +6,13 @@ use std::path::Path;
 use super::load::read;
 use super::yaml::{self, Kind, Merge, Node};
 
-/// A rule as far as it is looked at here: its name and labels.
+/// The parts of a rule that are read: its name and labels.
 pub type NamedRule = (String, BTreeMap<String, String>);
 
-/// The rules of a file. Their fields and expressions are not checked.
+/// Returns the rules of a file. Their fields and expressions are not checked.
 ///
 /// # Errors
-/// What can't be read, or is no rule file; the text names the file.
+/// The file cannot be read, or is no rule file. The text names it.
 pub fn rules_of_file(path: &Path) -> Result<Vec<NamedRule>, String> {
     let shown = path.display();
     let node = yaml::parse(&read(path)?, Merge::Defaults).map_err(|e| format!("{shown}: {e}"))?;
@@ -60,7 +60,7 @@ fn value<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     }
 }
 
-/// Empty where absent or null; None where it is no list.
+/// Empty where absent or null; `None` where it is not a list.
 fn list<'n>(node: &'n Node, key: &str) -> Option<&'n [Node]> {
     match value(node, key).map(|node| &node.kind) {
         None | Some(Kind::Null) => Some(&[]),

@@ -15,7 +15,7 @@ use crate::exposition::Protocol;
 use crate::model::names::{EscapingScheme, NameScheme};
 use crate::stdx::gofmt;
 
-/// Reads one job; None where it is none at all. Also answers its printed form.
+/// Reads one job; `None` if it is not one. Also returns its printed form.
 pub(super) fn scrape_config(
     item: &Item<'_>,
     global: &GlobalSection,
@@ -150,7 +150,8 @@ fn times(s: &mut Section<'_>, global: &GlobalSection, job: &str) -> (Duration, D
     (interval, timeout)
 }
 
-/// What is asked for; the protobuf format, which is not read yet, is shown but left out.
+/// Returns the protocols to ask for. The protobuf format, which cannot be read yet, is shown but
+/// left out.
 fn protocols(
     s: &mut Section<'_>,
     global: &GlobalSection,
@@ -209,7 +210,7 @@ fn fallback(s: &mut Section<'_>, job: &str) -> Option<Protocol> {
         .ok()
 }
 
-/// The classic ones: whether they are always scraped, whether converted.
+/// Returns whether classic histograms are always scraped, and whether they are converted.
 fn histograms(s: &mut Section<'_>, global: &GlobalSection, native: bool) -> (bool, bool) {
     let inherited = global.always_scrape_classic_histograms;
     let always = s.flag("always_scrape_classic_histograms", inherited);

@@ -1,5 +1,5 @@
-//! Reading a map by its schema: every key is asked for once, in the order of Prometheus's
-//! structure, and what is left over is an unknown field. What is read can be noted for printing.
+//! Reads a map by its schema. Every key is asked for once, in the order of Prometheus's structure;
+//! what is left over is an unknown field. What is read can be noted for printing.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(super) struct Section<'a> {
     pub cx: &'a Reader<'a>,
     pub path: String,
     id: u32,
-    /// As Prometheus names it in `field X not found in type T`.
+    /// Its name in Prometheus's `field X not found in type T`.
     type_name: &'static str,
     entries: Vec<&'a (Key, Node)>,
     asked: Vec<&'static str>,
@@ -98,7 +98,7 @@ impl<'a> Item<'a> {
         self.error(format!("cannot unmarshal {found} into {wanted}"));
     }
 
-    /// The literal of a scalar; "" of null.
+    /// Returns the literal of a scalar; "" for null.
     pub fn string(&self) -> String {
         let strings = self.all().into_iter().map(|item| item.one_string());
         strings.last().unwrap_or_default()
@@ -184,7 +184,7 @@ impl<'a> Item<'a> {
         out
     }
 
-    /// A map of texts, sorted by key.
+    /// Returns a map of texts, sorted by key.
     pub fn string_map(&self) -> Vec<(String, String)> {
         let entries = self.map("map[string]string");
         let mut out: Vec<_> = entries
@@ -196,7 +196,7 @@ impl<'a> Item<'a> {
     }
 }
 
-/// What Go's reader takes a scalar for.
+/// Returns the type that Go's reader sees in a scalar.
 fn tag(node: &Node) -> &'static str {
     let Kind::Scalar { literal, text } = &node.kind else {
         return "null";
@@ -222,7 +222,7 @@ fn shortened(literal: &str) -> String {
 }
 
 impl<'a> Section<'a> {
-    /// The value of a key; None where the key is absent. Each key is asked for once.
+    /// Returns the value of a key; `None` where the key is absent. Each key is asked for once.
     pub fn get(&mut self, key: &'static str) -> Option<Item<'a>> {
         self.asked.push(key);
         self.look(key)
@@ -270,12 +270,12 @@ impl<'a> Section<'a> {
         self.look(key).is_some_and(|item| item.is_null())
     }
 
-    /// The text of a key once more.
+    /// Returns the text of a key again.
     pub fn peek(&self, key: &str) -> String {
         self.look(key).map(|item| item.string()).unwrap_or_default()
     }
 
-    /// Accepts a key whatever its value.
+    /// Accepts a key with any value.
     pub fn skip(&mut self, key: &'static str) {
         self.asked.push(key);
     }
@@ -288,7 +288,7 @@ impl<'a> Section<'a> {
         self.cx.warn(self.id, self.path.clone(), message);
     }
 
-    /// An error of one key, or of the section where the key is absent.
+    /// Reports an error of one key, or of the section where the key is absent.
     pub fn error_at(&self, key: &str, message: impl Into<String>) {
         match self.look(key) {
             Some(item) => item.error(message),
@@ -311,7 +311,7 @@ impl<'a> Section<'a> {
         self.cx.warn_once(id, &path, message);
     }
 
-    /// What was noted, after complaining of unknown and repeated keys.
+    /// Reports unknown and repeated keys, and returns what was noted.
     pub fn finish(self) -> Out {
         let mut seen = HashSet::new();
         for (key, _) in &self.entries {
@@ -330,9 +330,9 @@ impl<'a> Section<'a> {
         Out::Map(self.out)
     }
 
-    // What is read.
+    // Keys that are read only.
 
-    /// "" where absent or null.
+    /// Returns "" where absent or null.
     pub fn string(&mut self, key: &'static str) -> String {
         self.string_or(key, "")
     }
@@ -433,14 +433,14 @@ impl<'a> Section<'a> {
             .unwrap_or_default()
     }
 
-    /// None where absent, null or no map.
+    /// Returns `None` where absent, null or not a map.
     pub fn section(&mut self, key: &'static str, type_name: &'static str) -> Option<Section<'a>> {
         self.get(key)
             .filter(|item| !item.is_null())?
             .section(type_name)
     }
 
-    /// Like `section`, but an absent or null one is empty.
+    /// Does as `section`, with an empty section where absent or null.
     pub fn section_or_empty(
         &mut self,
         key: &'static str,
@@ -460,7 +460,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    // What is read and printed at once.
+    // Keys that are read and printed at once.
 
     pub fn flag(&mut self, key: &'static str, default: bool) -> bool {
         let value = self.bool(key).unwrap_or(default);
@@ -494,7 +494,7 @@ impl<'a> Section<'a> {
         self.out.push((key.to_owned(), value.into()));
     }
 
-    /// Unless it is empty.
+    /// Prints it unless it is empty.
     pub fn put_some(&mut self, key: &str, value: impl Into<Out>) {
         let value = value.into();
         if !value.is_empty() {

@@ -53,7 +53,7 @@ pub(super) fn storage(s: Option<Section<'_>>, options: &LoadOptions<'_>) -> (Sto
 fn tsdb(mut s: Section<'_>, config: &mut StorageConfig, by_flags: Out) -> Vec<(String, Out)> {
     let window = s.duration("out_of_order_time_window").unwrap_or_default();
     config.out_of_order_time_window = window;
-    // The field of Prometheus's structure, which it prints and so must read.
+    // A field of Prometheus's structure, which it prints and therefore must read.
     s.int("outofordertimewindow");
     let threshold = s.float("stale_series_compaction_threshold").unwrap_or(0.0);
     let mut floats = String::new();
@@ -78,7 +78,7 @@ fn tsdb(mut s: Section<'_>, config: &mut StorageConfig, by_flags: Out) -> Vec<(S
 }
 
 fn retention(mut s: Section<'_>, config: &mut StorageConfig) -> Out {
-    // In a written section what is absent is no limit; flags hold only without a section.
+    // In a written section an absent field means no limit. Flags hold only without a section.
     config.retention_time = Some(s.duration("time").unwrap_or_default());
     config.retention_size = Some(s.size("size").unwrap_or(0));
     config.retention_percentage = Some(s.float("percentage").unwrap_or(0.0));
@@ -112,7 +112,7 @@ fn retention_shown(time: Duration, bytes: u64, percentage: f64) -> Out {
     Out::Map(out)
 }
 
-/// Prometheus shows the window a second time, in milliseconds, under its structure's name.
+/// Prometheus shows the window again, in milliseconds, under its structure's name.
 fn tsdb_shown(
     window: Duration,
     threshold: f64,

@@ -1,4 +1,4 @@
-//! Files of targets, as `file_sd_configs` read them, and HTTP discovery's answers.
+//! Target files, as `file_sd_configs` reads them, and HTTP discovery's answers.
 
 use std::path::Path;
 
@@ -19,10 +19,10 @@ pub enum TargetFileKind {
 }
 
 impl TargetFileKind {
-    /// By the ending of the file's name.
+    /// Returns the kind by the ending of the file's name.
     ///
     /// # Errors
-    /// Prometheus's text for any other ending.
+    /// Gives Prometheus's text for any other ending.
     pub fn of(path: &Path) -> Result<TargetFileKind, String> {
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         match ending.to_ascii_lowercase().as_str() {
@@ -37,10 +37,10 @@ impl TargetFileKind {
     }
 }
 
-/// A list of target groups, strictly; their sources are left empty.
+/// Reads a list of target groups, strictly. Their sources are left empty.
 ///
 /// # Errors
-/// The first thing that is wrong, in Prometheus's words where it has its own.
+/// The first fault, in Prometheus's words where it has its own.
 pub fn parse_target_groups(
     content: &[u8],
     kind: TargetFileKind,

@@ -1,4 +1,4 @@
-//! The checked configuration: what the rest of the house sees.
+//! The checked configuration, as the other rooms see it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use crate::model::names::{EscapingScheme, NameScheme};
 use crate::net::ClientSettings;
 use crate::relabel::Rule;
 
-/// Everything that was read, checked, with defaults filled in.
+/// The whole checked configuration, with defaults filled in.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub global: Global,
-    /// In the order of the file, then of the files of `scrape_config_files`.
+    /// In the order of the file, then of the files in `scrape_config_files`.
     pub scrape_configs: Vec<Arc<ScrapeConfig>>,
     pub storage: StorageConfig,
     /// Absolute patterns of rule files.
@@ -23,9 +23,9 @@ pub struct Config {
     pub alertmanagers: Vec<AlertmanagerConfig>,
     pub remote_write: Vec<RemoteWriteConfig>,
     pub remote_read: Vec<RemoteReadConfig>,
-    /// Every file that was read, for watching.
+    /// Every file that was read, so that it can be watched.
     pub files: Vec<PathBuf>,
-    /// The whole as `/api/v1/status/config` shows it: defaults filled in, secrets hidden.
+    /// The text that `/api/v1/status/config` shows: defaults filled in, secrets hidden.
     pub yaml: Arc<str>,
 }
 
@@ -35,12 +35,12 @@ pub struct Global {
     pub scrape_timeout: Duration,
     pub evaluation_interval: Duration,
     pub rule_query_offset: Duration,
-    /// Sorted by name, variables expanded.
+    /// Sorted by name, with variables expanded.
     pub external_labels: Vec<(String, String)>,
     pub query_log_file: Option<PathBuf>,
 }
 
-/// One job. Equal by value: an equal one need not be restarted.
+/// One job. Jobs compare by value: an equal one need not be restarted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScrapeConfig {
     pub job_name: String,
@@ -60,7 +60,7 @@ pub struct ScrapeConfig {
     pub enable_compression: bool,
     pub extra_scrape_metrics: bool,
     pub scrape_failure_log_file: Option<PathBuf>,
-    /// Uncompressed bytes. Of all the limits 0 is no limit.
+    /// In uncompressed bytes. For all limits 0 means no limit.
     pub body_size_limit: u64,
     pub sample_limit: u64,
     pub label_limit: u64,
@@ -84,11 +84,11 @@ pub struct ScrapeConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub struct StorageConfig {
     pub out_of_order_time_window: Duration,
-    /// This and the next two: none where the file has no `retention` section, so that flags hold;
-    /// in a written section 0 is no limit.
+    /// For this and the next two: `None` if the file has no `retention` section, so that flags
+    /// hold. In a written section 0 means no limit.
     pub retention_time: Option<Duration>,
     pub retention_size: Option<u64>,
-    /// Of the disk, 0 to 100; wins over the size.
+    /// The share of the disk, 0 to 100. It wins over the size.
     pub retention_percentage: Option<f64>,
     pub max_exemplars: i64,
 }
@@ -100,9 +100,9 @@ pub struct AlertmanagerConfig {
     pub path_prefix: String,
     pub timeout: Duration,
     pub http: ClientSettings,
-    /// Of the Alertmanagers.
+    /// Applied to the Alertmanagers.
     pub relabel_configs: Vec<Rule>,
-    /// Of the alerts that go to them.
+    /// Applied to the alerts that they receive.
     pub alert_relabel_configs: Vec<Rule>,
     pub service_discovery: Vec<SdConfig>,
 }

@@ -1,4 +1,4 @@
-//! What finds targets on a thread of its own, and how it tells.
+//! Discoverers find targets on threads of their own, and send what they find.
 
 use std::sync::Arc;
 
@@ -7,19 +7,19 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 use crate::model::TargetGroup;
 use crate::stdx::stop::Stop;
 
-/// Updates that wait for the manager. LIMIT: it merges faster than any discoverer finds; when it is
-/// full the discoverers wait, which costs them nothing but freshness.
+/// Updates that wait for the manager. LIMIT: the manager merges faster than any discoverer finds.
+/// When it is full the discoverers wait, which costs only freshness.
 const UPDATES: usize = 16;
 
 /// Finds targets until it is stopped.
 pub trait Discoverer: Send {
-    /// Sends groups as they change: a group replaces the earlier one of its source, and one without
-    /// targets removes it. The first update, even an empty one, replaces what a provider before
-    /// this one had found. A failed search sends nothing at all rather than a part.
+    /// Sends groups as they change. A group replaces the earlier one of its source; one without
+    /// targets removes it. The first update, even an empty one, replaces the groups of the provider
+    /// before this one. A failed search sends nothing at all rather than a part.
     fn run(self: Box<Self>, stop: Stop, updates: Updates);
 }
 
-/// A provider's way to its manager.
+/// A provider's channel to its manager.
 #[derive(Debug, Clone)]
 pub struct Updates {
     provider: u64,
@@ -47,7 +47,7 @@ impl Updates {
         }
     }
 
-    /// Waits for a place. False when the discoverer is to stop.
+    /// Waits for room. Returns false when the discoverer must stop.
     pub fn send(&self, groups: Vec<TargetGroup>) -> bool {
         let update = Update {
             provider: self.provider,

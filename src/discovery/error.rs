@@ -1,4 +1,4 @@
-//! What can go wrong in finding targets.
+//! The errors of finding targets.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ pub enum Error {
     Net(#[from] NetError),
     #[error("unsupported content type {}", quote(.0))]
     ContentType(String),
-    /// The target groups themselves, in the words of their parser.
+    /// The target groups are invalid, in the words of their parser.
     #[error("{0}")]
     Parse(String),
     #[error("{}: {reason}", path.display())]

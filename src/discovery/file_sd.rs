@@ -1,4 +1,4 @@
-//! Targets from files, seen as soon as the files change.
+//! Targets from files, updated as soon as the files change.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -21,7 +21,7 @@ use crate::stdx::limits::CONFIG_FILE_BYTES_MAX;
 use crate::stdx::stop::Stop;
 use crate::watch;
 
-/// LIMIT: long enough for an editor or a template to finish, short against a scrape interval.
+/// LIMIT: long enough for an editor or a template to finish, short beside a scrape interval.
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// One `file_sd_configs` entry.
@@ -32,18 +32,18 @@ struct FileDiscoverer {
     clock: Arc<dyn Clock>,
     metrics: SdMetrics,
     files: BTreeMap<PathBuf, FileState>,
-    /// The last failure to list the files, so that it is told once.
+    /// The last failure to list the files, so that it is logged once.
     list_error: Option<Error>,
 }
 
-/// What is remembered of a file.
+/// The state of a file.
 #[derive(Debug, Default)]
 struct FileState {
-    /// Of the content that was last understood.
+    /// The hash of the last content that was valid.
     content_hash: Option<u64>,
-    /// How many groups came of it.
+    /// The number of groups in it.
     groups: usize,
-    /// The last failure, so that it is told once.
+    /// The last failure, so that it is logged once.
     error: Option<Error>,
 }
 
@@ -60,8 +60,8 @@ pub(super) fn prepare(config: &FileSdConfig) -> Source {
 }
 
 impl FileDiscoverer {
-    /// The groups that changed since the last time, those that are gone without targets. Nothing
-    /// when it can't be told which files there are.
+    /// Returns the groups that changed since the last time; removed ones are without targets.
+    /// Returns `None` if it is unknown which files exist.
     fn refresh(&mut self) -> Option<Vec<TargetGroup>> {
         let start = self.clock.mono();
         let paths = self.list();
@@ -86,7 +86,7 @@ impl FileDiscoverer {
         changed
     }
 
-    /// The files that there are; none when that can't be told, which is not the same as no file.
+    /// Returns the existing files; `None` if that is unknown, which differs from no file.
     fn list(&mut self) -> Option<Vec<PathBuf>> {
         let mut paths = Vec::new();
         for pattern in &self.config.files {
@@ -158,7 +158,7 @@ impl Discoverer for FileDiscoverer {
         }
         let mut first = true;
         loop {
-            // NOTE: the first update goes out even if it is empty.
+            // NOTE: the first update is sent even if it is empty.
             if let Some(changed) = self.refresh().filter(|it| first || !it.is_empty()) {
                 if !updates.send(changed) {
                     return;
@@ -184,7 +184,7 @@ impl Drop for FileDiscoverer {
 struct Seen {
     mtime_seconds: i64,
     content_hash: u64,
-    /// None when the content is the same as before.
+    /// `None` if the content is unchanged.
     groups: Option<Vec<TargetGroup>>,
 }
 
@@ -208,7 +208,7 @@ fn content(path: &Path) -> Result<(Vec<u8>, i64), Error> {
         path: path.to_owned(),
         reason: err.to_string(),
     };
-    // NOTE: asked before it is opened: opening a pipe would wait for its writer.
+    // NOTE: checked before it is opened, since opening a pipe would wait for its writer.
     let meta = path.metadata().map_err(failed)?;
     if !meta.is_file() {
         return Err(failed(io::Error::other("not a regular file")));

@@ -1,4 +1,4 @@
-//! Targets from a web server, asked at an interval.
+//! Targets from a web server, requested at an interval.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::stdx::gofmt;
 use crate::stdx::limits::SD_BODY_BYTES_MAX;
 use crate::stdx::stop::Stop;
 
-/// How a request is made: [`Client::fetch`](crate::net::Client::fetch), or a test's double.
+/// Makes a request: [`Client::fetch`](crate::net::Client::fetch), or a test's double.
 pub(super) type Fetch = Box<dyn Fn(&FetchRequest<'_>) -> Result<Fetched, NetError> + Send>;
 
 /// One `http_sd_configs` entry.
@@ -27,7 +27,7 @@ pub(super) struct HttpDiscoverer {
     pub user_agent: String,
     pub clock: Arc<dyn Clock>,
     pub metrics: SdMetrics,
-    /// The first job that has it, which names it in the metrics.
+    /// The first job that has it, whose name is in the metrics.
     pub job: String,
 }
 
@@ -133,7 +133,7 @@ impl Drop for HttpDiscoverer {
     }
 }
 
-/// The groups that an answer lists.
+/// Returns the groups in an answer.
 pub(super) fn groups(url: &str, answer: &Fetched) -> Result<Vec<TargetGroup>, Error> {
     if answer.status != 200 {
         return Err(NetError::Status(answer.status_line()).into());
@@ -151,7 +151,7 @@ pub(super) fn groups(url: &str, answer: &Fetched) -> Result<Vec<TargetGroup>, Er
     Ok(groups)
 }
 
-/// `application/json`, alone or with the charset UTF-8.
+/// Whether it is `application/json`, alone or with the charset UTF-8.
 fn is_json(content_type: &str) -> bool {
     let content_type = content_type.trim().to_ascii_lowercase();
     let Some(rest) = content_type.strip_prefix("application/json") else {

@@ -1,4 +1,5 @@
-//! The manager: providers shared by jobs, their groups merged, the whole sent at a bearable pace.
+//! The manager: shares providers among jobs, merges their groups, and sends all of them at a
+//! bounded rate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -22,19 +23,19 @@ use crate::stdx::stop::{Stop, StopSender, stop};
 use crate::stdx::thread::{Thread, spawn, spawn_vital};
 use crate::watch;
 
-/// LIMIT: what a provider that hangs in the network or in a dead file system may hold up a reload
-/// or the end; its thread is left behind then.
+/// LIMIT: how long a provider that hangs in the network or in a dead file system may hold up a
+/// reload or the end. Its thread is then left behind.
 const JOIN_WAIT: Duration = Duration::from_secs(2);
 
-/// What a manager is made of.
+/// The parts of a manager.
 #[derive(Debug)]
 pub struct Options {
-    /// `scrape` or `notify`: names the thread and the metrics.
+    /// `scrape` or `notify`. It names the thread and the metrics.
     pub name: String,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
     pub watcher: watch::Handle,
-    /// The shortest time between two sendings, but for those that must not wait.
+    /// The shortest time between two sends, except urgent ones.
     pub send_interval: Duration,
     /// How HTTP requests introduce themselves.
     pub user_agent: String,
@@ -66,13 +67,13 @@ pub struct Handle {
     thread: Thread,
 }
 
-/// What a new configuration changed, in numbers of providers.
+/// What a new configuration changed, as numbers of providers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Applied {
     pub added: usize,
     pub removed: usize,
     pub kept: usize,
-    /// Those that got no thread. The next configuration tries again.
+    /// Providers without a thread, because the system had none. The next configuration tries again.
     pub failed: usize,
 }
 
@@ -83,10 +84,10 @@ struct Apply {
 }
 
 impl Handle {
-    /// Starts a manager. The mailbox holds the newest target sets of all jobs.
+    /// Starts a manager. The mailbox gets the newest target sets of all jobs.
     ///
     /// # Errors
-    /// The system's, when it can't make a thread.
+    /// The system's, when it cannot make a thread.
     pub fn start(options: Options) -> io::Result<(Handle, Mailbox<TargetSets>)> {
         // LIMIT one: there is one reload at a time, and it waits for the answer.
         let (commands, inbox) = bounded(1);
@@ -118,9 +119,10 @@ impl Handle {
         Ok((handle, sets))
     }
 
-    /// Makes the discovery what was prepared. Providers of equal configuration go on undisturbed,
-    /// with their threads and groups; the groups of one that another replaces in its job stay until
-    /// the other has found its first; a job that is gone, and all static groups, change at once.
+    /// Replaces the configuration. Providers of equal configuration go on undisturbed, with their
+    /// threads and groups. If another provider takes a provider's place in its job, the old groups
+    /// stay until the new one has found its first. A removed job, and all static groups, change at
+    /// once.
     pub fn apply(&self, prepared: Prepared) -> Applied {
         let (reply, answer) = bounded(1);
         let sent = self.commands.send(Apply { prepared, reply });
@@ -131,7 +133,7 @@ impl Handle {
         })
     }
 
-    /// Stops, waiting at most `deadline`; false when the thread still runs.
+    /// Stops the manager, and waits at most `deadline`. Returns false if the thread still runs.
     pub fn stop(self, deadline: Duration) -> bool {
         drop(self.stop);
         self.thread.join_within(deadline)
@@ -152,8 +154,8 @@ struct ManagerLoop {
     updates: Receiver<Update>,
     poster: Poster<TargetSets>,
     jobs: BTreeSet<String>,
-    /// By a number that is never used again, so that a late update of a provider that is gone is
-    /// not taken for another's.
+    /// The providers by number. Numbers are never reused, so a late update of a removed provider is
+    /// not confused with another's.
     providers: BTreeMap<u64, Provider>,
     next_id: u64,
     pace: Pace,
@@ -214,7 +216,8 @@ impl ManagerLoop {
         }
         applied.removed = old.len();
         let threads = old.values_mut().filter_map(Provider::stop).collect();
-        // ORDER: the old ends before the new begins: they may have metrics of the same labels.
+        // ORDER: the old ones end before the new begin, since their metrics may have the same
+        // labels.
         join_all(threads, &*self.options.clock, JOIN_WAIT);
         let mut heirs: BTreeSet<u64> = BTreeSet::new();
         for wanted in fresh {
@@ -239,8 +242,8 @@ impl ManagerLoop {
         let _ = reply.send(applied);
     }
 
-    /// Leaves the groups of providers that are gone to those that take their place: the first new
-    /// one of the same kind in the same job.
+    /// Hands the groups of removed providers to their successors: in each job the first new
+    /// provider of the same kind.
     fn bequeath(&mut self, old: &BTreeMap<u64, Provider>, heirs: &BTreeSet<u64>) {
         for gone in old.values().filter(|it| it.config.kind() != "static") {
             for job in &gone.jobs {
@@ -256,7 +259,7 @@ impl ManagerLoop {
         }
     }
 
-    /// False when the provider could not be started.
+    /// Starts a provider. Returns false if that failed.
     fn add(&mut self, id: u64, wanted: PreparedProvider) -> bool {
         let job = wanted.jobs.first().cloned().unwrap_or_default();
         let mut provider = Provider::new(wanted.config, wanted.jobs.into_iter().collect());

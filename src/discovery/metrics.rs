@@ -1,5 +1,5 @@
-//! The room's instruments, under Prometheus's names. Made anew for each manager; the registry gives
-//! the same families to all.
+//! The room's metrics, under Prometheus's names. Each manager makes them; the registry gives all of
+//! them the same families.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::metrics::{
 
 const QUANTILES: &[f64] = &[0.5, 0.9, 0.99];
 
-/// A manager's own.
+/// A manager's metrics.
 #[derive(Debug, Clone)]
 pub(super) struct ManagerMetrics {
     name: String,
@@ -24,7 +24,7 @@ impl ManagerMetrics {
     pub fn new(registry: &Registry, name: &str) -> ManagerMetrics {
         let counter = |metric, help| registry.counter_vec(metric, help, &["name"]).with(&[name]);
         let by_job = |metric, help| registry.gauge_vec(metric, help, &["config", "name"]);
-        // NOTE: stays 0: a mailbox of the latest value is never full.
+        // NOTE: stays 0, since a mailbox of the latest value is never full.
         let _delayed = counter(
             "prometheus_sd_updates_delayed_total",
             "Updates that could not be sent to the consumers at once.",
@@ -73,13 +73,13 @@ impl ManagerMetrics {
     }
 }
 
-/// The discoverers' own.
+/// The discoverers' metrics.
 #[derive(Debug, Clone)]
 pub(super) struct SdMetrics {
     pub file_read_errors: Counter,
     pub file_scan_duration: Summary,
     pub file_watcher_errors: Counter,
-    /// By file name.
+    /// The modification time, by file name.
     pub file_mtime: GaugeVec,
     pub http_failures: Counter,
     refresh_failures: CounterVec,

@@ -1,10 +1,10 @@
-//! Service discovery: which targets there are.
+//! Service discovery: finds the targets.
 //!
-//! A manager ([`Handle`]) keeps one provider for each different configuration, shared by the jobs
-//! that have it, merges what the providers find, and posts the whole to a mailbox. Whatever fails
-//! leaves the last targets in place. Owns the thread `sd-NAME` of each manager and the threads
-//! `sd-KIND-N` of its providers. **Invariant:** knows nothing of scraping, of relabelling, nor of
-//! who reads the mailbox.
+//! A manager ([`Handle`]) keeps one provider per distinct configuration, which jobs share. It
+//! merges what the providers find, and posts all of it to a mailbox. A failure leaves the last
+//! targets in place. Owns the thread `sd-NAME` of each manager and the threads
+//! `sd-KIND-N` of its providers. **Invariant:** knows nothing of scraping or relabelling, nor who
+//! reads the mailbox.
 
 mod discoverer;
 mod error;

@@ -1,8 +1,8 @@
-//! How often target sets are sent: the first at once, then at most one an interval.
+//! Paces the sending of target sets: the first at once, then at most one per interval.
 
 use std::time::Duration;
 
-/// When the next sending is due, on the monotonic clock.
+/// When the next send is due, on the monotonic clock.
 #[derive(Debug)]
 pub(super) struct Pace {
     interval: Duration,
@@ -19,13 +19,13 @@ impl Pace {
         }
     }
 
-    /// There is something new, which may wait for the interval since the last sending.
+    /// Notes a change that may wait for the interval since the last send.
     pub fn changed(&mut self, now: Duration) {
         let free = self.sent.map_or(now, |sent| sent + self.interval);
         self.at(free.max(now));
     }
 
-    /// There is something new that must not wait.
+    /// Notes a change that must not wait.
     pub fn urgent(&mut self, now: Duration) {
         self.at(now);
     }
@@ -38,7 +38,7 @@ impl Pace {
         self.due
     }
 
-    /// Whether to send now; it then counts as sent.
+    /// Whether to send now. A true answer counts as sent.
     pub fn take_due(&mut self, now: Duration) -> bool {
         let due = self.due.is_some_and(|due| due <= now);
         if due {
@@ -53,7 +53,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// `c` is a change, `u` an urgent one, each at a time in ms; returns when things were sent.
+    /// `c` is a change, `u` an urgent one, each at a time in ms. Checks when things were sent.
     fn check(events: &[(u64, char)], expect: &[u64]) {
         let ms = Duration::from_millis;
         let mut pace = Pace::new(ms(5_000));

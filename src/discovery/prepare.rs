@@ -1,4 +1,4 @@
-//! What must be had before providers can run: all that may fail, done without touching any.
+//! Prepares what providers need: does all that may fail, without touching any.
 
 use std::collections::BTreeSet;
 
@@ -6,20 +6,21 @@ use super::kinds::{Source, source};
 use crate::config::SdConfig;
 use crate::net::{self, Strictness};
 
-/// What [`Handle::apply`](super::Handle::apply) makes the discovery of.
+/// The prepared configuration for [`Handle::apply`](super::Handle::apply).
 #[derive(Debug)]
 pub struct Prepared {
     pub(super) jobs: BTreeSet<String>,
-    /// Each different configuration once, in the order of its first job.
+    /// Each distinct configuration once, in the order of its first job.
     pub(super) providers: Vec<PreparedProvider>,
-    /// How many discoveries come later; the configuration has warned of each.
+    /// The number of discoveries that are not implemented yet. The configuration has warned of
+    /// each.
     pub(super) later: usize,
 }
 
 #[derive(Debug)]
 pub(super) struct PreparedProvider {
     pub config: SdConfig,
-    /// In order, without repetition.
+    /// The jobs in order, without repetitions.
     pub jobs: Vec<String>,
     pub source: Source,
 }
@@ -27,7 +28,7 @@ pub(super) struct PreparedProvider {
 /// Builds HTTP clients for the jobs' discoveries.
 ///
 /// # Errors
-/// Every job whose settings can't work, with the reason.
+/// Every job whose settings cannot work, with the reason.
 pub fn prepare(
     jobs: &[(String, &[SdConfig])],
     env: &net::Env,

@@ -16,7 +16,7 @@ pub(super) struct Provider {
     pub config: SdConfig,
     pub jobs: BTreeSet<String>,
     groups: BTreeMap<String, Arc<TargetGroup>>,
-    /// What providers that this one replaces had found, by job; until the first update.
+    /// The groups of the providers that this one replaces, by job, until the first update.
     inherited: BTreeMap<String, Vec<Arc<TargetGroup>>>,
     bears: bool,
     running: Option<Running>,
@@ -26,11 +26,11 @@ pub(super) struct Provider {
 pub(super) struct Running {
     pub stop: StopSender,
     pub thread: Thread,
-    /// Whose requests under way are ended with the provider.
+    /// Its requests under way end with the provider.
     pub client: Option<net::Client>,
 }
 
-/// What an update brought.
+/// The effect of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum News {
     First,
@@ -87,7 +87,7 @@ impl Provider {
         self.groups.values().chain(inherited)
     }
 
-    /// Tells the thread to end; [`Provider::join`] waits for it.
+    /// Tells the thread to end, and returns it for [`join_all`].
     pub fn stop(&mut self) -> Option<Thread> {
         let Running {
             stop,
@@ -102,7 +102,7 @@ impl Provider {
     }
 }
 
-/// Waits for threads that were told to end, at most `deadline` for all of them.
+/// Waits for threads that were told to end, at most `deadline` for all of them together.
 pub(super) fn join_all(threads: Vec<Thread>, clock: &dyn Clock, deadline: Duration) {
     let end = clock.mono() + deadline;
     for thread in threads {

@@ -1,4 +1,4 @@
-//! The manager and its providers, on real files and real sockets.
+//! Tests of the manager and its providers, on real files and real sockets.
 
 mod bed;
 

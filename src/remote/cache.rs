@@ -1,4 +1,4 @@
-//! Which series a series' label bytes name: senders repeat them byte for byte.
+//! Maps a series' label bytes to its reference, since senders repeat them byte for byte.
 
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
@@ -8,37 +8,37 @@ use hashbrown::HashTable;
 
 use crate::model::{SeriesRef, TimestampMs};
 
-/// LIMIT: of each of two generations: 5 MiB. With more series than that at once some are resolved
+/// LIMIT: series in each of two generations: 5 MiB. With more series at once some are resolved
 /// anew, which costs time only.
 const SERIES_MAX: usize = 1 << 16;
 
-/// A generation ends at the latest after this: what was not seen during the next one is let go.
+/// The longest time of a generation. What was not seen during the next one is dropped.
 const GENERATION: Duration = Duration::from_secs(3600);
 
-/// 128 bits of hash stand for the bytes themselves, which would take four times the memory.
+/// 128 bits of hash in place of the bytes themselves, which would take four times the memory.
 ///
-/// NOTE: both halves are seeded at random, so that two series of the largest cache meet with a
-/// probability of 10^-28, and nobody can make them meet.
+/// NOTE: both halves are seeded at random. Two series of the largest cache collide with a
+/// probability of 10^-28, and nobody can make them collide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key(u64, u64);
 
 #[derive(Debug)]
 pub(super) struct Entry {
     key: Key,
-    /// [`INVALID`] where no series may have the labels.
+    /// [`INVALID`] if no series may have the labels.
     series: SeriesRef,
-    /// The newest sample that request number `request` has brought.
+    /// The newest sample that request number `request` brought.
     last_t: TimestampMs,
     request: u32,
 }
 
-/// An entry's place in the recent generation.
+/// An entry's index in the recent generation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place(usize);
 
 const INVALID: SeriesRef = SeriesRef(u64::MAX);
 
-/// Bounded. An entry that is used moves on into the new generation.
+/// A cache of bounded size. An entry that is used moves into the new generation.
 #[derive(Debug)]
 pub(super) struct Cache {
     recent: HashTable<Entry>,
@@ -59,7 +59,7 @@ impl Cache {
         }
     }
 
-    /// A number for a request; `now` is monotonic.
+    /// Returns a number for a request. `now` is monotonic.
     pub fn begin(&mut self, now: Duration) -> u32 {
         if now.saturating_sub(self.began) > GENERATION {
             self.rotate();
@@ -78,7 +78,7 @@ impl Cache {
         Key(hash(&self.hashers.0), hash(&self.hashers.1))
     }
 
-    /// Where the entry is, until the next one is added.
+    /// Returns the entry's place, which holds until the next one is added.
     #[inline]
     pub fn find(&mut self, key: Key) -> Option<Place> {
         let found = self.recent.find_bucket_index(key.0, |e| e.key == key);
@@ -95,7 +95,7 @@ impl Cache {
         self.recent.get_bucket_mut(place.0)
     }
 
-    /// Puts it in the place of what was known; `None` is for labels that no series may have.
+    /// Replaces what was known. `None` stands for labels that no series may have.
     pub fn insert(&mut self, key: Key, series: Option<SeriesRef>) -> Place {
         for table in [&mut self.recent, &mut self.older] {
             if let Ok(entry) = table.find_entry(key.0, |e| e.key == key) {
@@ -133,7 +133,7 @@ impl Entry {
         (self.series != INVALID).then_some(self.series)
     }
 
-    /// Whether the sample is newer than all that this request has brought for the series.
+    /// Whether the sample is newer than all that this request brought for the series.
     #[inline]
     pub fn advances(&mut self, request: u32, t: TimestampMs) -> bool {
         if self.request == request && t <= self.last_t {
@@ -143,7 +143,7 @@ impl Entry {
         true
     }
 
-    /// Whether the sample is older than the newest of all that this request has brought.
+    /// Whether the sample is older than the newest that this request brought.
     pub fn is_before(&self, t: TimestampMs) -> bool {
         t < self.last_t
     }

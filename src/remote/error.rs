@@ -1,4 +1,4 @@
-//! Why a request is not taken, or not the whole of it.
+//! Why a request is refused, wholly or in part.
 
 use thiserror::Error;
 
@@ -6,7 +6,7 @@ use super::media_type::MessageError;
 use super::wire::WireError;
 use crate::storage::StorageError;
 
-/// The texts are Prometheus's, as far as it has the case.
+/// The texts are Prometheus's, where it has the case.
 #[derive(Debug, Error)]
 pub enum WriteError {
     #[error("{0} encoding (compression) is not accepted by this server; only snappy is acceptable")]
@@ -31,7 +31,7 @@ pub enum WriteError {
 }
 
 impl WriteError {
-    /// The status to answer with. A sender repeats a request after a 5xx only.
+    /// The status of the answer. A sender repeats a request only after a 5xx.
     pub fn status(&self) -> u16 {
         match self {
             WriteError::Encoding(_) | WriteError::Message(_) => 415,

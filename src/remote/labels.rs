@@ -1,4 +1,4 @@
-//! From label fields to labels, by Prometheus's rules for what it receives.
+//! Reads label fields, by Prometheus's rules for received labels.
 
 use thiserror::Error;
 
@@ -8,8 +8,8 @@ use crate::model::names::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_na
 use crate::model::{Labels, LabelsBuilder};
 use crate::stdx::gofmt;
 
-/// LIMIT: bytes of a series' label fields, and how many labels these are. A storage that cannot
-/// take more would refuse the whole request, and its sender repeat it for ever.
+/// LIMIT: bytes of a series' label fields, and their number. A storage that cannot take more would
+/// refuse the whole request, and its sender would repeat it for ever.
 const FIELDS_BYTES_MAX: usize = 1 << 20;
 const LABELS_MAX: usize = 1 << 15;
 
@@ -35,8 +35,7 @@ pub(super) fn read(fields: &[u8]) -> Result<Result<Labels, InvalidLabels>, WireE
     let mut reader = Reader::new("TimeSeries", fields);
     let mut pairs: Vec<(&str, &str)> = Vec::new();
     let mut invalid = None;
-    // ORDER: to the end also of those that are not valid, because what is no message at all is
-    // refused first.
+    // ORDER: invalid labels are read to the end too, since a malformed message is refused first.
     while let Some((name, value)) = next_label(&mut reader)? {
         match (std::str::from_utf8(name), std::str::from_utf8(value)) {
             (Ok(""), _) => invalid = Some(InvalidLabels::EmptyLabelName),
@@ -112,12 +111,12 @@ pub(super) fn shortened(mut text: String) -> String {
     text
 }
 
-/// LIMIT: bytes of an exemplar's label fields. Storages take 128 characters, which are less with
-/// all that is around them.
+/// LIMIT: bytes of an exemplar's label fields. Storages take 128 characters, which with their
+/// framing are fewer bytes.
 const EXEMPLAR_BYTES_MAX: usize = 2048;
 
-/// The labels of an exemplar, which need no name and may be none; `None` for what is not UTF-8, or
-/// far too long.
+/// Reads the labels of an exemplar, which need no name and may be none. Returns `None` if they are
+/// not UTF-8, or far too long.
 pub(super) fn read_exemplar(fields: &[u8]) -> Result<Option<Labels>, WireError> {
     let mut reader = Reader::new("Exemplar", fields);
     let mut builder = LabelsBuilder::default();

@@ -6,17 +6,17 @@ const PROTOBUF: &str = "application/x-protobuf";
 const V1: &str = "prometheus.WriteRequest";
 const V2: &str = "io.prometheus.write.v2.Request";
 
-/// A message that there is.
+/// A message of the specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Message {
     V1,
     V2,
 }
 
-/// The messages that are taken.
+/// The messages that are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptedMessages {
-    /// NOTE: of the two that a flag can name this is the one that is built.
+    /// NOTE: a flag can name two messages. Only this one is implemented.
     v1: bool,
 }
 
@@ -38,7 +38,7 @@ pub enum MessageError {
 }
 
 impl AcceptedMessages {
-    /// From the names of a flag.
+    /// Reads the names in a flag.
     pub fn from_names<S: AsRef<str>>(names: &[S]) -> Result<AcceptedMessages, MessageError> {
         let mut accepted = AcceptedMessages { v1: false };
         for name in names {
@@ -47,7 +47,7 @@ impl AcceptedMessages {
         Ok(accepted)
     }
 
-    /// Whether a request of this Content-Type can be read; without one it is taken for version 1.
+    /// Checks that a request of this Content-Type can be read. Without one it counts as version 1.
     pub fn check(&self, content_type: Option<&str>) -> Result<(), MessageError> {
         let message = content_type
             .filter(|text| !text.is_empty())
@@ -71,8 +71,8 @@ impl Message {
     }
 }
 
-/// NOTE: Prometheus compares case and blanks as they stand, and takes a parameter's name with a
-/// blank before it for another one, which then means version 1.
+/// NOTE: Prometheus compares case and blanks exactly. A parameter name after a blank is another
+/// name to it, which then means version 1.
 fn message_of(content_type: &str) -> Result<Message, MessageError> {
     let content_type = content_type.trim();
     let mut parts = content_type.split(';');

@@ -1,4 +1,4 @@
-//! What the receiver counts.
+//! The receiver's metrics.
 
 use crate::metrics::{Counter, Registry};
 
@@ -15,7 +15,7 @@ pub(super) struct ReceiverMetrics {
 
 impl ReceiverMetrics {
     pub fn new(registry: &Registry) -> ReceiverMetrics {
-        // NOTE: shown because Prometheus shows it; metadata of samples comes with version 2 only.
+        // NOTE: shown as in Prometheus. Only version 2 has metadata of samples.
         registry.counter(
             "prometheus_api_remote_write_without_metadata_appended_samples_total",
             "Samples received by remote write and stored without metadata.",

@@ -1,7 +1,7 @@
-//! Remote write as it is received: from a request's body to samples in storage.
+//! The receiving side of remote write: from a request's body to samples in storage.
 //!
-//! Owns the receiver's buffers, which requests lend and give back, and its cache of series; no
-//! thread. **Invariant:** knows neither the HTTP server nor the storage behind its traits.
+//! Owns the receiver's buffers, which requests borrow, and its cache of series; no thread.
+//! **Invariant:** knows neither the HTTP server nor the storage behind its traits.
 
 mod cache;
 mod error;

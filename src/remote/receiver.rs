@@ -18,21 +18,21 @@ use crate::model::{Labels, Sample, SeriesRef, TimestampMs};
 use crate::stdx::clock::Clock;
 use crate::storage::{Appendable, Appender, Committed, Exemplar, Refused, RefusedExemplar};
 
-/// Samples that are dated further ahead are refused, as in Prometheus.
+/// Samples dated further ahead are refused, as in Prometheus.
 const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
 
 /// LIMIT: samples in one batch: 1.5 MiB. A request with more, thirty times the usual, is committed
 /// in parts, so that 32 MiB of tiny samples do not become hundreds in memory.
 const BATCH_SAMPLES_MAX: usize = 1 << 16;
 
-/// LIMIT: exemplars in one batch, for the same reason. One series' message with more, which is more
-/// than storages keep of a series, loses the rest.
+/// LIMIT: exemplars in one batch, for the same reason. A single series' message with more loses the
+/// rest; storages keep fewer per series anyway.
 const BATCH_EXEMPLARS_MAX: usize = 1 << 14;
 
-/// LIMIT: how often samples are appended to series that went away meanwhile. Once is rare.
+/// LIMIT: how often samples are appended again because their series went away. Once is rare.
 const GONE_TURNS_MAX: usize = 3;
 
-/// What a receiver is made with.
+/// The parts of a receiver.
 pub struct Options {
     pub storage: Arc<dyn Appendable>,
     pub clock: Arc<dyn Clock>,
@@ -47,7 +47,7 @@ pub struct Receiver {
     accepted: AcceptedMessages,
     metrics: ReceiverMetrics,
     scratches: Scratches,
-    /// ORDER: held while series are resolved, which takes the storage's lock; never during a
+    /// ORDER: held while series are resolved, which takes the storage's lock. Never held during a
     /// commit, which may wait for the disk.
     cache: Mutex<Cache>,
     refusals: RefusalReports,
@@ -70,7 +70,7 @@ struct Turn {
     newest: TimestampMs,
     /// Whether the storage keeps exemplars.
     exemplars: bool,
-    /// Whether it takes late samples.
+    /// Whether the storage takes late samples.
     late: bool,
 }
 
@@ -88,11 +88,11 @@ impl Receiver {
         }
     }
 
-    /// Stores a request's samples: `encoding` and `content_type` are its headers.
+    /// Stores a request's samples. `encoding` and `content_type` are its headers.
     ///
     /// # Errors
-    /// See [`WriteError`]: faults of single samples leave the others stored; otherwise nothing of
-    /// the request was, unless it was so large that it was committed in parts.
+    /// See [`WriteError`]. Faults of single samples leave the others stored. After other errors
+    /// nothing of the request is stored, unless it was so large that it was committed in parts.
     pub fn receive(
         &self,
         encoding: Option<&str>,
@@ -112,7 +112,7 @@ impl Receiver {
         content_type: Option<&str>,
         body: &[u8],
     ) -> Result<(), WriteError> {
-        // ORDER: of these checks is Prometheus's.
+        // ORDER: the order of these checks is Prometheus's.
         if let Some(other) = encoding.filter(|e| !matches!(*e, "" | "snappy")) {
             return Err(WriteError::Encoding(other.to_owned()));
         }
@@ -121,7 +121,7 @@ impl Receiver {
             return Err(WriteError::TooLarge(DECODED_BYTES_MAX));
         }
         self.scratches.lend(bytes, |scratch| {
-            // NOTE: taken out, so that the rest of the buffers can be changed while it is read.
+            // NOTE: taken out, so that the other buffers can be changed while it is read.
             let mut decoded = std::mem::take(&mut scratch.decoded);
             let stored = self.decode(body, decoded.get_mut(..bytes), content_type, scratch);
             scratch.decoded = decoded;
@@ -181,7 +181,7 @@ impl Receiver {
         }
     }
 
-    /// Collects samples until the request ends, which is `true`, or the batch is full.
+    /// Collects samples until the request ends, when it returns `true`, or the batch is full.
     fn fill(
         &self,
         request: &mut WriteRequest<'_>,
@@ -254,7 +254,7 @@ impl Receiver {
         Ok(true)
     }
 
-    /// Puts labels that are not known into the cache; a series is made only if it has samples.
+    /// Puts unknown labels into the cache. A series is made only if it has samples.
     fn learn(
         &self,
         cache: &mut Cache,
@@ -269,7 +269,7 @@ impl Receiver {
             return Ok(Some(cache.insert(key, None)));
         };
         if !has_samples {
-            // NOTE: senders send exemplars apart from the samples.
+            // NOTE: senders send exemplars separately from samples.
             let known = if turn.exemplars {
                 self.storage.find(&labels)?
             } else {
@@ -291,7 +291,7 @@ impl Receiver {
         let mut done = self.storage.commit(&scratch.batch)?;
         tally.samples += scratch.batch.samples.len() as u64;
         self.tally(&done, tally);
-        // Positions in the batch of what is committed anew.
+        // The positions in the batch of the samples that are committed again.
         let mut positions: Option<Vec<u32>> = None;
         for _ in 0..GONE_TURNS_MAX {
             if done.gone.is_empty() {
@@ -315,7 +315,7 @@ impl Receiver {
         Err(WriteError::Gone)
     }
 
-    /// The samples at `positions` once more, with series that are there.
+    /// Returns the samples at `positions` again, with their series resolved anew.
     fn resolve_anew(
         &self,
         decoded: &[u8],
@@ -361,7 +361,7 @@ impl Receiver {
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
-        // NOTE: a cache of whole entries; what a panic leaves in it is as good as before.
+        // NOTE: entries are changed whole, so a panic leaves a valid cache.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,4 +1,4 @@
-//! Buffers that a request lends, and the budget for what is decoded at once.
+//! Buffers that requests borrow, and the budget for what is decoded at once.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -6,26 +6,26 @@ use std::sync::{Mutex, PoisonError};
 use super::error::WriteError;
 use crate::storage::{Appender, Pending, PendingExemplar};
 
-/// LIMIT: of one decoded request, as in Prometheus.
+/// LIMIT: one decoded request, as in Prometheus.
 pub(super) const DECODED_BYTES_MAX: usize = 32 << 20;
 
-/// LIMIT: of all requests that are being decoded: two of the largest. Who comes then is told to
-/// come again.
+/// LIMIT: all requests that are being decoded: two of the largest. Further senders are told to come
+/// again.
 const DECODED_BYTES_AT_ONCE: usize = 2 * DECODED_BYTES_MAX;
 
-/// LIMIT: sets of buffers that are kept for later requests. More are in use at times.
+/// LIMIT: sets of buffers kept for later requests. More may be in use.
 const KEPT_MAX: usize = 2;
 
-/// LIMIT: bytes of a buffer that is kept; a usual request has a few hundred KiB.
+/// LIMIT: the bytes of a kept buffer. A usual request has a few hundred KiB.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// One request's buffers.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// As long as it was ever needed, so that it is not zeroed at each request.
+    /// As long as was ever needed, so that it is not zeroed at each request.
     pub decoded: Vec<u8>,
     pub batch: Appender,
-    /// Of the batch, in its order.
+    /// The batch's runs, in its order.
     pub runs: Vec<Run>,
     pub joined: Vec<u8>,
 }
@@ -33,9 +33,9 @@ pub(super) struct Scratch {
 /// The samples of one series' message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run {
-    /// Position of the first one in the batch.
+    /// The position of the first sample in the batch.
     pub first: u32,
-    /// Where the message stands in the decoded request.
+    /// Where the message begins in the decoded request.
     pub at: u32,
     pub len: u32,
 }
@@ -47,7 +47,7 @@ pub(super) struct Scratches {
 }
 
 impl Scratches {
-    /// Lends buffers to `work` for a request of so many decoded bytes.
+    /// Lends buffers to `work` for a request with so many decoded bytes.
     pub fn lend<T>(
         &self,
         bytes: usize,
@@ -70,7 +70,7 @@ impl Scratches {
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
-        // NOTE: what a panic leaves here are whole buffers.
+        // NOTE: a panic leaves only whole buffers here.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -88,7 +88,7 @@ impl Scratch {
     }
 }
 
-/// A part of the budget; given back when dropped, by a panic too.
+/// A part of the budget, given back when it is dropped, even by a panic.
 struct Share<'a>(&'a AtomicUsize, usize);
 
 impl<'a> Share<'a> {

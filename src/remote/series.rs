@@ -4,7 +4,7 @@ use super::labels::shortened;
 use super::wire::{BYTES, FIXED64, Reader, Tag, VARINT, WireError};
 use crate::model::{Sample, TimestampMs};
 
-/// Keys of fields, as they stand before them.
+/// The keys of fields, as they precede them.
 const LABEL_KEY: u8 = 1 << 3 | BYTES;
 const VALUE_KEY: u8 = 1 << 3 | FIXED64;
 const TIMESTAMP_KEY: u8 = 2 << 3 | VARINT;
@@ -29,7 +29,7 @@ impl<'a> WriteRequest<'a> {
         }
     }
 
-    /// The next series' message, and where it stands in the request.
+    /// Returns the next series' message, and where it begins in the request.
     pub fn next_series(&mut self) -> Result<Option<(u32, &'a [u8])>, WireError> {
         while let Some(tag) = self.reader.tag()? {
             match tag.field {
@@ -69,14 +69,14 @@ impl<'a> WriteRequest<'a> {
     }
 }
 
-/// A series' message, looked through once.
+/// A series' message, scanned once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SeriesMessage<'a> {
-    /// The label fields that it begins with, as they stand: all of them, unless `scattered`.
+    /// The label fields that it begins with: all of them, unless `scattered`.
     pub leading: &'a [u8],
-    /// What follows those.
+    /// What follows those fields.
     rest: &'a [u8],
-    /// Label fields stand between others too.
+    /// Some label fields are between others.
     scattered: bool,
     pub samples: u32,
     pub exemplars: u32,
@@ -126,8 +126,7 @@ impl<'a> SeriesMessage<'a> {
         Ok(())
     }
 
-    /// All label fields one after another; `joined` is where they are put together if they are
-    /// scattered.
+    /// Returns all label fields, one after another. Scattered ones are joined in `joined`.
     pub fn labels<'b>(&self, joined: &'b mut Vec<u8>) -> Result<&'b [u8], WireError>
     where
         'a: 'b,
@@ -209,7 +208,7 @@ pub(super) struct Exemplars<'a> {
     reader: Reader<'a>,
 }
 
-/// One of them; its label fields stand together in `labels`.
+/// One exemplar. Its label fields are joined in `labels`.
 #[derive(Debug)]
 pub(super) struct RawExemplar {
     pub labels: Vec<u8>,
@@ -262,7 +261,7 @@ fn sample(message: &[u8]) -> Result<Sample, WireError> {
     usual_sample(message).map_or_else(|| any_sample(message), Ok)
 }
 
-/// A sample as all senders write it: value, then time, both there.
+/// Reads a sample as all senders write it: value, then time, both present.
 #[inline]
 fn usual_sample(message: &[u8]) -> Option<Sample> {
     let (value, rest) = message.strip_prefix(&[VALUE_KEY])?.split_first_chunk()?;
@@ -294,7 +293,7 @@ fn any_sample(message: &[u8]) -> Result<Sample, WireError> {
 /// A label's name and value, which may be any bytes.
 type RawLabel<'a> = (&'a [u8], &'a [u8]);
 
-/// The next of label fields.
+/// Returns the next label.
 pub(super) fn next_label<'a>(fields: &mut Reader<'a>) -> Result<Option<RawLabel<'a>>, WireError> {
     let Some(tag) = fields.tag()? else {
         return Ok(None);

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Why bytes are no message. The texts are those that senders know from Prometheus.
+/// Why bytes are not a message. The texts are those that senders know from Prometheus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum WireError {
     #[error("unexpected EOF")]
@@ -32,18 +32,18 @@ const GROUP: u8 = 3;
 const END_GROUP: u8 = 4;
 const FIXED32: u8 = 5;
 
-/// A field's number and the shape of its value.
+/// A field's number and the wire type of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tag {
     pub field: i32,
     pub wire: u8,
 }
 
-/// What is left of a message.
+/// The rest of a message.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
     rest: &'a [u8],
-    /// Its name, for errors.
+    /// The message's name, for errors.
     message: &'static str,
 }
 
@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
-    /// The next field's tag; none at the end.
+    /// Returns the next field's tag, or `None` at the end.
     #[inline]
     pub fn tag(&mut self) -> Result<Option<Tag>, WireError> {
         if self.rest.is_empty() {
@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
         Err(WireError::Overflow)
     }
 
-    /// A value with its length before it.
+    /// Reads a value that is preceded by its length.
     #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8], WireError> {
         let length = self.varint()?;
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn take(&mut self, length: u64) -> Result<&'a [u8], WireError> {
-        // NOTE: compared as 64 bits, because a length may not fit into an address.
+        // NOTE: compared as 64 bits, because a length may not fit an address.
         if length > self.rest.len() as u64 {
             return Err(WireError::Truncated);
         }
@@ -133,8 +133,8 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// Passes over fields with this key, of one byte, while their lengths take one byte: nearly all
-    /// labels do. What it stops at is for the others to read, or to refuse.
+    /// Skips fields with this one-byte key while their lengths take one byte, as nearly all labels
+    /// do. It leaves the field where it stops to be read, or refused.
     #[inline]
     pub fn pass_short(&mut self, key: u8) {
         while let [found, length, rest @ ..] = self.rest {
@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over a field that nobody knows.
+    /// Skips an unknown field.
     pub fn skip(&mut self, tag: Tag) -> Result<(), WireError> {
         let mut wire = tag.wire;
         let mut depth = 0usize;
@@ -171,8 +171,10 @@ impl<'a> Reader<'a> {
 }
 
 impl Tag {
+    /// Checks the wire type.
+    ///
     /// # Errors
-    /// The field's value has another shape.
+    /// The field's value has another wire type.
     #[inline]
     pub fn must_be(self, wire: u8, field: &'static str) -> Result<(), WireError> {
         if self.wire == wire {

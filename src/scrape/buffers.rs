@@ -1,4 +1,4 @@
-//! What a turn needs and an idle loop does not: lent for the turn, given back after it.
+//! The buffers that a turn needs and an idle loop does not. They are lent for the turn.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -24,18 +24,18 @@ impl Work {
 const SAMPLE_BYTES: usize = size_of::<crate::storage::Pending>();
 const EXEMPLAR_BYTES: usize = size_of::<crate::storage::PendingExemplar>();
 
-/// LIMIT: as many turns as few cores can read at once; a turn that finds none makes its own.
+/// LIMIT: as many turns as few cores can read at once. A turn that finds no buffers makes its own.
 const COUNT_MAX: usize = 4;
-/// LIMIT: of all that wait together; pages of 1,000 series need 150 KiB each.
+/// LIMIT: all waiting buffers together. Pages of 1,000 series need 150 KiB each.
 const BYTES_MAX: usize = 8 << 20;
-/// Below this nothing is ever given back to the system.
+/// Smaller buffers are never given back to the system.
 const BYTES_FREE: usize = 256 << 10;
 
 #[derive(Debug, Default)]
 pub(super) struct Buffers(Mutex<Vec<Work>>);
 
 impl Buffers {
-    /// The smallest space that holds a body of so many bytes, else the largest.
+    /// Returns the smallest buffers that hold a body of so many bytes, or else the largest.
     pub fn take(&self, body_bytes: usize) -> Work {
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sizes = free.iter().map(|w| w.body.capacity()).enumerate();
@@ -52,7 +52,7 @@ impl Buffers {
         let used = work.body.len();
         work.body.clear();
         work.batch.clear();
-        // What grew for one large page is not kept for small ones.
+        // A buffer that grew for one large page is not kept for small ones.
         if work.body.capacity() > BYTES_FREE && work.body.capacity() / 4 > used {
             work.body.shrink_to(used);
         }

@@ -1,12 +1,12 @@
-//! What a loop remembers of its target's pages: which line names which series, in page order, and
-//! which series were there the last time, so that those that went away are marked stale.
+//! A loop's memory of its target's pages: which line is which series, in page order, and which
+//! series the last page had, so that those that went away are marked stale.
 //!
-//! A target answers nearly the same lines in the same order every time. So each line is first
-//! compared with the one that followed its predecessor the last time; only when they differ is it
-//! looked up. What is remembered of a line is its length and a hash of 64 bits that is keyed at
-//! random, not its text: that was two thirds of a line's bytes, and took longer to compare. Two
-//! lines of a target's pages are taken for one another once in 2^64. HELP, TYPE and UNIT lines are
-//! remembered as they stand besides: they are the metadata.
+//! A target gives nearly the same lines in the same order every time. So each line is first
+//! compared with the one that followed its predecessor the last time. Only if they differ is it
+//! looked up. Of a line the cache keeps its length and a 64-bit hash that is keyed at random, not
+//! its text, which took two thirds of a line's bytes and longer to compare. Two lines of a target's
+//! pages are confused once in 2^64. HELP, TYPE and UNIT lines are kept as text too, since they are
+//! the metadata.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -18,36 +18,36 @@ use super::texts::Texts;
 use crate::exposition::{Entry as Line, Format, Parser};
 use crate::model::{MetricType, SeriesRef};
 
-/// A line's place in the cache, until the next flush.
+/// A line's index in the cache, until the next flush.
 pub(super) type Slot = u32;
 const NONE: Slot = Slot::MAX;
 
-/// Metadata lives on for this many scrapes after it was last seen, as in Prometheus.
+/// Metadata is kept for this many scrapes after it was last seen, as in Prometheus.
 const METADATA_TURNS: u32 = 10;
 
-/// After so many pages without a surprise the index is let go: it is a tenth of the cache.
+/// After this many pages as expected the index is dropped. It is a tenth of the cache.
 const QUIET_TURNS: u32 = 4;
 
-/// 32 bytes, because there is one for every series.
+/// A line. It has 32 bytes, because there is one for every series.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// `DROPPED` where relabelling drops the series. Of a metadata line the number of its text.
+    /// `DROPPED` if relabelling drops the series. For a metadata line, the number of its text.
     series: SeriesRef,
     hash: u64,
     /// The last turn that saw the line.
     seen: u32,
     /// The last turn in which the series was tracked for staleness.
     tracked: u32,
-    /// What followed in the page.
+    /// The line that followed in the page.
     next: Slot,
-    /// The line's length, its type, flags.
+    /// The line's length, type and flags.
     shape: u32,
 }
 
 const DROPPED: SeriesRef = SeriesRef(u64::MAX);
-/// A metadata line.
+/// A flag: the line is metadata.
 const META: u32 = 1;
-/// Tracked in this turn, and before that in the last good one.
+/// A flag: tracked in this turn, and before that in the last good one.
 const WAS_LIVE: u32 = 2;
 const KIND_SHIFT: u32 = 2;
 const LEN_SHIFT: u32 = 5;
@@ -70,38 +70,38 @@ impl Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLarge;
 
-/// What a known series' line is.
+/// The meaning of a known series' line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
-    /// `fresh`: it is counted as added, because the last good page did not have it.
+    /// `fresh`: it counts as added, because the last good page did not have it.
     Series {
         series: SeriesRef,
         fresh: bool,
     },
     Dropped,
-    /// It stood in this page before; in that case nothing was changed.
+    /// The line came before in this page. Then nothing was changed.
     Again(SeriesRef),
 }
 
 #[derive(Debug)]
 pub(super) struct Cache {
     entries: Vec<Entry>,
-    /// By hash, while it is needed.
+    /// Slots by hash, while it is needed.
     index: Option<HashTable<Slot>>,
-    /// Of the metadata lines: those of types, which much resemble one another, and the others.
+    /// The texts of the metadata lines: those of types, which are much alike, and the others.
     texts: [Texts; 2],
-    /// How many pages in a row came as expected.
+    /// The number of successive pages that came as expected.
     quiet: u32,
     hasher: RandomState,
     format: Format,
-    /// Numbers the pages, failed ones included; never 0.
+    /// Numbers the pages, including failed ones; never 0.
     turn: u32,
     /// The last turn that succeeded.
     success: u32,
-    /// The turn whose tracked series are live; 0 where none are.
+    /// The turn whose tracked series are live; 0 if none are.
     live: u32,
     live_count: usize,
-    /// How many lines the last good page had.
+    /// The number of lines in the last good page.
     success_count: usize,
     first: Slot,
     reading: Reading,
@@ -110,7 +110,7 @@ pub(super) struct Cache {
     metadata_changed: bool,
 }
 
-/// Where in the page the reader is, and what it met.
+/// The reader's position in the page, and counts of what it met.
 #[derive(Debug, Clone, Copy)]
 struct Reading {
     before: Slot,
@@ -160,7 +160,7 @@ impl Default for Cache {
     }
 }
 
-/// Reading a page.
+/// Methods for reading a page.
 impl Cache {
     pub fn format(&self) -> Format {
         self.format
@@ -171,8 +171,8 @@ impl Cache {
             self.start_over();
         }
         if self.entries.is_empty() {
-            // NOTE: places are made at once, as lists that grow leave holes; as many bytes at most
-            // as the body has.
+            // NOTE: room is made at once, as lists that grow leave holes. It takes at most as many
+            // bytes as the body.
             let lines = memchr::memchr_iter(b'\n', body).count();
             let lines = lines.min(body.len() / size_of::<Entry>());
             self.entries.reserve_exact(lines);
@@ -194,8 +194,8 @@ impl Cache {
         };
     }
 
-    /// The line that `rest` begins with, if it is the one that is expected next, and whether it is
-    /// a metadata line.
+    /// Returns the line at the start of `rest` if it is the one expected next, and whether it is
+    /// metadata.
     #[inline]
     pub fn expected<'a>(&self, rest: &'a [u8]) -> Option<(bool, &'a [u8])> {
         let entry = self.entries.get(self.reading.expected as usize)?;
@@ -204,7 +204,7 @@ impl Cache {
         same.then_some((entry.is_meta(), text))
     }
 
-    /// The expected line came: goes on behind it.
+    /// Moves behind the expected line, which came.
     #[inline]
     pub fn met(&mut self) -> Slot {
         let slot = self.reading.expected;
@@ -218,7 +218,7 @@ impl Cache {
         slot
     }
 
-    /// Looks another line up; where it is known, the one that followed it is expected next.
+    /// Looks up another line. If it is known, the line that followed it is expected next.
     pub fn find(&mut self, text: &[u8]) -> Option<Slot> {
         let hash = self.hasher.hash_one(text);
         self.quiet = 0;
@@ -229,7 +229,7 @@ impl Cache {
         };
         let slot = *index.find(hash, same)?;
         let entry = *self.entries.get(slot as usize)?;
-        // A line that stood in this page before does not bend the order.
+        // A line that came before in this page does not change the order.
         if entry.seen != self.turn {
             self.reading.mispredicted += 1;
             self.link(slot);
@@ -238,7 +238,7 @@ impl Cache {
         Some(slot)
     }
 
-    /// Adds a series that `find` did not know; `None` for one that is dropped.
+    /// Adds a series that `find` did not know; `None` for a dropped one.
     pub fn insert_series(
         &mut self,
         text: &[u8],
@@ -269,7 +269,7 @@ impl Cache {
             hash,
             seen: self.turn,
             tracked: 0,
-            // What was expected here may well come behind the new line.
+            // The line expected here may well come after the new one.
             next: self.reading.expected,
             shape: len << LEN_SHIFT | flags,
         });
@@ -319,11 +319,11 @@ impl Cache {
         };
         let before = std::mem::replace(&mut entry.seen, turn);
         self.reading.touched += usize::from(before != turn);
-        // It may replace what another line said meanwhile.
+        // It may replace what another line said in between.
         self.metadata_changed |= before < success;
     }
 
-    /// The series will be marked stale when it goes away.
+    /// Marks the series for a stale marker when it goes away.
     #[inline]
     pub fn track(&mut self, slot: Slot) {
         let Some(entry) = self.entries.get_mut(slot as usize) else {
@@ -343,9 +343,9 @@ impl Cache {
     }
 }
 
-/// After a page.
+/// Methods after a page.
 impl Cache {
-    /// The page was good: gives the series that it lacks to `stale`.
+    /// Ends a good page. Gives the series that it lacks to `stale`.
     pub fn succeed(&mut self, mut stale: impl FnMut(SeriesRef)) {
         if self.reading.live_again < self.live_count || !self.orphans.is_empty() {
             self.gone_series().into_iter().for_each(&mut stale);
@@ -358,8 +358,8 @@ impl Cache {
         self.tidy();
     }
 
-    /// The page, or part of it, could not be had: gives all series of the last good page to
-    /// `stale`. Returns whether the cache had grown so much over failures that it was flushed.
+    /// Ends a page that failed, wholly or in part. Gives all series of the last good page to
+    /// `stale`. Returns whether the cache was flushed because failures had made it grow so much.
     pub fn fail(&mut self, mut stale: impl FnMut(SeriesRef)) -> bool {
         self.live_series().for_each(&mut stale);
         std::mem::take(&mut self.orphans)
@@ -373,7 +373,7 @@ impl Cache {
         forced
     }
 
-    /// The series of the last good page. Valid until the next `begin`, and before `fail`.
+    /// Yields the series of the last good page. Valid until the next `begin`, and before `fail`.
     fn live_series(&self) -> impl Iterator<Item = SeriesRef> + '_ {
         let (live, turn) = (self.live, self.turn);
         let is_live = move |e: &&Entry| {
@@ -382,7 +382,7 @@ impl Cache {
         self.entries.iter().filter(is_live).map(|e| e.series)
     }
 
-    /// All series that are to be marked when the target goes away.
+    /// Returns all series to mark stale when the target goes away.
     pub fn tracked_series(&self) -> Vec<SeriesRef> {
         let live = self
             .entries
@@ -392,7 +392,7 @@ impl Cache {
         live.map(|e| e.series).chain(orphans).collect()
     }
 
-    /// Tracked in the last good page and not in this one, under no other text either.
+    /// Returns series that were tracked in the last good page and not in this one, under any text.
     fn gone_series(&self) -> Vec<SeriesRef> {
         let known = self
             .entries
@@ -418,8 +418,8 @@ impl Cache {
         gone
     }
 
-    /// Lines that went away are dropped when they are many, and the order of the slots becomes that
-    /// of the page when they have parted.
+    /// Drops lines that went away if they are many. Reorders the slots by the page if the two have
+    /// diverged.
     fn tidy(&mut self) {
         let reading = self.reading;
         let gone = self.entries.len() - reading.touched.min(self.entries.len());
@@ -439,7 +439,7 @@ impl Cache {
         }
     }
 
-    /// Keeps what this page had, and metadata for a while, in the order of the page.
+    /// Keeps this page's lines, and metadata for a while, in the order of the page.
     fn rebuild(&mut self) {
         let keep = |entry: &Entry| {
             entry.seen == self.turn || (entry.is_meta() && entry.seen + METADATA_TURNS >= self.turn)
@@ -455,7 +455,7 @@ impl Cache {
             let mut entry = self.entries[*slot as usize];
             if entry.is_meta() {
                 let text = load_metadata(&mut self.texts, entry.series);
-                // It can't be too many: they are a part of what was not.
+                // It cannot be too many, since these are a part of what fitted before.
                 let Ok(number) = push_metadata(&mut texts, text) else {
                     break;
                 };
@@ -474,7 +474,7 @@ impl Cache {
         self.metadata_changed = true;
     }
 
-    /// All slots: first along the page, then the others.
+    /// Returns all slots: first along the page, then the others.
     fn page_order(&self) -> Vec<Slot> {
         let mut order = Vec::with_capacity(self.entries.len());
         let mut placed = vec![false; self.entries.len()];
@@ -496,9 +496,9 @@ impl Cache {
     }
 }
 
-/// Series whose references the storage no longer knows.
+/// Methods for series whose references the storage no longer knows.
 impl Cache {
-    /// Gives the lines of a page that are of these series, which are in order, each with its type.
+    /// Gives the page's lines of these series, which must be sorted, each with its type.
     pub fn each_line_of(
         &self,
         series: &[SeriesRef],
@@ -534,7 +534,7 @@ fn index_of(entries: &[Entry]) -> HashTable<Slot> {
     index
 }
 
-/// The text's number: its place in its list, and in the lowest bit which list that is.
+/// Adds a text and returns its number: its index in its list, and the list in the lowest bit.
 fn push_metadata(texts: &mut [Texts; 2], line: &[u8]) -> Result<SeriesRef, TooLarge> {
     let list = usize::from(line.starts_with(b"# TYPE"));
     let place = texts[list].push(line).ok_or(TooLarge)?;
@@ -561,14 +561,14 @@ fn metric_type(code: u32) -> MetricType {
         .unwrap_or(T::Unknown)
 }
 
-/// Metadata.
+/// Methods for metadata.
 impl Cache {
-    /// Whether [`Cache::each_metadata`] may say something else than when this was last asked.
+    /// Whether [`Cache::each_metadata`] may differ from when this was last asked.
     pub fn take_metadata_changed(&mut self) -> bool {
         std::mem::take(&mut self.metadata_changed)
     }
 
-    /// Every known metadata line, decoded, oldest sighting first.
+    /// Gives every known metadata line, decoded, the least recently seen first.
     pub fn each_metadata(&mut self, mut f: impl FnMut(Line<'_>)) {
         let turn = self.turn;
         let is_known = |e: &&Entry| e.is_meta() && e.seen + METADATA_TURNS >= turn;

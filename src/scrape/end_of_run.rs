@@ -1,4 +1,4 @@
-//! Targets that went away: their series are marked stale after two intervals and a tenth, unless
+//! Targets that went away. Their series are marked stale after two intervals and a tenth, unless
 //! somebody has written them meanwhile (reference section 5.7). No thread waits for that.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::memory::Memory;
 use crate::model::{TimestampMs, stale_nan};
 use crate::storage::{Appendable, Appender};
 
-/// LIMIT: each keeps a target's cache; beyond it the eldest are marked early.
+/// LIMIT: each keeps a target's cache. Beyond this the oldest are marked early.
 const ENDS_OF_RUN_MAX: usize = 4096;
 
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) struct EndOfRun {
     memory: Arc<Memory>,
     /// The first tick that was missed.
     t: TimestampMs,
-    /// Monotonic.
+    /// On the monotonic clock.
     due: Duration,
 }
 
@@ -38,14 +38,14 @@ impl EndOfRun {
         }
     }
 
-    /// Marks everything that the target's last good page had, and its report.
+    /// Marks all series of the target's last good page, and its report, stale.
     pub fn mark_stale(&self, storage: &dyn Appendable) {
         let mut batch = Appender::default();
-        // NOTE: the loop has stopped long ago, or is about to leave the lock.
+        // NOTE: the loop stopped long ago, or is about to release the lock.
         for series in self.memory.lock().tracked() {
             batch.append(series, self.t, stale_nan());
         }
-        // Series that somebody goes on writing have newer samples: the storage refuses the markers.
+        // Series that somebody still writes have newer samples, so the storage refuses the markers.
         if !batch.samples.is_empty()
             && let Err(e) = storage.commit(&batch)
         {
@@ -55,7 +55,7 @@ impl EndOfRun {
 }
 
 impl EndsOfRun {
-    /// Returns those who have to be marked early.
+    /// Adds them. Returns those that must be marked early.
     #[must_use]
     pub fn add(&mut self, ends_of_run: Vec<EndOfRun>) -> Vec<EndOfRun> {
         self.0.extend(ends_of_run);

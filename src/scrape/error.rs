@@ -49,7 +49,7 @@ pub(super) enum ScrapeError {
         length: usize,
         limit: u64,
     },
-    /// Said by the pool (`target_limit`) or by what could not be made (client, thread).
+    /// An error from the pool (`target_limit`), or a client or thread that could not be made.
     #[error("{0}")]
     Forced(Arc<str>),
     #[error("the names of the target's series need more than 4 GiB")]

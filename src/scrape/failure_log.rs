@@ -1,4 +1,4 @@
-//! `scrape_failure_log_file`: a line of JSON for each failed scrape (reference section 5.8).
+//! `scrape_failure_log_file`: a line of JSON per failed scrape (reference section 5.8).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::model::{TimestampMs, timestamp};
 
-/// One file, which several jobs may share. Opened at the first failure; a reload makes new ones, so
-/// that a file which was moved away is opened anew.
+/// One file, which several jobs may share. The first failure opens it. A reload makes new ones, so
+/// that a file that was moved away is opened anew.
 #[derive(Debug)]
 pub(super) struct FailureLog {
     path: PathBuf,
@@ -21,7 +21,7 @@ pub(super) struct FailureLog {
 enum State {
     Closed,
     Open(File),
-    /// Could not be opened or written, which was logged; left alone until the next reload.
+    /// Opening or writing failed, which was logged. It is left alone until the next reload.
     Broken,
 }
 
@@ -37,7 +37,7 @@ impl FailureLog {
         &self.path
     }
 
-    /// Never fails a scrape.
+    /// Writes a failure. It never fails a scrape.
     pub fn write(&self, t: TimestampMs, message: &str, job: &str, target: &str) {
         let line = format!(
             "{{\"time\":{},\"level\":\"ERROR\",\"msg\":{},\"job_name\":{},\"target\":{}}}\n",

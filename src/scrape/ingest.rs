@@ -1,4 +1,4 @@
-//! From a page to a batch of samples: the order of reference section 5.4.
+//! Turns a page into a batch of samples, in the order of reference section 5.4.
 
 use super::cache::{Cache, Known, Slot};
 use super::error::ScrapeError;
@@ -11,11 +11,11 @@ use crate::storage::{Appendable, Appender, Exemplar};
 /// LIMIT: samples dated further into the future are refused, as in Prometheus.
 const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
 
-/// LIMIT: bytes of an exemplar in a page. Storages take 128 characters of labels, which are less
-/// with all that is around them.
+/// LIMIT: bytes of an exemplar in a page. Storages take 128 characters of labels, which with their
+/// framing are fewer bytes.
 const EXEMPLAR_BYTES_MAX: usize = 4096;
 
-/// What is read, and what it is read into.
+/// The source and destination of a page.
 pub(super) struct Ingest<'a> {
     pub config: &'a ScrapeConfig,
     /// The target's public labels.
@@ -35,14 +35,14 @@ pub(super) struct Ingest<'a> {
 pub(super) struct Counts {
     /// Samples in the page.
     pub scraped: u64,
-    /// Those that relabelling left, whatever became of them later.
+    /// Samples after relabelling, whatever happened to them later.
     pub added: u64,
     pub series_added: u64,
     pub duplicates: u64,
     pub out_of_bounds: u64,
-    /// The storage took no new series.
+    /// Samples refused because the storage took no new series.
     pub refused: u64,
-    /// Samples that count to `sample_limit`.
+    /// Samples that count for `sample_limit`.
     limited: u64,
 }
 
@@ -83,7 +83,7 @@ impl Ingest<'_> {
         Ok(())
     }
 
-    /// A line that did not come at its place. False at the end of the page.
+    /// Reads a line that was not expected at its place. Returns false at the end of the page.
     fn unexpected(
         &mut self,
         parser: &mut Parser<'_>,
@@ -155,7 +155,7 @@ impl Ingest<'_> {
         };
         counts.added += 1;
         counts.limited += 1;
-        // What is beyond the limit is counted only: it makes no series.
+        // Lines beyond the limit are only counted; they make no series.
         if self.over_limit(counts) {
             return Ok(());
         }
@@ -196,7 +196,8 @@ impl Ingest<'_> {
         }
     }
 
-    /// One without a time of its own has its sample's. What is wrong with it costs only itself.
+    /// Adds an exemplar. Without a time of its own it has its sample's. A fault in it affects only
+    /// itself.
     fn exemplar(&mut self, series: SeriesRef, raw: &[u8], t: TimestampMs) {
         if raw.len() > EXEMPLAR_BYTES_MAX {
             return;

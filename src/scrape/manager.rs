@@ -1,4 +1,4 @@
-//! The manager: takes configurations and what discovery finds, and looks after what was stopped.
+//! The manager: takes configurations and discovered targets, and cleans up after stopped loops.
 
 use std::io;
 use std::sync::Arc;
@@ -28,14 +28,14 @@ pub struct Options {
     pub targets: Mailbox<TargetSets>,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
-    /// Such as `Prometheus/3.14.0`.
+    /// For example `Prometheus/3.14.0`.
     pub user_agent: String,
     pub alignment: Alignment,
-    /// `--scrape.discovery-reload-interval`: updates of the targets are taken at most so often.
+    /// `--scrape.discovery-reload-interval`: the shortest time between two updates of the targets.
     pub reload_interval: Duration,
 }
 
-/// Dropping it stops everything and waits for that; [`Handle::stop`] waits no longer than told.
+/// Dropping it stops everything and waits for that. [`Handle::stop`] waits up to a deadline.
 pub struct Handle {
     inbox: Sender<Cmd>,
     pools: Arc<Pools>,
@@ -45,7 +45,7 @@ pub struct Handle {
     threads: Vec<Thread>,
 }
 
-/// Which jobs a configuration touched.
+/// The jobs that a configuration touched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
     pub added: Vec<String>,
@@ -77,7 +77,7 @@ impl Handle {
         let pools = Arc::new(Pools::new(env, options.alignment, options.user_agent));
         let (sender, token) = stop();
         let (inbox_tx, inbox) = bounded(INBOX);
-        // LIMIT: one ring each says that there is something to look at, which is all.
+        // LIMIT: one ring each, since it only says that there is something to look at.
         let (trigger_tx, trigger) = bounded(1);
         let (synced_tx, synced) = bounded(1);
         let reloader = reloader::start(
@@ -121,8 +121,8 @@ impl Handle {
         &self.view
     }
 
-    /// Stops everything, without stale markers. False when something still runs at the deadline,
-    /// which is then left to itself.
+    /// Stops everything, without stale markers. Returns false if something still runs at the
+    /// deadline; it is then left to itself.
     pub fn stop(mut self, deadline: Duration, clock: &dyn Clock) -> bool {
         let end = clock.mono() + deadline;
         drop(self.stop.take());
@@ -148,7 +148,7 @@ struct Manager {
     pools: Arc<Pools>,
     clock: Arc<dyn Clock>,
     targets: Mailbox<TargetSets>,
-    /// Of `targets`, until nobody can ring it any more.
+    /// The bell of `targets`, until nobody can ring it any more.
     bell: Receiver<()>,
     inbox: Receiver<Cmd>,
     /// The reloader's ring after a sync.
@@ -161,9 +161,9 @@ enum Event {
     Stop,
     Cmd(Cmd),
     Targets,
-    /// No more of them will come.
+    /// No more target sets will come.
     TargetsEnded,
-    /// By a panic, or because all stops.
+    /// By a panic, or because everything stops.
     ReloaderEnded,
     LookAfter,
 }
@@ -207,7 +207,7 @@ impl Manager {
     fn on_targets(&self) {
         if let Some(sets) = self.targets.take() {
             self.pools.set_targets(sets);
-            // Full: the reloader has not come to the former ring yet.
+            // It is full if the reloader has not come to the last ring yet.
             let _ = self.trigger.try_send(());
         }
     }

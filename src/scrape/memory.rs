@@ -9,8 +9,8 @@ use super::report::ReportRefs;
 use crate::exposition::Entry;
 use crate::model::{Metadata, SeriesRef};
 
-/// Shared by the loop, which holds it while it reads a page and commits, and by those who ask for
-/// metadata. Never locked under the pools' lock.
+/// Shared by the loop, which holds it while it reads a page and commits, and by requests for
+/// metadata. It is never locked under the pools' lock.
 #[derive(Debug, Default)]
 pub(super) struct Memory(Mutex<Remembered>);
 
@@ -22,13 +22,13 @@ pub(super) struct Remembered {
 
 impl Memory {
     pub fn lock(&self) -> MutexGuard<'_, Remembered> {
-        // NOTE: a loop that panicked throws the cache away before anybody reads it.
+        // NOTE: a loop that panicked discards the cache before anybody reads it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Remembered {
-    /// By name of the family.
+    /// Returns the metadata by family name.
     pub fn metadata(&mut self) -> BTreeMap<String, Metadata> {
         let mut families: BTreeMap<String, Metadata> = BTreeMap::new();
         self.cache.each_metadata(|entry| match entry {
@@ -46,7 +46,7 @@ impl Remembered {
         families
     }
 
-    /// Everything that is to be marked stale when the target goes away.
+    /// Returns all series to mark stale when the target goes away.
     pub fn tracked(&self) -> Vec<SeriesRef> {
         let mut tracked = self.cache.tracked_series();
         tracked.extend(self.report.known());

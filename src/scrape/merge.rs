@@ -1,5 +1,5 @@
-//! What becomes of a line's labels: the target's labels, relabelling, validity, limits. Runs once
-//! for every new line, not for those that the cache knows.
+//! Makes a series' labels from a line's: the target's labels, relabelling, validity, limits. It
+//! runs once per new line, not for those that the cache knows.
 
 use super::error::ScrapeError;
 use crate::config::ScrapeConfig;
@@ -8,7 +8,7 @@ use crate::model::{Labels, LabelsBuilder};
 use crate::relabel;
 use crate::stdx::gofmt;
 
-/// Turns scraped labels into those of the series. `None`: relabelling drops it.
+/// Turns scraped labels into those of the series. `None` means that relabelling drops it.
 pub(super) fn series_labels(
     config: &ScrapeConfig,
     target: &Labels,
@@ -31,8 +31,8 @@ pub(super) fn series_labels(
     Ok(Some(builder.labels()))
 }
 
-/// The target's labels win; what they displace goes on as `exported_NAME`, with the prefix as often
-/// as it takes to be free.
+/// Adds the target's labels, which win. A displaced label is renamed `exported_NAME`, with as many
+/// prefixes as it takes to be free.
 fn override_labels(target: &Labels, builder: &mut LabelsBuilder) {
     let mut displaced: Vec<(String, String)> = Vec::new();
     for (name, value) in target {
@@ -41,7 +41,7 @@ fn override_labels(target: &Labels, builder: &mut LabelsBuilder) {
         }
         builder.set(name, value);
     }
-    // Shorter names first, so that a label that is called exported_x already is moved after x.
+    // Shorter names first, so that a label already called exported_x is moved after x.
     displaced.sort_by_key(|(name, _)| name.len());
     for (mut name, value) in displaced {
         while builder.get(&name).is_some() {
@@ -99,7 +99,7 @@ fn check_limits(config: &ScrapeConfig, builder: &LabelsBuilder) -> Result<(), Sc
     Ok(())
 }
 
-/// The first 50 characters, as in Prometheus's messages.
+/// Returns the first 50 characters, as in Prometheus's messages.
 fn shortened(text: &str) -> &str {
     let end = text.char_indices().nth(50).map_or(text.len(), |(at, _)| at);
     text.get(..end).unwrap_or(text)

@@ -1,4 +1,4 @@
-//! The room's instruments, under Prometheus's names.
+//! The room's metrics, under Prometheus's names.
 
 use crate::metrics::{
     Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramVec, Registry, Summary, SummaryVec,
@@ -21,7 +21,7 @@ pub(super) struct ScrapeMetrics {
     /// Ferula's own: samples of series that the storage would not make.
     pub refused: Counter,
     pub scrape_duration: Histogram,
-    /// Ferula's own: turns that ended in a panic, threads that could not be had.
+    /// Ferula's own: turns that panicked, and threads that could not be started.
     pub panics: Counter,
     pub spawn_failures: Counter,
     pub reload_length: SummaryVec,
@@ -38,7 +38,7 @@ pub(super) struct ScrapeMetrics {
     interval_length_histogram: HistogramVec,
 }
 
-/// Those of one job.
+/// The metrics of one job.
 #[derive(Debug, Clone)]
 pub(super) struct PoolMetrics {
     pub target_limit: Gauge,
@@ -51,7 +51,7 @@ pub(super) struct PoolMetrics {
     pub metadata_bytes: Gauge,
 }
 
-/// Those of one interval, looked up once a loop.
+/// The metrics of one interval, looked up once per loop.
 #[derive(Debug, Clone)]
 pub(super) struct IntervalMetrics {
     summary: Summary,
@@ -72,7 +72,7 @@ const INTERVAL: &[&str] = &["interval"];
 
 impl ScrapeMetrics {
     pub fn new(r: &Registry) -> ScrapeMetrics {
-        // These stay at 0: everything that can fail is checked before anything is touched.
+        // These stay at 0, since everything that can fail is checked before anything is touched.
         r.counter(
             "prometheus_target_scrape_pools_failed_total",
             "Attempts to make a scrape pool that failed.",
@@ -81,7 +81,7 @@ impl ScrapeMetrics {
             "prometheus_target_scrape_pool_reloads_failed_total",
             "Reloads of scrape pools that failed.",
         );
-        // Natively a histogram's: no such samples are taken, so it stays at 0.
+        // It belongs to native histograms. No such samples are taken, so it stays at 0.
         r.counter(
             "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
             "Scrapes refused because a native histogram had too many buckets.",

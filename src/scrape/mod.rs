@@ -1,10 +1,10 @@
 //! Scraping: targets from discovery's groups, a loop and a thread for each, samples into storage.
 //!
 //! Owns the threads `scrape` (the manager), `reloader` (coalesces updates of the targets) and
-//! `scrape-NNNN` (one a target, and `scrape-NNNN-new` for its first turn), the caches of the
+//! `scrape-NNNN` (one per target, and `scrape-NNNN-new` for its first turn), the caches of the
 //! targets' series, and the failure log files.
-//! **Invariant:** knows no encoding on disk, no YAML, no HTTP client; a target that hangs, lies or
-//! grows costs only itself, and nobody waits for it.
+//! **Invariant:** knows no encoding on disk, no YAML, no HTTP client. A target that hangs, lies or
+//! grows affects only itself, and nobody waits for it.
 
 mod manager;
 mod prepare;

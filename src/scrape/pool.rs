@@ -1,4 +1,4 @@
-//! One job: its targets and their loops, kept in step with what is discovered and configured.
+//! One job: keeps its targets and their loops in step with discovery and configuration.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use crate::net::ScrapeRequest;
 use crate::stdx::gofmt::api_float;
 use crate::stdx::stop::{Stop, stop};
 
-/// What a pool is told by the manager at each sync.
+/// What the manager gives a pool at each sync.
 pub(super) struct SyncEnv<'a> {
     pub env: &'a Arc<LoopEnv>,
     pub offset_seed: u64,
     pub alignment: Alignment,
     pub user_agent: &'a str,
-    /// Numbers the threads.
+    /// The number of the next thread.
     pub next_number: &'a mut u64,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Pool {
     job: Arc<Job>,
     shared: Arc<PoolShared>,
     groups: Vec<Arc<TargetGroup>>,
-    /// By the targets' hashes.
+    /// The loops by the targets' hashes.
     loops: HashMap<u64, Slot>,
     dropped: Arc<Vec<Discovered>>,
     dropped_count: usize,
@@ -84,7 +84,8 @@ impl Pool {
         self.renew(env, Restart::No)
     }
 
-    /// Takes another configuration. Only what it changes for a target restarts its loop.
+    /// Takes another configuration. It restarts only the loops of targets for which something
+    /// changed.
     pub fn reload(&mut self, job: Arc<Job>, env: &mut SyncEnv<'_>) -> Leftovers {
         let restart = Restart::of(&self.job.config, &job.config);
         self.job = job;
@@ -96,7 +97,7 @@ impl Pool {
         self.renew(env, restart)
     }
 
-    /// The configuration is the same, but its files are to be opened anew.
+    /// Keeps the configuration, and opens its files anew.
     pub fn reopen(&self, job: &Job) {
         self.shared.set_failure_log(job.failure_log.clone());
     }
@@ -319,7 +320,7 @@ impl Pool {
         targets
     }
 
-    /// What relabelling dropped: those that are kept, and how many there were.
+    /// Returns the targets that relabelling dropped, as far as they are kept, and their number.
     pub fn dropped(&self) -> (Arc<Vec<Discovered>>, usize) {
         (self.dropped.clone(), self.dropped_count)
     }

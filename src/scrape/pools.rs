@@ -29,7 +29,7 @@ pub(super) struct Pools {
 #[derive(Default)]
 struct State {
     pools: BTreeMap<String, Pool>,
-    /// The newest that discovery found.
+    /// The newest target sets from discovery.
     target_sets: TargetSets,
     offset_seed: u64,
     next_number: u64,
@@ -39,15 +39,15 @@ struct State {
     stopped: bool,
 }
 
-/// What has to be done later, and when.
+/// Work to be done later, and when.
 #[derive(Debug, Default)]
 pub(super) struct Chores {
     pub ends_of_run: Vec<EndOfRun>,
-    /// Monotonic.
+    /// On the monotonic clock.
     pub next: Option<Duration>,
 }
 
-/// Loops without a thread and threads that were told to end are looked after so often.
+/// How often loops without a thread, and threads that were told to end, are looked after.
 const LOOK_AFTER: Duration = Duration::from_secs(5);
 
 impl Pools {
@@ -69,7 +69,7 @@ impl Pools {
         &*self.env.storage
     }
 
-    /// Notes what was discovered; [`Pools::sync`] acts on it.
+    /// Stores what was discovered. [`Pools::sync`] acts on it.
     pub fn set_targets(&self, target_sets: TargetSets) {
         self.lock().target_sets = target_sets;
     }
@@ -95,7 +95,7 @@ impl Pools {
         self.mark_stale(&early);
     }
 
-    /// Takes another configuration. Can't fail, and waits for no target.
+    /// Takes another configuration. It cannot fail, and waits for no target.
     pub fn apply(&self, prepared: Prepared) -> Applied {
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -177,7 +177,7 @@ impl Pools {
         }
     }
 
-    /// Joins threads that have ended, starts loops that had no thread, and says what is due.
+    /// Joins threads that have ended, starts loops that had no thread, and returns what is due.
     pub fn look_after(&self) -> Chores {
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -204,7 +204,7 @@ impl Pools {
         }
     }
 
-    /// Tells every loop to end, without stale markers; returns their threads.
+    /// Tells every loop to end, without stale markers. Returns their threads.
     pub fn stop(&self) -> Vec<Thread> {
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -233,7 +233,7 @@ impl Pools {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // NOTE: a panic in a sync may lose targets until the next one; it breaks no invariant.
+        // NOTE: a panic in a sync may lose targets until the next one. It breaks no invariant.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

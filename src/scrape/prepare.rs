@@ -1,4 +1,4 @@
-//! What a checked configuration means for scraping: the part that may fail, and touches nothing.
+//! Prepares a checked configuration for scraping: the part that may fail, and touches nothing.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::net::{Client, Env, Fetch, Strictness};
 #[derive(Debug, Clone)]
 pub struct PrepareEnv {
     pub net: Env,
-    /// The machine's full name: together with the external labels it spreads replicas over the
-    /// interval. Looked up once by the caller.
+    /// The machine's full name. With the external labels it spreads replicas over the interval. The
+    /// caller looks it up once.
     pub host_name: String,
 }
 
@@ -30,18 +30,18 @@ pub(super) struct Job {
     pub config: Arc<ScrapeConfig>,
     pub accept: String,
     pub dial: Dial,
-    /// Jobs with the same file share it.
+    /// Shared by jobs with the same file.
     pub failure_log: Option<Arc<FailureLog>>,
 }
 
-/// Makes a loop's connection, and what ends its requests.
+/// Makes a loop's connection, and the function that ends its requests.
 pub(super) type Dial = Arc<dyn Fn() -> (Box<dyn Fetch>, Cancel) + Send + Sync>;
 
 /// Checks everything that can fail, for all jobs. At a lenient start files of secrets and
-/// certificates may be missing: that costs only their targets, until they are there.
+/// certificates may be missing. That affects only their targets, until the files are there.
 ///
 /// # Errors
-/// Every job that can't be had, and why.
+/// Every job that cannot work, and why.
 pub fn prepare(
     config: &Config,
     env: &PrepareEnv,

@@ -1,5 +1,5 @@
-//! The thread that brings the pools in step with what was discovered: at once, and then at most
-//! once an interval, however often discovery speaks.
+//! The thread that brings the pools in step with discovery: at once, and then at most once per
+//! interval, however often discovery sends.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::stdx::limits::THREAD_STACK;
 use crate::stdx::stop::Stop;
 use crate::stdx::thread::{self, Thread};
 
-/// `synced` is rung after each sync; it holds one ring, which says all.
+/// Starts the thread. It rings `synced` after each sync; one waiting ring is enough.
 pub(super) fn start(
     pools: Arc<Pools>,
     trigger: Receiver<()>,

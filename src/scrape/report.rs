@@ -1,10 +1,10 @@
-//! The series that a scrape writes of itself: `up` and its companions (reference section 5.6).
+//! The series that a scrape writes about itself: `up` and its companions (reference section 5.6).
 
 use crate::model::names::METRIC_NAME;
 use crate::model::{Labels, LabelsBuilder, SeriesRef, TimestampMs, stale_nan};
 use crate::storage::{Appendable, Appender, StorageError};
 
-/// In the order of [`Report::values`]; the last three only with `extra_scrape_metrics`.
+/// In the order of [`Report::values`]. The last three need `extra_scrape_metrics`.
 const NAMES: [&str; 8] = [
     "up",
     "scrape_duration_seconds",
@@ -26,7 +26,7 @@ pub(super) struct Report {
     pub series_added: u64,
     pub timeout_seconds: f64,
     pub sample_limit: u64,
-    /// -1 where the body was too big.
+    /// -1 if the body was too big.
     pub body_bytes: i64,
 }
 
@@ -79,7 +79,7 @@ impl ReportRefs {
         self.0.iter().flatten().copied()
     }
 
-    /// The labels of a series of the report, which is to be replaced.
+    /// Returns the labels of a series of the report, so that it can be made anew.
     pub fn labels_of(&self, series: SeriesRef, target: &Labels) -> Option<Labels> {
         let at = self.0.iter().position(|s| *s == Some(series))?;
         Some(labels(NAMES[at], target))
@@ -91,7 +91,7 @@ impl ReportRefs {
     }
 }
 
-/// Never relabelled, and without a limit.
+/// Returns labels that are never relabelled, and have no limit.
 fn labels(name: &str, target: &Labels) -> Labels {
     let mut builder = LabelsBuilder::new(target);
     builder.set(METRIC_NAME, name);

@@ -116,7 +116,7 @@ impl Running {
         self.ending
     }
 
-    /// When the tick would have been that the loop misses now, on both clocks, and its interval.
+    /// Returns the tick that the loop would miss now, on both clocks, and its interval.
     pub fn next_tick(&self, clock: &dyn Clock) -> (Duration, TimestampMs, Duration) {
         let (now, wall_ms) = (clock.mono(), clock.wall_ms());
         // NOTE: the tick of this moment may be under way.
@@ -129,7 +129,8 @@ impl Running {
 impl Ending {
     /// Ends the turn that is under way too: nothing of it is stored.
     pub fn cancel(&mut self) {
-        // ORDER: told to stop before its request ends, or it would take that for a failure.
+        // ORDER: the loop is told to stop before its request ends, or it would take that for a
+        // failure.
         drop(self.stop.take());
         lock(&self.cancel)();
     }
@@ -232,12 +233,12 @@ impl Runner {
 /// Timestamps tell slots apart no better.
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// The first turn makes a target's series. It has a thread of its own, because what a thread frees
-/// stays with it, as does the stack that it touched: 30 KiB that no later turn needs.
+/// Runs the first turn, which makes a target's series, on a thread of its own. Memory that a thread
+/// frees stays with it, and so does the stack that it touched: 30 KiB that no later turn needs.
 fn first_turn(name: String, shared: &Arc<Mutex<ScrapeLoop>>, t: TimestampMs) -> Turned {
     let (theirs, (tell, told)) = (shared.clone(), bounded(1));
     let turn = move || {
-        // NOTE: it has room for one answer, and whoever asked waits for the thread.
+        // NOTE: it has room for one answer, and the caller waits for the thread.
         let _ = tell.send(guarded_turn(&mut lock(&theirs), t));
     };
     match thread::spawn(name, LOOP_STACK, turn) {
@@ -253,7 +254,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A turn whose panic costs the target only.
+/// Runs a turn. A panic in it affects only the target.
 fn guarded_turn(scrape_loop: &mut ScrapeLoop, t: TimestampMs) -> Turned {
     let turn = AssertUnwindSafe(|| scrape_loop.turn(t));
     let payload = match catch_unwind(turn) {

@@ -1,4 +1,4 @@
-//! When a target is scraped, and which timestamp a scrape gets (reference section 5.5).
+//! When a target is scraped, and the timestamp of a scrape (reference section 5.5).
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::stdx::gofmt::api_float;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Alignment {
     pub adjust: bool,
-    /// Never more than a hundredth of the interval.
+    /// At most a hundredth of the interval.
     pub tolerance: Duration,
 }
 
@@ -35,8 +35,8 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// The next tick of a target whose place in the interval is `hash` modulo the interval, counted
-    /// from 1970, so that restarts and reloads keep it.
+    /// Finds the next tick. The target's place in the interval is `hash` modulo the interval,
+    /// counted from 1970, so that restarts and reloads keep it.
     pub fn new(clock: &dyn Clock, interval: Duration, hash: u64, alignment: Alignment) -> Schedule {
         let (mono, wall_ms) = (clock.mono(), clock.wall_ms());
         let interval_ms = (interval.as_millis() as i64).max(1);
@@ -51,8 +51,8 @@ impl Schedule {
         }
     }
 
-    /// The timestamp of the scrape that was due at `due` and starts now. That is the time planned
-    /// for it where the wall clock is near enough: equal steps compress better.
+    /// Returns the timestamp of the scrape that was due at `due` and starts now. It is the planned
+    /// time if the wall clock is near enough, since equal steps compress better.
     pub fn timestamp(
         &mut self,
         due: Duration,
@@ -68,13 +68,14 @@ impl Schedule {
         }
         let late_ms = mono.saturating_sub(due).as_millis() as i64;
         if late_ms <= self.tolerance_ms {
-            // On time, and yet the wall clock is elsewhere: it was set. The plan follows it.
+            // The scrape is on time and the wall clock differs, so the clock was set. The plan
+            // follows it.
             self.first_wall_ms += wall_ms - late_ms - planned;
         }
         wall_ms
     }
 
-    /// What the wall clock should show then.
+    /// Returns what the wall clock should show at that time.
     pub fn wall_at(&self, mono: Duration) -> TimestampMs {
         self.first_wall_ms + mono.as_millis() as i64 - self.first.as_millis() as i64
     }
@@ -84,7 +85,7 @@ impl Schedule {
         (self.first, self.interval) == (other.first, other.interval)
     }
 
-    /// The first tick at or after this time.
+    /// Returns the first tick at or after this time.
     pub fn tick_after(&self, mono: Duration) -> Duration {
         let passed = mono.saturating_sub(self.first).as_nanos();
         let ticks = passed.div_ceil(self.interval.as_nanos().max(1));
@@ -92,7 +93,8 @@ impl Schedule {
     }
 }
 
-/// As Go writes durations, and so the metrics' label `interval`: `500ms`, `1.5s`, `1m0s`, `1h0m0s`.
+/// Writes a duration as Go does, for the metrics' label `interval`: `500ms`, `1.5s`, `1m0s`,
+/// `1h0m0s`.
 pub(super) fn go_text(duration: Duration) -> String {
     let ms = duration.as_millis() as u64;
     let seconds = api_float((ms % 60_000) as f64 / 1000.0);
@@ -105,7 +107,7 @@ pub(super) fn go_text(duration: Duration) -> String {
     }
 }
 
-/// FNV-1a of 64 bits, which Prometheus places its targets by.
+/// Computes the 64-bit FNV-1a, by which Prometheus places its targets.
 pub(super) fn fnv64a(parts: &[&[u8]]) -> u64 {
     let bytes = parts.iter().flat_map(|part| part.iter());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn timestamps_are_the_planned_ones_within_the_tolerance() {
         let clock = ManualClock::new(10_000);
-        // Due after so many ms, started after so many, the wall clock shows 10 s and so many.
+        // `due` and `started` are in ms; the wall clock shows 10 s plus `wall` ms.
         let check = |due, started, wall: i64, expect: i64| {
             let ms = Duration::from_millis;
             let found = schedule(&clock, 0).timestamp(ms(due), ms(started), 10_000 + wall);
@@ -166,7 +168,7 @@ mod tests {
         assert_eq!(plan.timestamp(at(1), at(1), 4_000), 4_000);
         let late = at(2) + Duration::from_millis(1);
         assert_eq!(plan.timestamp(at(2), late, 5_001), 5_000);
-        // A late scrape is no reason to follow.
+        // The plan does not follow a late scrape.
         assert_eq!(plan.timestamp(at(3), at(3) + SECOND / 2, 6_500), 6_500);
         assert_eq!(plan.timestamp(at(4), at(4), 7_001), 7_000);
     }

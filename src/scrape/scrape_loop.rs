@@ -37,13 +37,13 @@ pub(super) struct ScrapeLoop {
     config: Arc<ScrapeConfig>,
     target: Arc<Target>,
     fetch: Box<dyn Fetch>,
-    /// Or why the target can't be asked at all.
+    /// The error says why the target cannot be scraped at all.
     request: Result<ScrapeRequest, Arc<str>>,
     stop: Stop,
     interval_metrics: IntervalMetrics,
     last_start: Option<Duration>,
     last_body_bytes: usize,
-    /// What was said of the commit's failure, so that it is said once.
+    /// Whether the commit's failure was logged, so that it is logged once.
     commit_failing: bool,
 }
 
@@ -51,11 +51,11 @@ pub(super) struct ScrapeLoop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turned {
     Done,
-    /// The loop was stopped meanwhile: nothing was written.
+    /// The loop was stopped meanwhile. Nothing was written.
     Cancelled,
 }
 
-/// What came of the page.
+/// The result of the page.
 struct Page {
     counts: Counts,
     error: Option<ScrapeError>,
@@ -106,7 +106,7 @@ impl ScrapeLoop {
         afresh
     }
 
-    /// One scrape, whose samples get the timestamp `t`.
+    /// Scrapes once. The samples get the timestamp `t`.
     pub fn turn(&mut self, t: TimestampMs) -> Turned {
         let start = self.env.clock.mono();
         if let Some(last) = self.last_start.replace(start) {
@@ -121,8 +121,8 @@ impl ScrapeLoop {
 
     fn scrape(&mut self, t: TimestampMs, start: Duration, work: &mut Work) -> Turned {
         let fetched = self.fetch(&mut work.body);
-        // ORDER: asked before the lock, and again under it: whoever takes the memory over has
-        // stopped this loop before.
+        // ORDER: checked before the lock, and again under it, since whoever takes the memory over
+        // has stopped this loop before.
         if self.stop.is_stopped() {
             return Turned::Cancelled;
         }
@@ -158,14 +158,14 @@ impl ScrapeLoop {
             .map_err(|e| ScrapeError::Forced(e.clone()))?;
         let response = self.fetch.get(request, body)?;
         response.check()?;
-        // A target that answers nothing once is no reason to start small again.
+        // A single empty answer is no reason to start with a small buffer again.
         if !body.is_empty() {
             self.last_body_bytes = body.len();
         }
         Ok(response.content_type)
     }
 
-    /// Fills the batch from the page, or with stale markers where there is none.
+    /// Fills the batch from the page, or with stale markers if there is none.
     fn read(
         &mut self,
         memory: &mut Remembered,
@@ -179,7 +179,7 @@ impl ScrapeLoop {
         let mut error = None;
         let mut good = false;
         match fetched {
-            // An empty page is a good one, and yet the cache stays as it is.
+            // An empty page is a good one, but the cache stays as it is.
             Ok(_) if work.body.is_empty() => {}
             Ok(content_type) => match self.page(memory, &content_type, t, work, &mut counts) {
                 Ok(()) => good = true,
@@ -313,7 +313,8 @@ impl ScrapeLoop {
         self.count(page, &faults);
     }
 
-    /// Some series were removed from the storage since the cache learned of them: makes them anew.
+    /// Makes series anew that the storage has dropped since the cache learned of them, and commits
+    /// again.
     fn commit_again(
         &self,
         memory: &mut Remembered,
@@ -345,7 +346,7 @@ impl ScrapeLoop {
         }
     }
 
-    /// The series that take the place of those that are lost.
+    /// Returns the series that replace the lost ones.
     fn renew(
         &self,
         memory: &Remembered,
@@ -388,7 +389,7 @@ impl ScrapeLoop {
             if matches!(error, ScrapeError::SampleLimit) {
                 metrics.exceeded_samples.inc();
             }
-            // The batch was markers only, whose faults are nobody's.
+            // The batch had only markers, whose faults do not count.
             return;
         }
         let counts = &page.counts;
@@ -443,8 +444,8 @@ impl ScrapeLoop {
         metrics.metadata_bytes.add(size.1 as f64 - before.1 as f64);
     }
 
-    /// After a panic: the cache is not to be trusted, so the series are marked stale and it begins
-    /// anew.
+    /// Recovers after a panic. The cache cannot be trusted, so the series are marked stale and it
+    /// starts afresh.
     pub fn recover(&mut self, t: TimestampMs, message: &str) {
         self.env.metrics.panics.inc();
         if self.stop.is_stopped() {

@@ -1,4 +1,4 @@
-//! A target: what discovery found, after relabelling, and how its scrapes go.
+//! A target: a discovered endpoint after relabelling, and the state of its scrapes.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,18 +12,18 @@ use crate::model::{Labels, LabelsBuilder, Metadata, TargetGroup, TimestampMs, du
 use crate::relabel;
 use crate::stdx::gofmt;
 
-/// One endpoint that is scraped. Shared by its loop and by those who look at it.
+/// One endpoint that is scraped. Its loop and its viewers share it.
 #[derive(Debug)]
 pub struct Target {
-    /// All labels after relabelling, `__address__` and its like included, `__meta_*` not.
+    /// All labels after relabelling, including `__address__` and the like, without `__meta_*`.
     labels: Labels,
-    /// Those that its series get.
+    /// The labels that its series get.
     public: Labels,
     url: String,
-    /// Of labels and URL: two with the same are one target.
+    /// The hash of labels and URL. Two with the same are one target.
     pub(super) hash: u64,
-    /// Of what decides which series it has: public labels and URL. A target with another interval
-    /// is another target that goes on with the same series.
+    /// The hash of public labels and URL, which decide its series. A target with another interval
+    /// is another target that continues the same series.
     pub(super) identity: u64,
     pub interval: Duration,
     pub timeout: Duration,
@@ -35,11 +35,11 @@ pub struct Target {
 struct State {
     status: Status,
     discovered: Discovered,
-    /// Families and bytes of metadata.
+    /// The number of families and the bytes of metadata.
     metadata: (usize, usize),
 }
 
-/// How the last scrape went.
+/// The result of the last scrape.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Status {
     pub health: Health,
@@ -58,7 +58,7 @@ pub enum Health {
 }
 
 impl Health {
-    /// As the HTTP API writes it.
+    /// The name in the HTTP API.
     pub fn as_str(self) -> &'static str {
         match self {
             Health::Unknown => "unknown",
@@ -68,7 +68,7 @@ impl Health {
     }
 }
 
-/// Where a target's labels came from, for those who ask: they are worked out only then.
+/// Where a target's labels came from. They are worked out only when asked for.
 #[derive(Debug, Clone)]
 pub(super) struct Discovered {
     pub config: Arc<ScrapeConfig>,
@@ -77,11 +77,12 @@ pub(super) struct Discovered {
 }
 
 impl Discovered {
-    /// The labels before relabelling.
+    /// Returns the labels before relabelling.
     pub fn labels(&self) -> LabelsBuilder {
         let mut builder = LabelsBuilder::default();
         let own = self.group.targets.get(self.index);
-        // An own label wins; an own empty one hides the group's, and is absent itself.
+        // A target's own label wins. An empty one of its own hides the group's, and is absent
+        // itself.
         for (name, value) in self.group.labels.iter().chain(own.into_iter().flatten()) {
             builder.set(name, value);
         }
@@ -134,7 +135,7 @@ fn add_defaults(builder: &mut LabelsBuilder, config: &ScrapeConfig) {
     }
 }
 
-/// What becomes of something that was discovered.
+/// The result for a discovered target.
 #[derive(Debug)]
 pub(super) enum Made {
     Target(Box<Target>),
@@ -143,7 +144,7 @@ pub(super) enum Made {
 }
 
 impl Target {
-    /// Reference section 5.1.
+    /// Makes a target (reference section 5.1).
     ///
     /// # Errors
     /// Prometheus's texts.
@@ -194,7 +195,7 @@ impl Target {
         })))
     }
 
-    /// With what another target of the same series knew of them, and how that fared.
+    /// Takes over another target's memory of the same series, and its status.
     pub(super) fn inherit(&mut self, other: &Target) {
         self.memory = other.memory.clone();
         self.succeed(other);
@@ -220,7 +221,7 @@ impl Target {
         self.lock().status = status;
     }
 
-    /// Returns what they were before.
+    /// Sets the size. Returns the one before.
     pub(super) fn set_metadata_size(&self, size: (usize, usize)) -> (usize, usize) {
         std::mem::replace(&mut self.lock().metadata, size)
     }
@@ -230,12 +231,12 @@ impl Target {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // NOTE: fields are replaced whole; a panic leaves none of them half done.
+        // NOTE: fields are replaced whole, so a panic leaves none half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// For the HTTP API.
+/// Methods for the HTTP API.
 impl Target {
     pub fn url(&self) -> &str {
         &self.url
@@ -250,7 +251,7 @@ impl Target {
         &self.public
     }
 
-    /// One of all labels, internal ones included.
+    /// Returns one of all labels, including internal ones.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name)
     }
@@ -264,7 +265,7 @@ impl Target {
         self.lock().status.clone()
     }
 
-    /// The metadata that its pages gave lately, by family.
+    /// Returns the metadata of its recent pages, by family.
     pub fn metadata(&self) -> BTreeMap<String, Metadata> {
         self.memory.lock().metadata()
     }
@@ -336,10 +337,10 @@ fn target_url(labels: &Labels, config: &ScrapeConfig) -> String {
     )
 }
 
-/// What a job's groups come to.
+/// The targets of a job's groups.
 #[derive(Debug, Default)]
 pub(super) struct MadeTargets {
-    /// No hash twice.
+    /// Without repeated hashes.
     pub targets: Vec<Target>,
     pub dropped: Vec<Discovered>,
     pub dropped_count: usize,

@@ -1,5 +1,5 @@
-//! Doubles for the room's tests: a storage that keeps everything, a network that answers what it is
-//! told, and a rig that turns one loop.
+//! Doubles for the room's tests: a storage that keeps everything, a network that gives set answers,
+//! and a rig that turns one loop.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -35,7 +35,7 @@ type Known = (Labels, Option<(TimestampMs, f64)>, bool);
 
 #[derive(Debug, Default)]
 struct Stored {
-    /// Labels, the newest sample, and whether the series is gone.
+    /// The labels, the newest sample, and whether the series is gone.
     series: Vec<Known>,
     log: Vec<(Labels, TimestampMs, f64)>,
     exemplars: Vec<(Labels, Exemplar)>,
@@ -45,17 +45,17 @@ struct Stored {
 }
 
 impl Store {
-    /// What was stored since the last call, in order.
+    /// Returns what was stored since the last call, in order.
     pub fn take(&self) -> Vec<(Labels, TimestampMs, f64)> {
         std::mem::take(&mut self.0.lock().unwrap().log)
     }
 
-    /// What exemplars were committed since the last call, in order.
+    /// Returns the exemplars committed since the last call, in order.
     pub fn take_exemplars(&self) -> Vec<(Labels, Exemplar)> {
         std::mem::take(&mut self.0.lock().unwrap().exemplars)
     }
 
-    /// All series are gone, as after a flush that found them old.
+    /// Drops all series, as after a flush that found them old.
     pub fn forget_series(&self) {
         self.0
             .lock()
@@ -110,7 +110,7 @@ impl Appendable for Store {
         let mut committed = Committed::default();
         for pending in &batch.exemplars {
             let labels = stored.series[pending.series.0 as usize].0.clone();
-            // As one that is out of order.
+            // A negative exemplar counts as out of order.
             if pending.exemplar.v < 0.0 {
                 committed.exemplars_out_of_order += 1;
             }
@@ -138,7 +138,7 @@ impl Appendable for Store {
     }
 }
 
-/// What a double's target answers.
+/// The answer of a double's target.
 #[derive(Debug, Clone)]
 pub enum Answer {
     Page(&'static str, String),
@@ -147,7 +147,7 @@ pub enum Answer {
     Panic,
 }
 
-/// Answers in turn; the last again and again.
+/// Gives answers in turn, the last one again and again.
 #[derive(Debug, Clone, Default)]
 pub struct Pages(Arc<Mutex<VecDeque<Answer>>>);
 
@@ -263,12 +263,12 @@ impl Fetch for Held {
     }
 }
 
-/// The defaults of a job `j`, scraped every 15 s.
+/// Returns the defaults of a job `j`, scraped every 15 s.
 pub fn config() -> ScrapeConfig {
     ScrapeConfig::clone(&whole("scrape_interval: 15s").scrape_configs[0])
 }
 
-/// A configuration of one job `j` with these settings, in YAML's flow style.
+/// Returns a configuration of one job `j` with these settings, in YAML's flow style.
 pub fn whole(settings: &str) -> Config {
     let text = format!("scrape_configs: [{{job_name: j, {settings}}}]");
     let options = LoadOptions {
@@ -318,7 +318,7 @@ pub fn target(config: &ScrapeConfig, labels: &[(&str, &str)]) -> Target {
     }
 }
 
-/// One loop, its target `h:1` of job `j`, and what it writes to.
+/// One loop, its target `h:1` of job `j`, and its storage.
 pub struct Rig {
     pub store: Arc<Store>,
     pub pages: Pages,
@@ -380,8 +380,8 @@ impl Rig {
         }
     }
 
-    /// One turn; what it stored of others than the report: `series value`, `; ` between, without
-    /// the target's own labels, with `@SECONDS` where the time is not the turn's.
+    /// Runs one turn. Returns what it stored besides the report: `series value`, separated by `; `,
+    /// without the target's own labels, with `@SECONDS` if the time is not the turn's.
     pub fn answer(&mut self, answer: Answer) -> String {
         self.pages.clear();
         self.pages.push(answer);
@@ -391,7 +391,7 @@ impl Rig {
         self.stored()
     }
 
-    /// A page in the text format; `|` stands for the end of a line.
+    /// Runs a turn with a page in the text format. `|` stands for a line's end.
     pub fn page(&mut self, page: &str) -> String {
         let page: String = format!("{}\n", page.replace('|', "\n"));
         self.answer(Answer::Page(TEXT, page))
@@ -428,7 +428,7 @@ impl Rig {
         out.join("; ")
     }
 
-    /// The last values of the report: up, scraped, after relabelling, added.
+    /// Returns the last values of the report: up, scraped, after relabelling, added.
     pub fn report(&self) -> String {
         let names = [
             "up",
@@ -453,7 +453,7 @@ impl Rig {
             .map_or(String::new(), |e| e.to_string())
     }
 
-    /// A counter's or gauge's value, by the line's beginning.
+    /// Returns a counter's or gauge's value, found by the line's beginning.
     pub fn metric(&self, name: &str) -> String {
         let mut text = String::new();
         self.registry.encode(&mut text);

@@ -1,14 +1,14 @@
-//! The texts of a page's metadata lines, in the order in which they first came, without what each
-//! shares with the one before it.
+//! The texts of a page's metadata lines, in order of first occurrence, each without what it shares
+//! with the one before it.
 
-/// LIMIT: of every so many texts one stands whole, so that any can be read in few steps.
+/// LIMIT: one in so many texts is stored whole, so that any can be read in few steps.
 const RESTART: u32 = 16;
 
 /// Texts by slot: 0, 1, 2, ….
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     middles: Vec<u8>,
-    /// Where each slot's middle starts; it ends where the next one's starts.
+    /// Where each slot's middle starts. It ends where the next one's starts.
     starts: Vec<u32>,
     /// How many bytes each slot shares with the one before it, at the start and at the end.
     shared: Vec<(u8, u8)>,
@@ -18,8 +18,8 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// Adds a text; its slot is the number of texts before it. `None` when they do not fit into 32
-    /// bits.
+    /// Adds a text. Its slot is the number of texts before it. Returns `None` when they do not fit
+    /// 32 bits.
     pub fn push(&mut self, text: &[u8]) -> Option<u32> {
         let slot = u32::try_from(self.starts.len()).ok()?;
         let start = u32::try_from(self.middles.len()).ok()?;
@@ -40,7 +40,7 @@ impl Texts {
         Some(slot)
     }
 
-    /// The text of a slot. One after another they cost a copy of the middle each.
+    /// Returns the text of a slot. In order, each costs a copy of its middle.
     #[inline]
     pub fn load(&mut self, slot: u32) -> &[u8] {
         let next = self.loaded.map(|l| l.wrapping_add(1));
@@ -60,7 +60,7 @@ impl Texts {
         &self.text
     }
 
-    /// From the text of the slot before to that of this one.
+    /// Moves from the text of the slot before to that of this one.
     #[inline]
     fn step(&mut self, slot: u32) {
         let i = slot as usize;
@@ -86,7 +86,7 @@ impl Texts {
         }
     }
 
-    /// Gives back what stands empty, if it is worth it.
+    /// Frees unused room, if it is worth it.
     pub fn shrink(&mut self) {
         if self.starts.capacity() > self.starts.len() * 9 / 8 {
             self.middles.shrink_to_fit();
@@ -104,7 +104,8 @@ impl Texts {
     }
 }
 
-/// How much two texts share at the start and, behind that, at the end. LIMIT: 255 bytes each.
+/// Returns the lengths that two texts share at the start and, behind that, at the end. LIMIT: 255
+/// bytes each.
 fn shared(a: &[u8], b: &[u8]) -> (u8, u8) {
     let head = a
         .iter()

@@ -1,9 +1,10 @@
-//! A target's URL from its labels, escaped as Go's `net/url` does: users see and compare it.
+//! Builds a target's URL from its labels, escaped as Go's `net/url` does, since users see and
+//! compare it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// `params` in order of names.
+/// `params` are in order of names.
 pub(super) fn build(
     scheme: &str,
     host: &str,

@@ -1,4 +1,5 @@
-//! What others may see of scraping: a picture that is taken after each sync, read without waiting.
+//! The view of scraping for other rooms: a picture that is taken after each sync, and read without
+//! waiting.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +9,7 @@ use crate::config::ScrapeConfig;
 use crate::model::{Labels, Metadata};
 use crate::relabel::Rule;
 
-/// Cheap to clone; always shows the newest picture.
+/// Cheap to clone. It always shows the newest picture.
 #[derive(Debug, Clone, Default)]
 pub struct View(Arc<Mutex<Picture>>);
 
@@ -29,17 +30,17 @@ pub struct PoolTargets {
     pub targets: Vec<Arc<Target>>,
 }
 
-/// What relabelling dropped of one pool.
+/// The targets of one pool that relabelling dropped.
 #[derive(Debug, Clone)]
 pub struct Dropped {
     pub pool: String,
-    /// All that were dropped; `keep_dropped_targets` bounds the list, not the count.
+    /// The number of all that were dropped. `keep_dropped_targets` bounds only the list.
     pub count: usize,
     /// Labels before relabelling.
     pub discovered_labels: Vec<Labels>,
 }
 
-/// What one target says of one metric family.
+/// The metadata of one family from one target.
 #[derive(Debug, Clone)]
 pub struct FamilyMetadata {
     pub target: Arc<Target>,
@@ -52,7 +53,7 @@ impl View {
         self.picture().keys().cloned().collect()
     }
 
-    /// Those of one pool, or of all. Health and errors are in the targets.
+    /// Returns the targets of one pool, or of all. Health and errors are in the targets.
     pub fn active(&self, pool: Option<&str>) -> Vec<PoolTargets> {
         let of = |(name, p): (&String, &Arc<PoolPicture>)| PoolTargets {
             pool: name.clone(),
@@ -78,8 +79,8 @@ impl View {
             .collect()
     }
 
-    /// Metadata of all targets; of one family where it is given. Each target is asked in its turn,
-    /// when the iterator comes to it, and may make the caller wait while it reads a page.
+    /// Yields the metadata of all targets, or of one family. The iterator asks each target in turn,
+    /// and may wait while that target reads a page.
     pub fn metadata(&self, family: Option<&str>) -> impl Iterator<Item = FamilyMetadata> {
         let targets = self.active(None).into_iter().flat_map(|p| p.targets);
         let of = |target: Arc<Target>| {
@@ -95,12 +96,12 @@ impl View {
             .filter(move |m| family.is_none_or(|f| f == m.family))
     }
 
-    /// The job's part of the configuration, with secrets hidden.
+    /// Returns the job's part of the configuration, with secrets hidden.
     pub fn config_yaml(&self, pool: &str) -> Option<String> {
         self.picture().get(pool).map(|p| p.config.yaml.clone())
     }
 
-    /// The rules that make targets of what the pool's discovery finds.
+    /// Returns the rules that make targets of what the pool's discovery finds.
     pub fn relabel_rules(&self, pool: &str) -> Option<Vec<Rule>> {
         let picture = self.picture();
         let pool = picture.get(pool)?;

@@ -1,4 +1,4 @@
-//! What the handlers work on.
+//! What the handlers use.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -15,7 +15,7 @@ use crate::web::state::State;
 
 /// Shared by all workers.
 pub struct Context {
-    /// Absent in agent mode: what asks it is answered as unavailable.
+    /// Absent in agent mode, where requests for it are answered as unavailable.
     pub database: Option<Database>,
     /// `--web.enable-admin-api`.
     pub admin: bool,
@@ -31,33 +31,33 @@ pub struct Context {
     pub metrics: WebMetrics,
 }
 
-/// What answers queries.
+/// The database and the engine that answers queries.
 #[derive(Clone)]
 pub struct Database {
     pub db: Db,
     pub engine: Arc<Engine>,
 }
 
-/// What a client can ask of the daemon itself.
+/// The daemon's own actions that a client can ask for.
 pub struct Control {
     /// `--web.enable-lifecycle`.
     pub enabled: bool,
-    /// Reads the configuration again; returns when that is done.
+    /// Reads the configuration again, and returns when that is done.
     pub reload: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     pub quit: Box<dyn Fn() + Send + Sync>,
 }
 
-/// Where the server is reached.
+/// The server's address, as clients see it.
 pub struct Site {
-    /// Starts with `/` and does not end with one; empty for the root.
+    /// Starts with `/` and does not end with one. Empty for the root.
     pub route_prefix: String,
     /// Host and port of links, such as `gateway:9090`; either may be absent.
     pub external_host: String,
     pub external_scheme: String,
-    /// The port that is listened on: targets on the loopback with it are reached from outside by
-    /// the external URL.
+    /// The listening port. Targets with it on the loopback are reached from outside by the external
+    /// URL.
     pub listen_port: u16,
-    /// Origins that may use the API; absent when all may.
+    /// Origins that may use the API. Absent if all may.
     pub cors_origin: Option<Regex>,
 }
 
@@ -66,9 +66,9 @@ pub struct Runtime {
     pub start: TimestampMs,
     pub working_directory: String,
     pub hostname: String,
-    /// Name and value, sorted.
+    /// Names and values, sorted.
     pub flags: Vec<(String, String)>,
-    /// The clock's number of processors, for `GOMAXPROCS`.
+    /// The number of processors, for `GOMAXPROCS`.
     pub processors: usize,
 }
 
@@ -76,7 +76,7 @@ pub struct Runtime {
 pub struct WebMetrics {
     pub in_flight: Gauge,
     pub scrapes_ok: Counter,
-    /// How large the last page was, and a little more.
+    /// The size of the last page, and a little more.
     pub page_bytes: AtomicUsize,
 }
 

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use crate::model::{Labels, Sample, TimestampMs};
 use crate::stdx::gofmt::push_api_float;
 
-/// A text, with `<`, `>` and `&` escaped too, as Go's encoder does by default.
+/// Writes a text, and escapes `<`, `>` and `&` too, as Go's encoder does by default.
 pub fn push_text(out: &mut String, text: &str) {
     push_escaped(out, text, true);
 }
 
-/// A text of a label set, in which Prometheus leaves `<`, `>` and `&` as they are.
+/// Writes a label set's text. Prometheus leaves `<`, `>` and `&` in it as they are.
 pub fn push_label_text(out: &mut String, text: &str) {
     push_escaped(out, text, false);
 }
@@ -40,7 +40,7 @@ fn push_escaped(out: &mut String, text: &str, html: bool) {
     out.push('"');
 }
 
-/// An object of the labels.
+/// Writes labels as an object.
 pub fn push_labels(out: &mut String, labels: &Labels) {
     out.push('{');
     for (i, (name, value)) in labels.iter().enumerate() {
@@ -54,7 +54,7 @@ pub fn push_labels(out: &mut String, labels: &Labels) {
     out.push('}');
 }
 
-/// Seconds, with three decimals where there are milliseconds.
+/// Writes seconds, with three decimals if there are milliseconds.
 pub fn push_timestamp(out: &mut String, t: TimestampMs) {
     if t < 0 {
         out.push('-');
@@ -64,14 +64,14 @@ pub fn push_timestamp(out: &mut String, t: TimestampMs) {
     out.push_str(digits.format(magnitude / 1000));
     let ms = magnitude % 1000;
     if ms > 0 {
-        // NOTE: the 1 in front keeps the zeros behind it, and becomes the point.
+        // NOTE: the 1 in front keeps the zeros behind it, and is replaced by the point.
         let decimals = digits.format(1000 + ms);
         out.push('.');
         out.push_str(&decimals[1..]);
     }
 }
 
-/// `[seconds,"value"]`.
+/// Writes `[seconds,"value"]`.
 pub fn push_point(out: &mut String, sample: &Sample) {
     out.push('[');
     push_timestamp(out, sample.t);
@@ -80,7 +80,7 @@ pub fn push_point(out: &mut String, sample: &Sample) {
     out.push_str("\"]");
 }
 
-/// `[seconds,"text"]`.
+/// Writes `[seconds,"text"]`.
 pub fn push_text_point(out: &mut String, t: TimestampMs, text: &str) {
     out.push('[');
     push_timestamp(out, t);
@@ -89,19 +89,19 @@ pub fn push_text_point(out: &mut String, t: TimestampMs, text: &str) {
     out.push(']');
 }
 
-/// A list of texts.
+/// Writes a list of texts.
 pub fn texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
     list(texts, |out, text| push_text(out, text.as_ref()))
 }
 
-/// A list, each of its items written by `push`.
+/// Writes a list. `push` writes each item.
 pub fn list<T>(items: impl IntoIterator<Item = T>, push: impl FnMut(&mut String, T)) -> String {
     let mut out = String::new();
     push_list(&mut out, items, push);
     out
 }
 
-/// As [`list`], behind what is written already.
+/// Appends a list, as [`list`] writes it.
 pub fn push_list<T>(
     out: &mut String,
     items: impl IntoIterator<Item = T>,
@@ -126,12 +126,12 @@ impl Object {
         Object(String::from("{"))
     }
 
-    /// A member whose value is JSON already.
+    /// Writes a member whose value is JSON already.
     pub fn raw(self, name: &str, json: &str) -> Object {
         self.with(name, |out| out.push_str(json))
     }
 
-    /// A member whose value `push` writes: one that is long is not copied.
+    /// Writes a member whose value `push` writes, so that a long value is not copied.
     pub fn with(mut self, name: &str, push: impl FnOnce(&mut String)) -> Object {
         if self.0.len() > 1 {
             self.0.push(',');

@@ -1,4 +1,4 @@
-//! Health, readiness, reload, quit and the own metrics (reference section 3.4).
+//! Health, readiness, reload, quit and our own metrics (reference section 3.4).
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -7,10 +7,10 @@ use super::context::Context;
 use super::server::{Method, Request, Response};
 use super::state::Phase;
 
-/// Paths that a worker of their own serves, so that they answer whatever the others do.
+/// Paths with a worker of their own, so that they answer whatever the others do.
 pub const RESERVED: &[&str] = &["/-/healthy", "/-/ready", "/-/quit", "/metrics"];
 
-/// Answers a path outside the API; `None` when there is none.
+/// Answers a path outside of the API. Returns `None` if it is unknown.
 pub fn handle(context: &Context, request: &Request, path: &str) -> Option<Response> {
     let get = matches!(request.method, Method::Get | Method::Head);
     let response = match path {
@@ -54,7 +54,7 @@ fn handler_label(path: &str) -> &'static str {
     HANDLERS.iter().find(|h| **h == path).copied().unwrap_or("")
 }
 
-/// As in Prometheus, what has no body has no type.
+/// NOTE: without a body there is no type, as in Prometheus.
 fn told(request: &Request, text: &'static str) -> Response {
     match request.method {
         Method::Head => Response::new(200),
@@ -62,7 +62,7 @@ fn told(request: &Request, text: &'static str) -> Response {
     }
 }
 
-/// The answer of everything that needs the components, before they run and after.
+/// Returns the answer of every path that needs the components, before they run and after.
 pub fn not_ready(context: &Context) -> Option<Response> {
     let stopping = match context.state.phase() {
         Phase::Ready => return None,
@@ -93,7 +93,7 @@ fn lifecycle(context: &Context, request: &Request, path: &str) -> Response {
 
 fn metrics(context: &Context) -> Response {
     context.metrics.in_flight.add(1.0);
-    // NOTE: a page that grows by doubling would leave its halves behind in the heap.
+    // NOTE: a page that grew by doubling would leave its halves in the heap.
     let mut body = String::with_capacity(context.metrics.page_bytes.load(Relaxed));
     context.registry.encode(&mut body);
     context

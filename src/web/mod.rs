@@ -1,7 +1,7 @@
 //! The web: the HTTP server, the router, Prometheus's HTTP API and the management endpoints.
 //!
 //! Owns the threads `http-accept` and `http-N` and every client's connection.
-//! **Invariant:** the only room that knows the API's JSON and the framing of a server; it decides
+//! **Invariant:** the only room that knows the API's JSON and a server's framing. It decides
 //! nothing about a component, and knows no configuration but its own file.
 
 pub mod server;

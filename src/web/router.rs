@@ -1,4 +1,4 @@
-//! From a path to the handler: prefix, CORS, readiness, API, management.
+//! Finds the handler of a path: prefix, CORS, readiness, API, management.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ impl Router {
         Some(self.with_cors(request, response))
     }
 
-    /// Headers that let pages of other origins use the API (reference section 3.1).
+    /// Adds the headers that let pages of other origins use the API (reference section 3.1).
     fn with_cors(&self, request: &Request, response: Response) -> Response {
         let response = response.header("Vary", "Origin");
         let Some(origin) = request.header("origin") else {
@@ -104,7 +104,7 @@ fn meant(path: &str) -> Option<String> {
     (meant != path).then_some(meant)
 }
 
-/// Which workers a path goes to.
+/// Returns the class of workers that a path goes to.
 pub fn classify(prefix: &str, path: &str) -> Class {
     match strip(prefix, path) {
         Some(path) if management::RESERVED.contains(&path) => Class::Management,
@@ -113,7 +113,7 @@ pub fn classify(prefix: &str, path: &str) -> Class {
     }
 }
 
-/// The `handler` labels of all paths, so that their counters are there from the start.
+/// The `handler` labels of all paths, so that their counters exist from the start.
 pub fn handlers() -> Vec<&'static str> {
     management::HANDLERS
         .iter()
@@ -122,7 +122,8 @@ pub fn handlers() -> Vec<&'static str> {
         .collect()
 }
 
-/// The path below the prefix, which is empty or starts with a slash and does not end with one.
+/// Returns the path below the prefix. It is empty, or starts with a slash and does not end with
+/// one.
 fn strip<'a>(prefix: &str, path: &'a str) -> Option<&'a str> {
     let rest = path.strip_prefix(prefix)?;
     rest.starts_with('/').then_some(rest)

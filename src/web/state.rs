@@ -1,11 +1,11 @@
-//! What the handlers know of the daemon: its phase, its configuration, the last reload.
+//! The daemon's state for the handlers: its phase, its configuration, the last reload.
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::TimestampMs;
 
-/// Where the daemon is in its life.
+/// The phase of the daemon's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     Starting,
@@ -13,12 +13,12 @@ pub enum Phase {
     Stopping,
 }
 
-/// The configuration that runs, and how the last attempt to change it went.
+/// The running configuration, and the result of the last attempt to change it.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigStatus {
-    /// With defaults filled in and secrets hidden.
+    /// The text, with defaults filled in and secrets hidden.
     pub yaml: Arc<str>,
-    /// When it was applied.
+    /// The time when it was applied.
     pub applied_at: TimestampMs,
     pub last_reload: ReloadReport,
 }
@@ -33,7 +33,7 @@ pub struct ReloadReport {
     pub duration_ms: f64,
     pub errors: Vec<String>,
     pub warnings: Vec<String>,
-    /// What changed: section by section, job by job.
+    /// What changed, section by section and job by job.
     pub changes: Vec<String>,
 }
 
@@ -58,7 +58,7 @@ impl State {
     }
 
     pub fn set_config(&self, status: ConfigStatus) {
-        // NOTE: the status is replaced whole; a panic elsewhere leaves no half of one.
+        // NOTE: the status is replaced whole, so a panic elsewhere leaves nothing half done.
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(status);
     }
 

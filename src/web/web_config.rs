@@ -1,7 +1,7 @@
-//! `--web.config.file`: TLS, client certificates, basic authentication and fixed headers of the
-//! web server, as the exporter toolkit has them.
+//! `--web.config.file`: TLS, client certificates, basic authentication and fixed headers of the web
+//! server, as in the exporter toolkit.
 //!
-//! Owns nothing; the server asks for it again when its files change.
+//! Owns nothing. The server reads it again when its files change.
 //! **Invariant:** knows no connection.
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ use super::server::{ClientAuth, TlsSettings, is_known_cipher, is_known_curve, se
 #[derive(Debug, Clone, Default)]
 pub struct WebConfig {
     pub tls: Option<Arc<ServerConfig>>,
-    /// Set on every answer.
+    /// Set in every answer.
     pub headers: Vec<(String, String)>,
     /// bcrypt hashes by user.
     pub users: BTreeMap<String, String>,
@@ -35,7 +35,7 @@ pub struct WebConfig {
     pub files: Vec<PathBuf>,
 }
 
-/// `rate_limit`: a request an interval, and so many at once.
+/// `rate_limit`: one request per interval, and a burst.
 #[derive(Debug, Clone, Copy)]
 pub struct RateLimit {
     pub burst: u32,
@@ -44,8 +44,8 @@ pub struct RateLimit {
 }
 
 impl WebConfig {
-    /// Reads and checks the file and those that it names. The errors are all that were found, as
-    /// texts for the operator.
+    /// Reads and checks the file and the files that it names. The errors are all that were found,
+    /// as texts for the operator.
     pub fn load(path: &Path) -> Result<WebConfig, Vec<String>> {
         let text = read(path).map_err(|e| vec![e])?;
         let directory = path.parent().unwrap_or(Path::new(""));
@@ -99,13 +99,13 @@ struct RawTls {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RawHttp {
-    /// HTTP/2 is never spoken, which a client can't tell from false.
+    /// HTTP/2 is never spoken. A client cannot distinguish that from false.
     #[serde(rename = "http2")]
     _http2: Option<bool>,
     headers: Option<Unique>,
 }
 
-/// A mapping in which a key that comes twice is an error.
+/// A mapping in which a repeated key is an error.
 #[derive(Debug, Default)]
 struct Unique(Vec<(String, String)>);
 
@@ -176,7 +176,7 @@ impl Raw {
 }
 
 impl RawRateLimit {
-    /// Without an interval nothing is limited.
+    /// Without an interval there is no limit.
     fn check(&self) -> Result<Option<RateLimit>, String> {
         let text = self.interval.as_deref().unwrap_or("0");
         let interval = duration::parse(text).map_err(|e| format!("rate_limit interval: {e}"))?;
@@ -315,7 +315,7 @@ impl RawTls {
     }
 }
 
-/// 12 or 13.
+/// Returns 12 or 13.
 fn version(key: &str, text: Option<&String>, default: u8, errors: &mut Vec<String>) -> u8 {
     match text.map(String::as_str) {
         None => default,

@@ -1,4 +1,4 @@
-//! How a client says who it is.
+//! The authentication of a client.
 
 use std::path::PathBuf;
 
@@ -41,8 +41,8 @@ pub(super) fn check_auth(
     }
 }
 
-/// Where a value comes from: at most one of itself, a file, and a reference, of which only
-/// Prometheus's embedders have a use.
+/// Returns the source of a value: at most one of the value itself, a file, and a reference, which
+/// only Prometheus's embedders use.
 fn source(
     s: &mut Section<'_>,
     keys: [&'static str; 3],
@@ -109,7 +109,7 @@ pub(super) fn authorization(s: &mut Section<'_>) -> Option<(Authorization, Out)>
     Some((Authorization { kind, credentials }, s.finish()))
 }
 
-/// `bearer_token` and `bearer_token_file` are the old way to write `authorization`.
+/// Reads `bearer_token` and `bearer_token_file`, the old way to write `authorization`.
 pub(super) fn bearer_authorization(token: &str, file: String) -> Option<(Authorization, Out)> {
     let (credentials, key, shown) = match (token, file.as_str()) {
         ("", "") => return None,
@@ -173,8 +173,8 @@ pub(super) fn oauth2(s: &mut Section<'_>) -> Option<(OAuth2, Out)> {
     Some((oauth2, s.finish()))
 }
 
-/// The keys of the grant with a signed assertion, which is not spoken here: a client without its
-/// credentials must not be built.
+/// Reads the keys of the grant with a signed assertion, which is not supported. A client without
+/// its credentials must not be built.
 fn jwt_keys(s: &mut Section<'_>) {
     for key in [
         "client_certificate_key_id",

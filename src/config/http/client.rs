@@ -1,4 +1,4 @@
-//! `<http_config>`, which stands inline in many sections (reference section 2.4).
+//! `<http_config>`, which is inlined in many sections (reference section 2.4).
 
 use super::auth::{authorization, basic_auth, bearer_authorization, check_auth, oauth2};
 use super::headers::headers;
@@ -8,10 +8,10 @@ use crate::config::section::Section;
 use crate::config::yaml::Out;
 use crate::net::ClientSettings;
 
-/// What was read, with what other checks need to know of it.
+/// The settings, and what other checks need to know about them.
 pub(in crate::config) struct Http {
     pub settings: ClientSettings,
-    /// Keys that hold a bearer token, which Prometheus counts apart from `authorization`.
+    /// Whether a bearer token is set, which Prometheus counts apart from `authorization`.
     pub bearer: bool,
 }
 
@@ -20,7 +20,7 @@ impl Http {
         self.settings == ClientSettings::default()
     }
 
-    /// The ways of authentication that are configured, as Prometheus lists them.
+    /// Returns the configured ways of authentication, as Prometheus lists them.
     pub fn auths(&self) -> Vec<&'static str> {
         let s = &self.settings;
         let all = [
@@ -35,7 +35,7 @@ impl Http {
     }
 }
 
-/// Reads the keys of an inlined HTTP client and notes them, in Prometheus's order.
+/// Reads and notes the keys of an inlined HTTP client, in Prometheus's order.
 pub(in crate::config) fn http(s: &mut Section<'_>, http2: bool) -> Http {
     let basic_auth = basic_auth(s);
     let authorization = authorization(s);

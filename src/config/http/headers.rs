@@ -1,4 +1,4 @@
-//! Headers that are sent along, and those that must not be set.
+//! Headers that the client sends, and those that must not be set.
 
 use std::path::PathBuf;
 
@@ -64,7 +64,7 @@ pub(super) fn headers(s: &mut Section<'_>) -> Vec<HeaderSettings> {
     headers
 }
 
-/// `headers` of remote write, remote read and tracing.
+/// Checks the `headers` of remote write, remote read and tracing.
 pub(in crate::config) fn check_plain_headers(
     s: &Section<'_>,
     headers: &[(String, String)],

@@ -1,6 +1,6 @@
-//! `<http_config>`: how a section's client authenticates, encrypts, and goes through proxies.
+//! `<http_config>`: how a section's client authenticates, encrypts, and uses proxies.
 //!
-//! Owns nothing. **Invariant:** knows no section that it stands in.
+//! Owns nothing. **Invariant:** knows no section that contains it.
 
 mod auth;
 mod client;

@@ -18,7 +18,7 @@ pub(in crate::config) fn tls(s: &mut Section<'_>) -> TlsSettings {
     settings
 }
 
-/// What is inline, then what is a file, in the same order.
+/// The inline values, then the files in the same order.
 const KEYS: [&str; 6] = ["ca", "cert", "key", "ca_file", "cert_file", "key_file"];
 
 fn tls_section(s: &mut Section<'_>) -> (TlsSettings, Vec<(String, Out)>) {
@@ -71,7 +71,7 @@ fn tls_section(s: &mut Section<'_>) -> (TlsSettings, Vec<(String, Out)>) {
     (settings, out)
 }
 
-/// Of the authority, the certificate and the key: a file, or what is inline.
+/// Returns the sources of the authority, the certificate and the key: inline or a file.
 fn sources(s: &mut Section<'_>, values: &[String; 6]) -> [Option<SecretSource>; 3] {
     [0, 1, 2].map(|i| {
         let (inline, file) = (&values[i], &values[i + 3]);
@@ -96,7 +96,7 @@ fn sources(s: &mut Section<'_>, values: &[String; 6]) -> [Option<SecretSource>; 
     })
 }
 
-/// 10 to 13.
+/// Returns 10 to 13.
 fn tls_version(s: &mut Section<'_>, key: &'static str) -> Option<u8> {
     let item = s.get(key).filter(|item| !item.is_null())?;
     let text = item.string();

@@ -135,7 +135,7 @@ fn selectors(s: &mut Section<'_>, role: &str) {
     s.put_some("selectors", Out::Seq(shown));
 }
 
-/// `a=b`, `a==b` and `a!=b`, by comma.
+/// Reads `a=b`, `a==b` and `a!=b`, separated by commas.
 fn check_field(selector: &Section<'_>) {
     let field = selector.peek("field");
     let bad = field

@@ -1,4 +1,4 @@
-//! All discoveries of one section.
+//! Reads all discoveries of one section.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::stdx::gofmt;
 
 const STATIC: &str = "static_configs";
 
-/// Reads and notes every discovery of a section; static groups come last, all as one.
+/// Reads and notes every discovery of a section. Static groups come last, all as one.
 pub(in crate::config) fn service_discovery(s: &mut Section<'_>) -> Vec<SdConfig> {
     let mut found = Vec::new();
     for (key, reader) in &KINDS {
@@ -55,7 +55,7 @@ pub(in crate::config) fn service_discovery(s: &mut Section<'_>) -> Vec<SdConfig>
     found
 }
 
-/// The elements of a list; null ones are complained of and left out.
+/// Returns the elements of a list. Null ones are reported and left out.
 fn present<'a>(s: &mut Section<'a>, key: &'static str) -> Vec<Item<'a>> {
     let mut items = s.list(key, "[]*discovery.Config");
     items.retain(|item| {
@@ -67,7 +67,7 @@ fn present<'a>(s: &mut Section<'a>, key: &'static str) -> Vec<Item<'a>> {
     items
 }
 
-/// A static target must be no URL, unless relabelling may still make an address of it.
+/// Checks that no static target is a URL, unless relabelling may still make an address of it.
 pub(in crate::config) fn check_static_targets(s: &Section<'_>, configs: &[SdConfig]) {
     let groups = configs.iter().flat_map(|config| match config {
         SdConfig::Static(groups) => groups.as_slice(),

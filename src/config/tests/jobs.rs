@@ -1,4 +1,4 @@
-//! Jobs: what they inherit, their HTTP clients, their discoveries.
+//! Tests of jobs: what they inherit, their HTTP clients, their discoveries.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn jobs_inherit_from_anchors() {
     assert_eq!(jobs[2].sample_limit, 1_000);
     assert_eq!(jobs[1].scrape_interval.as_secs(), 15);
     assert_eq!(jobs[2].scrape_interval.as_secs(), 20);
-    // An error in what was merged is told where it was written.
+    // An error in merged keys is reported where they are written.
     check(
         "scrape_configs:\n- &a\n  job_name: a\n  sample_limit: -1\n- {<<: *a, job_name: b}",
         &[

@@ -1,4 +1,4 @@
-//! Whole texts: what is wrong in them, and what they become.
+//! Tests of whole texts: their errors, and the configurations that they become.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ fn good(text: &str) -> Config {
     }
 }
 
-/// Each expectation is what the error of that place begins with.
+/// Each expectation is the beginning of the error at that place.
 fn check(text: &str, expect: &[&str]) {
     let errors = load_with(text, false, true).map(|_| ()).expect_err(text);
     assert_eq!(errors.len(), expect.len(), "{text}\n{errors:#?}");
@@ -128,7 +128,7 @@ fn syntax() {
         &format!("k0: &k0 [a]\n{laughs}"),
         &["f.yml: yaml: repetition limit exceeded"],
     );
-    // The first document alone counts.
+    // Only the first document counts.
     good("global: {}\n---\n[\n");
     good("");
     good("# nothing\n");
@@ -186,6 +186,6 @@ otlp:
   label_name_preserve_multiple_underscores: true
 ";
     assert_eq!(&*config.yaml, expect);
-    // What is printed reads back as the same.
+    // The printed configuration reads back as the same.
     assert_eq!(good(&config.yaml).scrape_configs, config.scrape_configs);
 }

@@ -1,4 +1,4 @@
-//! `global`, and the sections of components that come later.
+//! Tests of `global`, and of the sections whose components come later.
 
 use super::*;
 

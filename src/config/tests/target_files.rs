@@ -1,4 +1,4 @@
-//! Files of targets, as discoveries read them.
+//! Tests of target files, as discoveries read them.
 
 use super::*;
 use crate::model::TargetGroup;

@@ -1,4 +1,4 @@
-//! Printing, byte for byte as Go's YAML library prints a structure (lines fold after 80 columns).
+//! Prints YAML byte for byte as Go's library prints a structure (lines fold after 80 columns).
 
 use std::fmt::Write as _;
 
@@ -23,7 +23,7 @@ pub enum Out {
 }
 
 impl Out {
-    /// What `omitempty` leaves out.
+    /// Whether `omitempty` leaves it out.
     pub fn is_empty(&self) -> bool {
         match self {
             Out::Null => true,
@@ -72,7 +72,7 @@ pub fn emit(value: &Out) -> String {
             out.push('\n');
         }
     }
-    // It is kept for as long as the configuration.
+    // The text lives as long as the configuration.
     out.shrink_to_fit();
     out
 }
@@ -81,7 +81,7 @@ fn pad(out: &mut String, indent: usize) {
     out.extend(std::iter::repeat_n(' ', indent));
 }
 
-/// `inline`: the first key stands behind a list's dash, where the line is already begun.
+/// `inline`: the first key follows a list's dash, on a line that is already begun.
 fn push_map(out: &mut String, entries: &[(String, Out)], indent: usize, mut inline: bool) {
     for (key, value) in entries {
         if !inline {
@@ -191,8 +191,8 @@ fn push_text(out: &mut String, text: &str, indent: usize, column: usize) {
     }
 }
 
-/// A block scalar: `|`, with a digit where it begins with white space, `-` where it does not end in
-/// a line's end, `+` where in several.
+/// Writes a block scalar: `|`, with a digit if it begins with white space, `-` if it does not end
+/// with a line break, `+` if it ends with several.
 fn push_literal(out: &mut String, text: &str, indent: usize) {
     out.push('|');
     if text.starts_with([' ', '\n']) {
@@ -231,8 +231,8 @@ fn fold(out: &mut String, text: &str, indent: usize, column: usize) {
     }
 }
 
-/// Texts that would read as something else, and unprintable ones, stand in double quotes; those
-/// whose characters only need protection in single ones.
+/// Quotes a text. It gets double quotes if it is unprintable or would read as something else, and
+/// single quotes if its characters only need protection.
 fn push_quoted(out: &mut String, text: &str, indent: usize, column: usize) {
     if reads_as_other(text) || text.contains('\n') || !text.chars().all(is_printable) {
         push_escaped(out, text, indent, column);
@@ -296,7 +296,7 @@ fn push_escape(out: &mut String, c: char) {
     out.push(short);
 }
 
-/// As libyaml has it: nothing beyond the first plane.
+/// Whether libyaml prints it: nothing beyond the first plane.
 fn is_printable(c: char) -> bool {
     let other_break = matches!(
         c,
@@ -305,7 +305,7 @@ fn is_printable(c: char) -> bool {
     c == '\n' || !(c.is_control() || other_break || c > '\u{ffff}')
 }
 
-/// Whether Go's reader would take the bare text for null, a boolean, a number or a time.
+/// Whether Go's reader would read the bare text as null, a boolean, a number or a time.
 fn reads_as_other(text: &str) -> bool {
     let null = matches!(text, "" | "~" | "null" | "Null" | "NULL");
     null || to_bool(text).is_some()
@@ -316,7 +316,7 @@ fn reads_as_other(text: &str) -> bool {
         || is_date(text)
 }
 
-/// `1:30` is a number to YAML 1.1; Go quotes it for the sake of others.
+/// `1:30` is a number in YAML 1.1. Go quotes it for the sake of other readers.
 fn is_sexagesimal(text: &str) -> bool {
     let body = text.strip_prefix(['+', '-']).unwrap_or(text);
     let mut parts = body.split(':');
@@ -340,7 +340,7 @@ fn is_date(text: &str) -> bool {
             .all(|b| b.is_ascii_digit() || b"-:. TtZz+".contains(b))
 }
 
-/// libyaml's rules for plain scalars.
+/// Applies libyaml's rules for plain scalars.
 fn is_plain(text: &str, flow: bool) -> bool {
     if text.is_empty() || reads_as_other(text) || text.starts_with("---") || text.starts_with("...")
     {

@@ -1,18 +1,18 @@
-//! What is refused before the scanner sees it.
+//! Refuses texts before the scanner sees them.
 
 use super::node::SyntaxError;
 
-/// LIMIT: the scanner's work grows with the square of the open brackets (100,000 take it 16 s);
-/// real files have some ten.
+/// LIMIT: the scanner's work grows with the square of the open brackets (100,000 take it 16 s).
+/// Real files have some ten.
 const BRACKETS_MAX: i64 = 2_000;
 
-/// LIMIT: likewise for `- - - -` and `? ? ? ?` on one line.
+/// LIMIT: the same for `- - - -` and `? ? ? ?` on one line.
 const DASHES_MAX: usize = 200;
 
 const BINARY: &str = "!!binary";
 
-/// Brackets are counted without looking at quotes, so that a text with many unmatched ones in
-/// strings is refused too.
+/// Counts brackets without regard to quotes, so that a text with many unmatched ones in strings is
+/// refused too.
 pub fn check(text: &str) -> Result<(), SyntaxError> {
     let mut open = 0;
     for (i, line) in text.lines().enumerate() {
@@ -48,8 +48,8 @@ fn brackets(line: &str) -> i64 {
         .sum()
 }
 
-/// The parser does not hand out tags, so `!!binary` is looked for in the text. Of its uses
-/// Prometheus accepts those that decode to UTF-8, which nobody writes; so all are refused.
+/// Finds `!!binary` in the text, since the parser hides tags. Prometheus accepts it only if it
+/// decodes to UTF-8, which nobody writes, so all are refused.
 fn binary_fault(line: &str) -> Option<String> {
     let at = line.find(BINARY)?;
     let (before, after) = (line.get(..at)?, line.get(at + BINARY.len()..)?);

@@ -1,5 +1,5 @@
-//! Where a node stands: `serde_yaml` tells a line only with an error, so the text is walked once
-//! more for each number asked for, with an error at that node.
+//! Finds the lines of nodes. `serde_yaml` gives a line only with an error, so the text is walked
+//! again for each number asked for, with an error at that node.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqA
 
 use super::node::Id;
 
-/// LIMIT: each line found costs a parse; nobody reads more errors than this at once.
+/// LIMIT: each line costs a parse, and nobody reads more errors at once.
 const LINES_MAX: usize = 100;
 
-/// LIMIT: a parse takes some 30 ns a byte on a large machine, and a reload waits for all of them.
+/// LIMIT: a parse takes some 30 ns per byte on a large machine, and a reload waits for all of them.
 const BYTES_MAX: usize = 64 << 20;
 
-/// The line, from 1, of each of these nodes or keys; of the first [`LINES_MAX`] only, of a large
-/// text of fewer.
+/// Returns the line, from 1, of each of these nodes or keys. It covers only the first
+/// [`LINES_MAX`], and fewer in a large text.
 pub fn lines(text: &str, ids: impl IntoIterator<Item = Id>) -> BTreeMap<Id, usize> {
     let lines_max = LINES_MAX.min(BYTES_MAX / text.len().max(1));
     let mut found = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! The tree, built by two passes of `serde_yaml`: the first learns the shape (list, map, null,
-//! text or other scalar), the second asks for every scalar as text, which keeps its literal.
+//! The tree, built by two passes of `serde_yaml`. The first learns the shape (list, map, null, text
+//! or other scalar). The second reads every scalar as text, which keeps its literal.
 
 use std::collections::HashSet;
 
@@ -9,8 +9,8 @@ use thiserror::Error;
 
 use super::guard;
 
-/// LIMIT: aliases multiply nodes (a file of n lines can ask for n²); a node takes some 100 bytes,
-/// and a configuration of a thousand jobs has 50,000.
+/// LIMIT: aliases multiply nodes, since a file of n lines can ask for n². A node takes some 100
+/// bytes, and a configuration of a thousand jobs has 50,000.
 const NODES_MAX: u32 = 500_000;
 
 /// A number by which [`super::lines`] finds the line.
@@ -25,8 +25,8 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     Null,
-    /// The literal text, without quotes and escapes. `text` is false where it stands unquoted and
-    /// reads as a number or a boolean.
+    /// The literal text, without quotes and escapes. `text` is false if it is unquoted and reads as
+    /// a number or a boolean.
     Scalar {
         literal: String,
         text: bool,
@@ -77,7 +77,7 @@ impl SyntaxError {
 impl From<serde_yaml::Error> for SyntaxError {
     fn from(e: serde_yaml::Error) -> SyntaxError {
         let text = e.to_string();
-        // The place is told apart, in its own form.
+        // The place is reported separately, in a form of its own.
         let message = text.split(" at line ").next().unwrap_or(&text);
         SyntaxError {
             line: e.location().map(|at| at.line()),
@@ -86,7 +86,7 @@ impl From<serde_yaml::Error> for SyntaxError {
     }
 }
 
-/// The first document of a text; null where there is none.
+/// Returns the first document of a text; null if there is none.
 pub fn parse(text: &str, merge: Merge) -> Result<Node, SyntaxError> {
     guard::check(text)?;
     let null = Node {

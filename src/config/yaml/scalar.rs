@@ -1,6 +1,6 @@
-//! What an unquoted scalar means to Go's YAML library (YAML 1.1 with Go's numbers).
+//! The meaning of an unquoted scalar to Go's YAML library (YAML 1.1 with Go's numbers).
 
-/// `y`, `yes`, `on`, `true` and their opposites, each in three cases.
+/// Reads `y`, `yes`, `on`, `true` and their opposites, each in three cases.
 pub fn to_bool(literal: &str) -> Option<bool> {
     match literal {
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
@@ -21,7 +21,7 @@ pub fn to_uint(literal: &str) -> Option<u64> {
     u64::try_from(to_wide(literal)?).ok()
 }
 
-/// `1_000`, `0x10`, `0b1`, `0o17`, `017` (octal), and floats without a fraction (`1e3`).
+/// Reads `1_000`, `0x10`, `0b1`, `0o17`, `017` (octal), and floats without a fraction (`1e3`).
 fn to_wide(literal: &str) -> Option<i128> {
     let plain = literal.replace('_', "");
     let (negative, digits) = match plain.as_bytes().first()? {
@@ -67,8 +67,8 @@ pub fn to_float(literal: &str) -> Option<f64> {
     literal.replace('_', "").parse().ok()
 }
 
-/// Whether a text must have stood in quotes: bare, YAML 1.2's reader would have taken it for
-/// something else. Of what only YAML 1.1 knows (`yes`, `017`, `1_000`) that can't be told.
+/// Whether a text must have been quoted, since YAML 1.2's reader would have read it bare as
+/// something else. That is unknown for what only YAML 1.1 has (`yes`, `017`, `1_000`).
 pub fn is_quoted(literal: &str) -> bool {
     let body = literal.strip_prefix(['+', '-']).unwrap_or(literal);
     let octal = body.len() > 1 && body.starts_with('0') && body.bytes().all(|b| b.is_ascii_digit());

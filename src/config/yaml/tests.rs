@@ -1,8 +1,8 @@
-//! Trees, lines and printing.
+//! Tests of trees, lines and printing.
 
 use super::*;
 
-/// A tree in one line: scalars as their literals, numbers and booleans with a star.
+/// Writes a tree in one line: scalars as their literals, numbers and booleans with a star.
 fn text(node: &Node) -> String {
     match &node.kind {
         Kind::Null => "null".to_owned(),
@@ -96,7 +96,7 @@ fn lines_of_keys_and_items() {
     );
 }
 
-/// Keys by name, list items by their text.
+/// Collects keys by name, list items by their text.
 fn collect(node: &Node, out: &mut Vec<(u32, String)>) {
     match &node.kind {
         Kind::Map(entries) => {

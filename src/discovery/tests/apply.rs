@@ -1,4 +1,4 @@
-//! The manager: what a new configuration changes, and when things are sent.
+//! Tests of the manager: what a new configuration changes, and when it sends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,7 +79,7 @@ fn later_changes_wait_for_the_interval() {
     bed.expect_no_other();
     clock.advance(Duration::from_millis(1));
     bed.expect("after the interval", &[("j", &["a:2"])]);
-    // A configuration does not wait.
+    // A new configuration does not wait.
     bed.apply(&[("j", &[static_config(&[&["s:1"]])])]);
     bed.expect("applied", &[("j", &["s:1"])]);
 }

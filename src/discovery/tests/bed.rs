@@ -1,4 +1,4 @@
-//! A manager with everything around it, and waiting for what it finds.
+//! A manager with everything that it needs, and ways to wait for what it finds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,7 +32,7 @@ pub struct Bed {
     _temp: tempfile::TempDir,
 }
 
-/// With a manager that lives by `clock` and sends at this interval; the rest has the real clock.
+/// Makes a manager that lives by `clock` and sends at this interval. Its parts use the real clock.
 pub fn bed(clock: Arc<dyn Clock>, send_interval: Duration) -> Bed {
     let temp = tempfile::tempdir().unwrap();
     let registry = Registry::new();
@@ -53,7 +53,7 @@ pub fn bed(clock: Arc<dyn Clock>, send_interval: Duration) -> Bed {
     }
 }
 
-/// Everything at once and by the real clock.
+/// Makes one that does everything at once, by the real clock.
 pub fn quick() -> Bed {
     bed(Arc::new(RealClock::new()), Duration::ZERO)
 }
@@ -79,7 +79,7 @@ impl Bed {
         fs::write(self.root.join(name), text).unwrap();
     }
 
-    /// Writes beside and renames.
+    /// Writes a file beside, and renames it.
     pub fn replace(&self, name: &str, text: &str) {
         self.write("beside", text);
         fs::rename(self.root.join("beside"), self.root.join(name)).unwrap();
@@ -105,7 +105,7 @@ impl Bed {
         }
     }
 
-    /// Nothing was posted that differs from what was expected last.
+    /// Checks that nothing was posted that differs from what was expected last.
     pub fn expect_no_other(&mut self) {
         let before = found(&self.last);
         self.last = self.sets.take().unwrap_or_else(|| self.last.clone());

@@ -1,4 +1,4 @@
-//! File discovery: every way in which files come, change and go.
+//! Tests of file discovery: every way in which files come, change and go.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! HTTP discovery against a server.
+//! Tests of HTTP discovery against a server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use crate::net::ClientSettings;
 use crate::stdx::clock::ManualClock;
 use crate::stdx::thread::spawn;
 
-/// A server that gives every request the same answer, until another is set.
+/// A server that gives every request the same answer, until a test sets another.
 struct Server {
     url: String,
     answer: Arc<Mutex<String>>,

@@ -1,4 +1,4 @@
-//! The decoder against `prost`: the same out of what is whole, and no panic over what is not.
+//! Tests the decoder against `prost`: the same result for valid bytes, and no panic for others.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -11,11 +11,11 @@ use crate::remote::wire::{Reader, WireError};
 
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What the decoder finds of a series.
+/// What the decoder finds in a series.
 #[derive(Debug, Default, PartialEq)]
 struct Found {
     labels: Pairs,
-    /// Time and the value's bits.
+    /// The time, and the value's bits.
     samples: Vec<(i64, u64)>,
     exemplars: Vec<(Pairs, u64, i64)>,
     histograms: usize,
@@ -154,7 +154,8 @@ proptest! {
         let _ = decode(&bytes);
     }
 
-    /// One byte of a request changed, or its end cut off: where `prost` reads it, so does this.
+    /// One byte of a request changed, or its end cut off: if `prost` reads it, so does this
+    /// decoder.
     #[test]
     fn damage_ends(
         request in request(),
@@ -173,7 +174,7 @@ proptest! {
         }
     }
 
-    /// The fields of a series in any order: those of one kind keep theirs.
+    /// The fields of a series may come in any order. Those of one kind keep theirs.
     #[test]
     fn fields_stand_in_any_order(series in time_series(), seed in any::<u64>()) {
         let alone = |one: TimeSeries| one.encode_to_vec();

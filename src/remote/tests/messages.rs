@@ -1,4 +1,4 @@
-//! The messages by `prost`, which writes what the receiver reads.
+//! The messages of `prost`, which writes what the receiver reads.
 
 use prost::Message;
 

@@ -1,4 +1,4 @@
-//! The receiver against a storage that keeps what it is given.
+//! Tests the receiver against a storage double.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,18 +13,18 @@ use crate::storage::{Appendable, Appender, Committed, Fault, PendingExemplar, St
 
 const NOW: i64 = 1_700_000_000_000;
 
-/// Takes what is newer than a series' newest; a test can let series go.
+/// Takes what is newer than a series' newest. A test can remove series.
 #[derive(Debug, Default)]
 struct Double(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     series: Vec<(Labels, Vec<(TimestampMs, u64)>)>,
-    /// By labels; what is not here is gone.
+    /// The series by labels. All others are gone.
     live: BTreeMap<String, SeriesRef>,
     resolved: usize,
     commits: usize,
-    /// Lets every series go before each of the next so many commits.
+    /// Removes every series before each of the next so many commits.
     going: usize,
     broken: bool,
     takes_exemplars: bool,
@@ -154,7 +154,7 @@ impl Bed {
         look(&mut self.double.0.lock().unwrap())
     }
 
-    /// Times of the samples of all series of this name.
+    /// Returns the times of the samples of all series of this name.
     fn times(&self, name: &str) -> Vec<TimestampMs> {
         self.state(|state| {
             let of = state.series.iter().filter(|(l, _)| l.metric_name() == name);
@@ -229,7 +229,7 @@ fn faults_of_samples_leave_the_others() {
     assert_eq!(bed.times("other"), [1, 2, 3, 4]);
 }
 
-/// Prometheus compares with what was committed before only, and drops such samples unsaid.
+/// Prometheus compares only with what was committed before, and drops such samples silently.
 #[test]
 fn what_is_unordered_within_a_request_is_left_out() {
     let bed = Bed::new();
@@ -334,14 +334,14 @@ fn the_first_of_each_kind_is_named() {
     }
 }
 
-/// Late ones were left out too, where the storage would have taken them.
+/// Late ones were left out too, even if the storage would have taken them.
 #[test]
 fn what_is_late_within_a_request_is_for_the_storage() {
     let bed = Bed::new();
     bed.state(|s| s.takes_late = true);
     let m = |samples: &[(i64, f64)]| series(&[("__name__", "m")], samples);
     let request = [m(&[(5, 1.0), (3, 1.0), (5, 2.0)]), m(&[(6, 1.0), (4, 1.0)])];
-    // This storage does not.
+    // This storage does not take them.
     let answer = bed.send(&body(&request));
     assert!(
         answer.starts_with("400 out of order sample for series m"),
@@ -352,7 +352,7 @@ fn what_is_late_within_a_request_is_for_the_storage() {
     assert_eq!(bed.metric(unordered), "1");
 }
 
-/// A storage refuses them, and with them was the whole request, for ever.
+/// A storage would refuse them, and the whole request with them, for ever.
 #[test]
 fn far_too_much_of_labels_is_invalid() {
     let bed = Bed::new();
@@ -454,11 +454,11 @@ fn exemplars_go_to_series_that_are_there() {
     other.labels[0].value = vec![0xff];
     check(&[of("m", &[], &[ahead, long, other])], "", "4");
     check(&[of("", &[(1, 1.0)], std::slice::from_ref(&one))], "", "5");
-    // A series that went away is made anew by its samples, and its exemplars find it.
+    // Samples make a removed series anew, and its exemplars find it.
     bed.state(|s| s.going = 1);
     let all = [of("m", &[(2, 1.0)], &[]), apart.clone()];
     check(&all, "m {id=\"x\"} 1@5", "5");
-    // One that only the storage knows.
+    // A series that only the storage knows.
     bed.clock.advance(Duration::from_secs(3 * 3601));
     assert_eq!(bed.send(&body(&[])), "204");
     bed.clock.advance(Duration::from_secs(3 * 3601));

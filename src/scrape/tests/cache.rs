@@ -1,4 +1,5 @@
-//! Pages whose lines move, come and go: what is stored must not depend on what the cache expects.
+//! Tests of pages whose lines move, come and go: what the cache expects must not change what is
+//! stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -60,7 +61,7 @@ fn of_a_line_that_comes_twice_the_first_counts() {
     assert_eq!(rig.report(), "1 4 4 0");
     let duplicates = "prometheus_target_scrapes_sample_duplicate_timestamp_total";
     assert_eq!(rig.metric(duplicates), "3");
-    // With times of their own they are samples; the marker of what `a` was comes too late then.
+    // With times of their own they are samples. The marker for the old `a` then comes too late.
     assert_eq!(
         rig.page("a 1 61000|a 2 62000"),
         "a 1 @61; a 2 @62; b stale; c stale"

@@ -1,10 +1,10 @@
-//! Exemplars of OpenMetrics pages on their way to the storage.
+//! Tests of OpenMetrics exemplars on their way to the storage.
 
 use crate::config::ScrapeConfig;
 use crate::scrape::testing::{Answer, OPEN_METRICS, Rig, STEP_MS, rule};
 
-/// The exemplars of a page's second turn: `name{labels} labels value@ms`, "~" after a time that is
-/// not its own, "turn" for that of the turn.
+/// Checks the exemplars of a page's second turn: `name{labels} labels value@ms`, "~" after a time
+/// that is not its own, "turn" for the turn's time.
 fn check(edit: impl FnOnce(&mut ScrapeConfig), page: &str, expect: &str) -> Rig {
     let mut rig = Rig::new(edit);
     let page = format!("{}\n# EOF\n", page.replace('|', "\n"));
@@ -44,9 +44,9 @@ fn of_pages() {
         "a_bucket{le=\"1\"} 1 # {b=\"c\"} 1 1|b_total 1|c_total 2 # {} 3 3",
         "a_bucket {b=\"c\"} 1@1000; c_total {} 3@3000",
     );
-    // Nothing of a page that is broken.
+    // A broken page gives none.
     plain("a_total 1 # {b=\"c\"} 2 3|}", "");
-    // Of the same series the first counts.
+    // In one series the first counts.
     plain("a_total 1 # {} 2 3|a_total 1 # {} 4 5", "a_total {} 2@3000");
     // A sample that is too far ahead.
     plain("a_total 1 1e9 # {} 2 3", "");

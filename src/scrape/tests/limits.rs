@@ -1,4 +1,4 @@
-//! Limits, and faults of single samples (reference section 5.4).
+//! Tests of limits, and of faults of single samples (reference section 5.4).
 
 use crate::config::ScrapeConfig;
 use crate::net::NetError;

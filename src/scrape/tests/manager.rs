@@ -1,4 +1,4 @@
-//! The manager's threads: coalescing, applying, stopping; and the same over real sockets.
+//! Tests of the manager's threads: coalescing, applying, stopping; and over real sockets.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;

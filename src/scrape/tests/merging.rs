@@ -1,4 +1,4 @@
-//! Labels of target and sample, relabelling, validity.
+//! Tests of target and sample labels, relabelling and validity.
 
 use crate::config::ScrapeConfig;
 use crate::model::names::NameScheme;
@@ -47,7 +47,7 @@ fn relabelling_of_samples() {
         assert_eq!(rig.page("a{id=\"1\"} 1|b 2|c_x 3"), "a 1; d_x 3");
     }
     assert_eq!(rig.report(), "1 3 2 0");
-    // What is dropped takes no part in staleness.
+    // A dropped series takes no part in staleness.
     assert_eq!(rig.page("a{id=\"2\"} 1"), "a 1; d_x stale");
 }
 

@@ -1,4 +1,4 @@
-//! The room through its loops, pools and manager.
+//! Tests of the room through its loops, pools and manager.
 
 mod cache;
 mod exemplars;

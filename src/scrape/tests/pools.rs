@@ -1,4 +1,4 @@
-//! Reloads and syncs: who is touched, who is not, and what becomes of those who go.
+//! Tests of reloads and syncs: which loops are touched, and what happens to those that go.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ fn edited(edit: fn(&mut ScrapeConfig)) -> ScrapeConfig {
     config
 }
 
-/// How a change of the configuration treats the first target of two.
+/// Checks how a change of the configuration treats the first target of two.
 fn check(before: fn(&mut ScrapeConfig), after: fn(&mut ScrapeConfig), expect: &str) {
     let house = House::new("x 1\n");
     house.apply(before);
@@ -77,7 +77,7 @@ fn what_a_reload_does_to_loops() {
         |c| c.metric_relabel_configs = vec![rule("drop", "__name__", "y", "", "")],
         "begins anew",
     );
-    // Relabelling that means something to the second target only.
+    // Relabelling that affects only the second target.
     check(
         |_| {},
         |c| c.relabel_configs = vec![rule("replace", "__address__", "b:1", "x", "y")],
@@ -188,7 +188,7 @@ fn who_begins_anew_is_not_marked_while_it_goes_on() {
         eventually("it turned", || house.store.commits() > before);
         house.mark_stale();
     }
-    // The storage has newer samples of them all, and refused the markers.
+    // The storage has newer samples of all of them, and refused the markers.
     assert_eq!(house.stale(), Vec::<String>::new());
 }
 

@@ -1,10 +1,10 @@
-//! Reference section 5.7, row by row, as far as one loop writes them.
+//! Tests of reference section 5.7, row by row, as far as one loop writes them.
 
 use crate::net::NetError;
 use crate::scrape::scrape_loop::Turned;
 use crate::scrape::testing::{Answer, Rig, TEXT};
 
-/// Pages in turn (`!` is a target that is down) and what each stores.
+/// Checks what each page in turn stores. `!` is a target that is down.
 fn check(rig: &mut Rig, steps: &[(&str, &str)]) {
     for (i, (page, expect)) in steps.iter().enumerate() {
         let stored = if *page == "!" {
@@ -111,7 +111,7 @@ fn explicit_timestamps_are_tracked_only_when_asked_for() {
         &mut rig,
         &[("a 1 2000|b 2", "a 1; b 2"), ("b 2", "b 2; a stale")],
     );
-    // It was tracked until the page began to say when.
+    // It was tracked until the page began to give times.
     let mut rig = Rig::plain();
     check(
         &mut rig,
@@ -156,7 +156,7 @@ fn another_text_of_the_same_series_is_no_end_of_it() {
 
 #[test]
 fn a_scraped_stale_marker_is_a_sample() {
-    // A page can't say the marker's bits: its NaN is the plain one.
+    // A page cannot spell the marker's bits: its NaN is the plain one.
     let mut rig = Rig::plain();
     check(&mut rig, &[("a NaN", "a NaN"), ("a NaN", "a NaN")]);
 }

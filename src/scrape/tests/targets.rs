@@ -1,4 +1,4 @@
-//! From groups to targets (reference section 5.1).
+//! Tests of making targets from groups (reference section 5.1).
 
 use std::sync::Arc;
 

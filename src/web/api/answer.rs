@@ -25,7 +25,7 @@ impl Answer {
         }
     }
 
-    /// Done, with nothing to say.
+    /// Success, with no data.
     pub fn nothing() -> Answer {
         Answer::default()
     }
@@ -99,7 +99,7 @@ impl ErrorKind {
             ErrorKind::Execution => 422,
             ErrorKind::Canceled => 499,
             ErrorKind::Timeout => 503,
-            // NOTE: Prometheus answers what is switched off with 500 too.
+            // NOTE: Prometheus also answers 500 for what is switched off.
             ErrorKind::Internal | ErrorKind::Unavailable => 500,
             ErrorKind::NotFound => 404,
         }
@@ -135,7 +135,7 @@ impl ApiError {
         ApiError::new(ErrorKind::BadData, message)
     }
 
-    /// A parameter that can't be read.
+    /// The error of a parameter that cannot be read.
     pub fn parameter(name: &str, why: impl ToString) -> ApiError {
         let why = why.to_string();
         ApiError::bad_data(format!("invalid parameter \"{name}\": {why}"))

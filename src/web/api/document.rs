@@ -1,18 +1,18 @@
-//! A JSON text that is made as its reader takes it, in bounded pieces: it takes up to twice the
-//! room of the values in it, and where it is long it is never there as a whole.
+//! JSON text that is made in bounded pieces as its reader takes it. It takes up to twice the memory
+//! of its values, and a long text never exists as a whole.
 
 use std::collections::VecDeque;
 use std::vec::IntoIter;
 
 use crate::web::server::{Pieces, Response};
 
-/// LIMIT: bytes of text made at once, a part more or less.
+/// LIMIT: bytes of text made at once, give or take a part.
 pub const PIECE_BYTES: usize = 64 << 10;
 
-/// LIMIT: an answer that is smaller is sent as a whole, with its length.
+/// LIMIT: a smaller answer is sent as a whole, with its length.
 pub const WHOLE_BYTES: usize = 256 << 10;
 
-/// What is to be written yet.
+/// What is still to be written.
 #[derive(Default)]
 pub struct Document(VecDeque<Segment>);
 
@@ -23,16 +23,16 @@ enum Segment {
 
 /// Values that become text one after another.
 ///
-/// NOTE: a slow reader's text is made by the thread that serves all connections: nothing may wait
+/// NOTE: the thread that serves all connections makes a slow reader's text, so nothing may wait
 /// here.
 pub trait Parts: Send {
-    /// Appends the next; false where there is none.
+    /// Appends the next part. Returns false if there is none.
     fn write(&mut self, out: &mut String) -> bool;
 
-    /// About how many bytes of memory they hold yet.
+    /// The approximate bytes of memory still held.
     fn held(&self) -> usize;
 
-    /// About how many bytes of text are to come.
+    /// The approximate bytes of text to come.
     fn to_come(&self) -> usize {
         self.held().saturating_mul(2)
     }
@@ -49,8 +49,8 @@ impl Document {
         self
     }
 
-    /// The items, each written by `push`, with commas between them; `bytes_of` tells about how many
-    /// bytes of memory one holds.
+    /// Makes a document of items, which `push` writes, with commas between them. `bytes_of`
+    /// estimates an item's memory in bytes.
     pub fn items<T: Send + 'static>(
         self,
         items: Vec<T>,
@@ -66,7 +66,7 @@ impl Document {
         })
     }
 
-    /// As [`Document::items`], in brackets.
+    /// Does as [`Document::items`], in brackets.
     pub fn list<T: Send + 'static>(
         self,
         items: Vec<T>,
@@ -76,7 +76,7 @@ impl Document {
         self.text("[").items(items, bytes_of, push).text("]")
     }
 
-    /// What stands around it.
+    /// Adds text before and after it.
     pub fn within(mut self, before: &str, after: String) -> Document {
         self.0.push_front(Segment::Text(before.to_owned()));
         self.text(after)
@@ -91,7 +91,7 @@ impl Document {
         Response::pieces(200, self).header("Content-Type", "application/json")
     }
 
-    /// Until `out` has so many bytes; whether there is more.
+    /// Writes until `out` has so many bytes. Returns whether there is more.
     fn write(&mut self, out: &mut String, bytes: usize) -> bool {
         while out.len() < bytes
             && let Some(segment) = self.0.front_mut()

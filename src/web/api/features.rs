@@ -28,7 +28,7 @@ const AGGREGATORS: [Aggregator; 14] = [
     Aggregator::Topk,
 ];
 
-/// Each list is sorted, as Go writes a map.
+/// Returns the features. Each list is sorted, as Go writes a map.
 pub fn features(context: &Context) -> Answer {
     let database = context.database.as_ref();
     let settings = database.map_or_else(Settings::default, |d| *d.engine.settings());

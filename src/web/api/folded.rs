@@ -1,18 +1,18 @@
-//! Texts in an order in which neighbours resemble each other, kept as what each has of its own: the
-//! label sets of an answer take a tenth of their room.
+//! Texts in an order in which neighbours resemble each other, stored without what they share. An
+//! answer's label sets take a tenth of their room.
 
 use super::document::Parts;
 
 #[derive(Default)]
 pub struct Folded {
     spans: Vec<Span>,
-    /// What the texts have of their own, one behind the other.
+    /// The texts' own parts, one behind the other.
     own: String,
     last: String,
     text_bytes: usize,
 }
 
-/// Of a text: what it shares with the one before at both ends, and what is between.
+/// One text: what it shares with the one before at both ends, and its own part between.
 struct Span {
     head: u32,
     own: u32,
@@ -37,7 +37,7 @@ impl Folded {
         let tail = tail.next().unwrap_or(0);
         let own = &text[head..text.len() - tail];
         self.own.push_str(own);
-        // NOTE: label sets come over limits that are far below 4 GiB.
+        // NOTE: label sets are limited far below 4 GiB.
         self.spans.push(Span {
             head: head as u32,
             own: own.len() as u32,
@@ -47,7 +47,7 @@ impl Folded {
         text.clone_into(&mut self.last);
     }
 
-    /// The texts, with commas between them.
+    /// Yields the texts, with commas between them.
     pub fn unfold(mut self) -> Unfold {
         self.last.clear();
         Unfold {
@@ -66,7 +66,7 @@ pub struct Unfold {
     spans: std::vec::IntoIter<Span>,
     own: String,
     own_at: usize,
-    /// The one written last.
+    /// The text written last.
     text: String,
     needs_comma: bool,
     held: usize,
@@ -126,7 +126,7 @@ mod tests {
         check(&["{}"], "{}");
         check(&["{a:1,z:9}", "{a:2,z:9}", "{b:2,z:9}"], "{a:1,z:9}2b");
         check(&["aa", "aaaa", "a", "aaa"], "aaaaaa");
-        // What differs within a character differs in all of it.
+        // Texts that differ within a character differ in all of it.
         check(&["<é>", "<è>", "<ĩ>", "<é>"], "<é>èĩé");
         check(&["", "x", "", "xy"], "xxy");
     }

@@ -17,7 +17,7 @@ use crate::web::context::Context;
 use crate::web::json;
 use crate::web::server::{Form, Request};
 
-/// What all three take.
+/// The parameters that all three take.
 struct Selection {
     limit: usize,
     hints: SelectHints,
@@ -25,13 +25,13 @@ struct Selection {
 }
 
 impl Selection {
-    /// `refuse` makes an answer of why a selector is none.
+    /// Reads the parameters. `refuse` makes the error for an invalid selector.
     fn of(form: &Form, refuse: fn(String) -> ApiError) -> Result<Selection, ApiError> {
         let limit = limit(form)?;
         let start = time_or(form, "start", timestamp::MIN_MS)?;
         let end = time_or(form, "end", timestamp::MAX_MS)?;
         let sets = matchers(form).map_err(refuse)?;
-        // One more than is shown tells that there are more.
+        // One more than is shown reveals that there are more.
         let asked = if limit > 0 { limit + 1 } else { 0 };
         let hints = SelectHints {
             start,
@@ -47,7 +47,7 @@ impl Selection {
         Ok(db.querier(self.hints.start, self.hints.end)?)
     }
 
-    /// The engine's time for a query, from now on.
+    /// Starts the engine's time limit for a query.
     fn deadline<'r>(context: &'r Context, request: &'r Request) -> Result<Deadline<'r>, ApiError> {
         let timeout = context.database()?.engine.settings().timeout;
         Ok(Deadline {
@@ -57,8 +57,8 @@ impl Selection {
         })
     }
 
-    /// Asks once for each set of matchers, or once without any, what is sorted; the union, cut at
-    /// the limit.
+    /// Asks once per set of matchers, or once without any, for sorted texts. Returns the union, cut
+    /// at the limit.
     fn texts(
         &self,
         deadline: &Deadline<'_>,
@@ -83,7 +83,7 @@ impl Selection {
     }
 }
 
-/// Until when a request may go on: thousands of selectors may be asked for at once.
+/// The end of a request's time, since it may ask for thousands of selectors.
 struct Deadline<'r> {
     request: &'r Request,
     clock: &'r dyn Clock,
@@ -132,7 +132,7 @@ pub fn values(context: &Context, request: &Request, name: &str) -> Result<Answer
     })
 }
 
-/// The bytes of a part of a path; all that were escaped are known to be so rightly.
+/// Returns the bytes of a path's part. Its escapes are known to be valid.
 fn unescaped(raw: &str) -> Vec<u8> {
     let mut parts = raw.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

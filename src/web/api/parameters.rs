@@ -1,4 +1,4 @@
-//! Parameters of requests, read as Prometheus reads them.
+//! Reads parameters of requests as Prometheus reads them.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::stdx::gofmt;
 use crate::web::context::Context;
 use crate::web::server::Form;
 
-/// A time; `default` when the parameter is absent or empty.
+/// Reads a time. `default` is used if the parameter is absent or empty.
 pub fn time_or(
     form: &Form,
     name: &'static str,
@@ -23,7 +23,7 @@ pub fn time_or(
     }
 }
 
-/// A time that must be there.
+/// Reads a time that must be there.
 pub fn time(form: &Form, name: &'static str) -> Result<TimestampMs, ApiError> {
     parse_time(form.get(name).unwrap_or("")).map_err(|why| ApiError::parameter(name, why))
 }
@@ -31,18 +31,19 @@ pub fn time(form: &Form, name: &'static str) -> Result<TimestampMs, ApiError> {
 fn parse_time(text: &str) -> Result<TimestampMs, String> {
     let bad = || format!("cannot parse {} to a valid timestamp", gofmt::quote(text));
     match text {
-        // Clients send the bounds of Prometheus's time as it writes them.
+        // Clients send the limits of Prometheus's time as it writes them.
         "-292273086-05-16T16:47:06Z" => Ok(timestamp::MIN_MS),
         "292277025-08-18T07:12:54.999999999Z" => Ok(timestamp::MAX_MS),
-        // NOTE: of `NaN` and `Inf` Prometheus makes a time that depends on the processor; here
-        // they are none.
+        // NOTE: Prometheus makes a time of `NaN` and `Inf` that depends on the processor. Here they
+        // are errors.
         _ => timestamp::parse(text).ok_or_else(bad),
     }
 }
 
-/// Seconds with a fraction, or a Prometheus duration, in milliseconds; may be negative.
+/// Reads seconds with a fraction, or a Prometheus duration. Returns milliseconds, which may be
+/// negative.
 pub fn duration_ms(text: &str) -> Result<i64, String> {
-    // NOTE: cut off as Prometheus does it, by nanoseconds.
+    // NOTE: cut off by way of nanoseconds, as in Prometheus.
     duration_ns(text).map(|ns| ns / 1_000_000)
 }
 
@@ -66,7 +67,7 @@ fn duration_ns(text: &str) -> Result<i64, String> {
     }
 }
 
-/// `limit`: 0 is none.
+/// Reads `limit`; 0 is no limit.
 pub fn limit(form: &Form) -> Result<usize, ApiError> {
     let Some(text) = form.get("limit").filter(|t| !t.is_empty()) else {
         return Ok(0);
@@ -82,7 +83,7 @@ pub fn limit(form: &Form) -> Result<usize, ApiError> {
     }
 }
 
-/// A count that must be a number; absent is -1.
+/// Reads a count that must be a number. Absent gives -1.
 pub fn count(form: &Form, name: &'static str) -> Result<i64, ApiError> {
     match form.get(name) {
         None | Some("") => Ok(-1),
@@ -92,7 +93,7 @@ pub fn count(form: &Form, name: &'static str) -> Result<i64, ApiError> {
     }
 }
 
-/// `timeout`, at most `longest`.
+/// Reads `timeout`, which is at most `longest`.
 pub fn timeout(form: &Form, longest: Duration) -> Result<Duration, ApiError> {
     match form.get("timeout") {
         None | Some("") => Ok(longest),
@@ -103,13 +104,13 @@ pub fn timeout(form: &Form, longest: Duration) -> Result<Duration, ApiError> {
     }
 }
 
-/// The expression of `query`.
+/// Reads the expression of `query`.
 pub fn query(context: &Context, text: &str) -> Result<Expr, ApiError> {
     let features = &context.database()?.engine.settings().features;
     promql::parse(text, features).map_err(|why| ApiError::parameter("query", why))
 }
 
-/// All `match[]` selectors, or why there are none.
+/// Reads all `match[]` selectors. The error says why there are none.
 pub fn matchers(form: &Form) -> Result<Vec<Vec<Matcher>>, String> {
     let mut sets = Vec::new();
     for text in form.all("match[]") {

@@ -1,4 +1,4 @@
-//! `/format_query` and `/parse_query`: what a query is, without running it.
+//! `/format_query` and `/parse_query`: describe a query without running it.
 
 use std::fmt::Write as _;
 
@@ -30,7 +30,7 @@ fn parse(context: &Context, request: &Request) -> Result<Expr, ApiError> {
     query(context, request.form()?.get("query").unwrap_or(""))
 }
 
-/// An object whose keys come in Go's order: sorted.
+/// Writes an object whose keys must come in Go's order: sorted.
 struct Object<'o> {
     out: &'o mut String,
     is_first: bool,
@@ -160,7 +160,7 @@ fn push_expr(out: &mut String, expr: &Expr) {
     }
 }
 
-/// A text that is no UTF-8: an escape for each byte that is not, as Go does.
+/// Writes a text that is not UTF-8, with an escape for each invalid byte, as Go does.
 fn push_bytes(out: &mut String, bytes: &[u8]) {
     out.push('"');
     for chunk in bytes.utf8_chunks() {
@@ -296,7 +296,8 @@ fn push_aggregate(out: &mut String, aggregate: &Aggregate) {
     object.bool("without", aggregate.without).out.push('}');
 }
 
-/// `is_wrapped` in parentheses, which are no node of their own in Prometheus's tree.
+/// Writes a length. `is_wrapped` says that it is in parentheses, which are no node in Prometheus's
+/// tree.
 fn push_length(out: &mut String, length: &DurationExpr, is_wrapped: bool) {
     let (op, lhs, rhs) = match length {
         DurationExpr::Number(number) if !is_wrapped => {

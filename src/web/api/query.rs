@@ -10,7 +10,7 @@ use crate::stdx::gofmt;
 use crate::web::context::Context;
 use crate::web::server::{Form, Request};
 
-/// LIMIT: Prometheus's: 60 s over a week, or 1 h over a year.
+/// LIMIT: Prometheus's; steps of 60 s over a week, or of 1 h over a year.
 const POINTS_MAX: i64 = 11_000;
 
 pub fn instant(context: &Context, request: &Request) -> Result<Answer, ApiError> {
@@ -90,7 +90,7 @@ fn run(
         .inform(texts(Severity::Info)))
 }
 
-/// The engine's settings, with what the request asks for.
+/// Returns the engine's settings, with those that the request asks for.
 fn settings(context: &Context, form: &Form) -> Result<Settings, ApiError> {
     let mut settings = *context.database()?.engine.settings();
     settings.timeout = timeout(form, settings.timeout)?;
@@ -122,7 +122,7 @@ impl From<QueryError> for ApiError {
     }
 }
 
-/// Takes off what is beyond the limit; whether that is anything.
+/// Cuts off what is beyond the limit. Returns whether that is anything.
 fn cut(value: &mut Value, limit: usize) -> bool {
     match value {
         Value::Scalar(_) | Value::Text(..) => false,
@@ -142,7 +142,7 @@ fn deprecated_stats(form: &Form) -> Option<String> {
     ))
 }
 
-/// As [`cut`].
+/// Cuts as [`cut`] does.
 pub fn truncate<T>(items: &mut Vec<T>, limit: usize) -> bool {
     let cut = limit > 0 && items.len() > limit;
     if cut {
@@ -151,7 +151,7 @@ pub fn truncate<T>(items: &mut Vec<T>, limit: usize) -> bool {
     cut
 }
 
-/// Said where a limit cut the answer.
+/// Returns the warning that a limit cut the answer.
 pub fn truncated() -> String {
     "results truncated due to limit".to_owned()
 }

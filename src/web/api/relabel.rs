@@ -1,4 +1,4 @@
-//! `/targets/relabel_steps`: what each rule of a pool makes of given labels.
+//! `/targets/relabel_steps`: what each rule of a pool does to given labels.
 
 use std::collections::BTreeMap;
 use std::slice;
@@ -27,7 +27,7 @@ pub fn steps(context: &Context, request: &Request) -> Result<Answer, ApiError> {
     Ok(Answer::of(Object::new().raw("steps", &steps).end()))
 }
 
-/// Once labels are dropped, so they are in all steps that follow.
+/// Writes the steps. Once labels are dropped, they are dropped in all later steps.
 fn steps_of(rules: &[Rule], labels: &BTreeMap<String, String>) -> String {
     let mut builder = LabelsBuilder::default();
     for (name, value) in labels {

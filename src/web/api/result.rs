@@ -7,7 +7,7 @@ use crate::model::{Labels, Sample};
 use crate::promql::{Series, Value};
 use crate::web::json;
 
-/// An object of what a query found. `stats` is JSON.
+/// Writes a query's result as an object. `stats` is JSON.
 pub fn result(value: Value, stats: Option<&str>) -> Document {
     let mut front = String::from("{\"resultType\":\"");
     let document = match value {
@@ -38,13 +38,13 @@ pub fn result(value: Value, stats: Option<&str>) -> Document {
     document.text("}")
 }
 
-/// LIMIT: less than a KiB of text, so that pieces are as large as they should be.
+/// LIMIT: less than a KiB of text, so that pieces have the intended size.
 const SAMPLES_AT_ONCE: usize = 16;
 
-/// A matrix, of which some samples of a series are written at once.
+/// A matrix. Some samples of a series are written at once.
 struct Matrix {
     rest: IntoIter<Series>,
-    /// Of the series that is being written.
+    /// The samples of the series that is being written.
     samples: Option<IntoIter<Sample>>,
     needs_comma: bool,
     held: usize,
@@ -61,7 +61,7 @@ impl Matrix {
         }
     }
 
-    /// The beginning of the next series; false where there is none.
+    /// Writes the beginning of the next series. Returns false if there is none.
     fn write_series(&mut self, out: &mut String) -> bool {
         let Some((labels, samples)) = self.rest.next() else {
             return false;
@@ -77,7 +77,7 @@ impl Matrix {
         true
     }
 
-    /// Samples of the series that is begun; false where there is none.
+    /// Writes samples of the current series. Returns false if there is none.
     fn write_samples(&mut self, out: &mut String) -> bool {
         let Some(samples) = &mut self.samples else {
             return false;
@@ -142,7 +142,7 @@ mod tests {
         (0..count).map(sample).collect()
     }
 
-    /// The whole text, and the largest piece.
+    /// Returns the whole text, and the size of the largest piece.
     fn text(result: Document) -> (String, usize) {
         let response = result.within("<", ">".to_owned()).into_response();
         assert_eq!(response.headers[0].1, "application/json");
@@ -155,7 +155,7 @@ mod tests {
             let held = pieces.held();
             let (piece, more) = pieces.next();
             assert!(pieces.held() <= held);
-            // The first is what was made before it was known to be large.
+            // The first piece was made before the text was known to be large.
             largest = if all.is_empty() {
                 0
             } else {

@@ -1,4 +1,4 @@
-//! Which paths the API has, and who answers.
+//! The API's paths and their handlers.
 
 use super::answer::{Answer, ApiError};
 use super::{exemplars, features, labels, parse, query, relabel, status, targets, tsdb, write};
@@ -6,7 +6,7 @@ use crate::web::context::Context;
 use crate::web::server::{Method, Request, Response};
 use Methods::{Get, GetPost, PostPut};
 
-/// What stands before all paths.
+/// The prefix of all paths.
 const PREFIX: &str = "/api/v1";
 
 /// The `handler` labels of all routes.
@@ -16,7 +16,7 @@ pub fn handlers() -> impl Iterator<Item = &'static str> {
 }
 
 /// Whether a request may compute for long, so that only some workers may be busy with such ones.
-/// To read a query alone takes half a second where it has a megabyte.
+/// Parsing a query of a megabyte alone takes half a second.
 pub fn is_heavy(path: &str) -> bool {
     [
         "/query",
@@ -48,10 +48,11 @@ pub fn meant(path: &str) -> Option<String> {
     })
 }
 
-/// Answers a request below `/api/v1`; `path` is what follows. `None` when there is no such route.
+/// Answers a request below `/api/v1`, where `path` is the rest. Returns `None` for an unknown
+/// route.
 pub fn handle(context: &Context, request: &Request, path: &str) -> Option<Response> {
     if path == "/write" {
-        // NOTE: the one route that answers no JSON, and takes no GET.
+        // NOTE: the only route that answers no JSON, and takes no GET.
         return Some(write::write(context, request).handler(write::HANDLER));
     }
     let (route, parameter) = ROUTES
@@ -62,7 +63,7 @@ pub fn handle(context: &Context, request: &Request, path: &str) -> Option<Respon
         let refused = refused.header("Allow", route.methods.names());
         return Some(refused.handler(route.path));
     }
-    // ORDER: before any parameter is looked at, as in Prometheus.
+    // ORDER: before any parameter is checked, as in Prometheus.
     let missing = route.needs_database.then(|| context.database().err());
     let answer = match missing.flatten() {
         Some(error) => Err(error),
@@ -76,10 +77,10 @@ pub fn handle(context: &Context, request: &Request, path: &str) -> Option<Respon
 }
 
 struct Route {
-    /// Which may hold one `:name`; also Prometheus's name for it in the `handler` label.
+    /// May hold one `:name`. It is also Prometheus's name in the `handler` label.
     path: &'static str,
     methods: Methods,
-    /// Whether it is answered from the database, which an agent has not.
+    /// Whether it needs the database, which an agent does not have.
     needs_database: bool,
     answer: fn(&Context, &Request, &str) -> Result<Answer, ApiError>,
 }
@@ -97,7 +98,7 @@ const fn route(
     }
 }
 
-/// One that is answered from the database.
+/// A route that needs the database.
 const fn stored(
     path: &'static str,
     methods: Methods,
@@ -140,7 +141,7 @@ const ROUTES: &[Route] = &[
     stored("/api/v1/admin/tsdb/snapshot", PostPut, |c, r, _| tsdb::snapshot(c, r)),
 ];
 
-/// Which methods a route takes.
+/// The methods of a route.
 #[derive(Debug, Clone, Copy)]
 enum Methods {
     Get,
@@ -157,7 +158,7 @@ impl Methods {
         }
     }
 
-    /// For the header `Allow`.
+    /// The value of the header `Allow`.
     fn names(self) -> &'static str {
         match self {
             Methods::Get => "GET, OPTIONS",
@@ -167,7 +168,7 @@ impl Methods {
     }
 }
 
-/// The value of the pattern's parameter ("" without one) when the path fits.
+/// Returns the value of the pattern's parameter ("" without one) if the path fits.
 fn matches<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     let Some((before, after)) = pattern.split_once(":name") else {
         return (pattern == path).then_some("");

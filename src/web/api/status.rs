@@ -5,7 +5,7 @@ use crate::model::timestamp::rfc3339;
 use crate::web::context::Context;
 use crate::web::json::{self, Object};
 
-/// Clients choose their features by it.
+/// The version by which clients choose their features.
 const COMPATIBLE_VERSION: &str = "3.14.0";
 
 pub fn config(context: &Context) -> Answer {
@@ -16,7 +16,7 @@ pub fn config(context: &Context) -> Answer {
     )
 }
 
-/// The last attempt to read the configuration. Not in Prometheus.
+/// The last attempt to read the configuration. It is not in Prometheus.
 pub fn reload(context: &Context) -> Answer {
     let status = context.state.config();
     let last = &status.last_reload;
@@ -32,7 +32,7 @@ pub fn reload(context: &Context) -> Answer {
     Answer::of(data.end())
 }
 
-/// What an operator should know of at once.
+/// What an operator should know at once.
 pub fn notifications(context: &Context) -> Answer {
     let status = context.state.config();
     let failed = (!status.last_reload.success).then_some(&status.last_reload);
@@ -56,7 +56,7 @@ pub fn flags(context: &Context) -> Answer {
     )
 }
 
-/// JSON of `/status/buildinfo` and `/version`.
+/// The JSON of `/status/buildinfo` and `/version`.
 pub fn build_info() -> String {
     Object::new()
         .text("version", COMPATIBLE_VERSION)

@@ -63,7 +63,7 @@ pub fn targets(context: &Context, request: &Request) -> Answer {
 /// About half of the text of an active target.
 const ACTIVE_BYTES: usize = 512;
 
-/// What Go's zero time looks like.
+/// Go's zero time.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
 fn active_target(pool: &str, target: &Target, site: &Site) -> String {

@@ -14,7 +14,7 @@ use crate::web::server::Request;
 /// LIMIT: Prometheus's, for the lists of `/status/tsdb`.
 const LIST_MAX: i64 = 10_000;
 
-/// Cardinality of the head, and what a power cut may cost.
+/// The head's cardinality, and what a power cut may lose.
 pub fn status(context: &Context, request: &Request) -> Result<Answer, ApiError> {
     let db = &context.database()?.db;
     let limit = match request.form()?.get("limit").map(str::parse::<i64>) {
@@ -60,12 +60,12 @@ pub fn status(context: &Context, request: &Request) -> Result<Answer, ApiError> 
             "seriesCountByLabelValuePair",
             &counted(&lists.series_count_by_label_value_pair),
         );
-    // Not in Prometheus: a power cut loses at most so much.
+    // Not in Prometheus: how much a power cut loses at most.
     let data = match db.loss_window() {
         Some(window) => data.number("lossWindowSeconds", window.as_secs_f64()),
         None => data,
     };
-    // Nor is this: whether the clock was set, and samples are from the future.
+    // Not in Prometheus either: whether the clock was set, and samples are from the future.
     let ahead = db.newest_ahead()?;
     let data = data.number("newestAheadSeconds", ahead.as_secs_f64());
     let data = match db.last_clock_step() {
@@ -77,7 +77,7 @@ pub fn status(context: &Context, request: &Request) -> Result<Answer, ApiError> 
     Ok(Answer::of(data.end()))
 }
 
-/// The blocks in Prometheus's form: the last time is excluded, and levels count from 1.
+/// The blocks in Prometheus's form, where the last time is excluded, and levels count from 1.
 pub fn blocks(context: &Context) -> Result<Answer, ApiError> {
     let blocks = context.database()?.db.blocks()?;
     let blocks = json::list(&blocks, |out, meta: &BlockMeta| {
@@ -117,7 +117,7 @@ fn counted(list: &[Counted]) -> String {
     })
 }
 
-/// The log is read before the server answers, so that it is always done.
+/// The log is read before the server answers, so it is always done.
 pub fn wal_replay() -> Answer {
     let data = Object::new()
         .number("min", 0)
@@ -127,8 +127,8 @@ pub fn wal_replay() -> Answer {
     Answer::of(data.end())
 }
 
-/// Deletes samples of series; what is deleted is gone from answers at once, from the disk with the
-/// next compaction.
+/// Deletes samples of series. They are gone from answers at once, and from the disk with the next
+/// compaction.
 pub fn delete_series(context: &Context, request: &Request) -> Result<Answer, ApiError> {
     let db = administered(context)?;
     let form = request.form()?;
@@ -145,7 +145,7 @@ pub fn delete_series(context: &Context, request: &Request) -> Result<Answer, Api
     Ok(Answer::nothing())
 }
 
-/// Rewrites what samples were deleted from, so that their bytes are free.
+/// Rewrites blocks with deleted samples, which frees their bytes.
 pub fn clean_tombstones(context: &Context) -> Result<Answer, ApiError> {
     let db = administered(context)?;
     let cleaned = db.clean_tombstones();
@@ -153,7 +153,7 @@ pub fn clean_tombstones(context: &Context) -> Result<Answer, ApiError> {
     Ok(Answer::nothing())
 }
 
-/// Makes a directory of all that is stored, below `snapshots` of the data directory.
+/// Copies all that is stored into a directory below `snapshots` in the data directory.
 pub fn snapshot(context: &Context, request: &Request) -> Result<Answer, ApiError> {
     let db = administered(context)?;
     let skip_head = match request.form()?.get("skip_head") {
@@ -175,7 +175,7 @@ fn administered(context: &Context) -> Result<&Db, ApiError> {
     Err(ApiError::new(ErrorKind::Unavailable, "admin APIs disabled"))
 }
 
-/// As Go reads it.
+/// Reads a boolean as Go does.
 fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),

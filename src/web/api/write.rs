@@ -1,4 +1,4 @@
-//! `POST /api/v1/write`: remote write as the HTTP server hears it.
+//! `POST /api/v1/write`: remote write over the HTTP server.
 
 use crate::remote::Receiver;
 use crate::web::context::Context;
@@ -6,7 +6,7 @@ use crate::web::server::{Method, Request, Response};
 
 pub const HANDLER: &str = "/api/v1/write";
 
-/// Answers in plain text, as Prometheus does here.
+/// Receives a write. It answers in plain text, as Prometheus does here.
 pub fn write(context: &Context, request: &Request) -> Response {
     if request.method != Method::Post {
         return plain(405, "Method Not Allowed").header("Allow", "OPTIONS, POST");

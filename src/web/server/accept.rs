@@ -1,4 +1,4 @@
-//! Accepting: which connections are let in, and which one goes when there is no room.
+//! Accepting: which connections are let in, and which one is closed when there is no room.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -19,7 +19,7 @@ use super::worker::SCRATCH_BYTES;
 const ACCEPT_TURN: usize = 64;
 
 impl Poller {
-    /// Full with connections that work, the next ones wait in the kernel.
+    /// Whether to accept. When all connections work, the next ones wait in the kernel.
     pub(super) fn may_accept(&mut self) -> bool {
         if self.resting.is_some_and(|until| until > self.now) {
             return false;
@@ -45,7 +45,7 @@ impl Poller {
                     }
                     self.admit(stream, remote);
                     if is_full {
-                        // The others' requests are read before one more of them is closed.
+                        // The others' requests are read before another connection is closed.
                         return;
                     }
                 }
@@ -60,8 +60,8 @@ impl Poller {
         }
     }
 
-    /// No descriptor is left: closes the oldest idle connection and says that another try is worth
-    /// it; without one it refuses a client by means of the reserve, and rests.
+    /// Handles the lack of descriptors. It closes the oldest idle connection and returns that
+    /// another try is worth it. Without one it refuses a client by means of the reserve, and rests.
     fn relieve(&mut self, listener: usize, e: &io::Error) -> bool {
         if !self.exhausted {
             self.exhausted = true;
@@ -86,8 +86,8 @@ impl Poller {
         false
     }
 
-    /// The connection that has idled longest; else one whose head or handshake is overdue to a
-    /// fifth.
+    /// Returns the connection that has idled longest, or else one whose head or handshake has used
+    /// a fifth of its time.
     fn to_evict(&self) -> Option<u64> {
         let slow = self.shared.options.head_timeout / 5;
         let idle = |slot: &Slot| matches!(slot.stage, Stage::Idle | Stage::Linger);

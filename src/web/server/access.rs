@@ -1,4 +1,4 @@
-//! Who may ask: the web configuration, kept fresh from its file, and basic authentication.
+//! Who may ask: the web configuration, read again when its file changes, and basic authentication.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -17,11 +17,12 @@ use crate::web::web_config::{RateLimit, WebConfig};
 use super::headers::Headers;
 use super::response::Response;
 
-/// LIMIT: a changed certificate is seen after a second; looking costs a few stat(2).
+/// LIMIT: a changed certificate is noticed after a second. Looking costs a few stat(2).
 const RECHECK: Duration = Duration::from_secs(1);
-/// LIMIT: bcrypt takes a core for tens of milliseconds on a Pi; strangers get at most two at once.
+/// LIMIT: bcrypt takes a core for tens of milliseconds on a Pi. Strangers get at most two at once.
 const VERIFYING_MAX: usize = 2;
-/// LIMIT: of verified and of failed passwords each; more users than that verify more often.
+/// LIMIT: verified passwords, and failed ones. With more users than that, some are verified more
+/// often.
 const VERDICTS_MAX: usize = 128;
 
 pub(super) struct Access {
@@ -33,10 +34,10 @@ pub(super) struct Access {
     bucket: Mutex<Bucket>,
 }
 
-/// Of `rate_limit`: how many requests may come at once, as of when.
+/// The state of `rate_limit`: how many requests may come at once, and since when.
 #[derive(Default)]
 struct Bucket {
-    /// What is missing to a full burst.
+    /// What is missing from a full burst.
     taken: f64,
     at: Duration,
 }
@@ -44,17 +45,17 @@ struct Bucket {
 struct State {
     config: Arc<WebConfig>,
     checked: Duration,
-    /// Of the configuration's file and those that it names.
+    /// The prints of the configuration's file and of those that it names.
     prints: Vec<Option<Print>>,
-    /// Other ones, seen at the last look.
+    /// Different prints, seen at the last look.
     changed: Option<Vec<Option<Print>>>,
 }
 
 /// What shows that a file has changed.
 type Print = (Option<SystemTime>, u64);
 
-/// What is known of passwords that were tried. The keys are hashes with random keys of this
-/// process, so that no password stays in memory and nobody can make two collide.
+/// Passwords that were tried. The keys are hashes with random keys of this process, so that no
+/// password stays in memory and nobody can force a collision.
 struct Verdicts {
     hashers: [RandomState; 2],
     good: VecDeque<[u64; 2]>,
@@ -90,13 +91,13 @@ impl Access {
         })
     }
 
-    /// The configuration as last read; touches no disk.
+    /// Returns the configuration as last read. It touches no disk.
     pub fn snapshot(&self) -> Arc<WebConfig> {
         lock(&self.state).config.clone()
     }
 
-    /// The configuration, read again when its files have changed; a broken one is logged once and
-    /// the last good one stays.
+    /// Returns the configuration, which it reads again if its files have changed. A broken one is
+    /// logged once, and the last good one stays.
     pub fn current(&self) -> Arc<WebConfig> {
         let Some(path) = &self.path else {
             return self.snapshot();
@@ -108,7 +109,7 @@ impl Access {
             return config;
         }
         state.checked = now;
-        // ORDER: the disk without the lock; the others go on with what they have.
+        // ORDER: the disk is read without the lock. The others go on with what they have.
         drop(state);
         let new = prints(path, &config);
         if new == old || !self.is_settled(&new) {
@@ -133,8 +134,9 @@ impl Access {
         state.config.clone()
     }
 
-    /// A file in the midst of being written may lack its users and be valid: it is not looked into
-    /// before it has rested for a second, or between two looks where the clocks disagree.
+    /// Whether changed files are complete. A file that is being written may be valid and lack its
+    /// users. So it is read only after it has rested for a second, or between two looks if the
+    /// clocks disagree.
     fn is_settled(&self, new: &[Option<Print>]) -> bool {
         let now = UNIX_EPOCH + Duration::from_millis(self.clock.wall_ms().max(0) as u64);
         let rests = |print: &Print| {
@@ -147,8 +149,8 @@ impl Access {
         seen || new.iter().flatten().all(rests)
     }
 
-    /// The answer to who may not ask. `is_trusted` is the management worker, which is one and so
-    /// needs no limit.
+    /// Returns the answer for a client that may not ask. `is_trusted` is the management worker, of
+    /// which there is one, so it needs no limit.
     pub fn deny(
         &self,
         config: &WebConfig,
@@ -162,7 +164,8 @@ impl Access {
             return Some(Response::text(429, "Too Many Requests\n"));
         }
         let users = &config.users;
-        // Compared with somebody's hash, a stranger takes as long as a known user.
+        // A stranger's password is compared with some user's hash, so that it takes as long as a
+        // known user's.
         let any = users.values().next()?;
         let allowed = match credentials(headers) {
             None => Some(false),
@@ -200,7 +203,7 @@ impl Access {
         has_room
     }
 
-    /// None when too many are at it.
+    /// Returns `None` if too many are being verified.
     fn verify(&self, user: &str, password: &[u8], hash: &str, is_trusted: bool) -> Option<bool> {
         let key = {
             let verdicts = lock(&self.verdicts);
@@ -234,7 +237,7 @@ impl Verdicts {
         }
     }
 
-    /// Guesses can't push out those who know their password.
+    /// Stores a verdict. Guesses cannot push out good passwords.
     fn learn(&mut self, key: [u64; 2], good: bool) {
         let list = if good { &mut self.good } else { &mut self.bad };
         if list.contains(&key) {
@@ -247,7 +250,7 @@ impl Verdicts {
     }
 }
 
-/// RFC 7617.
+/// Reads the credentials (RFC 7617).
 fn credentials(headers: &Headers) -> Option<(String, Vec<u8>)> {
     let value = headers.get("authorization")?;
     let (scheme, encoded) = value.split_once(' ')?;
@@ -271,6 +274,6 @@ fn prints(path: &Path, config: &WebConfig) -> Vec<Option<Print>> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // NOTE: what is under these locks is replaced whole, or a list that one entry is added to.
+    // NOTE: what is under these locks is replaced whole, or is a list that gets one entry.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
-//! A request's body out of the bytes of its connection: by length, or chunked.
+//! Reads a request's body from its connection's bytes: by length, or chunked.
 
 use super::head::{Framing, Reject, bad};
 
-/// LIMIT: a chunk's size with its extensions; nobody sends extensions.
+/// LIMIT: a chunk's size with its extensions, which nobody sends.
 const SIZE_LINE_BYTES_MAX: usize = 256;
 /// LIMIT: trailers are read and dropped.
 const TRAILER_BYTES_MAX: usize = 4 << 10;
@@ -18,10 +18,10 @@ pub(super) struct BodyReader {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// So many bytes are left of the body.
+    /// So many bytes of the body are left.
     Length(u64),
     Size,
-    /// So many bytes are left of the chunk.
+    /// So many bytes of the chunk are left.
     Chunk(u64),
     ChunkEnd,
     Trailer,
@@ -51,7 +51,7 @@ impl BodyReader {
         self.state == State::Done
     }
 
-    /// How many bytes of memory the body takes so far.
+    /// The bytes of memory that the body takes so far.
     pub fn held(&self) -> usize {
         self.body.capacity()
     }
@@ -60,8 +60,8 @@ impl BodyReader {
         self.body
     }
 
-    /// Takes what it can use from the start of `input`; returns how much that was. Bytes after the
-    /// body's end are the next request's.
+    /// Takes what it can use from the start of `input`, and returns how much that was. Bytes after
+    /// the body's end are the next request's.
     pub fn feed(&mut self, input: &[u8]) -> Result<usize, Reject> {
         let mut used = 0;
         loop {
@@ -152,7 +152,7 @@ pub(super) fn make_room(bytes: &mut Vec<u8>, n: usize, bytes_max: usize) {
     }
 }
 
-/// A line that ends in CRLF, and its length with that; none when it isn't whole yet.
+/// Returns a line that ends in CRLF, and its length with that; `None` if it is incomplete.
 fn line(rest: &[u8], bytes_max: usize) -> Result<Option<(&[u8], usize)>, Reject> {
     let Some(at) = rest.iter().take(bytes_max + 2).position(|b| *b == b'\n') else {
         return if rest.len() > bytes_max + 1 {
@@ -173,7 +173,7 @@ fn line(rest: &[u8], bytes_max: usize) -> Result<Option<(&[u8], usize)>, Reject>
 mod tests {
     use super::*;
 
-    /// What is left of the input and the body, `Err(0)` for an unfinished one, else the status.
+    /// Returns the rest of the input and the body, `Err(0)` if unfinished, or the error's status.
     /// The bytes come in pieces of `step`.
     fn read(framing: Framing, input: &str, step: usize) -> Result<(String, usize), u16> {
         let mut reader = BodyReader::new(framing, 10);

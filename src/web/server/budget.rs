@@ -33,7 +33,7 @@ impl Budget {
 }
 
 impl Reserved {
-    /// Makes the share `bytes` large; false when the budget has no room for that.
+    /// Changes the share to `bytes`. Returns false if the budget has no room for that.
     pub fn grow_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
         let max = self.budget.max;

@@ -1,4 +1,4 @@
-//! A connection: its socket, which never blocks, TLS over it, and the bytes read but not used.
+//! A connection: its non-blocking socket, TLS over it, and the bytes read but not used.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -19,7 +19,7 @@ const EMPTY_RECORDS_MAX: usize = 16;
 /// LIMIT: what a connection's head takes without asking: browsers and proxies stay below 8 KiB.
 const OWN_HEAD_BYTES: usize = 16 << 10;
 
-/// Owned by the poller or by one worker.
+/// The poller or one worker owns it.
 pub(super) struct Conn {
     pub id: u64,
     /// Shared with the poller, which watches it for a hang-up while a worker has the rest.
@@ -34,7 +34,7 @@ pub(super) struct Conn {
     pub remote: SocketAddr,
 }
 
-/// What reading gave.
+/// The result of a read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fill {
     Got,
@@ -43,7 +43,7 @@ pub(super) enum Fill {
 }
 
 impl Conn {
-    /// Reads what is there, at most as much as `scratch` holds, to the end of `input`.
+    /// Reads the available bytes, at most as many as `scratch` holds, to the end of `input`.
     pub fn fill(&mut self, scratch: &mut [u8]) -> io::Result<Fill> {
         let Some(tls) = &mut self.tls else {
             let read = retry(|| (&*self.socket).read(scratch));
@@ -92,7 +92,7 @@ impl Conn {
         self.share.grow_to(share)
     }
 
-    /// One step of a handshake; true when it is complete.
+    /// Makes one step of a handshake. Returns true when it is complete.
     pub fn handshake(&mut self) -> io::Result<bool> {
         let Some(tls) = &mut self.tls else {
             return Ok(true);
@@ -115,15 +115,15 @@ impl Conn {
                 Err(e) => return Err(e),
             }
             if let Err(e) = tls.process_new_packets() {
-                // NOTE: the alert tells the client why; that it arrives is not essential.
+                // NOTE: the alert tells the client the reason. It need not arrive.
                 let _ = tls.write_tls(&mut &*self.socket);
                 return Err(io::Error::other(e));
             }
         }
     }
 
-    /// Writes what the socket takes, and makes and writes about `turn` bytes at most; true when the
-    /// output is at its end and flushed.
+    /// Writes what the socket takes, at most about `turn` bytes, which are made meanwhile. Returns
+    /// true when the output is at its end and flushed.
     pub fn write(&mut self, output: &mut Output, turn: usize) -> io::Result<bool> {
         output.pull();
         let mut written = 0;

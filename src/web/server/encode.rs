@@ -1,4 +1,4 @@
-//! An answer as bytes: the head, the coding of its body, and what is left of it to be written.
+//! An answer as bytes: the head, the coding of its body, and the rest to be written.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -16,10 +16,10 @@ use super::request::{Method, Version};
 use super::response::{Body, Response, reason};
 use crate::metrics::Histogram;
 
-/// LIMIT: below it the frame costs as much as is saved, and what is sent is one packet either way.
+/// LIMIT: below this the frame costs as much as is saved, and either way it is one packet.
 const COMPRESS_BYTES_MIN: usize = 256;
 
-/// What of the request decides the answer's form.
+/// The parts of the request that decide the answer's form.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     pub is_head: bool,
@@ -38,7 +38,7 @@ impl Asked {
         }
     }
 
-    /// For answers to what could not be read.
+    /// For answers to requests that could not be read.
     pub fn nothing() -> Asked {
         Asked {
             is_head: false,
@@ -49,14 +49,14 @@ impl Asked {
     }
 }
 
-/// What remains to be written of an answer.
+/// The rest of an answer that is being written.
 #[derive(Default)]
 pub(super) struct Output {
     head: Vec<u8>,
     body: Cow<'static, [u8]>,
     at: usize,
     pieces: Option<Box<PieceBody>>,
-    /// Whether the rest of the pieces can't be made.
+    /// Whether the remaining pieces cannot be made.
     broken: bool,
     chunked: bool,
     /// Whether the connection serves another request afterwards.
@@ -70,7 +70,7 @@ pub(super) struct Encoded {
 }
 
 impl Output {
-    /// Bare bytes.
+    /// Makes output of plain bytes.
     pub fn of(bytes: Vec<u8>) -> Output {
         Output {
             head: bytes,
@@ -82,7 +82,7 @@ impl Output {
         self.left() == 0 && self.pieces.is_none()
     }
 
-    /// Whether it ends before its end.
+    /// Whether it breaks off early.
     pub fn is_broken(&self) -> bool {
         self.broken
     }
@@ -91,18 +91,18 @@ impl Output {
         self.head.len() + self.body.len() - self.at
     }
 
-    /// The bytes that were made for it since it was last asked, which are work as writing is.
+    /// Returns the bytes made since the last call. Making them is work, as writing is.
     pub fn take_made(&mut self) -> usize {
         self.pieces.as_mut().map_or(0, |pieces| pieces.take_made())
     }
 
-    /// About how much is to be written in all.
+    /// The approximate number of bytes to write in all.
     pub fn to_come(&self) -> usize {
         let pieces = self.pieces.as_ref().map_or(0, |pieces| pieces.to_come());
         self.left().saturating_add(pieces)
     }
 
-    /// The memory that it holds until it is done.
+    /// The memory held until it is done.
     pub fn held(&self) -> usize {
         let pieces = self.pieces.as_ref().map_or(0, |pieces| pieces.held());
         let body = match &self.body {
@@ -116,7 +116,7 @@ impl Output {
         }
     }
 
-    /// What comes next; empty at the end.
+    /// Returns the next bytes; empty at the end.
     pub fn next(&self) -> (&[u8], &[u8]) {
         let head = self.head.get(self.at..).unwrap_or_default();
         let body_at = self.at.saturating_sub(self.head.len());
@@ -130,8 +130,8 @@ impl Output {
         }
     }
 
-    /// The size of a body of pieces is told to `size`, once it is known. False where it is known
-    /// already.
+    /// Reports the size of a body of pieces to `size` once it is known. Returns false if it is
+    /// known already.
     pub fn tell_size(&mut self, size: Histogram) -> bool {
         match &mut self.pieces {
             Some(pieces) => pieces.size = Some(size),
@@ -140,7 +140,7 @@ impl Output {
         true
     }
 
-    /// Takes the next piece, where there is nothing left.
+    /// Takes the next piece if nothing is left.
     pub fn pull(&mut self) {
         if self.left() > 0 {
             return;
@@ -262,7 +262,7 @@ pub(super) fn encode(
     encoded
 }
 
-/// The answer to a request that could not be read; the connection closes after it.
+/// Makes the answer to a request that could not be read. The connection closes after it.
 pub(super) fn refusal(reject: &Reject, extra: &[(String, String)], wall_ms: i64) -> Output {
     let phrase = reason(reject.status);
     let text = match &*reject.why {
@@ -276,7 +276,7 @@ pub(super) fn refusal(reject: &Reject, extra: &[(String, String)], wall_ms: i64)
     encode(response, &Asked::nothing(), extra, wall_ms).output
 }
 
-/// A name or value that a handler got from foreign bytes can't break out of its line.
+/// Writes a header. A name or value from foreign bytes cannot break out of its line.
 fn push_header(head: &mut String, name: &str, value: &str) {
     head.push_str(name);
     head.push_str(": ");
@@ -288,7 +288,7 @@ fn push_header(head: &mut String, name: &str, value: &str) {
     head.push_str("\r\n");
 }
 
-/// Whether the body is compressed: one that is there now, one of pieces as it comes.
+/// Compresses the body. A body of pieces is compressed as it comes.
 fn compress(response: &mut Response, asked: &Asked) -> bool {
     if !response.compress {
         return false;
@@ -301,7 +301,7 @@ fn compress(response: &mut Response, asked: &Asked) -> bool {
             let room = Vec::with_capacity(bytes.len() / 4);
             let mut encoder = GzEncoder::new(room, Compression::fast());
             let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
-            // NOTE: writing to memory does not fail; if it did, the plain body would be sent.
+            // NOTE: writing to memory does not fail. If it did, the plain body would be sent.
             let Ok(packed) = packed else {
                 return false;
             };
@@ -324,7 +324,7 @@ fn accepts_gzip(headers: &Headers) -> bool {
     })
 }
 
-/// RFC 9110 5.6.7.
+/// Writes a date (RFC 9110 5.6.7).
 fn date(wall_ms: i64) -> String {
     let format = format_description!(
         "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"

@@ -1,7 +1,7 @@
-//! A request's head, parsed strictly: what two parsers could read in two ways is refused.
+//! Parses a request's head strictly: what two parsers could read in two ways is refused.
 //!
-//! RFC 9112 sections 2 to 7; no leniency that it merely allows, except empty lines before a
-//! request.
+//! RFC 9112 sections 2 to 7, without the leniency that it merely allows, except for empty lines
+//! before a request.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use super::headers::{Headers, is_token};
 use super::request::{Method, Version};
 use crate::model::size;
 
-/// Why a request is refused; the connection is closed after it.
+/// Why a request is refused. The connection is closed after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reject {
     pub status: u16,
@@ -125,7 +125,7 @@ fn request_line(line: &[u8]) -> Result<(Method, &[u8], Version), Reject> {
     Ok((method, target, version))
 }
 
-/// Path and query of a target in origin form, absolute form, or `*` with OPTIONS.
+/// Returns path and query of a target in origin form, absolute form, or `*` with OPTIONS.
 fn split_target<'a>(target: &'a [u8], method: &Method) -> Result<(&'a str, &'a str), Reject> {
     let allowed = |b: &u8| *b > b' ' && *b != 0x7f;
     if target.is_empty() || !target.iter().all(allowed) {
@@ -156,7 +156,7 @@ fn split_target<'a>(target: &'a [u8], method: &Method) -> Result<(&'a str, &'a s
     Ok((if path.is_empty() { "/" } else { path }, query))
 }
 
-/// `%XX` decoded; what is then not UTF-8 becomes U+FFFD.
+/// Decodes `%XX`. Bytes that are then not UTF-8 become U+FFFD.
 fn percent_decode(text: &str) -> Result<String, Reject> {
     if !text.contains('%') {
         return Ok(text.to_owned());

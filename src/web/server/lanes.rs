@@ -1,4 +1,4 @@
-//! The ways from the poller to the workers.
+//! The channels from the poller to the workers.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::worker::Job;
 
-/// The poller's ends of the ways to the workers.
+/// The poller's ends of the channels to the workers.
 pub(super) struct Lanes {
     pub handshake: Lane,
     pub management: Lane,
@@ -21,16 +21,16 @@ pub(super) struct LaneEnds {
     pub query: Receiver<Job>,
 }
 
-/// A way to the workers, and who waits for it to have room.
+/// A channel to the workers, and those who wait for room in it.
 pub(super) struct Lane {
     pub tx: Sender<Job>,
-    /// Ids in order of arrival; who has gone meanwhile is skipped.
+    /// Ids in order of arrival. Those that have gone meanwhile are skipped.
     pub waiting: VecDeque<u64>,
 }
 
 impl Lanes {
-    /// Each channel holds as many jobs as there are workers, so that none of these idles while the
-    /// poller is busy; what does not fit waits in the poller, where a hang-up is seen.
+    /// Makes the channels. Each holds as many jobs as there are workers, so that none of these
+    /// idles while the poller is busy. The rest waits in the poller, which sees a hang-up.
     pub fn new(workers: usize) -> (Lanes, LaneEnds) {
         let lane = |capacity| {
             let (tx, rx) = bounded(capacity);
@@ -66,7 +66,7 @@ impl Lanes {
     }
 }
 
-/// How many of the workers take queries.
+/// The number of workers that take queries.
 pub(super) fn query_workers(workers: usize) -> usize {
     workers.saturating_sub(2).max(1)
 }

@@ -13,24 +13,24 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug)]
 pub(super) struct Listeners {
     pub sockets: Vec<TcpListener>,
-    /// Given up for a moment when no other descriptor is left, to tell a client so.
+    /// Released for a moment when no other descriptor is left, to tell a client so.
     reserve: Option<File>,
 }
 
-/// What accepting gave.
+/// The result of accepting.
 #[derive(Debug)]
 pub(super) enum Accepted {
     Conn(TcpStream, SocketAddr),
     /// Nobody waits.
     Nobody,
-    /// This one is lost, the next may do.
+    /// This connection is lost. The next may work.
     Lost,
     /// Descriptors or memory have run out.
     Exhausted(io::Error),
 }
 
 impl Listeners {
-    /// The error is the text that Go's `net.Listen` would give.
+    /// Binds the addresses. The error is the text of Go's `net.Listen`.
     pub fn bind(addresses: &[String]) -> Result<Listeners, String> {
         let sockets = addresses
             .iter()
@@ -65,7 +65,7 @@ impl Listeners {
                 Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                     Accepted::Exhausted(e)
                 }
-                // NOTE: Linux hands a connection's own network errors to accept.
+                // NOTE: Linux passes a connection's own network errors to accept.
                 _ => Accepted::Lost,
             },
         }
@@ -96,7 +96,7 @@ fn open(address: &str) -> Result<TcpListener, String> {
             Ok(socket) => return Ok(socket),
             Err(why) => last = why,
         }
-        // NOTE: only a wildcard has two ways, and the second is for hosts without IPv6.
+        // NOTE: only a wildcard has two candidates, and the second is for hosts without IPv6.
         if !last.contains("not supported") && !last.contains("cannot assign") {
             break;
         }
@@ -104,7 +104,7 @@ fn open(address: &str) -> Result<TcpListener, String> {
     Err(last)
 }
 
-/// As Go does, a wildcard of either family means all addresses of both.
+/// Returns the addresses to try. As in Go, a wildcard of either family means all addresses of both.
 fn candidates(address: &str) -> Result<Vec<SocketAddr>, String> {
     let (host, port) = address
         .rsplit_once(':')
@@ -160,7 +160,7 @@ fn open_one(address: SocketAddr) -> Result<TcpListener, String> {
     Ok(TcpListener::from(socket))
 }
 
-/// Go's texts, which are glibc's in lower case; musl has others.
+/// Returns Go's texts, which are glibc's in lower case; musl has others.
 fn errno_text(errno: Errno) -> String {
     match errno {
         Errno::ADDRINUSE => "address already in use".to_owned(),

@@ -1,4 +1,4 @@
-//! What the server counts, under Prometheus's names.
+//! The server's metrics, under Prometheus's names.
 
 use std::time::Duration;
 
@@ -71,12 +71,12 @@ impl HttpMetrics {
         self.refused.with(&[&status.to_string()]).inc();
     }
 
-    /// Of the bodies of a handler's answers.
+    /// Returns the histogram of a handler's body sizes.
     pub fn size_of(&self, handler: &str) -> Option<Histogram> {
         (!handler.is_empty()).then(|| self.sizes.with(&[handler]))
     }
 
-    /// Without `bytes` the size is told later.
+    /// Counts an answer. Without `bytes` the size is reported later.
     pub fn answered(&self, handler: &str, status: u16, took: Duration, bytes: Option<usize>) {
         if handler.is_empty() {
             return;

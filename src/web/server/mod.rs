@@ -2,13 +2,13 @@
 //!
 //! One thread, `http-accept`, owns the listeners and every connection that waits for something: a
 //! request, the rest of a body, a slow reader. Only complete work goes to the workers `http-N`, so
-//! that no client, however slow, holds one. `http-0` serves health, readiness, reload and metrics
-//! alone. The framing of HTTP/1.x is our own: every rule that `ureq-proto`'s server half is lax in
-//! (bare LF, obs-fold, Host, lengths, trailers without end) is checked per byte and line here, and
-//! what would be left of it for the crate to do is one table of chunk states.
+//! no client, however slow, occupies one. `http-0` serves only health, readiness, reload and
+//! metrics. The framing of HTTP/1.x is our own. `ureq-proto`'s server half is lax about bare LF,
+//! obs-fold, Host, lengths and endless trailers. These rules are checked here, per byte and line;
+//! what would be left for the crate is one table of chunk states.
 //!
 //! Owns threads, sockets, and the cache of verified passwords.
-//! **Invariant:** knows no path and no handler; who is asked is the [`Handler`].
+//! **Invariant:** knows no path and no handler; it asks the [`Handler`].
 
 // What callers see.
 mod options;

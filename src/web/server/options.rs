@@ -10,7 +10,7 @@ use crate::stdx::clock::Clock;
 use super::request::Request;
 use super::response::Response;
 
-/// Answers requests, on a worker's thread. A panic in it becomes a 500 and costs nothing else.
+/// Answers requests, on a worker's thread. A panic in it becomes a 500 and affects nothing else.
 pub trait Handler: Send + Sync {
     fn handle(&self, request: Request) -> Response;
 }
@@ -21,14 +21,14 @@ impl<F: Fn(Request) -> Response + Send + Sync> Handler for F {
     }
 }
 
-/// Which workers a request goes to.
+/// The class of workers that a request goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Quick and never to be starved: has a worker of its own.
+    /// Quick, and never starved: it has a worker of its own.
     Management,
     Normal,
-    /// May compute for long: two workers never take one, so that however many queries there are,
-    /// the rest is answered; those that wait cost no thread.
+    /// May compute for long. Two workers never take one, so that the rest is answered however many
+    /// queries there are. Waiting ones take no thread.
     Query,
 }
 
@@ -39,10 +39,10 @@ const HEADS_AT_ONCE: usize = 16;
 /// The server's settings. [`Options::new`] gives the defaults.
 #[derive(Clone)]
 pub struct Options {
-    /// `host:port` each; `:9090` is every address of IPv4 and IPv6, port 0 takes a free one.
+    /// Each is `host:port`. `:9090` is every address of IPv4 and IPv6; port 0 takes a free one.
     pub listen: Vec<String>,
-    /// Workers for requests of [`Class::Normal`], all but two of them for [`Class::Query`] too; one
-    /// more serves [`Class::Management`].
+    /// Workers for requests of [`Class::Normal`]. All but two of them also take [`Class::Query`].
+    /// One more serves [`Class::Management`].
     pub workers: usize,
     pub max_connections: usize,
     /// How long a connection may idle between requests.
@@ -52,8 +52,8 @@ pub struct Options {
     pub head_timeout: Duration,
     /// How long a request's body may take in all.
     pub body_timeout: Duration,
-    /// How long a write may take without the client reading; a parked answer has this, and what
-    /// its remaining bytes take at 16 KiB/s.
+    /// How long a write may take without the client reading. A parked answer has this, plus the
+    /// time for its remaining bytes at 16 KiB/s.
     pub write_timeout: Duration,
     /// How long a request may wait for a worker before it is answered 503.
     pub queue_timeout: Duration,
@@ -63,9 +63,9 @@ pub struct Options {
     /// where there is no room the one that has been coming longest is refused.
     pub heads_bytes_max: usize,
     pub body_bytes_max: usize,
-    /// Of all bodies that are being read or handled, together.
+    /// The limit for all bodies that are being read or handled, together.
     pub bodies_bytes_max: usize,
-    /// Of all answers that wait for their readers; beyond it the oldest is dropped.
+    /// The limit for all answers that wait for their readers. Beyond it the oldest is dropped.
     pub parked_bytes_max: usize,
     /// How many requests may wait for a worker; beyond it they are answered 503.
     pub queue_max: usize,
@@ -73,7 +73,7 @@ pub struct Options {
     pub web_config: Option<PathBuf>,
     /// The handlers whose counters are shown from the start, as zero.
     pub handlers: Vec<&'static str>,
-    /// Told the decoded path.
+    /// Gets the decoded path.
     pub classify: Arc<dyn Fn(&str) -> Class + Send + Sync>,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
@@ -103,9 +103,9 @@ impl Options {
             body_bytes_max: 32 << 20,
             // LIMIT: what a small machine can spare for clients that send at once.
             bodies_bytes_max: 64 << 20,
-            // LIMIT: as the bodies.
+            // LIMIT: the same as for the bodies.
             parked_bytes_max: 64 << 20,
-            // LIMIT: a dashboard's burst; more would wait longer than its user.
+            // LIMIT: a dashboard's burst. More would wait longer than its user does.
             queue_max: 128,
             web_config: None,
             handlers: Vec::new(),

@@ -1,5 +1,5 @@
-//! Bodies that are made piece by piece, as fast as the client takes them: what is large in text is
-//! never there as a whole, and costs no worker while the client is slow.
+//! Bodies that are made piece by piece, as fast as the client takes them. A large text never exists
+//! as a whole, and a slow client occupies no worker.
 
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,35 +12,35 @@ use crate::stdx::thread::panic_message;
 
 /// Makes a body.
 pub trait Pieces: Send {
-    /// The next piece, some ten KiB, and whether there is more.
+    /// Returns the next piece, some ten KiB, and whether there is more.
     fn next(&mut self) -> (Vec<u8>, bool);
 
-    /// About how many bytes of memory it holds.
+    /// The approximate bytes of memory held.
     fn held(&self) -> usize;
 
-    /// About how many bytes are to come; of text up to twice the room of the values in it.
+    /// The approximate bytes to come. For text it is up to twice the memory of its values.
     fn to_come(&self) -> usize {
         self.held().saturating_mul(2)
     }
 }
 
-/// A body on its way.
+/// A body that is being sent.
 pub(super) struct PieceBody {
     pieces: Box<dyn Pieces>,
     packer: Option<GzEncoder<Vec<u8>>>,
     sent: usize,
-    /// Bytes made since it was last asked, before they were packed.
+    /// The bytes made since the last call, before they were packed.
     made: usize,
-    /// Told how large the body was in the end.
+    /// Gets the final size of the body.
     pub size: Option<Histogram>,
 }
 
-/// What became of a body of which a piece was wanted.
+/// The result of asking a body for a piece.
 pub(super) enum Step {
     /// There is more.
     Piece(Vec<u8>),
     Last(Vec<u8>),
-    /// The rest can't be made: the client has to see that it is missing.
+    /// The rest cannot be made. The client must see that it is missing.
     Broken,
 }
 
@@ -72,10 +72,10 @@ impl PieceBody {
         std::mem::take(&mut self.made)
     }
 
-    /// Never an empty piece, unless it is the last.
+    /// Takes a step. A piece is never empty, unless it is the last.
     pub fn step(&mut self) -> Step {
         loop {
-            // NOTE: a panic costs this answer alone, and pieces are not asked for after it.
+            // NOTE: a panic affects only this answer, and no more pieces are asked for after it.
             let made = catch_unwind(AssertUnwindSafe(|| self.pieces.next()));
             let (piece, more) = match made {
                 Ok(made) => made,
@@ -99,7 +99,7 @@ impl PieceBody {
         }
     }
 
-    /// What the packer gives for a piece. NOTE: writing to memory does not fail.
+    /// Packs a piece. NOTE: writing to memory does not fail.
     fn packed(&mut self, piece: Vec<u8>, more: bool) -> Option<Vec<u8>> {
         let Some(packer) = &mut self.packer else {
             return Some(piece);

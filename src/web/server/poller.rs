@@ -27,7 +27,7 @@ use super::writing::BYTES_PER_SECOND_MIN;
 const READ_TURN: usize = 4;
 /// The client has closed at least its sending half.
 const GONE: PollFlags = PollFlags::RDHUP.union(PollFlags::HUP).union(PollFlags::ERR);
-/// How long accepting rests when no descriptor can be had.
+/// How long accepting rests when no descriptor is free.
 pub(super) const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 pub(super) struct Poller {
@@ -43,15 +43,15 @@ pub(super) struct Poller {
     /// Connections that have more of a head than their turn took.
     unread: BTreeSet<u64>,
     pub(super) now: Duration,
-    /// Accepting rests until then.
+    /// The time until which accepting rests.
     pub(super) resting: Option<Duration>,
-    /// So that running out of descriptors is logged once, and its end.
+    /// Set while descriptors are exhausted, so that it is logged once, and its end too.
     pub(super) exhausted: bool,
-    /// When the requests in flight are given up; set once the server stops.
+    /// The time when requests in flight are given up; set once the server stops.
     stop_at: Option<Duration>,
 }
 
-/// What poll(2) said.
+/// The result of poll(2).
 struct Ready {
     listeners: Vec<usize>,
     slots: Vec<(u64, PollFlags)>,
@@ -149,7 +149,7 @@ impl Poller {
         if let Err(e) = poll(&mut fds, timeout.as_ref())
             && e != rustix::io::Errno::INTR
         {
-            // NOTE: only for want of memory; a rest keeps it from spinning.
+            // NOTE: it fails only for lack of memory. A rest keeps it from spinning.
             log::error!(err = e.to_string().as_str(); "poll failed");
             let _ = self.shared.options.clock.after(ACCEPT_REST).recv();
         }
@@ -235,7 +235,7 @@ impl Poller {
         let deadline = self.now + self.shared.options.read_timeout;
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.enter(Stage::Idle, self.now, Some(deadline));
-            // ORDER: what is already here of the next request does not wake poll.
+            // ORDER: bytes of the next request that are here already do not wake poll.
             self.read_head(id);
         }
         if self.stop_at.is_some() {
@@ -332,7 +332,7 @@ impl Poller {
         }
     }
 
-    /// To a worker, or into the queue for one.
+    /// Sends a task to a worker, or queues it.
     fn enqueue(&mut self, id: u64, task: Task) {
         let class = match &task {
             Task::Request { head, .. } => (self.shared.options.classify)(&head.path),
@@ -362,7 +362,7 @@ impl Poller {
         self.pump();
     }
 
-    /// Hands the workers what waits, in order of arrival.
+    /// Sends waiting tasks to the workers, in order of arrival.
     fn pump(&mut self) {
         for lane in self.lanes.each() {
             while !lane.tx.is_full()
@@ -387,7 +387,7 @@ impl Poller {
                 }
                 let (running, canceled) = stop();
                 slot.running = Some(running);
-                // NOTE: this is the only sender, so what was not full takes one more.
+                // NOTE: this is the only sender, so a channel with room takes one more.
                 let _ = lane.tx.try_send(Job {
                     conn,
                     task,
@@ -433,7 +433,7 @@ impl Poller {
         }
     }
 
-    /// When the server stops: what is not in the midst of a request.
+    /// Closes a connection that is not in the midst of a request, when the server stops.
     fn close_if_idle(&mut self, id: u64) {
         let Some(slot) = self.slots.get(&id) else {
             return;
@@ -448,7 +448,7 @@ impl Poller {
         }
     }
 
-    /// The end: what is still in flight is canceled and cut off.
+    /// Ends the server: cancels and cuts off what is still in flight.
     fn abandon(mut self) {
         for slot in self.slots.values_mut() {
             slot.running = None;

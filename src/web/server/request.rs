@@ -9,11 +9,11 @@ use super::headers::Headers;
 use super::multipart;
 use crate::stdx::stop::Stop;
 
-/// A whole request, its body included.
+/// A whole request, including its body.
 #[derive(Debug)]
 pub struct Request {
     pub method: Method,
-    /// Percent-decoded; what is not UTF-8 shows as U+FFFD.
+    /// Percent-decoded. Bytes that are not UTF-8 show as U+FFFD.
     pub path: String,
     /// As it was sent, without the query.
     pub raw_path: String,
@@ -22,8 +22,8 @@ pub struct Request {
     pub headers: Headers,
     pub body: Vec<u8>,
     pub remote: SocketAddr,
-    /// Stopped by the poller when the client hangs up or the server stops: whoever computes for
-    /// long looks at it.
+    /// The poller stops it when the client hangs up or the server stops. Long computations check
+    /// it.
     pub canceled: Stop,
 }
 
@@ -55,12 +55,12 @@ pub struct Form(Vec<(String, String)>);
 pub struct FormError(String);
 
 impl Request {
-    /// A header's first value.
+    /// Returns a header's first value.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)
     }
 
-    /// The decoded parameters of the query.
+    /// Returns the decoded parameters of the query.
     pub fn query_params(&self) -> Form {
         let pairs = form_urlencoded::parse(self.query.as_bytes());
         Form(pairs.into_owned().collect())
@@ -96,12 +96,12 @@ fn is_urlencoded(content_type: &str) -> bool {
 }
 
 impl Form {
-    /// The first value of a parameter.
+    /// Returns the first value of a parameter.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
-    /// Every value of a parameter.
+    /// Returns every value of a parameter.
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let found = self.0.iter().filter(move |(n, _)| n == name);
         found.map(|(_, v)| v.as_str())

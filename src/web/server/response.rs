@@ -5,22 +5,22 @@ use std::fmt;
 
 use super::pieces::Pieces;
 
-/// Status, headers and body. The server adds Date, the length or the chunked coding, and
-/// Connection.
+/// Status, headers and body. The server adds Date, Connection, and the length or the chunked
+/// coding.
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
     pub headers: Vec<(Cow<'static, str>, String)>,
     pub body: Body,
-    /// The `handler` label under which the request is counted; empty is not counted.
+    /// The `handler` label of the request's counters. If it is empty the request is not counted.
     pub handler: &'static str,
-    /// Whether the body may be compressed, if it is worth it and the client takes it.
+    /// Whether the body may be compressed, if that is worth it and the client accepts it.
     pub compress: bool,
 }
 
 pub enum Body {
     Bytes(Cow<'static, [u8]>),
-    /// Made as the client takes it; costs no worker while it does not.
+    /// Made as the client takes it. It occupies no worker meanwhile.
     Pieces(Box<dyn Pieces>),
 }
 
@@ -42,13 +42,13 @@ impl Response {
             .bytes(body)
     }
 
-    /// A body of JSON, compressed where that is worth it.
+    /// Makes a body of JSON, compressed if that is worth it.
     pub fn json(status: u16, json: impl Into<Vec<u8>>) -> Response {
         let response = Response::new(status).header("Content-Type", "application/json");
         response.bytes(json.into()).compressed()
     }
 
-    /// A body that is made piece by piece, compressed where the client takes that.
+    /// Makes a body piece by piece, compressed if the client accepts that.
     pub fn pieces(status: u16, pieces: impl Pieces + 'static) -> Response {
         let mut response = Response::new(status).compressed();
         response.body = Body::Pieces(Box::new(pieces));
@@ -89,7 +89,7 @@ impl fmt::Debug for Body {
     }
 }
 
-/// The reason phrase of a status.
+/// Returns the reason phrase of a status.
 pub(super) fn reason(status: u16) -> &'static str {
     match status {
         100 => "Continue",

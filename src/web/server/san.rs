@@ -1,5 +1,5 @@
-//! The subject alternative names of a certificate: the little of X.509 that `client_allowed_sans`
-//! needs.
+//! Reads the subject alternative names of a certificate: the part of X.509 that
+//! `client_allowed_sans` needs.
 //!
 //! RFC 5280 4.1 and 4.2.1.6. The certificate's signature was verified before.
 
@@ -13,10 +13,10 @@ const EMAIL: u8 = 0x81;
 const DNS: u8 = 0x82;
 const URI: u8 = 0x86;
 const IP: u8 = 0x87;
-/// 2.5.29.17.
+/// The identifier 2.5.29.17.
 const SAN_ID: &[u8] = &[0x55, 0x1d, 0x11];
 
-/// DNS names, e-mail addresses, URIs and IP addresses; nothing of what can't be read.
+/// Returns DNS names, e-mail addresses, URIs and IP addresses, and skips what it cannot read.
 pub(super) fn alternative_names(certificate: &[u8]) -> Vec<String> {
     extension(certificate, SAN_ID)
         .and_then(|value| inner(value, SEQUENCE))
@@ -51,13 +51,13 @@ fn extension<'a>(certificate: &'a [u8], id: &[u8]) -> Option<&'a [u8]> {
     })
 }
 
-/// The value of the first element, which must have this tag.
+/// Returns the value of the first element, which must have this tag.
 fn inner(der: &[u8], tag: u8) -> Option<&[u8]> {
     let (first, value) = elements(der).next()?;
     (first == tag).then_some(value)
 }
 
-/// The elements one after another, as tag and value, until one can't be read.
+/// Yields the elements as tag and value, until one cannot be read.
 fn elements(mut der: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     std::iter::from_fn(move || {
         let [tag, length, rest @ ..] = der else {

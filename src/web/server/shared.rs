@@ -17,12 +17,12 @@ pub(super) struct Shared {
     pub handler: Arc<dyn Handler>,
     pub access: Access,
     pub metrics: HttpMetrics,
-    /// Of the bodies that are being read or handled.
+    /// The budget of bodies that are being read or handled.
     pub bodies: Budget,
     /// Of the heads that are being read or handled, beyond each connection's own share.
     pub heads: Budget,
     pub waker: Waker,
-    /// Set by whoever stops the server: from now on answers close their connection.
+    /// Set when the server is stopped. From then on answers close their connection.
     pub stopping: AtomicBool,
 }
 
@@ -58,7 +58,7 @@ pub(super) fn waker() -> io::Result<(Waker, WakeEnd)> {
 }
 
 impl Waker {
-    /// ORDER: what the poller shall find must be in its place before.
+    /// ORDER: call it after what the poller shall find is in its place.
     pub fn wake(&self) {
         if !self.0.pending.swap(true, SeqCst) {
             let _ = rustix::io::write(&self.0.pipe, b"w");
@@ -67,7 +67,7 @@ impl Waker {
 }
 
 impl WakeEnd {
-    /// ORDER: before looking for what there is to do, so that what comes later wakes again.
+    /// ORDER: call it before looking for work, so that later work wakes again.
     pub fn drain(&self) {
         let mut bytes = [0u8; 16];
         while rustix::io::read(&self.pipe, &mut bytes).is_ok_and(|n| n == bytes.len()) {}

@@ -13,7 +13,7 @@ use crate::stdx::stop::StopSender;
 
 pub(super) struct Slot {
     pub stage: Stage,
-    /// None while a worker has it.
+    /// `None` while a worker has it.
     pub conn: Option<Box<Conn>>,
     pub socket: Arc<TcpStream>,
     /// Dropped to cancel the request that is in flight.
@@ -24,27 +24,27 @@ pub(super) struct Slot {
 }
 
 pub(super) enum Stage {
-    /// A TLS handshake of which the next bytes are awaited.
+    /// A TLS handshake waits for its next bytes.
     Handshaking,
     /// Between requests.
     Idle,
-    /// Some of a head is in.
+    /// Part of a head has come.
     Head,
-    /// Ready for a worker, and none was free.
+    /// Ready for a worker, but none was free.
     Queued(Task),
-    /// Some of a body is in.
+    /// Part of a body has come.
     Body(Box<Pending>),
-    /// An answer that the client is slow to take.
+    /// The client is slow to take an answer.
     Writing(Output),
-    /// All is said; the client's remaining bytes are dropped so that it sees the answer, which a
-    /// reset would destroy.
+    /// The answer is complete. The client's remaining bytes are dropped so that it sees the answer,
+    /// which a reset would destroy.
     Linger,
     /// A worker has it.
     Away { hung_up: bool },
 }
 
 impl Slot {
-    /// What poll(2) is asked for; none leaves it out.
+    /// Returns what to ask poll(2) for; `None` leaves the connection out.
     pub fn interest(&self) -> Option<PollFlags> {
         Some(match &self.stage {
             Stage::Handshaking if self.wants_write() => PollFlags::OUT,
@@ -57,7 +57,7 @@ impl Slot {
         })
     }
 
-    /// When something must happen; a handshake's deadline rests while a worker is at it.
+    /// Returns the stage's deadline. A handshake's deadline rests while a worker handles it.
     pub fn due(&self) -> Option<Duration> {
         match self.stage {
             Stage::Away { .. } => None,
@@ -71,7 +71,7 @@ impl Slot {
         self.deadline = deadline;
     }
 
-    /// Bytes of an answer that wait here.
+    /// The bytes of an answer that waits here.
     pub fn parked_bytes(&self) -> usize {
         match &self.stage {
             Stage::Writing(output) => output.held(),

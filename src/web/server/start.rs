@@ -1,4 +1,4 @@
-//! Starting and stopping the server.
+//! Starts and stops the server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,14 +24,14 @@ use super::worker::Worker;
 
 /// How long a dropped server waits for requests in flight.
 const DROP_GRACE: Duration = Duration::from_secs(1);
-/// How long a canceled handler may take to notice; then its thread is left to itself.
+/// How long a canceled handler may take to notice. Then its thread is left to itself.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
 
 /// A running server. Dropping it stops it.
 pub struct Server {
     addresses: Vec<SocketAddr>,
     shared: Arc<Shared>,
-    /// Carries how long requests in flight are waited for.
+    /// Carries how long to wait for requests in flight.
     stop_tx: Sender<Duration>,
     poller: Option<Thread>,
     workers: Vec<Thread>,
@@ -100,7 +100,7 @@ impl Server {
             }
         }
         if let Some(e) = failed {
-            // ORDER: the lanes first, whose end is what the workers wait for.
+            // ORDER: the lanes first, since the workers wait for their end.
             drop(lanes);
             return Err(e.into());
         }
@@ -116,7 +116,7 @@ impl Server {
         })
     }
 
-    /// What it listens on, with the ports that were taken for port 0.
+    /// Returns the listening addresses, with the ports that port 0 became.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }

@@ -1,4 +1,4 @@
-//! TLS settings of the web configuration as a rustls configuration.
+//! Makes a rustls configuration of the web configuration's TLS settings.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::net::checks_signatures_with;
 /// `tls_server_config`, with the files' contents.
 #[derive(Debug, Clone)]
 pub(in crate::web) struct TlsSettings {
-    /// PEM.
+    /// In PEM.
     pub certificates: Vec<u8>,
     pub key: Vec<u8>,
     pub client_auth: ClientAuth,
@@ -26,7 +26,7 @@ pub(in crate::web) struct TlsSettings {
     pub client_allowed_sans: Option<Vec<String>>,
     pub tls12: bool,
     pub tls13: bool,
-    /// Names as Go has them; empty is all.
+    /// Go's names; empty means all.
     pub cipher_suites: Vec<String>,
     pub curves: Vec<String>,
 }
@@ -34,14 +34,14 @@ pub(in crate::web) struct TlsSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) enum ClientAuth {
     None,
-    /// Asked for, and taken unverified.
+    /// The certificate is requested, and accepted unverified.
     Request,
     RequireAny,
     VerifyIfGiven,
     RequireAndVerify,
 }
 
-/// The error is a text for the operator.
+/// Makes the configuration. The error is a text for the operator.
 pub(in crate::web) fn server_config(settings: &TlsSettings) -> Result<Arc<ServerConfig>, String> {
     let provider = Arc::new(provider(settings)?);
     let certificates = pem_all(&settings.certificates)
@@ -66,13 +66,14 @@ pub(in crate::web) fn server_config(settings: &TlsSettings) -> Result<Arc<Server
     Ok(Arc::new(config))
 }
 
-/// The names of the suites that can be chosen in TLS 1.2 and of those of 1.3, which always are on.
+/// Whether it is a suite that can be chosen in TLS 1.2, or one of 1.3, which are always on.
 pub(in crate::web) fn is_known_cipher(name: &str) -> bool {
     let mut suites = ring::ALL_CIPHER_SUITES.iter();
     suites.any(|suite| suite_name(suite.suite()) == name) || is_go_only_cipher(name)
 }
 
-/// Known to Go, refused by rustls as weak: taken in a list and left out of it.
+/// Whether Go knows the suite and rustls refuses it as weak. It is accepted in a list and left out
+/// of it.
 fn is_go_only_cipher(name: &str) -> bool {
     [
         "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
@@ -87,8 +88,9 @@ pub(in crate::web) fn is_known_curve(name: &str) -> bool {
     ["CurveP256", "CurveP384", "CurveP521", "X25519"].contains(&name)
 }
 
-/// rustls calls TLS 1.3's suites `TLS13_…` where Go and the registry say `TLS_…`; Go says
-/// `…_POLY1305_SHA256` as it does.
+/// Returns Go's name of a suite. rustls calls TLS 1.3's suites `TLS13_…`, Go and the registry
+/// `TLS_…`; Go also says
+/// `…_POLY1305_SHA256`.
 fn suite_name(suite: rustls::CipherSuite) -> String {
     let name = suite.as_str().unwrap_or_default();
     name.replace("TLS13_", "TLS_")
@@ -175,10 +177,10 @@ fn verifying(
         .map_err(|e| format!("client_ca_file: {e}"))
 }
 
-/// Go's policies of client certificates over rustls's one.
+/// Go's policies for client certificates, over rustls's single one.
 #[derive(Debug)]
 struct ClientVerifier {
-    /// Checks the chain; none takes every certificate whose key the client has.
+    /// Checks the chain. `None` accepts every certificate whose key the client has.
     inner: Option<Arc<dyn ClientCertVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
     is_mandatory: bool,

@@ -1,4 +1,4 @@
-//! The workers: what needs more than a glance at a connection's bytes. They never wait for a
+//! The workers: do what takes more than a glance at a connection's bytes. They never wait for a
 //! client.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,19 +20,19 @@ use super::request::Request;
 use super::response::Response;
 use super::shared::Shared;
 
-/// LIMIT: one TLS record, and most bodies' first piece.
+/// LIMIT: one TLS record, and the first piece of most bodies.
 pub(super) const SCRATCH_BYTES: usize = 16 << 10;
 
 pub(super) struct Job {
     pub conn: Box<Conn>,
     pub task: Task,
-    /// Stopped by the poller when nobody waits for the answer any more.
+    /// The poller stops it when nobody waits for the answer any more.
     pub canceled: Stop,
 }
 
 pub(super) enum Task {
     Handshake,
-    /// A whole head; `since` is when it was.
+    /// A whole head. `since` is when it was complete.
     Request {
         head: Box<Head>,
         since: Duration,
@@ -40,7 +40,7 @@ pub(super) enum Task {
     Body(Box<Pending>),
 }
 
-/// A request whose body is not all in.
+/// A request whose body is incomplete.
 pub(super) struct Pending {
     head: Head,
     reader: BodyReader,
@@ -55,7 +55,7 @@ impl Pending {
     }
 }
 
-/// A connection on its way back to the poller; without `conn` it is closed.
+/// A connection on its way back to the poller. Without `conn` it is closed.
 pub(super) struct Return {
     pub id: u64,
     pub conn: Option<Box<Conn>>,
@@ -77,13 +77,14 @@ pub(super) struct Worker {
     /// Never has one for workers that are kept from queries.
     pub queries: Receiver<Job>,
     pub handshakes: Receiver<Job>,
-    /// As large as there are connections, each of which can be in it once: sending never waits.
+    /// As large as the number of connections, each of which can be in it once. So sending never
+    /// waits.
     pub returns: Sender<Return>,
     pub is_management: bool,
 }
 
 impl Worker {
-    /// Until the poller drops its ends.
+    /// Works until the poller drops its ends.
     pub fn run(self) {
         let mut scratch = vec![0; SCRATCH_BYTES];
         while let Some(mut job) = self.next_job() {
@@ -180,7 +181,7 @@ impl Worker {
         self.receive(job, pending, scratch)
     }
 
-    /// Takes what there is of the body; the rest is awaited in the poller.
+    /// Takes the available bytes of the body. The poller waits for the rest.
     fn receive(&self, job: &mut Job, mut pending: Pending, scratch: &mut [u8]) -> Then {
         loop {
             let conn = &mut job.conn;
@@ -235,7 +236,7 @@ impl Worker {
         let is_later = size.is_some_and(|size| encoded.output.tell_size(size));
         let bytes = (!is_later).then_some(encoded.body_bytes);
         let took = self.shared.options.clock.mono().saturating_sub(since);
-        // ORDER: before writing, so that who has the answer finds it counted.
+        // ORDER: before writing, so that a client with the answer finds it counted.
         self.shared.metrics.answered(handler, status, took, bytes);
         Worker::write(conn, encoded.output)
     }
@@ -257,7 +258,7 @@ impl Worker {
         Worker::write(conn, refusal(reject, &config.headers, wall_ms))
     }
 
-    /// Writes what the socket takes; the poller has the rest.
+    /// Writes what the socket takes. The poller gets the rest.
     fn write(conn: &mut Conn, mut output: Output) -> Then {
         match conn.write(&mut output, usize::MAX) {
             Ok(true) if output.keep_alive => Then::Idle,

@@ -7,7 +7,7 @@ use super::head::Reject;
 use super::poller::Poller;
 use super::slot::{Slot, Stage};
 
-/// LIMIT: bytes written, over TLS also encrypted, before others get their turn.
+/// LIMIT: bytes written, and encrypted with TLS, before others get their turn.
 const WRITE_TURN_BYTES: usize = 256 << 10;
 /// How long a closing connection's remaining bytes are dropped.
 const LINGER: Duration = Duration::from_secs(1);

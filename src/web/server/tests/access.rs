@@ -1,4 +1,4 @@
-//! TLS, client certificates, basic authentication, and changes of the web configuration.
+//! Tests of TLS, client certificates, basic authentication, and changes of the web configuration.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use crate::web::web_config::WebConfig;
 
 use super::{Fixture, echo, start};
 
-/// At the lowest cost.
+/// Hashes at the lowest cost.
 fn hash(password: &str) -> String {
     bcrypt::hash(password, 4).unwrap()
 }
@@ -28,7 +28,7 @@ struct Pki {
 }
 
 impl Pki {
-    /// ca.pem, server.pem and server.key in a directory.
+    /// Writes ca.pem, server.pem and server.key into a directory.
     fn new() -> Pki {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -52,7 +52,7 @@ impl Pki {
         self.dir.path().join(file)
     }
 
-    /// A server with this web configuration.
+    /// Starts a server with this web configuration.
     fn start(&self, config: &str) -> Fixture {
         fs::write(self.path("web.yml"), config).unwrap();
         let path = self.path("web.yml");

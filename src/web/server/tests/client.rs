@@ -36,7 +36,7 @@ impl Client {
         self.answer()
     }
 
-    /// The status, if the server answers at all.
+    /// Returns the status, if the server answers at all.
     pub fn try_get(&mut self, path: &str) -> Option<u16> {
         let request = format!("GET {path} HTTP/1.0\r\n\r\n");
         self.stream.write_all(request.as_bytes()).ok()?;
@@ -45,7 +45,7 @@ impl Client {
         std::str::from_utf8(status).ok()?.parse().ok()
     }
 
-    /// The next answer, by its length, its chunks, or the connection's end.
+    /// Reads the next answer, by its length, its chunks, or the connection's end.
     pub fn answer(&mut self) -> Answer {
         let (status, head) = self.head();
         let header = |name: &str| {
@@ -70,7 +70,7 @@ impl Client {
         (status, head)
     }
 
-    /// One chunk's bytes; empty for the last.
+    /// Reads one chunk's bytes; empty for the last.
     pub fn chunk(&mut self) -> Vec<u8> {
         let size = self.until("\r\n");
         let size = usize::from_str_radix(size.trim(), 16).unwrap();
@@ -90,7 +90,7 @@ impl Client {
         }
     }
 
-    /// Everything until the server closes.
+    /// Reads everything until the server closes.
     pub fn rest(&mut self) -> Vec<u8> {
         while self.more() {}
         std::mem::take(&mut self.input)

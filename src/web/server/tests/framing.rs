@@ -1,4 +1,4 @@
-//! Requests and answers on one connection.
+//! Tests of requests and answers on one connection.
 
 use std::io::Read;
 use std::time::Duration;

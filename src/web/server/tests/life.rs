@@ -1,4 +1,4 @@
-//! Starting, stopping, and accidents.
+//! Tests of starting, stopping, and accidents.
 
 use std::net::TcpStream;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Clients that are many, slow, or both.
+//! Tests with clients that are many, slow, or both.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -90,7 +90,7 @@ fn bodies_share_a_budget() {
         )
     };
     let rest = "x".repeat(100);
-    // NOTE: whose head is read first has the budget; it should be the first client.
+    // NOTE: the client whose head is read first has the budget. It should be the first client.
     eventually("the budget is full, and the first client's", || {
         let (mut first, mut second) = (fixture.client(), fixture.client());
         first.send(&post(900));
@@ -275,7 +275,7 @@ fn at_the_limit_the_busy_are_waited_for() {
 /// Set in the process that has few descriptors.
 const CHILD: &str = "FERULA_TEST_FEW_DESCRIPTORS";
 
-/// The server of the next test: its own process, so that its limit binds nobody else.
+/// The server of the next test, in a process of its own, so that its limit binds nobody else.
 #[test]
 fn few_descriptors_child() {
     if std::env::var_os(CHILD).is_none() {
@@ -291,7 +291,7 @@ fn few_descriptors_child() {
         echo,
     );
     println!("\nlistening {}", fixture.server.addresses()[0]);
-    // Until the parent has closed its end.
+    // Waits until the parent has closed its end.
     let _ = std::io::stdin().read_line(&mut String::new());
 }
 
@@ -313,13 +313,13 @@ fn running_out_of_descriptors_is_survived() {
     let address = lines.find_map(|line| line.unwrap().strip_prefix("listening ")?.parse().ok());
     let address = address.unwrap();
     let mut idle: Vec<_> = (0..100).map(|_| Client::connect(address)).collect();
-    // Each new one pushes out an idle one.
+    // Each new connection pushes out an idle one.
     for _ in 0..20 {
         assert_eq!(Client::connect(address).get("/").status, 200);
     }
     assert!(idle[0].is_closed());
     drop(idle);
-    // With nobody idle, clients are told to come again; once there is room they are served.
+    // If nobody is idle, clients are told to come again. Once there is room they are served.
     let mut half: Vec<_> = (0..60).map(|_| Client::connect(address)).collect();
     for client in &mut half {
         let _ = client.stream.write_all(b"GET / HTTP/1.1\r\nHost");

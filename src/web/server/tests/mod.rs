@@ -1,4 +1,5 @@
-//! The server over real sockets: one test for each way in which other servers were seen to fail.
+//! Tests of the server over real sockets: one for each way in which other servers were seen to
+//! fail.
 
 mod client;
 
@@ -27,7 +28,7 @@ struct Fixture {
     registry: Registry,
 }
 
-/// A server on a free port with the test's options.
+/// Starts a server on a free port with the test's options.
 fn start(
     change: impl FnOnce(&mut Options),
     handler: impl Fn(Request) -> Response + Send + Sync + 'static,

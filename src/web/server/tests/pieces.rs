@@ -1,4 +1,4 @@
-//! Bodies that are made while the client takes them.
+//! Tests of bodies that are made while the client takes them.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ const PIECES: usize = 256;
 /// Pieces of one letter each.
 struct Letters {
     made: usize,
-    /// Before which it panics.
+    /// The piece before which it panics.
     panics_at: usize,
-    /// How many there are.
+    /// The number of bodies that are alive.
     alive: Arc<AtomicUsize>,
 }
 
@@ -109,7 +109,7 @@ fn slow_readers_hold_no_worker() {
         client.send(GET);
     }
     assert_eq!(fixture.client().get("/").status, 200);
-    // Who goes takes his answer along.
+    // A client that goes takes its answer along.
     drop(slow.pop());
     eventually("one is gone", || alive.load(Relaxed) == 5);
     for client in &mut slow {
