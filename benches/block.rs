@@ -1,5 +1,5 @@
-//! A block of a day of 2,000 series at 15 s, as a host's exporter would fill it: bytes and
-//! nanoseconds a sample, and what an open block costs.
+//! A block of a day of 2,000 series at 15 s, as from a host's exporter: bytes and nanoseconds per
+//! sample, and the cost of an open block.
 
 #![expect(clippy::print_stdout, reason = "the result of a benchmark")]
 #![expect(clippy::unwrap_used, reason = "a benchmark ends at the first failure")]
@@ -14,7 +14,7 @@ use ferula::storage::{SeriesSet, Times};
 use ferula::tsdb::block::{Block, BlockId, BlockWriter, Options, PageCache};
 use ferula::tsdb::dir::{Dir, Disk};
 
-/// What this thread has worked: others on the machine do not disturb it.
+/// The CPU time of this thread, which other processes do not disturb.
 fn cpu() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
@@ -28,7 +28,7 @@ fn mix(mut x: u64) -> u64 {
     x ^ (x >> 33)
 }
 
-/// The mix of an exporter: 4 of 10 constant, 3 integral counters, 2 gauges, 1 counter of seconds.
+/// An exporter's mix: 4 of 10 constant, 3 integer counters, 2 gauges, 1 counter of seconds.
 fn value(i: u64, secs: u64) -> f64 {
     let h = mix(i + 77);
     match h % 10 {
@@ -53,7 +53,8 @@ fn labels(i: u64) -> Labels {
     ])
 }
 
-/// By labels; with jitter, each scrape of a host is up to 3 ms off, alike for all of its series.
+/// Makes samples in order of labels. With jitter, each scrape of a host is up to 3 ms off, equally
+/// for all of its series.
 fn day(series: u64, samples: u64, jitter: u64) -> Vec<(Labels, Vec<Sample>)> {
     let mut day: Vec<_> = (0..series)
         .map(|i| {

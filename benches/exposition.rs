@@ -1,4 +1,4 @@
-//! What a page of a host exporter costs: read whole, read against the last page, and decoded.
+//! The cost of a host exporter's page: read whole, read against the last page, and decoded.
 //! `cargo bench --bench exposition`; standard library only.
 
 #![allow(
@@ -59,7 +59,7 @@ fn report(what: &str, lines: usize, mut turn: impl FnMut()) {
     );
 }
 
-/// What a page said, line by line: a series' bytes, or a whole line.
+/// Returns what a page said, line by line: a series' bytes, or a whole line.
 fn memory(page: &[u8]) -> Vec<(bool, Vec<u8>)> {
     let mut parser = Parser::new(page, Format::Text);
     let mut memory = Vec::new();
@@ -89,8 +89,8 @@ fn read_again(page: &[u8], memory: &[(bool, Vec<u8>)]) -> usize {
     misses
 }
 
-/// Gauges, counters and a histogram with 0 to 5 labels; half of the values whole, a third with all
-/// the digits that a float has.
+/// Makes gauges, counters and a histogram with 0 to 5 labels. Half of the values are whole, a third
+/// have all the digits of a float.
 fn page(seed: u64) -> String {
     let mut out = String::new();
     let (mut n, mut family) = (0, 0);

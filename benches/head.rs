@@ -1,8 +1,8 @@
-//! What appending to the head costs: time a sample, bytes a sample and a series.
+//! The cost of appending to the head: time per sample, bytes per sample and per series.
 //!
-//! The load is that of a busy gateway: 50 targets of 1,000 series each, whose labels and values are
-//! like a host exporter's (4 of 10 series constant, 3 integer counters, 2 float gauges, 1 float
-//! counter). Prints its figures; passes no judgement.
+//! The load is that of a busy gateway: 50 targets of 1,000 series each. Labels and values are like
+//! a host exporter's (4 of 10 series constant, 3 integer counters, 2 float gauges, 1 float
+//! counter). Prints figures, without a verdict.
 
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
@@ -73,7 +73,7 @@ fn main() {
     replay(&clock);
 }
 
-/// 4 million samples in the log, from nothing to ready.
+/// Replays a log of 4 million samples, from nothing to ready.
 fn replay(clock: &Arc<dyn Clock>) {
     let Ok(root) = tempfile::tempdir() else {
         return println!("there is no place for a log");
@@ -136,12 +136,12 @@ fn replay(clock: &Arc<dyn Clock>) {
     }
 }
 
-/// Each series twice: when it is new and when it is known.
+/// Resolves each series twice: when it is new and when it is known.
 fn resolve_all(db: &Db, clock: &dyn Clock) -> Vec<Vec<SeriesRef>> {
     let mut took = [Duration::ZERO; 2];
     let mut targets = Vec::new();
     for target in 0..TARGETS {
-        // NOTE: one page at a time, so that they add little to the memory that is measured.
+        // NOTE: one page at a time, so that pages add little to the measured memory.
         let page = page(target);
         for took in &mut took {
             let began = clock.mono();
@@ -157,17 +157,17 @@ fn resolve_all(db: &Db, clock: &dyn Clock) -> Vec<Vec<SeriesRef>> {
     targets
 }
 
-/// What a query makes of the series that it selects.
+/// What a query reads from the series that it selects.
 #[derive(Debug, Clone, Copy)]
 enum Reads {
     Samples,
     Times,
-    /// As an aggregation by one label does.
+    /// Reads as an aggregation by one label does.
     OneLabel,
     Labels,
 }
 
-/// Time of this thread: others on the machine do not disturb it.
+/// Prints this thread's CPU time, which other processes do not disturb.
 fn query(db: &Db, what: &str, matchers: &[Matcher], any_order: bool, reads: Reads) {
     let mut best: Option<(Duration, Duration)> = None;
     let (mut series, mut samples) = (0, 0);
@@ -263,7 +263,7 @@ fn mix(mut x: u64) -> u64 {
     x ^ x >> 33
 }
 
-/// What decides labels and values of one series.
+/// Returns the seed of a series' labels and values.
 fn seed(target: u64, k: u64) -> u64 {
     mix(target << 32 | k)
 }
@@ -281,7 +281,7 @@ fn value(target: u64, k: u64, secs: u64) -> f64 {
     }
 }
 
-/// The labels of a target's series: families of 1, 8, 16, 14 and 24 of them.
+/// Makes the labels of a target's series: families of 1, 8, 16, 14 and 24.
 fn page(target: u64) -> Vec<Labels> {
     let mut builder = LabelsBuilder::default();
     let (mut family, mut k) = (0, 0);

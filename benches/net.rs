@@ -1,4 +1,5 @@
-//! What a kept-alive scrape costs in `net`: CPU of the client's thread, the kernel's share in it.
+//! The cost of a kept-alive scrape in `net`: CPU of the client's thread, including the kernel's
+//! part.
 //!
 //! `cargo bench --bench net`. Loopback, plain HTTP, a server that answers from memory.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]

@@ -26,10 +26,10 @@ use rustix::time::{ClockId, clock_gettime};
 
 const START_MS: i64 = 1_700_000_000_000;
 const INTERVAL_MS: i64 = 15_000;
-/// The best of so many runs counts.
+/// The best of this many runs counts.
 const RUNS: usize = 3;
 
-/// Series by metric: of 10, 4 are gauges, 3 are counters, 3 are buckets.
+/// Series by metric. Of 10, 4 are gauges, 3 are counters, 3 are buckets.
 struct World {
     name: &'static str,
     series: u64,
@@ -70,7 +70,7 @@ const LONG: World = World {
     ..WIDE
 };
 
-/// Name, query, steps over the whole range; 0 is an instant query at its end.
+/// Name, query, and steps over the whole range; 0 is an instant query at its end.
 const WIDE_QUERIES: &[(&str, &str, i64)] = &[
     ("count", "count({__name__=~'node_.+'})", 60),
     (
@@ -289,8 +289,8 @@ impl World {
     }
 }
 
-/// 1,000 series an instance; of each ten neighbours one a metric. No two have the same labels but
-/// for the name, which `rate` takes off.
+/// Makes labels: 1,000 series per instance, and of ten neighbours one per metric. No two are the
+/// same without the name, which `rate` drops.
 fn labels(n: u64) -> Labels {
     let (instance, k) = (n / 1_000, n % 1_000 / 10);
     let instance = format!("127.0.0.1:{}", 9_000 + instance);

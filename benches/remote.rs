@@ -1,8 +1,8 @@
-//! What receiving remote write costs: time a sample, from the compressed body to the head.
+//! The cost of receiving remote write: time per sample, from the compressed body to the head.
 //!
-//! The load is that of `history.py`: 2,000 series in a request, one sample each, 15 s apart, with
-//! a host exporter's labels and values. Bodies of literals only, as a simple sender makes them, and
-//! really compressed ones. Prints its figures; passes no judgement.
+//! The load is that of `history.py`: 2,000 series per request, one sample each, 15 s apart, with a
+//! host exporter's labels and values. Bodies have literals only, as from a simple sender, or are
+//! really compressed. Prints figures, without a verdict.
 
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
@@ -20,7 +20,7 @@ const SERIES: u64 = 2_000;
 const ROUNDS: u64 = 2_000;
 const START_MS: i64 = 1_700_000_000_000;
 
-/// Storage that keeps nothing: what is left is the receiver's own cost.
+/// A storage that keeps nothing, so that only the receiver's own cost is left.
 struct Nothing;
 
 impl Appendable for Nothing {
@@ -106,7 +106,7 @@ fn measure(
     );
 }
 
-/// Of this thread, so that a busy machine does not change the figures.
+/// The CPU time of this thread, so that a busy machine does not change the figures.
 fn cpu_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
@@ -149,7 +149,7 @@ fn label_fields(i: u64) -> Vec<u8> {
     out
 }
 
-/// 4 of 10 constant, 3 integer counters, 2 float gauges, 1 float counter.
+/// Makes 4 of 10 constant, 3 integer counters, 2 float gauges, 1 float counter.
 fn value(i: u64, seconds: u64) -> f64 {
     let h = mix(i + 77);
     match h % 10 {

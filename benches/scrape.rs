@@ -1,7 +1,7 @@
-//! What scraping and storing costs in all: CPU a sample, memory.
+//! The whole cost of scraping and storing: CPU per sample, memory.
 //!
 //! Needs a server of pages: `exporters PORT SERIES`. Run with PORT TARGETS INTERVAL_MS SECONDS.
-//! Prints its figures; passes no judgement.
+//! Prints figures, without a verdict.
 
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
@@ -113,7 +113,7 @@ fn appended(registry: &Registry) -> f64 {
         .sum()
 }
 
-/// Of all threads, in user and kernel mode, at 100 ticks a second.
+/// The CPU time of all threads, in user and kernel mode, at 100 ticks a second.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or("").split(' ');

@@ -1,8 +1,8 @@
-//! What the write-ahead log costs: bytes and time a sample, and reading it again.
+//! The cost of the write-ahead log: bytes and time per sample, and reading it again.
 //!
-//! The load is that of a busy gateway (50 targets of 1,000 series) and that of a small one (10 of
-//! 100), whose labels and values are like a host exporter's: 4 of 10 series constant, 3 integer
-//! counters, 2 float gauges, 1 float counter. Prints its figures; passes no judgement.
+//! The load is that of a busy gateway (50 targets of 1,000 series) and of a small one (10 of 100).
+//! Labels and values are like a host exporter's: 4 of 10 series constant, 3 integer counters, 2
+//! float gauges, 1 float counter. Prints figures, without a verdict.
 
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
@@ -105,7 +105,7 @@ fn run(dir: Arc<dyn Dir>, targets: u64, series: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// What this thread has worked: others on the machine do not disturb it.
+/// The CPU time of this thread, which other processes do not disturb.
 fn cpu() -> Duration {
     cpu_of(ClockId::ThreadCPUTime)
 }

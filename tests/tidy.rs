@@ -1,5 +1,5 @@
 //! The house's rules that no compiler checks: layers, headers, lengths, names of threads, and that
-//! the tables of `docs/ARCHITECTURE.md` are those of the code.
+//! the tables of `docs/ARCHITECTURE.md` agree with the code.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -36,7 +36,7 @@ const LINES_MAX: usize = 800;
 const COLUMNS_MAX: usize = 100;
 const THREAD_NAME_MAX: usize = 15;
 
-/// Files that are one table may be long.
+/// Files that are a single table may be long.
 const TABLES: &[&str] = &["src/cli/table.rs"];
 
 fn root() -> PathBuf {
@@ -142,7 +142,7 @@ fn files_say_what_they_are_and_keep_their_measure() {
         }
         for (i, line) in text.lines().enumerate() {
             let columns = line.chars().count();
-            // A text that may not be broken, such as an expected answer, is let through.
+            // A text that may not be broken, such as an expected answer, may be long.
             let is_text = line.contains('"') && !line.trim_start().starts_with("//");
             if columns > COLUMNS_MAX && !is_text {
                 wrong.push(format!("{file}:{}: {columns} columns", i + 1));
@@ -166,7 +166,7 @@ fn faces_state_what_they_own_and_their_invariant() {
             .any(|l| l.starts_with("fn ") || l.starts_with("pub fn "))
             && *room != "app"
         {
-            // `regex`, `web::api` and their kin may dispatch; a room's face holds no logic.
+            // Faces such as `regex` and `web::api` may dispatch. A room's face holds no logic.
             wrong.push(format!("src/{room}/mod.rs: holds logic"));
         }
     }

@@ -1,4 +1,4 @@
-//! Reading a query, and resolving its durations, never panics.
+//! Parsing a query, and resolving its durations, never panics.
 #![no_main]
 
 use ferula::promql::{Features, parse, parse_selector, resolve};

@@ -1,4 +1,4 @@
-//! What is printed of a query is read as the same.
+//! A printed query parses as the same query.
 #![no_main]
 
 use ferula::promql::{BinaryOp, DurationExpr, Expr, Features, Length, parse, pretty};
@@ -21,13 +21,14 @@ fuzz_target!(|query: &str| {
     }
 });
 
-/// `Inf` is printed as `+Inf`, whose sign, before `^`, is read as that of the whole power.
+/// Whether it is `Inf`, which is printed as `+Inf`. Before `^` that sign parses as the whole
+/// power's.
 fn is_infinite(expr: &Expr) -> bool {
     matches!(expr, Expr::Number(number) if number.value == f64::INFINITY)
 }
 
-/// Whether Prometheus's own text says it all: not for parts of milliseconds, and not for
-/// `offset --5 + 3`, whose text is read as `(... offset 5) + 3`, nor for `offset +(5m) + 3`.
+/// Whether Prometheus's own text is exact. It is not for fractions of milliseconds, nor for
+/// `offset --5 + 3`, whose text parses as `(... offset 5) + 3`, nor for `offset +(5m) + 3`.
 fn is_exact(expr: &Expr) -> bool {
     let plain = |offset: &Length| match offset {
         Length::Fixed(_) => true,

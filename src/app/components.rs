@@ -1,4 +1,4 @@
-//! The components: which there are, and the orders in which they start, change and stop.
+//! The components, and the orders in which they start, change and stop.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use crate::web::Database;
 use crate::web::server::Server;
 use crate::{discovery, scrape, watch};
 
-/// How scrapes introduce themselves. Prometheus's name first: exporters and firewalls know it.
+/// The user agent of scrapes. Prometheus's name comes first, since exporters and firewalls know it.
 const USER_AGENT: &str = concat!("Prometheus/3.14.0 Ferula/", env!("CARGO_PKG_VERSION"));
 
-/// Everything that runs, with one owner: the main loop. The mode says which of the optional ones
-/// there are.
+/// Everything that runs, with one owner: the main loop. The mode says which optional components
+/// exist.
 pub struct Components {
     clock: Arc<dyn Clock>,
     // ORDER: as they stop, producers before consumers.
@@ -37,10 +37,10 @@ pub struct Components {
 }
 
 impl Components {
-    /// Starts every component without a job; requests wait for the first configuration.
+    /// Starts every component without a job. Requests wait for the first configuration.
     ///
     /// # Errors
-    /// The first that can't be started; those before it are stopped.
+    /// The first component that cannot be started. Those before it are stopped.
     pub fn start(ground: &Ground<'_>, plan: &Plan) -> Result<Components> {
         let database = ground.mode.has_database();
         let database = database.then(|| open_database(ground, plan)).transpose()?;
@@ -53,7 +53,7 @@ impl Components {
             discovery::Handle::start(options).context("cannot start the discovery manager")?;
         let scrape = scrape::Handle::start(scrape_options(ground, storage.clone(), targets))
             .context("cannot start the scrape manager")?;
-        // ORDER: the last, as it takes requests at once.
+        // ORDER: last, since it takes requests at once.
         let web = serving::start(ground, database.clone(), storage, scrape.view().clone())?;
         Ok(Components {
             clock,
@@ -86,8 +86,8 @@ impl Components {
         self.watcher.subscribe(files)
     }
 
-    /// Stops everything, producers before consumers, each with the deadline. False when one of them
-    /// did not keep it and is left behind.
+    /// Stops everything, producers before consumers, each with the deadline. Returns false if one
+    /// missed the deadline and is left behind.
     pub fn stop(self, deadline: Duration) -> bool {
         let scrape = self.scrape.stop(deadline, &*self.clock);
         let mut in_time = stopped("scrape", deadline, scrape);
@@ -101,7 +101,7 @@ impl Components {
     }
 }
 
-/// Says in the log how a component stopped; whether it did so in time.
+/// Logs how a component stopped. Returns whether it did so in time.
 fn stopped(stage: &str, deadline: Duration, in_time: bool) -> bool {
     if in_time {
         log::info!(stage = stage; "Stopped");
@@ -113,7 +113,7 @@ fn stopped(stage: &str, deadline: Duration, in_time: bool) -> bool {
     in_time
 }
 
-/// Where scraped and received samples go.
+/// Returns the destination of scraped and received samples.
 fn storage(mode: Mode, database: Option<&Database>) -> Result<Arc<dyn Appendable>> {
     match database {
         Some(database) => Ok(Arc::new(database.db.clone())),
@@ -170,7 +170,7 @@ fn scrape_options(
     }
 }
 
-/// With the queries named that did not end with the process before.
+/// Makes the query engine, and logs the queries that had not ended with the last process.
 fn query_engine(ground: &Ground<'_>) -> Engine {
     let flags = ground.flags;
     let defaults = promql::Settings::default();

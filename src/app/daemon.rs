@@ -1,4 +1,4 @@
-//! From flags to running components, and back.
+//! Runs the daemon: from flags to running components, and back.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -22,10 +22,10 @@ use crate::stdx::stop::stop;
 use crate::stdx::thread;
 use crate::tools;
 
-/// LIMIT: a supervisor commonly kills after 90 s; each of the few stages gets its share.
+/// LIMIT: a supervisor commonly kills after 90 s, and each of the few stages gets its share.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A start or a run that failed, with the exit code for it.
+/// A start or a run that failed, with its exit code.
 struct Fatal {
     code: u8,
     error: anyhow::Error,
@@ -37,8 +37,8 @@ impl From<anyhow::Error> for Fatal {
     }
 }
 
-/// Runs the program with the process's arguments. Whether it is static is known only to the binary:
-/// `make release` links that one statically, and not what it is made of.
+/// Runs the program with the process's arguments. Only the binary knows whether it is static:
+/// `make release` links the binary statically, not the library.
 pub fn run(is_static: bool) -> ExitCode {
     process::tune_allocator();
     if is_static {
@@ -48,7 +48,7 @@ pub fn run(is_static: bool) -> ExitCode {
         Ok(Invocation::Daemon(flags)) => run_daemon(&flags),
         Ok(Invocation::Tool(tool)) => run_tool(&tool),
         Err(usage) => {
-            // NOTE: a terminal that has gone away has no use for the text.
+            // NOTE: a terminal that has gone away does not need the text.
             let _ = if usage.to_stdout {
                 std::io::stdout().write_all(usage.text.as_bytes())
             } else {
@@ -61,12 +61,12 @@ pub fn run(is_static: bool) -> ExitCode {
 
 fn run_tool(tool: &Tool) -> ExitCode {
     if let Tool::Tsdb(_) = tool {
-        // What is damaged is told on standard error.
+        // Damage is reported on standard error.
         logging::init("warn", LogFormat::Logfmt);
     }
     let (running, stop) = stop();
     let run = || {
-        // NOTE: one that only reads is ended by a signal's default, and needs no listener.
+        // NOTE: a signal may simply end a tool that only reads, so that needs no listener.
         let (_running, _signals) = if tool.writes() {
             (None, Some(signals::stop_work(running)?))
         } else {
@@ -77,7 +77,7 @@ fn run_tool(tool: &Tool) -> ExitCode {
     match run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            // NOTE: a terminal that has gone away has no use for the text.
+            // NOTE: a terminal that has gone away does not need the text.
             let _ = writeln!(std::io::stderr(), "{}", logging::told(&error));
             ExitCode::FAILURE
         }
@@ -109,7 +109,7 @@ fn daemon(flags: &Flags) -> Result<(), Fatal> {
         let error = anyhow::anyhow!("agent mode (--agent) is not built yet");
         return Err(Fatal { code: 3, error });
     }
-    // ORDER: before anything is opened; what is wrong with a flag is told at once, as code 2.
+    // ORDER: before anything is opened, so that a wrong flag is reported at once, with code 2.
     site(flags, &process::host_name()).map_err(|error| Fatal { code: 2, error })?;
     process::raise_open_files();
     let (events_tx, events) = events::channel();
@@ -123,17 +123,18 @@ fn daemon(flags: &Flags) -> Result<(), Fatal> {
     result
 }
 
-/// A vital thread that panicked is told to main. Whoever owns another has counted and reported it.
+/// Reports the panic of a vital thread to main. The owner of any other thread counts and reports
+/// it.
 fn report_panics(panics: Sender<String>) {
     thread::on_panic(move |panicked| {
         if panicked.is_vital {
-            // NOTE: never waits: the panicking thread may be the one that main waits for.
+            // NOTE: never waits, since main may wait for the panicking thread.
             let _ = panics.try_send(panicked.thread.clone());
         }
     });
 }
 
-/// A broken configuration ends the start with every error.
+/// Loads the configuration. A broken one ends the start, with every error.
 fn load_at_start(flags: &Flags) -> Result<Config, Fatal> {
     let file = flags.text("config.file");
     match config::load(Path::new(file), &load_options(flags)) {
@@ -162,7 +163,7 @@ fn load_at_start(flags: &Flags) -> Result<Config, Fatal> {
     }
 }
 
-/// Everything that runs: made, run until the end is asked for, and stopped.
+/// Starts everything, runs it until the end is asked for, and stops it.
 fn serve(
     flags: &Flags,
     config: Config,

@@ -1,16 +1,17 @@
-//! What can happen to the daemon: the messages of the main thread's channel.
+//! The daemon's events: the messages of the main thread's channel.
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// LIMIT: signals coalesce, an HTTP reload waits for a place; so eight are never waited for long.
+/// LIMIT: signals coalesce, and an HTTP reload waits for a place, so eight never make anyone wait
+/// long.
 pub const EVENTS_MAX: usize = 8;
 
 #[derive(Debug)]
 pub enum Event {
-    /// A signal or `/-/quit`: its name, for the log.
+    /// A signal or `/-/quit`. The name is for the log.
     Terminate(&'static str),
     Reload(ReloadRequest),
-    /// A thread without which nothing goes on panicked: its name.
+    /// A vital thread panicked: its name.
     Panicked(String),
 }
 
@@ -18,16 +19,16 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Inbox {
     pub events: Receiver<Event>,
-    /// Of [`panics`].
+    /// The receiver of [`panics`].
     pub panics: Receiver<String>,
 }
 
-/// Someone wants the configuration read again.
+/// A request to read the configuration again.
 #[derive(Debug)]
 pub struct ReloadRequest {
     /// `SIGHUP`, `http` or `file`, for the log and the report.
     pub cause: &'static str,
-    /// Told when it is done: the errors, none when it succeeded.
+    /// Gets the result: the errors, or none.
     pub reply: Option<Sender<Result<(), String>>>,
 }
 
@@ -35,8 +36,8 @@ pub fn channel() -> (Sender<Event>, Receiver<Event>) {
     bounded(EVENTS_MAX)
 }
 
-/// Names of vital threads that panicked. Apart from the other events, for who tells of a panic
-/// cannot wait for a place.
+/// Makes the channel for names of vital threads that panicked. It is separate from the other
+/// events, because a panicking thread cannot wait for a place.
 ///
 /// LIMIT: one; the first ends the process, and no other changes that.
 pub fn panics() -> (Sender<String>, Receiver<String>) {

@@ -1,4 +1,4 @@
-//! What is there before any component, and what all of them are made with.
+//! What exists before any component, and serves to make all of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::plan::Surroundings;
 use crate::stdx::clock::{Clock, RealClock};
 use crate::web::State;
 
-/// Outlives every component, and changes never.
+/// Outlives every component, and never changes.
 pub struct Ground<'f> {
     pub flags: &'f Flags,
     pub mode: Mode,
@@ -24,9 +24,9 @@ pub struct Ground<'f> {
     pub registry: Registry,
     /// What a configuration is prepared with.
     pub surroundings: Surroundings,
-    /// What the web server shows of the daemon.
+    /// The daemon's state as the web server shows it.
     pub state: Arc<State>,
-    /// To the main thread.
+    /// The channel to the main thread.
     pub events_tx: Sender<Event>,
 }
 
@@ -62,7 +62,7 @@ fn retention(flags: &Flags) -> (Duration, u64) {
     (time.unwrap_or(default), bytes)
 }
 
-/// How the flags want the configuration read.
+/// Returns how the flags want the configuration read.
 pub fn load_options(flags: &Flags) -> LoadOptions<'static> {
     LoadOptions {
         agent: flags.is_on("agent"),

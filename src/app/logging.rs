@@ -1,4 +1,4 @@
-//! Log lines on standard error: logfmt or JSON, laid out as Prometheus's (`time`, `level`,
+//! Log lines on standard error: logfmt or JSON, in Prometheus's layout (`time`, `level`,
 //! `component`, `msg`, then the record's own pairs).
 
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ pub fn init(level: &str, format: LogFormat) {
     };
     let clock = RealClock::new();
     let built = env_logger::Builder::new()
-        // Crates below speak up when something is wrong, no more.
+        // Crates below log only when something is wrong.
         .filter_level(level.min(LevelFilter::Warn))
         .filter_module("ferula", level)
         .format(move |out, record| {
@@ -37,7 +37,7 @@ pub fn init(level: &str, format: LogFormat) {
     drop(built);
 }
 
-/// An error with its causes. Many a text of ours ends in its cause's already.
+/// Writes an error with its causes. Many of our texts already end in their cause's.
 pub fn told(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -49,7 +49,7 @@ pub fn told(error: &anyhow::Error) -> String {
     text
 }
 
-/// RFC 3339 with three digits always, as Prometheus's log has them.
+/// Writes RFC 3339 always with three digits, as Prometheus's log does.
 fn time(ms: TimestampMs) -> String {
     let seconds = timestamp::rfc3339(ms - ms.rem_euclid(1000));
     format!(
@@ -59,7 +59,7 @@ fn time(ms: TimestampMs) -> String {
     )
 }
 
-/// `ferula::scrape::pool` is the component `scrape`.
+/// Returns the component: `scrape` for `ferula::scrape::pool`.
 fn component<'a>(record: &'a Record) -> &'a str {
     let mut parts = record.target().split("::");
     match (parts.next(), parts.next()) {

@@ -1,4 +1,4 @@
-//! The main loop: every event of the daemon's life, one after another.
+//! The main loop: handles every event of the daemon's life, one after another.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,25 +17,25 @@ use crate::plan::{self, Plan};
 use crate::watch::{Fingerprint, Subscription, Watched, fingerprint};
 use crate::web::{ConfigStatus, Phase, ReloadReport};
 
-/// How long after an event what it took is given back: first scrapes come right after a reload.
+/// How long after an event its memory is given back. First scrapes come right after a reload.
 const SETTLED: Duration = Duration::from_secs(10);
 
-/// Queries and first scrapes of new targets leave holes; a trim of them costs milliseconds.
+/// Queries and first scrapes of new targets leave holes. Trimming them costs milliseconds.
 const GIVE_BACK_EVERY: Duration = Duration::from_secs(15);
 
 /// Why the loop ended.
 pub enum End {
     Asked,
-    /// A thread without which nothing goes on panicked: its name.
+    /// A vital thread panicked: its name.
     Panicked(String),
 }
 
 pub struct MainLoop<'g> {
     ground: &'g Ground<'g>,
     components: Components,
-    /// What runs; absent only before the first plan.
+    /// The running configuration. Absent only before the first plan.
     running: Option<Arc<Config>>,
-    /// With `--config.auto-reload`: the files, and what they held when they were last read.
+    /// With `--config.auto-reload`: the files, and their content when they were last read.
     watched: Option<(Watched, Fingerprint)>,
     last_reload_successful: Gauge,
     last_reload_success: Gauge,
@@ -65,7 +65,7 @@ impl<'g> MainLoop<'g> {
         }
     }
 
-    /// Puts the configuration of the start into force; from here on requests are answered.
+    /// Applies the configuration of the start. From here on requests are answered.
     pub fn apply_first(&mut self, plan: Plan) {
         let (config, _) = self.apply(plan);
         let report = ReloadReport {
@@ -86,13 +86,13 @@ impl<'g> MainLoop<'g> {
         self.ready.set(1.0);
     }
 
-    /// Stops everything; false when a component did not end within its deadline.
+    /// Stops everything. Returns false if a component did not end within its deadline.
     pub fn stop(self, deadline: Duration) -> bool {
         self.ground.state.set_phase(Phase::Stopping);
         self.components.stop(deadline)
     }
 
-    /// Until someone asks for the end, or goes on without one.
+    /// Runs until someone asks for the end, or a vital thread panics.
     pub fn run(&mut self, inbox: &Inbox) -> End {
         loop {
             match self.next_event(inbox) {
@@ -121,7 +121,7 @@ impl<'g> MainLoop<'g> {
                     settled = clock.after(GIVE_BACK_EVERY);
                 }
                 recv(inbox.panics) -> thread => {
-                    // NOTE: the hook of panics holds its sender as long as the process lives.
+                    // NOTE: the panic hook holds its sender as long as the process lives.
                     return Event::Panicked(thread.unwrap_or_default());
                 }
                 recv(inbox.events) -> event => {
@@ -174,7 +174,7 @@ impl<'g> MainLoop<'g> {
         }
     }
 
-    /// Everything that can fail.
+    /// Does everything that can fail.
     fn prepare(&self, file: &str, report: &mut ReloadReport) -> Result<Plan, Vec<String>> {
         let loaded = config::load(Path::new(file), &load_options(self.ground.flags));
         let errors_of = |findings: Vec<Diagnostic>| -> Vec<String> {
@@ -200,7 +200,7 @@ impl<'g> MainLoop<'g> {
         (config, changes.unwrap_or_default())
     }
 
-    /// Shows what runs now, and that it does.
+    /// Shows the running configuration, and that the reload succeeded.
     fn succeeded(&self, config: &Config, report: ReloadReport) {
         let now = self.ground.clock.wall_ms();
         self.ground.state.set_config(ConfigStatus {
@@ -216,7 +216,7 @@ impl<'g> MainLoop<'g> {
         self.last_reload_success.set(now as f64 / 1000.0);
     }
 
-    /// Nothing was touched; only said.
+    /// Reports the errors. Nothing was touched.
     fn refuse(&self, file: &str, errors: Vec<String>, mut report: ReloadReport) -> String {
         for error in &errors {
             log::error!("{error}");
@@ -237,7 +237,7 @@ impl<'g> MainLoop<'g> {
     }
 }
 
-/// Says in the log how a reload went.
+/// Logs the result of a reload.
 fn tell(file: &str, report: &ReloadReport, took: Duration) {
     for warning in &report.warnings {
         log::warn!("{warning}");
@@ -251,7 +251,7 @@ fn tell(file: &str, report: &ReloadReport, took: Duration) {
         "Completed loading of configuration file");
 }
 
-/// The file itself, what it includes, and the patterns by which more may come.
+/// Returns the file itself, the files that it includes, and the patterns by which more may come.
 fn watched_files(config: &Config) -> Vec<PathBuf> {
     let files = config.files.iter().cloned();
     files

@@ -1,4 +1,4 @@
-//! The program: flags to components, which it starts and stops in order; signals, reloads.
+//! The program: turns flags into components, starts and stops them in order; signals, reloads.
 //!
 //! Owns the threads `main` and `signals`, the process's signal handlers, its logger and its
 //! allocator's settings. **Invariant:** nobody imports this room; it holds no logic that a

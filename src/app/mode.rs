@@ -1,4 +1,4 @@
-//! What the daemon is, and so which components it has.
+//! The daemon's mode, which decides its components.
 
 use crate::cli::Flags;
 
@@ -7,7 +7,7 @@ use crate::cli::Flags;
 pub enum Mode {
     /// Stores samples and answers queries.
     Server,
-    /// Passes samples on and keeps none. Not built yet.
+    /// Forwards samples and keeps none. Not built yet.
     Agent,
 }
 
@@ -20,7 +20,8 @@ impl Mode {
         }
     }
 
-    /// The database and the query engine; with them rules and alerts, once they are built.
+    /// Whether there are a database and a query engine; with them rules and alerts, once they are
+    /// built.
     pub fn has_database(self) -> bool {
         self == Mode::Server
     }

@@ -1,4 +1,4 @@
-//! What belongs to the process as a whole: its name, its limits, its allocator, its metrics.
+//! The process as a whole: its name, its limits, its allocator, its metrics.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::metrics::Registry;
 use crate::stdx::clock::{Clock as _, RealClock};
 
-/// Raises the soft limit of open files to the hard one; a target costs one.
+/// Raises the soft limit of open files to the hard one, since each target takes one.
 pub fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -19,8 +19,9 @@ pub fn raise_open_files() {
     }
 }
 
-/// Two arenas at most. Measured (16 threads under a scrape-like load): 7.9 MB resident against
-/// 17.8 MB with glibc's default of eight arenas a core.
+/// Sets two arenas at most. Measured with 16 threads under a scrape-like load: 7.9 MB resident
+/// against
+/// 17.8 MB with glibc's default of eight arenas per core.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "mallopt has no safe wrapper")]
 pub fn tune_allocator() {
@@ -30,8 +31,8 @@ pub fn tune_allocator() {
     }
 }
 
-/// Gives the allocator's free pages back to the system: after a configuration was read, after
-/// queries, as time goes.
+/// Gives the allocator's free pages back to the system: after reading a configuration, after
+/// queries, and from time to time.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "malloc_trim has no safe wrapper")]
 pub fn give_memory_back() {
@@ -41,9 +42,9 @@ pub fn give_memory_back() {
     }
 }
 
-/// Names are looked up in the hosts file and by DNS, whatever `/etc/nsswitch.conf` says. For what
-/// else that may name (mDNS, systemd's resolver) a static glibc loads the host's plugins and with
-/// them the host's own glibc, which ends the process with SIGFPE where it is of another version.
+/// Makes names be looked up in the hosts file and by DNS, whatever `/etc/nsswitch.conf` says. For
+/// other entries (mDNS, systemd's resolver) a static glibc loads the host's plugins, and with them
+/// the host's own glibc. If that has another version, the process ends with SIGFPE.
 #[cfg(target_env = "gnu")]
 #[expect(
     unsafe_code,
@@ -78,7 +79,8 @@ pub fn host_name() -> String {
         .into_owned()
 }
 
-/// `*_build_info`, and `process_*` as Prometheus's client library has them, read when asked for.
+/// Registers `*_build_info`, and `process_*` as in Prometheus's client library, read when asked
+/// for.
 pub fn register_metrics(registry: &Registry) {
     register_build_info(registry);
     let start = start_time_seconds();
@@ -131,7 +133,7 @@ pub fn register_metrics(registry: &Registry) {
     );
 }
 
-/// What runs, under Prometheus's name and ours.
+/// Registers the build, under Prometheus's name and ours.
 fn register_build_info(registry: &Registry) {
     let names: &[&str] = &[
         "branch",
@@ -151,7 +153,7 @@ fn register_build_info(registry: &Registry) {
     info.with(&[env!("CARGO_PKG_VERSION")]).set(1.0);
 }
 
-/// The architecture by Go's name for it, as dashboards know it.
+/// Returns Go's name of the architecture, which dashboards know.
 fn goarch() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -161,7 +163,8 @@ fn goarch() -> &'static str {
     }
 }
 
-/// A field of `/proc/self/stat`, counted from 0 after the command's name (proc(5)'s number less 3).
+/// Reads a field of `/proc/self/stat`, counted from 0 after the command's name (proc(5)'s number
+/// less 3).
 fn stat_field(index: usize) -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
@@ -171,7 +174,7 @@ fn stat_field(index: usize) -> f64 {
         .unwrap_or(0.0)
 }
 
-/// The kernel counts from boot; so does its uptime. Falls back to now.
+/// Returns the start time. It counts from boot, as the kernel does, and falls back to now.
 fn start_time_seconds() -> f64 {
     let now = RealClock::new().wall_ms() as f64 / 1000.0;
     let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The web server: what its handlers work on, and where it is reached.
+//! The web server: what its handlers use, and its address.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ const NO_TIMEOUT: Duration = Duration::from_secs(365 * 86_400);
 /// (`tsdb::compact`).
 const BLOCK_DURATION_MAX: Duration = Duration::from_secs(31 * 86_400);
 
-/// Listens; requests wait for the first configuration.
+/// Starts to listen. Requests wait for the first configuration.
 pub fn start(
     ground: &Ground<'_>,
     database: Option<Database>,
@@ -39,7 +39,7 @@ pub fn start(
     options.listen = flags.list("web.listen-address");
     options.max_connections = flags.count("web.max-connections");
     options.limit_heads(flags.bytes("web.max-request-head-size"));
-    // NOTE: zero is no limit in Prometheus; who needs a place ends the longest idle connection.
+    // NOTE: zero is no limit in Prometheus. Whoever needs a place ends the longest idle connection.
     options.read_timeout = flags.nonzero("web.read-timeout").unwrap_or(NO_TIMEOUT);
     options.web_config = Some(flags.text("web.config.file"))
         .filter(|f| !f.is_empty())
@@ -76,7 +76,7 @@ pub fn start(
     Ok(server)
 }
 
-/// What takes remote write, if that is wanted.
+/// Makes the receiver of remote write, if it is wanted.
 fn receiver(ground: &Ground<'_>, storage: Arc<dyn Appendable>) -> Result<Option<remote::Receiver>> {
     let flag = "web.remote-write-receiver.accepted-protobuf-messages";
     let accepted = AcceptedMessages::from_names(&ground.flags.list(flag))
@@ -143,7 +143,7 @@ fn shown_flags(
     all
 }
 
-/// What HTTP clients may ask of the main thread.
+/// Returns what HTTP clients may ask of the main thread.
 fn control(flags: &Flags, events: Sender<Event>) -> Control {
     let quit = events.clone();
     Control {

@@ -1,4 +1,4 @@
-//! Signals: SIGINT by `ctrlc`, SIGTERM and SIGHUP by `signal-hook`, all of them events for main.
+//! Signals: SIGINT by `ctrlc`, SIGTERM and SIGHUP by `signal-hook`. All become events for main.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,23 +14,23 @@ use crate::stdx::limits::THREAD_STACK;
 use crate::stdx::stop::StopSender;
 use crate::stdx::thread::{Thread, spawn};
 
-/// What comes sooner after the first signal to end is that signal once more: who starts a command
-/// may tell it and its group of processes, as `timeout` does.
+/// A signal that comes sooner after the first one counts as a repetition of it. `timeout`, for
+/// example, signals a command and its process group.
 const REPETITION: Duration = Duration::from_secs(1);
 
-/// Keeps the thread `signals`; dropping it ends it.
+/// Keeps the thread `signals`. Dropping it ends the thread.
 pub struct SignalThread {
     handle: Handle,
     #[expect(dead_code, reason = "held for its drop, which joins")]
     thread: Thread,
 }
 
-/// Starts listening. The first SIGINT or SIGTERM asks for an orderly end; a second one ends the
+/// Starts to listen. The first SIGINT or SIGTERM asks for an orderly end; a second one ends the
 /// process at once.
 pub fn listen(events: Sender<Event>) -> anyhow::Result<SignalThread> {
     let asked = Asked::new(Arc::new(RealClock::new()));
     let (interrupted, interrupts) = (asked.clone(), events.clone());
-    // NOTE: ctrlc's own thread, which lives as long as the process; it has no way to end it.
+    // NOTE: ctrlc's own thread lives as long as the process. There is no way to end it.
     ctrlc::set_handler(move || terminate("SIGINT", &interrupted, &interrupts))
         .context("cannot listen for SIGINT")?;
     let mut signals = Signals::new([SIGTERM, SIGHUP]).context("cannot listen for signals")?;
@@ -43,7 +43,7 @@ pub fn listen(events: Sender<Event>) -> anyhow::Result<SignalThread> {
                         cause: "SIGHUP",
                         reply: None,
                     };
-                    // NOTE: when the channel is full, reloads enough are waiting already.
+                    // NOTE: if the channel is full, enough reloads are waiting already.
                     let _ = events.try_send(Event::Reload(request));
                 }
                 _ => terminate("SIGTERM", &asked, &events),
@@ -54,13 +54,13 @@ pub fn listen(events: Sender<Event>) -> anyhow::Result<SignalThread> {
     Ok(SignalThread { handle, thread })
 }
 
-/// For a tool: the first SIGINT or SIGTERM stops its work, a second one ends the process at once.
+/// For a tool: the first SIGINT or SIGTERM stops its work; a second one ends the process at once.
 pub fn stop_work(running: StopSender) -> anyhow::Result<SignalThread> {
     let asked = Asked::new(Arc::new(RealClock::new()));
     let running = Arc::new(Mutex::new(Some(running)));
     let stop = move || {
         if asked.is_first() {
-            // NOTE: an option of nothing but a sender is always whole.
+            // NOTE: an option of a sender is always whole.
             let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
             drop(running.take());
         }
@@ -78,7 +78,7 @@ pub fn stop_work(running: StopSender) -> anyhow::Result<SignalThread> {
 
 fn terminate(name: &'static str, asked: &Asked, events: &Sender<Event>) {
     if asked.is_first() {
-        // NOTE: a full channel must not swallow the end; main empties it soon.
+        // NOTE: a full channel must not swallow the end. Main empties it soon.
         let _ = events.send(Event::Terminate(name));
     }
 }
@@ -102,7 +102,7 @@ impl Asked {
         Arc::new(Asked { clock, first })
     }
 
-    /// Does not return from a second request.
+    /// Returns whether this is the first request. It does not return from a second one.
     fn is_first(&self) -> bool {
         match self.ask() {
             Request::First => true,

@@ -1,4 +1,4 @@
-//! Under which URL the server is reached, and from which pages: `--web.external-url`,
+//! The server's URL, and the origins that may use it: `--web.external-url`,
 //! `--web.route-prefix`, `--web.listen-address`, `--web.cors.origin`.
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -9,7 +9,7 @@ use crate::stdx::gofmt;
 use crate::stdx::gourl::GoUrl;
 use crate::web::Site;
 
-/// Prometheus's port, where an address names none.
+/// Prometheus's port, for addresses without one.
 const PORT: u16 = 9090;
 
 /// What the flags say of a machine of this name.

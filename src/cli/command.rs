@@ -71,7 +71,7 @@ impl Kind {
         }
     }
 
-    /// Checks a value and gives it back in the form that `/api/v1/status/flags` shows.
+    /// Checks a value, and returns it in the form that `/api/v1/status/flags` shows.
     fn parser(self) -> ValueParser {
         let check = move |text: &str| -> Result<String, String> {
             match self {
@@ -93,7 +93,7 @@ impl Kind {
     }
 }
 
-/// A whole number; `5e7` is one too.
+/// Reads a whole number; `5e7` is one too.
 fn whole_number(text: &str) -> Result<i64, String> {
     if let Ok(number) = text.parse::<i64>() {
         return Ok(number);

@@ -1,4 +1,4 @@
-//! From arguments to checked flags.
+//! Turns arguments into checked flags.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,14 +17,14 @@ use crate::model::{duration, size};
 pub enum Invocation {
     /// Run the daemon.
     Daemon(Flags),
-    /// Run a tool: `check config` and its kin.
+    /// Run a tool: `check config` and the like.
     Tool(tools::Tool),
 }
 
 /// LIMIT: what any client's headers take.
 const HEAD_BYTES_MIN: usize = 4 << 10;
 
-/// Why nothing can run: text for the terminal, and the exit code.
+/// Why nothing can run: a text for the terminal, and the exit code.
 #[derive(Debug)]
 pub struct Usage {
     pub text: String,
@@ -53,14 +53,14 @@ pub enum LogFormat {
 #[derive(Debug, Clone)]
 pub struct Flags {
     values: BTreeMap<&'static str, Vec<String>>,
-    /// Names of those that were given.
+    /// The names of the flags that were given.
     given: Vec<&'static str>,
 }
 
 /// Reads the process's arguments, the program's name first.
 ///
 /// # Errors
-/// Anything that Prometheus's flags do not allow: usage for standard error, exit code 2.
+/// Anything that Prometheus's flags do not allow. Usage goes to standard error, with exit code 2.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usage> {
     let arguments = expand_files(arguments.into_iter().collect())?;
     let matches = command()
@@ -75,7 +75,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     }
 }
 
-/// `@FILE` stands for the arguments in the file, one a line (kingpin's rule).
+/// Replaces `@FILE` by the arguments in the file, one per line (kingpin's rule).
 fn expand_files(arguments: Vec<OsString>) -> Result<Vec<OsString>, Usage> {
     let mut out = Vec::with_capacity(arguments.len());
     for argument in arguments {
@@ -142,7 +142,7 @@ impl Flags {
         Ok(flags)
     }
 
-    /// Flags of the other mode end the start with exit code 3.
+    /// Refuses flags of the other mode, with exit code 3.
     fn check_mode(&self) -> Result<(), Usage> {
         let agent = self.is_on("agent");
         let wrong: Vec<&str> = self
@@ -208,7 +208,8 @@ impl Flags {
         Ok(())
     }
 
-    /// Of a flag that the table has; a misspelt one would be read as nothing for ever.
+    /// Returns the values of a flag, which must be in the table. A misspelt one would be empty for
+    /// ever.
     fn values(&self, name: &str) -> &[String] {
         let Some(values) = self.values.get(name) else {
             bug!("there is no flag --{name}");
@@ -225,7 +226,7 @@ impl Flags {
         self.text(name) == "true"
     }
 
-    /// All values of a repeatable flag, those within one argument separated.
+    /// Returns all values of a repeatable flag, and splits those within one argument.
     pub fn list(&self, name: &str) -> Vec<String> {
         self.values(name)
             .iter()
@@ -239,7 +240,7 @@ impl Flags {
         duration::parse(self.text(name)).unwrap_or_default()
     }
 
-    /// None where it is zero.
+    /// Returns `None` if it is zero.
     pub fn nonzero(&self, name: &str) -> Option<Duration> {
         Some(self.duration(name)).filter(|d| !d.is_zero())
     }
@@ -262,7 +263,7 @@ impl Flags {
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
-    /// A number of things in memory. One beyond what 32 bits count is as good as no limit.
+    /// Returns a number of things in memory. More than 32 bits can count is as good as no limit.
     pub fn count(&self, name: &str) -> usize {
         usize::try_from(self.number(name)).unwrap_or(usize::MAX)
     }
@@ -275,7 +276,7 @@ impl Flags {
         }
     }
 
-    /// Name and value of every flag, as `/api/v1/status/flags` shows them.
+    /// Returns name and value of every flag, as `/api/v1/status/flags` shows them.
     pub fn all(&self) -> Vec<(String, String)> {
         let shown = FLAGS.iter().map(|flag| {
             let value = match (flag.kind, self.text(flag.name)) {
@@ -299,7 +300,7 @@ impl Flags {
         self.list("enable-feature").iter().any(|f| f == name)
     }
 
-    /// One line for each flag and feature that was given and does not do here what it does in
+    /// Returns a line for each given flag and feature that does not do here what it does in
     /// Prometheus.
     pub fn remarks(&self) -> Vec<String> {
         let flags = FLAGS.iter().filter(|f| self.given.contains(&f.name));
@@ -325,7 +326,7 @@ impl Flags {
     }
 }
 
-/// `Some(true)` for a flag of agent mode only, `Some(false)` for one of server mode only.
+/// Returns `Some(true)` for a flag of agent mode only, `Some(false)` for one of server mode only.
 fn server_or_agent(name: &str) -> Option<bool> {
     const SERVER: &[&str] = &[
         "storage.tsdb.",

@@ -1,7 +1,7 @@
 //! The command line: Prometheus's flags from one table, and the tools.
 //!
-//! Owns nothing. **Invariant:** no other room knows a flag's name; what the flags mean to a
-//! component is `app`'s business.
+//! Owns nothing. **Invariant:** no other room knows a flag's name. `app` knows what the flags mean
+//! to a component.
 
 mod command;
 mod flags;

@@ -1,4 +1,4 @@
-//! The arguments of `ferula query` and `ferula promql`: promtool's.
+//! The arguments of `ferula query` and `ferula promql`, which are promtool's.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,16 +7,16 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::model::duration;
 
-/// What is asked of a server, and how the answer is shown.
+/// What to ask a server, and how to show the answer.
 #[derive(Debug)]
 pub struct QueryTool {
     pub ask: Ask,
-    /// Base URL, with a scheme.
+    /// The base URL, with a scheme.
     pub server: String,
     pub json: bool,
     /// `--http.config.file`.
     pub http_config: Option<PathBuf>,
-    /// Name and value, sent besides the client's own.
+    /// Names and values, sent besides the client's own.
     pub headers: Vec<(String, String)>,
 }
 
@@ -195,7 +195,7 @@ fn step(text: &str) -> Result<Duration, String> {
     duration::parse(text).map_err(|why| format!("--step: {why}\n"))
 }
 
-/// kingpin's rule for maps: the name ends at the first `=` or `:`.
+/// Splits a header by kingpin's rule for maps: the name ends at the first `=` or `:`.
 fn header(text: &str) -> Result<(String, String), String> {
     let split = text.split_once(['=', ':']);
     let (name, value) =

@@ -1,8 +1,8 @@
-//! All flags in one table: name, kind, default, what becomes of them, help.
+//! All flags in one table: name, kind, default, effect, help.
 //!
 //! Names and defaults are Prometheus's (reference sections 1.1 and 1.2).
 
-/// What a flag's value must be.
+/// The kind of a flag's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `--name` and `--no-name`.
@@ -17,20 +17,20 @@ pub enum Kind {
     OptionalDuration,
     /// Bytes with a unit.
     Size,
-    /// Bytes with a unit; absent unless given.
+    /// Bytes with a unit. Absent unless given.
     OptionalSize,
     Level,
     LogFormat,
 }
 
-/// What becomes of a flag.
+/// The effect of a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It does what it says.
     Serves,
-    /// Its component is not built yet: accepted, and named in the log when it is given.
+    /// Its component is not built yet. It is accepted, and named in the log if it is given.
     Later,
-    /// It has nothing to do in Ferula: accepted, and named in the log when it is given.
+    /// It has no effect in Ferula. It is accepted, and named in the log if it is given.
     Nothing,
     /// For agent mode only.
     Agent,
@@ -218,18 +218,18 @@ pub const FLAGS: &[Flag] = &[
     hidden(flag("write-documentation", Bool, "false", Nothing, "Ferula's flags are in its README.")),
 ];
 
-/// Feature names of `--enable-feature` (reference section 1.3).
+/// A feature of `--enable-feature` (reference section 1.3).
 pub struct Feature {
     pub name: &'static str,
     pub state: FeatureState,
 }
 
-/// What becomes of a feature.
+/// The effect of a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeatureState {
     /// It does what its name says.
     Works,
-    /// It is what Ferula does without being asked, or it graduated long ago.
+    /// Ferula always does it, or it graduated long ago.
     NoOp,
     /// Its component is not built yet, or it has no meaning here.
     Without,

@@ -21,7 +21,7 @@ pub enum Tool {
     FormatQuery(String),
 }
 
-/// `ferula check config`, as promtool has it.
+/// `ferula check config`, as in promtool.
 #[derive(Debug)]
 pub struct CheckConfig {
     pub files: Vec<PathBuf>,
@@ -30,17 +30,17 @@ pub struct CheckConfig {
     /// Names of lints, separated by commas.
     pub lint: String,
     pub lint_fatal: bool,
-    /// A scrape interval above it is too long.
+    /// A longer scrape interval is too long.
     pub lookback_delta: Duration,
     pub ignore_unsupported_sd: bool,
 }
 
-/// `ferula check healthy` and `ready`, as promtool has them.
+/// `ferula check healthy` and `ready`, as in promtool.
 #[derive(Debug)]
 pub struct CheckServer {
-    /// The page that is asked for.
+    /// The path of the page.
     pub path: &'static str,
-    /// Base URL, with a scheme.
+    /// The base URL, with a scheme.
     pub server: String,
     /// `--http.config.file`.
     pub http_config: Option<PathBuf>,
@@ -129,7 +129,7 @@ impl CheckServer {
 }
 
 impl Tool {
-    /// Whether it leaves work half done when it is ended without being asked.
+    /// Whether an end without notice leaves its work half done.
     pub fn writes(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! The arguments of `ferula tsdb`: promtool's, and those to import and export.
+//! The arguments of `ferula tsdb`: promtool's, and those of import and export.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct List {
 #[derive(Debug)]
 pub struct Analyze {
     pub path: PathBuf,
-    /// "" is the last.
+    /// "" is the last block.
     pub block: String,
     pub limit: usize,
     pub extended: bool,
@@ -40,7 +40,7 @@ pub struct Analyze {
 #[derive(Debug)]
 pub struct Dump {
     pub path: PathBuf,
-    /// Milliseconds, inclusive.
+    /// In milliseconds, inclusive.
     pub min_time: i64,
     pub max_time: i64,
     pub selectors: Vec<String>,
@@ -58,19 +58,19 @@ pub struct CreateBlocks {
     pub labels: Vec<(String, String)>,
 }
 
-/// From a Prometheus's data directory into one of ours.
+/// Imports a Prometheus's data directory into one of ours.
 #[derive(Debug)]
 pub struct Import {
     pub from: PathBuf,
     pub to: PathBuf,
 }
 
-/// From a data directory of ours into blocks for a Prometheus.
+/// Exports a data directory of ours into blocks for a Prometheus.
 #[derive(Debug)]
 pub struct Export {
     pub from: PathBuf,
     pub to: PathBuf,
-    /// Milliseconds, inclusive.
+    /// In milliseconds, inclusive.
     pub min_time: i64,
     pub max_time: i64,
 }
@@ -186,7 +186,7 @@ fn dump(name: &'static str) -> Command {
                 .action(ArgAction::Append)
                 .default_value(EVERYTHING),
         )
-        // The log is read without writing anything, so that there is nothing to put anywhere.
+        // The flag has no effect, since the log is read without writing anything.
         .arg(text("sandbox-dir-root").long("sandbox-dir-root").hide(true))
 }
 

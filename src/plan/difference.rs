@@ -64,7 +64,7 @@ fn describe(name: &str, old: &ScrapeConfig, new: &ScrapeConfig) -> String {
         .iter()
         .filter(|l| !after.contains(l))
         .map(|l| format!("-{}", l.trim()));
-    // LIMIT: enough to recognise a change by; the whole is in the file.
+    // LIMIT: enough to recognise a change. The whole is in the file.
     let shown: Vec<String> = removed.chain(added).take(8).collect();
     if shown.is_empty() {
         // A secret, or the order of a list.

@@ -1,7 +1,8 @@
 //! What a checked configuration means for each component.
 //!
-//! [`Plan::prepare`] does all that may fail and touches nothing. Who owns the components hands each
-//! its part, which cannot fail. Owns nothing. **Invariant:** knows no flag, no file and no YAML.
+//! [`Plan::prepare`] does all that may fail and touches nothing. The owner of the components hands
+//! each its part, which cannot fail. Owns nothing. **Invariant:** knows no flag, no file and no
+//! YAML.
 
 mod difference;
 mod prepare;

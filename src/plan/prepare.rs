@@ -10,7 +10,7 @@ use crate::promql::QueryLog;
 use crate::scrape;
 use crate::tsdb::Retention;
 
-/// What preparing needs of the process.
+/// What preparing needs to know about the process.
 #[derive(Clone)]
 pub struct Surroundings {
     pub net: net::Env,
@@ -28,7 +28,7 @@ pub struct Surroundings {
 pub struct Plan {
     pub config: Arc<Config>,
     pub retention: Retention,
-    /// Absent when the configuration names none.
+    /// Absent if the configuration names none.
     pub query_log: Option<QueryLog>,
     /// Zero without the feature.
     pub exemplars_max: u64,
@@ -40,10 +40,10 @@ pub struct Plan {
 const RETENTION_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 impl Plan {
-    /// Makes clients, reads certificates, resolves nothing.
+    /// Makes clients and reads certificates. It resolves no names.
     ///
     /// # Errors
-    /// All that is wrong, one text each; nothing was touched.
+    /// All errors, one text each. Nothing was touched.
     pub fn prepare(
         config: Config,
         surroundings: &Surroundings,
@@ -89,14 +89,14 @@ impl Plan {
     }
 }
 
-/// A written section holds alone, and a time of zero in it is no limit; without one flags hold, of
-/// which zero is as good as none.
+/// Returns the retention. A written section holds alone, and a time of zero in it is no limit.
+/// Without a section flags hold, where zero counts as not given.
 fn retention(config: &StorageConfig, flags: &Surroundings) -> Retention {
     let bytes = config.retention_size.or(flags.retention_size_flag);
     let bytes = bytes.unwrap_or(0);
     let by_flags = || {
         let time = flags.retention_flag.filter(|time| !time.is_zero());
-        // NOTE: a limit for bytes alone is enough (reference section 8).
+        // NOTE: a limit of bytes is enough by itself (reference section 8).
         time.unwrap_or(if bytes > 0 { Duration::ZERO } else { RETENTION })
     };
     Retention {
@@ -106,7 +106,7 @@ fn retention(config: &StorageConfig, flags: &Surroundings) -> Retention {
     }
 }
 
-/// The log of queries that the configuration names.
+/// Returns the query log that the configuration names.
 fn query_log(config: &Config) -> Result<Option<QueryLog>, String> {
     let Some(path) = &config.global.query_log_file else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! `tsdb analyze`: which labels and metrics a block spends its series on.
+//! `tsdb analyze`: the labels and metrics that have most of a block's series.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
@@ -9,29 +9,29 @@ use super::xor;
 use crate::model::names::METRIC_NAME;
 use crate::model::{Labels, Matcher};
 
-/// A series of a block, as far as it is analyzed.
+/// The analysed parts of a block's series.
 #[derive(Debug, Clone)]
 pub struct SeriesSpan {
     pub labels: Labels,
-    /// Of the samples, both inclusive.
+    /// The range of its samples, both inclusive.
     pub min_t: i64,
     pub max_t: i64,
-    /// Kind (as in Prometheus's chunks), number of samples and bytes of each chunk.
+    /// The kind (as in Prometheus's chunks), number of samples and bytes of each chunk.
     pub chunks: Vec<(u8, u16, usize)>,
 }
 
 #[derive(Debug, Clone, Default)]
 pub struct AnalyzeOptions {
-    /// Lines of each list.
+    /// The number of lines in each list.
     pub limit: usize,
-    /// Chunks too.
+    /// Also analyses chunks.
     pub extended: bool,
     /// The selector as it was given; "" is all series.
     pub selector: String,
     pub matchers: Vec<Matcher>,
 }
 
-/// A block that is analyzed.
+/// A block that is analysed.
 #[derive(Debug, Clone)]
 pub struct Analyzed {
     pub id: String,
@@ -49,7 +49,7 @@ struct Count {
     uncovered: u64,
 }
 
-/// Prints what `spans`, which hands over every series of the block, tells.
+/// Prints an analysis. `spans` gives every series of the block.
 pub fn analyze<E: From<io::Error>>(
     block: &Analyzed,
     options: &AnalyzeOptions,
@@ -227,7 +227,8 @@ impl PartialOrd for Ranked {
     }
 }
 
-/// In some ten buckets of a round width, with a bar of a mark for each hundredth of all chunks.
+/// Prints some ten buckets of a round width, each with a bar of one mark per hundredth of all
+/// chunks.
 fn print_distribution(
     title: &str,
     numbers: &mut [usize],

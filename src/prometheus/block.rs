@@ -12,13 +12,13 @@ use super::writer::CHUNKS_MAGIC;
 use super::xor;
 use crate::model::{Labels, Sample};
 
-/// LIMIT: of `meta.json`, which has some hundred bytes for each block it was made of.
+/// LIMIT: the size of `meta.json`, which has some hundred bytes per block that it was made of.
 const META_BYTES_MAX: u64 = 4 << 20;
-/// LIMIT: of an index's symbols, which are held in memory while it is read.
+/// LIMIT: an index's symbols, which are held in memory while it is read.
 const SYMBOLS_BYTES_MAX: u64 = 256 << 20;
-/// LIMIT: of one series in the index: 100,000 chunks and more.
+/// LIMIT: one series in the index: 100,000 chunks and more.
 const ENTRY_BYTES_MAX: u64 = 1 << 20;
-/// LIMIT: of one chunk, which has at most 65,535 samples.
+/// LIMIT: one chunk, which has at most 65,535 samples.
 const CHUNK_BYTES_MAX: u64 = 4 << 20;
 /// Six offsets and a checksum.
 const TOC_BYTES: u64 = 52;
@@ -30,7 +30,7 @@ pub struct PromBlock {
     path: PathBuf,
     pub meta: Meta,
     symbols: Symbols,
-    /// Where series are in the index.
+    /// Where the series are in the index.
     series: (u64, u64),
     tombstones: Tombstones,
     chunk_files: Vec<PathBuf>,
@@ -45,7 +45,7 @@ pub struct SeriesEntry {
     pub chunks: Vec<ChunkMeta>,
 }
 
-/// Only `meta.json` of a block's directory.
+/// Reads only `meta.json` of a block's directory.
 pub fn read_meta(path: &Path) -> Result<Meta, PromError> {
     let path = path.join("meta.json");
     let bytes = files::read_small(&path, META_BYTES_MAX)?;
@@ -58,7 +58,7 @@ pub fn read_meta(path: &Path) -> Result<Meta, PromError> {
     Ok(meta)
 }
 
-/// Of all its files.
+/// The bytes of all its files.
 pub fn block_bytes(path: &Path) -> u64 {
     let chunks = files::list(&path.join("chunks")).unwrap_or_default();
     let chunks = chunks.iter().map(|(_, file)| files::file_bytes(file));
@@ -84,7 +84,7 @@ impl PromBlock {
         })
     }
 
-    /// All series, in order of labels.
+    /// Returns all series, in order of labels.
     pub fn series(&self) -> Result<SeriesReader<'_>, PromError> {
         Ok(SeriesReader {
             index: Window::open(&self.path.join("index"))?,
@@ -126,7 +126,7 @@ fn read_toc(index: &mut Window) -> Result<[u64; TOC_ENTRIES], PromError> {
     toc().ok_or_else(|| PromError::damaged(&path, at, "the table of contents is damaged"))
 }
 
-/// Series end where the next section begins.
+/// Returns where the next section begins, which ends the series.
 fn series_end(toc: &[u64; TOC_ENTRIES], len: u64) -> u64 {
     let later = toc.iter().skip(2).filter(|at| **at >= toc[1]);
     let end = later.min().copied().unwrap_or(len);
@@ -136,7 +136,7 @@ fn series_end(toc: &[u64; TOC_ENTRIES], len: u64) -> u64 {
 #[derive(Debug)]
 struct Symbols {
     texts: String,
-    /// Where each ends.
+    /// The end of each symbol.
     ends: Vec<u32>,
 }
 
@@ -182,21 +182,21 @@ impl Symbols {
     }
 }
 
-/// Goes through a block. What is damaged is left out and told in `damages`.
+/// Reads a block's series. Damaged parts are left out and recorded in `damages`.
 #[derive(Debug)]
 pub struct SeriesReader<'b> {
     block: &'b PromBlock,
     index: Window,
     at: u64,
-    /// The file of chunks that was read last, with its position.
+    /// The chunk file that was read last, with its index.
     chunks: Option<(usize, Window)>,
     samples: Vec<Sample>,
     pub damages: Damages,
 }
 
 impl SeriesReader<'_> {
-    /// The next series with its samples, in order of time, without those that are deleted. One
-    /// without samples that can be read is left out.
+    /// Returns the next series with its samples, in order of time, without deleted ones. A series
+    /// without readable samples is left out.
     #[expect(
         clippy::should_implement_trait,
         reason = "what it gives is borrowed from it"
@@ -229,7 +229,7 @@ impl SeriesReader<'_> {
                 }
                 Found::Padding => self.at += SERIES_ALIGN,
                 Found::Damage => {
-                    // Whatever stands at the next place with a right checksum is a series again.
+                    // An entry at the next place with a right checksum is a series again.
                     if !is_lost {
                         self.damages
                             .add(&self.index.path, at, "a series is damaged");
@@ -266,7 +266,7 @@ impl SeriesReader<'_> {
         })
     }
 
-    /// The samples of a series, in place of those in `out`.
+    /// Reads the samples of a series, and replaces those in `out`.
     pub fn read(&mut self, entry: &SeriesEntry, out: &mut Vec<Sample>) -> Result<(), PromError> {
         out.clear();
         for chunk in &entry.chunks {
@@ -284,7 +284,7 @@ impl SeriesReader<'_> {
         Ok(())
     }
 
-    /// Kind, number of samples and bytes of each chunk that can be read.
+    /// Returns kind, number of samples and bytes of each readable chunk.
     pub fn measure(&mut self, entry: &SeriesEntry) -> Result<Vec<(u8, u16, usize)>, PromError> {
         let mut measured = Vec::new();
         for chunk in &entry.chunks {
@@ -333,7 +333,7 @@ impl SeriesReader<'_> {
             return Ok(());
         };
         if window.at(0, 4)? != CHUNKS_MAGIC {
-            // Told with each chunk: the file may be damaged in nothing but its head.
+            // Recorded with each chunk, since only the file's head may be damaged.
             self.damages.add(&window.path, 0, "not a file of chunks");
             return Ok(());
         }
@@ -345,7 +345,7 @@ impl SeriesReader<'_> {
     }
 }
 
-/// Kind and data of a chunk whose checksum is right.
+/// Returns kind and data of a chunk whose checksum is right.
 fn chunk_at(window: &mut Window, offset: u64) -> Result<Option<(u8, &[u8])>, PromError> {
     let Some(len) = Bytes::new(window.at(offset, 10)?).uvarint() else {
         return Ok(None);
@@ -367,7 +367,7 @@ fn chunk_at(window: &mut Window, offset: u64) -> Result<Option<(u8, &[u8])>, Pro
 }
 
 enum Found {
-    /// And where it ends.
+    /// The entry, and where it ends.
     Entry(SeriesEntry, u64),
     Padding,
     Damage,
@@ -411,7 +411,7 @@ fn parse_entry(entry: &[u8], symbols: &Symbols, reference: u64) -> Option<Series
     })
 }
 
-/// Of samples at the same time the first wins. Mostly they are in order already.
+/// Sorts samples. At the same time the first wins. Mostly they are in order already.
 pub fn sort_by_time(samples: &mut Vec<Sample>) {
     if samples.windows(2).any(|pair| pair[0].t >= pair[1].t) {
         samples.sort_by_key(|s| s.t);

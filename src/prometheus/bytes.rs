@@ -1,8 +1,9 @@
-//! Go's varints and big-endian numbers, in bytes that may be anything.
+//! Go's varints and big-endian numbers, in untrusted bytes.
 
 use crate::model::TimestampMs;
 
-/// Takes from the front. `None` is an end too soon, or a varint longer than 64 bits.
+/// Takes from the front. `None` means that the end came too soon, or that a varint has more than 64
+/// bits.
 #[derive(Debug, Clone, Copy)]
 pub struct Bytes<'a> {
     pub rest: &'a [u8],
@@ -58,7 +59,7 @@ impl<'a> Bytes<'a> {
         Some((v >> 1) as i64 ^ -((v & 1) as i64))
     }
 
-    /// A text with its length before it.
+    /// Reads a text that is preceded by its length.
     pub fn text(&mut self) -> Option<&'a str> {
         let len = usize::try_from(self.uvarint()?).ok()?;
         std::str::from_utf8(self.take(len)?).ok()
@@ -92,7 +93,7 @@ pub fn uvarint_len(v: u64) -> u64 {
     u64::from((64 - (v | 1).leading_zeros()).div_ceil(7))
 }
 
-/// `to - from` of two times in order, however far apart.
+/// Returns `to - from` of two times in order, however far apart.
 pub fn span(from: TimestampMs, to: TimestampMs) -> u64 {
     to.wrapping_sub(from) as u64
 }

@@ -15,7 +15,7 @@ use super::stream::{Filtered, LabelledSamples, Merged, SeriesStream};
 use crate::model::{Labels, Matcher, Sample, TimestampMs};
 use crate::stdx::stop::Stop;
 
-/// What stands there when it is opened; a Prometheus that runs on it may take it away.
+/// The directory's content when it was opened. A running Prometheus may remove parts of it.
 #[derive(Debug)]
 pub struct PromDirectory {
     path: PathBuf,
@@ -35,7 +35,7 @@ impl PromDirectory {
         })
     }
 
-    /// In order of time.
+    /// Returns the rows of `tsdb list`, in order of time.
     pub fn rows(&self) -> Vec<BlockRow> {
         let rows = self.found.iter().map(|(path, meta)| BlockRow {
             id: meta.ulid.clone(),
@@ -49,7 +49,7 @@ impl PromDirectory {
         rows.collect()
     }
 
-    /// The block of this name, or the newest where it is empty.
+    /// Returns the block of this name, or the newest if the name is empty.
     pub fn block(&self, id: &str) -> Result<PromBlock, PromError> {
         let found = match id {
             "" => self.found.iter().max_by(|a, b| a.1.ulid.cmp(&b.1.ulid)),
@@ -65,7 +65,7 @@ impl PromDirectory {
         }
     }
 
-    /// What blocks and head have, in order of labels.
+    /// Returns the series of blocks and head, in order of labels.
     pub fn stream<'a>(
         &'a mut self,
         start: TimestampMs,
@@ -147,7 +147,7 @@ fn tell(damages: &Damages) {
 }
 
 impl PromBlock {
-    /// Every series for `analyze`; `measured` with the sizes of its chunks.
+    /// Gives every series to `analyze`; if `measured`, with the sizes of its chunks.
     pub fn spans(&self, measured: bool, take: &mut dyn FnMut(SeriesSpan)) -> Result<(), PromError> {
         let mut reader = self.series()?;
         while let Some(entry) = reader.next_entry()? {

@@ -12,12 +12,12 @@ use crate::stdx::gofmt;
 pub enum DumpFormat {
     /// `{__name__="up"} 1 1700000000000`
     Prom,
-    /// One object of labels a line, no samples.
+    /// One object of labels per line, no samples.
     SeriesJson,
     OpenMetrics,
 }
 
-/// Writes a stream as text. A reader that has gone away ends it without an error.
+/// Writes a stream as text. A reader that goes away ends it without an error.
 pub fn dump(
     stream: &mut dyn SeriesStream,
     format: DumpFormat,
@@ -65,7 +65,7 @@ fn seconds(t: i64) -> String {
     format!("{sign}{}.{:03}", t / 1000, t % 1000)
 }
 
-/// The name outside of the braces, nothing after the commas.
+/// Writes labels with the name outside of the braces, and no blank after commas.
 fn condensed(labels: &Labels) -> String {
     let rest = labels.iter().filter(|(name, _)| *name != METRIC_NAME);
     let rest: Vec<String> = rest
@@ -74,7 +74,7 @@ fn condensed(labels: &Labels) -> String {
     format!("{}{{{}}}", labels.metric_name(), rest.join(","))
 }
 
-/// As Go writes it: what could be read as HTML is escaped.
+/// Writes labels as Go does, which escapes what could be read as HTML.
 fn push_json(text: &mut String, labels: &Labels) {
     let quote = |part: &str| serde_json::Value::from(part).to_string();
     let pairs = labels

@@ -1,4 +1,4 @@
-//! What goes wrong with Prometheus's files.
+//! Errors of Prometheus's files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub enum PromError {
     Refused { path: PathBuf, what: String },
     #[error("{0}")]
     Order(String),
-    /// Whoever takes what is imported cannot.
+    /// The receiver of an import failed.
     #[error("{0}")]
     Sink(Box<dyn std::error::Error + Send + Sync>),
     #[error("stopped; what is finished is kept, and running it again goes on from there")]
@@ -52,16 +52,16 @@ impl PromError {
     }
 }
 
-/// LIMIT: so many are told; of more, their number: a broken disk must not fill the log.
+/// LIMIT: cases that are listed; of more, only their number. A broken disk must not fill the log.
 const DAMAGES_TOLD_MAX: usize = 20;
 
 /// What reading had to leave out.
 #[derive(Debug, Default)]
 pub struct Damages {
     pub count: u64,
-    /// The first of them, with file and offset.
+    /// The first cases, with file and offset.
     pub told: Vec<String>,
-    /// Chunks of native histograms and of kinds that are not known.
+    /// Chunks of native histograms and of unknown kinds.
     pub histogram_chunks: u64,
     /// Records of native histograms in the log.
     pub histogram_records: u64,
@@ -76,7 +76,7 @@ impl Damages {
         }
     }
 
-    /// Native histograms that were left out; `None` where there were none.
+    /// Says how many native histograms were left out; `None` if there were none.
     pub fn histograms(&self) -> Option<String> {
         let (chunks, records) = (self.histogram_chunks, self.histogram_records);
         (chunks + records > 0).then(|| {

@@ -1,4 +1,4 @@
-//! Gives our data to a Prometheus: blocks in its format, each of an aligned range of time.
+//! Exports our data to a Prometheus: blocks in its format, each of an aligned range of time.
 
 use std::path::{Path, PathBuf};
 
@@ -13,12 +13,12 @@ use crate::storage::{Querier, SelectHints};
 
 /// Prometheus's smallest block: two hours.
 pub const BLOCK_MS: i64 = 2 * 60 * 60 * 1000;
-/// Of a larger block's length to the next smaller one's.
+/// The factor between a block's length and the next smaller one.
 const RANGE_STEP: i64 = 3;
 const RANGES: u32 = 10;
 
-/// The largest of Prometheus's lengths of blocks, 2 h, 6 h, 18 h …, that does not exceed `max_ms`;
-/// two hours at least.
+/// Returns the largest of Prometheus's block lengths, 2 h, 6 h, 18 h …, that does not exceed
+/// `max_ms`; at least two hours.
 pub fn compatible_range_ms(max_ms: i64) -> i64 {
     let ranges = (0..RANGES).map(|i| BLOCK_MS * RANGE_STEP.pow(i));
     ranges
@@ -34,17 +34,17 @@ pub struct Exported {
     pub kept: usize,
 }
 
-/// What is to be exported: both inclusive.
+/// The range to export, both ends inclusive.
 #[derive(Debug, Clone, Copy)]
 pub struct Range {
     pub start: TimestampMs,
     pub end: TimestampMs,
-    /// Of one block; as [`compatible_range_ms`] gives it.
+    /// The length of a block, from [`compatible_range_ms`].
     pub block_ms: i64,
 }
 
-/// Writes what a querier has into blocks below `out`. A block whose whole range is asked for and
-/// that is there already is kept, and one that was cut short is written anew.
+/// Writes a querier's samples into blocks below `out`. An existing block is kept if its whole range
+/// is asked for, and written anew if it was cut short.
 pub fn export(
     querier: &dyn Querier,
     out: &Path,
@@ -123,7 +123,7 @@ fn remove_unfinished(out: &Path) -> Result<(), PromError> {
     Ok(())
 }
 
-/// Writes what comes into blocks of Prometheus's format, one for each source.
+/// Writes samples into blocks of Prometheus's format, one per source.
 #[derive(Debug)]
 pub struct PromSink {
     out: PathBuf,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::PromError;
 
-/// LIMIT: one read or write of this size costs a small machine's disk little more than a smaller.
+/// LIMIT: a read or write of this size costs a small machine's disk little more than a smaller one.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// A new file.
@@ -16,7 +16,7 @@ pub struct Output {
     path: PathBuf,
     file: File,
     buffer: Vec<u8>,
-    /// Where the next byte goes.
+    /// The offset of the next byte.
     pub at: u64,
     crc: u32,
 }
@@ -49,7 +49,7 @@ impl Output {
         self.put(zeros.get(..missing as usize).unwrap_or_default())
     }
 
-    /// What follows counts for the next `put_crc`.
+    /// Starts the checksum for the next `put_crc`.
     pub fn begin_crc(&mut self) {
         self.crc = 0;
     }
@@ -97,9 +97,9 @@ impl Window {
         })
     }
 
-    /// The bytes at an offset: `want` of them, fewer at the file's end.
+    /// Returns `want` bytes at an offset, fewer at the file's end.
     pub fn at(&mut self, offset: u64, want: usize) -> Result<&[u8], PromError> {
-        // NOTE: what is left of the file may be more than a 32-bit length.
+        // NOTE: the rest of the file may be longer than 32 bits can say.
         let want = (want as u64).min(self.len.saturating_sub(offset)) as usize;
         let held = self.start..self.start + self.buffer.len() as u64;
         if want > 0 && !(held.start <= offset && offset + want as u64 <= held.end) {
@@ -123,8 +123,7 @@ impl Window {
     }
 }
 
-/// Directories and files of a directory with their names, sorted; none where there is no such
-/// directory.
+/// Returns a directory's entries with their names, sorted; none if the directory does not exist.
 pub fn list(path: &Path) -> Result<Vec<(String, PathBuf)>, PromError> {
     let entries = match fs::read_dir(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -141,7 +140,7 @@ pub fn list(path: &Path) -> Result<Vec<(String, PathBuf)>, PromError> {
     Ok(found)
 }
 
-/// Files that are named by a number of so many digits, with it, in its order.
+/// Returns the files named by a number of so many digits, with the number, in its order.
 pub fn list_numbered(path: &Path, digits: usize) -> Result<Vec<(u64, PathBuf)>, PromError> {
     let numbered = list(path)?.into_iter().filter_map(|(name, path)| {
         let is_number = name.len() >= digits && name.bytes().all(|b| b.is_ascii_digit());
@@ -160,7 +159,7 @@ pub fn file_bytes(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |m| m.len())
 }
 
-/// All of a file that is small by nature.
+/// Reads all of a file that is small by nature.
 pub fn read_small(path: &Path, bytes_max: u64) -> Result<Vec<u8>, PromError> {
     let len = fs::metadata(path).map_err(PromError::io(path))?.len();
     if len > bytes_max {
@@ -184,7 +183,7 @@ pub fn remove_file(path: &Path) -> Result<(), PromError> {
     fs::remove_file(path).map_err(PromError::io(path))
 }
 
-/// With all that is in it; one that is not there is good.
+/// Removes a directory with its content. A missing one is no error.
 pub fn remove_dir(path: &Path) -> Result<(), PromError> {
     match fs::remove_dir_all(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -197,7 +196,7 @@ pub fn sync_dir(path: &Path) -> Result<(), PromError> {
     synced.map_err(PromError::io(path))
 }
 
-/// Durably gives a finished directory its name.
+/// Gives a finished directory its name, durably.
 pub fn publish(from: &Path, to: &Path) -> Result<(), PromError> {
     sync_dir(from)?;
     fs::rename(from, to).map_err(PromError::io(from))?;

@@ -1,8 +1,8 @@
 //! What Prometheus had not yet put into a block when it stopped: its log and its head's chunks,
-//! put together series by series.
+//! joined series by series.
 //!
-//! The log is in order of time, a sink wants series in order of labels. So the log is read once
-//! for the series there are, and then once for each group of series whose samples fit into memory.
+//! The log is in order of time, and a sink wants series in order of labels. So the log is read once
+//! to find the series, and then once per group of series whose samples fit into memory.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use super::wal::{self, Record};
 use crate::model::{Labels, Sample, TimestampMs};
 use crate::stdx::stop::Stop;
 
-/// LIMIT: 16 MiB of samples at a time; the log is read once more for each further million.
+/// LIMIT: 16 MiB of samples at a time. Each further million reads the log once more.
 const GROUP_SAMPLES: u64 = 1 << 20;
 
 /// A Prometheus's head on disk.
@@ -25,17 +25,17 @@ pub struct Head {
     out_of_order: Vec<PathBuf>,
     chunks: HeadChunks,
     deleted: Tombstones,
-    /// Each series with its references (one that came, went and came again has several) and the
-    /// number of its samples.
+    /// Each series with its references (several if it went away and came back) and its number of
+    /// samples.
     series: Vec<(Labels, Vec<u64>, u64)>,
-    /// The first of them that was not read yet.
+    /// The index of the first unread series.
     next: usize,
-    /// What is older is in blocks.
+    /// Older samples are in blocks.
     valid_from: TimestampMs,
-    /// Of what is in the log and in chunks, both inclusive.
+    /// The range of the log and the chunks, both ends inclusive.
     pub range: Option<(TimestampMs, TimestampMs)>,
     pub damages: Damages,
-    /// Samples whose series is not in the log, because what named it is damaged.
+    /// Samples whose series is not in the log, because its definition is damaged.
     pub nameless_samples: u64,
 }
 
@@ -58,7 +58,7 @@ impl Head {
         Ok(head)
     }
 
-    /// Which series there are, and how much of each.
+    /// Finds the series, and their number of samples.
     fn survey(&mut self) -> Result<(), PromError> {
         let mut names: BTreeMap<Labels, Vec<u64>> = BTreeMap::new();
         let mut counts: HashMap<u64, u64> = HashMap::new();
@@ -93,7 +93,7 @@ impl Head {
         self.damages.histogram_records += histograms;
         for chunk in &self.chunks.chunks {
             *counts.entry(chunk.reference).or_default() += u64::from(chunk.samples);
-            // NOTE: what the log had of them may be damaged.
+            // NOTE: the log's samples of them may be damaged.
             if known.contains(&chunk.reference) {
                 let (from, to) = self.range.unwrap_or((chunk.min_t, chunk.max_t));
                 self.range = Some((from.min(chunk.min_t), to.max(chunk.max_t)));
@@ -112,7 +112,7 @@ impl Head {
         Ok(())
     }
 
-    /// The next series with their samples, in order of labels; none at the end.
+    /// Returns the next series with their samples, in order of labels; empty at the end.
     pub fn next_group(&mut self, stop: &Stop) -> Result<Vec<(Labels, Vec<Sample>)>, PromError> {
         let series = std::mem::take(&mut self.series);
         let rest = series.get(self.next..).unwrap_or_default();
@@ -197,7 +197,7 @@ impl Head {
     }
 }
 
-/// Damage was told by the survey.
+/// Reads a segment. The survey has recorded its damage.
 fn read_segment(
     path: &Path,
     stop: &Stop,
@@ -213,7 +213,7 @@ fn read_segment(
     })
 }
 
-/// What the log has of a series.
+/// The samples of a series in the log.
 #[derive(Debug, Default)]
 struct Logged {
     in_order: Vec<Sample>,
@@ -221,8 +221,8 @@ struct Logged {
 }
 
 impl Logged {
-    /// What is not newer than all before it was logged, and then refused: Prometheus drops it when
-    /// it starts, too.
+    /// Adds a sample unless it is not newer than all before it. Such a sample was logged and then
+    /// refused; Prometheus drops it at its start too.
     fn push_in_order(&mut self, sample: Sample) {
         if self.in_order.last().is_none_or(|last| last.t < sample.t) {
             self.in_order.push(sample);

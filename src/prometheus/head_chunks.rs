@@ -10,13 +10,13 @@ use crate::model::{Sample, TimestampMs};
 
 const MAGIC: [u8; 4] = [0x01, 0x30, 0xbc, 0x91];
 const FILE_HEAD_BYTES: u64 = 8;
-/// Series, two times and the kind.
+/// The series, two times and the kind.
 const CHUNK_HEAD_BYTES: usize = 25;
 const CHUNK_BYTES_MAX: u64 = 4 << 20;
-/// Of the kind: the chunk came out of order.
+/// A flag of the kind: the chunk came out of order.
 const OUT_OF_ORDER: u8 = 0x80;
 
-/// Where a chunk is.
+/// The place of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HeadChunk {
     pub reference: u64,
@@ -28,7 +28,7 @@ pub struct HeadChunk {
     pub max_t: TimestampMs,
 }
 
-/// All chunks, by series and in the order in which they were written.
+/// All chunks, by series and in the order of writing.
 #[derive(Debug)]
 pub struct HeadChunks {
     files: Vec<PathBuf>,
@@ -58,7 +58,7 @@ impl HeadChunks {
         rest.take_while(move |c| c.reference == reference)
     }
 
-    /// Appends the samples of a chunk; those of one that cannot be decoded are left out.
+    /// Appends the samples of a chunk, unless they cannot be decoded.
     pub fn decode(&mut self, chunk: HeadChunk, out: &mut Vec<Sample>) -> Result<(), PromError> {
         let Some(path) = self.files.get(chunk.file as usize) else {
             return Ok(());
@@ -108,7 +108,7 @@ fn list_chunks(
         let mut time = || head.u64().map_or(0, |t| t as TimestampMs);
         let (min_t, max_t) = (time(), time());
         let Some((kind, data, end)) = chunk_at(window, at)? else {
-            // The log has what stood here and after it.
+            // The log has this chunk and those after it.
             damages.add(&path, at, "a head chunk is damaged");
             return Ok(());
         };
@@ -133,7 +133,7 @@ fn list_chunks(
 
 type Found<'w> = Option<(u8, &'w [u8], u64)>;
 
-/// Kind, data and end of a chunk whose checksum is right.
+/// Returns kind, data and end of a chunk whose checksum is right.
 fn chunk_at(window: &mut Window, at: u64) -> Result<Found<'_>, PromError> {
     let head = window.at(at, CHUNK_HEAD_BYTES + 10)?;
     let Some((_, rest)) = head.split_at_checked(CHUNK_HEAD_BYTES) else {

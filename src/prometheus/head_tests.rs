@@ -1,4 +1,5 @@
-//! The log of a Prometheus, made here record by record; and export, from a querier of three lines.
+//! Tests with a Prometheus's log that is made here record by record; and of export, from a querier
+//! of three lines.
 
 use std::path::Path;
 
@@ -114,7 +115,7 @@ fn a_log_is_read_with_its_checkpoint() {
     checkpoint.series(1, "b");
     checkpoint.series(4, "a");
     checkpoint.samples(&[(1, 10, 1.0), (4, 10, 2.0)]);
-    // The second was refused, and the last is of a series without a name.
+    // The second was refused, and the last belongs to a series without a name.
     new.samples(&[(1, 20, 3.0), (1, 15, 9.0), (7, 20, 1.0)]);
     // The same series, which came again after it was forgotten.
     new.series(6, "b");
@@ -134,11 +135,11 @@ fn a_log_is_read_with_its_checkpoint() {
     assert_eq!(damages.count, 0, "{damages:?}");
     let told = "0 chunks and 1 records of native histograms passed over";
     assert_eq!(damages.histograms().as_deref(), Some(told));
-    // What is in blocks is left out, unless it came out of order.
+    // Samples in blocks are left out, unless they came out of order.
     assert_eq!(text(&read(dir.path(), 20).0), "b 5=7 20=3 30=4");
 }
 
-/// They had no times, and were passed over with a log that had no samples.
+/// Once they had no times, and were skipped with a log without samples.
 #[test]
 fn head_chunks_are_read_without_what_was_logged_of_them() {
     let mut segment = Segment::default();
@@ -219,7 +220,7 @@ proptest! {
     }
 }
 
-/// One series, a sample each minute from 1 h to 5 h.
+/// One series, with a sample each minute from 1 h to 5 h.
 struct Minutes;
 
 impl Querier for Minutes {

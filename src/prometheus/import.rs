@@ -1,4 +1,4 @@
-//! Takes over a Prometheus's data: its blocks, and what it had not yet put into one.
+//! Imports a Prometheus's data: its blocks, and what was not in a block yet.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use super::writer::BlockStats;
 use crate::model::{Labels, Sample, TimestampMs};
 use crate::stdx::stop::Stop;
 
-/// One part of what is imported, whose series come in order of labels.
+/// One part of an import, whose series come in order of labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// The block's ULID; of the log a name that changes when the log grows.
+    /// The block's ULID. For the log, a name that changes when the log grows.
     pub id: String,
     /// Inclusive.
     pub min_t: TimestampMs,
@@ -23,21 +23,21 @@ pub struct Source {
     pub max_t: TimestampMs,
 }
 
-/// Where samples go: between `begin` and `finish` one source, in order of labels.
+/// Receives samples: between `begin` and `finish` those of one source, in order of labels.
 pub trait Sink {
-    /// False when this source was taken before, in an earlier run, and is passed over.
+    /// Begins a source. Returns false if an earlier run took it, so that it is skipped.
     fn begin(&mut self, source: &Source) -> Result<bool, PromError>;
 
     fn add(&mut self, labels: &Labels, samples: &[Sample]) -> Result<(), PromError>;
 
-    /// Makes the source's samples durable. What was made of them, if it is one block.
+    /// Makes the source's samples durable. Returns the block, if they are one.
     fn finish(&mut self) -> Result<Option<BlockStats>, PromError>;
 }
 
-/// How far a long work is.
+/// The progress of long work.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Of the parts of the work, the one that is in work now, from 0.
+    /// The current part of the work, from 0.
     pub part: usize,
     pub parts: usize,
     pub series: u64,
@@ -47,21 +47,21 @@ pub struct Progress {
 #[derive(Debug, Default)]
 pub struct Imported {
     pub sources: usize,
-    /// Sources that were taken before.
+    /// Sources that an earlier run took.
     pub passed_over: usize,
     pub series: u64,
     pub samples: u64,
-    /// Of all sources, those too that were taken before.
+    /// The oldest time of all sources, including those.
     pub oldest: Option<TimestampMs>,
     pub damages: Damages,
     /// Blocks that could not be opened, with the reason.
     pub lost_blocks: Vec<String>,
 }
 
-/// LIMIT: of series between two signs of life.
+/// LIMIT: series between two reports of progress.
 const SERIES_PER_PROGRESS: u64 = 256;
 
-/// From a data directory, or from one block's.
+/// Imports a data directory, or one block's directory.
 pub fn import(
     path: &Path,
     sink: &mut dyn Sink,
@@ -102,7 +102,7 @@ pub fn import(
     Ok(import.imported)
 }
 
-/// Directories of blocks in order of time, without those that others were made of.
+/// Returns the directories of blocks in order of time, without blocks that others were made of.
 pub fn list_blocks(path: &Path) -> Result<Vec<(PathBuf, super::Meta)>, PromError> {
     let mut blocks = Vec::new();
     if files::exists(&path.join("meta.json")) {
@@ -115,7 +115,7 @@ pub fn list_blocks(path: &Path) -> Result<Vec<(PathBuf, super::Meta)>, PromError
         }
         match read_meta(&block) {
             Ok(meta) => blocks.push((block, meta)),
-            // As Prometheus does: without it, it is no block yet, or no more.
+            // As in Prometheus: without it, it is not a block yet, or no longer.
             Err(e) => log::warn!("block passed over: {e}"),
         }
     }
@@ -135,7 +135,7 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    /// A block that cannot be opened costs itself.
+    /// Imports a block. One that cannot be opened is left out.
     fn block(&mut self, path: &Path) -> Result<(), PromError> {
         let block = match PromBlock::open(path) {
             Ok(block) => block,

@@ -1,9 +1,9 @@
 //! Writes an index of version 2 (`tsdb/docs/format/index.md`), series by series.
 //!
 //! The table of symbols comes first in the file and is known last. So series are spilled to a file
-//! beside it as they come, and the index is written at the end, the spill being read twice. What
-//! stays in memory: every distinct text once, every distinct label with a count, and in the end
-//! four bytes for every label of every series.
+//! beside it as they come. The index is written at the end, when the spill is read twice. Three
+//! things stay in memory: every distinct text once, every distinct label with a count, and at the
+//! end four bytes for every label of every series.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,17 +18,17 @@ pub const MAGIC: [u8; 4] = [0xba, 0xaa, 0xd7, 0x00];
 const VERSION: u8 = 2;
 pub const SERIES_ALIGN: u64 = 16;
 const SPILL: &str = "series.spill";
-/// Of the section with one list of series: its length, count and checksum.
+/// The bytes of a section with one list of series besides the list: its length, count and checksum.
 const LIST_OVERHEAD: u64 = 12;
 
-/// Where a chunk is and what it spans.
+/// The place of a chunk, and its time range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkMeta {
     /// Inclusive.
     pub min_t: TimestampMs,
     /// Inclusive.
     pub max_t: TimestampMs,
-    /// The position of its file among the files, and the offset in it.
+    /// The index of its file, and the offset in it.
     pub at: u64,
 }
 
@@ -39,7 +39,7 @@ type Pair = (u32, u32);
 pub struct IndexWriter {
     spill: Output,
     symbols: HashMap<Arc<str>, u32>,
-    /// In how many series each label is.
+    /// The number of series with each label.
     pairs: HashMap<Pair, u32>,
     series: u32,
     buffer: Vec<u8>,
@@ -47,7 +47,7 @@ pub struct IndexWriter {
 }
 
 impl IndexWriter {
-    /// Within the directory that will have the index.
+    /// Creates the spill in the directory that will have the index.
     pub fn create(dir: &Path) -> Result<IndexWriter, PromError> {
         Ok(IndexWriter {
             spill: Output::create(dir.join(SPILL))?,
@@ -59,7 +59,7 @@ impl IndexWriter {
         })
     }
 
-    /// In order of labels.
+    /// Adds a series. They come in order of labels.
     pub fn add(&mut self, labels: &Labels, chunks: &[ChunkMeta]) -> Result<(), PromError> {
         self.entry.clear();
         put_uvarint(&mut self.entry, labels.len() as u64);
@@ -87,7 +87,7 @@ impl IndexWriter {
         symbol
     }
 
-    /// Writes `index` and makes it durable; gives its size.
+    /// Writes `index` and makes it durable. Returns its size.
     pub fn finish(mut self, dir: &Path) -> Result<u64, PromError> {
         self.spill.flush()?;
         let symbols = Symbols::sort(std::mem::take(&mut self.symbols));
@@ -141,7 +141,7 @@ fn put_chunks(entry: &mut Vec<u8>, chunks: &[ChunkMeta]) {
 
 struct Symbols {
     sorted: Vec<Arc<str>>,
-    /// The position in `sorted` of each symbol as it was given out.
+    /// The position of each symbol in `sorted`, by its number.
     ranks: Vec<u32>,
 }
 
@@ -162,7 +162,7 @@ fn text_len(text: &str) -> u64 {
     uvarint_len(text.len() as u64) + text.len() as u64
 }
 
-/// A section's length, which its format has in 32 bits.
+/// Writes a section's length, which has 32 bits in the format.
 fn put_len(out: &mut Output, len: u64) -> Result<(), PromError> {
     let len = u32::try_from(len)
         .map_err(|_| PromError::Order("a section of the index exceeds 4 GiB".to_owned()))?;
@@ -183,7 +183,7 @@ fn put_symbols(out: &mut Output, sorted: &[Arc<str>]) -> Result<(), PromError> {
     out.put_crc()
 }
 
-/// The spill as the index has it; fills the lists.
+/// Writes the spilled series in the index's form, and fills the lists.
 fn put_series(
     out: &mut Output,
     dir: &Path,
@@ -226,11 +226,12 @@ fn put_series(
     Ok(())
 }
 
-/// The series of every label, one list after another in one allocation; the first is of all.
+/// The series of every label, one list after another in one allocation. The first list has all
+/// series.
 struct Lists {
-    /// Sorted, with where each list begins.
+    /// Sorted pairs, with the beginning of each list.
     pairs: Vec<(Pair, u32)>,
-    /// How far each is filled, the list of all at the end.
+    /// How far each list is filled. The list of all series is at the end.
     filled: Vec<u32>,
     all: Vec<u32>,
     references: Vec<u32>,

@@ -45,7 +45,7 @@ const HEADER: [&str; 8] = [
     "NUM SERIES",
     "SIZE",
 ];
-/// As Prometheus's table has it: of a column, and between two.
+/// Prometheus's least width of a column.
 const WIDTH_MIN: usize = 13;
 const GAP: usize = 2;
 
@@ -99,7 +99,7 @@ fn time_text(t: i64, human: bool) -> String {
     text.unwrap_or_else(|| t.to_string())
 }
 
-/// Milliseconds as Go's `time.Duration` prints them.
+/// Writes milliseconds as Go's `time.Duration` does.
 pub fn go_duration(ms: i64) -> String {
     let sign = if ms < 0 { "-" } else { "" };
     let ms = ms.unsigned_abs();
@@ -119,7 +119,7 @@ pub fn go_duration(ms: i64) -> String {
     }
 }
 
-/// `1MiB2KiB3B`.
+/// Writes `1MiB2KiB3B`.
 fn binary_size(bytes: u64) -> String {
     let units = [("GiB", 30), ("MiB", 20), ("KiB", 10), ("B", 0)];
     let parts = units.map(|(unit, shift)| match shift {

@@ -1,10 +1,10 @@
-//! `meta.json`: what a block says of itself.
+//! `meta.json`: a block's metadata.
 
 use serde::{Deserialize, Serialize};
 
 use super::ulid::Ulid;
 
-/// Unknown keys (Thanos has one of its own) are passed over.
+/// Unknown keys (Thanos has one of its own) are skipped.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Meta {
@@ -67,7 +67,7 @@ fn is_zero(v: &u64) -> bool {
 }
 
 impl Meta {
-    /// Of a block that was made from samples, not from other blocks.
+    /// Makes the metadata of a block that was made from samples, not from other blocks.
     pub(super) fn first_level(ulid: Ulid, min_time: i64, max_time: i64, stats: Stats) -> Meta {
         Meta {
             ulid: ulid.to_string(),
@@ -83,7 +83,7 @@ impl Meta {
         }
     }
 
-    /// Indented with tabs, as Prometheus writes it.
+    /// Writes it indented with tabs, as Prometheus does.
     pub(super) fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut out = Vec::new();
         let tabs = serde_json::ser::PrettyFormatter::with_indent(b"\t");
@@ -91,7 +91,8 @@ impl Meta {
         Ok(out)
     }
 
-    /// Whether its samples came out of order, or otherwise say nothing of how far the head goes.
+    /// Whether the block does not show how far the head goes, for example because its samples came
+    /// out of order.
     pub(super) fn is_beside_the_head(&self) -> bool {
         let hints = &self.compaction.hints;
         hints

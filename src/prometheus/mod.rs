@@ -1,9 +1,9 @@
 //! Prometheus's own files: blocks written and read, its log read.
 //!
-//! Owns the directories it is pointed at while it works on them: an export's target, into which
-//! blocks come whole by renaming, and an import's source, of which nothing is changed. It touches
-//! files in `files.rs` alone. **Invariant:** knows nothing of our own database; what it reads goes
-//! to a sink, what it writes comes from a querier. No bytes make it panic.
+//! Owns the directories it is given while it works on them: an export's target, into which whole
+//! blocks come by renaming, and an import's source, which it does not change. It touches files in
+//! `files.rs` only. **Invariant:** knows nothing of our own database: it gives what it reads to a
+//! sink, and takes what it writes from a querier. No bytes make it panic.
 
 mod analyze;
 mod dump;

@@ -1,7 +1,7 @@
 //! `tsdb create-blocks-from openmetrics`: backfilling.
 //!
-//! The text is read piece by piece: once for the times there are, and once for each group of ranges
-//! whose samples fit into memory.
+//! The text is read piece by piece: once to find the times, and once per group of ranges whose
+//! samples fit into memory.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -14,26 +14,26 @@ use crate::exposition::{Entry, Format, Parser, Point};
 use crate::model::{Labels, LabelsBuilder, Sample, TimestampMs};
 use crate::stdx::stop::Stop;
 
-/// LIMIT: of text in memory at a time.
+/// LIMIT: text in memory at a time.
 const PIECE_BYTES: usize = 1 << 20;
-/// LIMIT: of one line.
+/// LIMIT: one line.
 const LINE_BYTES_MAX: usize = 16 << 20;
 /// LIMIT: 16 MiB of samples at a time, unless a single block has more.
 const GROUP_SAMPLES: u64 = 1 << 20;
-/// LIMIT: of samples between two signs of life.
+/// LIMIT: samples between two reports of progress.
 const SAMPLES_PER_PROGRESS: u64 = 64 << 10;
 const EOF: &[u8] = b"# EOF\n";
 
 #[derive(Debug, Clone)]
 pub struct CreateOptions {
-    /// Of one block: as `compatible_range_ms` gives it.
+    /// The length of a block, from `compatible_range_ms`.
     pub block_ms: i64,
     /// Added to every series.
     pub labels: Vec<(String, String)>,
 }
 
-/// `open` begins the text anew; it is read several times. Blocks that an earlier run made of the
-/// same text are not made again.
+/// Makes blocks of a text, which `open` begins anew for each of several reads. Blocks that an
+/// earlier run made of the same text are not made again.
 pub fn create_blocks(
     open: &mut dyn FnMut() -> io::Result<Box<dyn Read>>,
     sink: &mut dyn Sink,
@@ -42,7 +42,7 @@ pub fn create_blocks(
     progress: &mut dyn FnMut(&Progress),
     stop: &Stop,
 ) -> Result<(), PromError> {
-    // NOTE: how many parts there are is known after the first, which counts.
+    // NOTE: the number of parts is known after the first, which counts.
     let mut at = Progress::default();
     let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
     let mut hash = xxhash_rust::xxh64::Xxh64::new(0);
@@ -114,7 +114,7 @@ fn failed(why: impl ToString) -> PromError {
     PromError::sink(why.to_string())
 }
 
-/// Ranges one after another that fit into memory together.
+/// Groups successive ranges that together fit into memory.
 fn groups(counts: &BTreeMap<i64, u64>) -> Vec<Vec<i64>> {
     let mut groups: Vec<Vec<i64>> = Vec::new();
     let mut samples = 0;
@@ -152,7 +152,7 @@ fn write(
 
 type Take<'t> = dyn FnMut(&mut Parser<'_>, &[u8], Point<'_>) -> Result<(), PromError> + 't;
 
-/// Hands every sample of the text to `take`.
+/// Gives every sample of the text to `take`.
 fn read(
     open: &mut dyn FnMut() -> io::Result<Box<dyn Read>>,
     mut hash: Option<&mut xxhash_rust::xxh64::Xxh64>,

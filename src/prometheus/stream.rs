@@ -1,4 +1,4 @@
-//! Series one after another with their samples, from whatever has them.
+//! Streams of series with their samples, from any source.
 
 use std::cmp::Ordering;
 
@@ -9,12 +9,12 @@ use crate::storage::{Querier, SelectHints, SeriesSet};
 
 pub type LabelledSamples = (Labels, Vec<Sample>);
 
-/// In order of labels, none twice.
+/// Series in order of labels, none twice.
 pub trait SeriesStream {
     fn next(&mut self) -> Result<Option<LabelledSamples>, PromError>;
 }
 
-/// What a querier selects: of several sets of matchers what any of them matches.
+/// The series of a querier that match any of several sets of matchers.
 pub struct QuerierStream {
     merged: Merged<'static>,
 }
@@ -67,10 +67,10 @@ impl SeriesStream for Selected {
     }
 }
 
-/// Several streams as one; of samples at the same time the first stream's wins.
+/// Merges several streams. Of samples at the same time the first stream's wins.
 pub struct Merged<'a> {
     streams: Vec<Box<dyn SeriesStream + 'a>>,
-    /// The next series of each; empty before the first.
+    /// The next series of each stream; empty before the first.
     heads: Vec<Option<LabelledSamples>>,
 }
 
@@ -106,7 +106,7 @@ impl SeriesStream for Merged<'_> {
     }
 }
 
-/// Of a stream what matches any of the selectors, within a range with both ends.
+/// The part of a stream that matches any of the selectors, within an inclusive range.
 pub struct Filtered<'a, S> {
     pub stream: S,
     pub selectors: &'a [Vec<Matcher>],
@@ -131,7 +131,7 @@ pub fn matches_any(selectors: &[Vec<Matcher>], labels: &Labels) -> bool {
     selectors.iter().any(|all| all.iter().all(matches))
 }
 
-/// By a number downwards, then by name.
+/// Compares by number, descending, then by name.
 pub fn by_number(a: &(u64, String), b: &(u64, String)) -> Ordering {
     b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1))
 }

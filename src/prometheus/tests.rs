@@ -1,4 +1,4 @@
-//! Round trips, and blocks with bytes changed.
+//! Tests of round trips, and of blocks with changed bytes.
 
 use proptest::prelude::*;
 
@@ -159,7 +159,7 @@ proptest! {
     }
 }
 
-/// What peers left, against what they say of it: for working at this room by hand.
+/// Compares what other servers left with what they say about it. For manual work on this room.
 #[test]
 fn a_directory_of_a_real_prometheus() {
     let (Ok(from), Ok(to)) = (std::env::var("PROM_DATA"), std::env::var("PROM_OUT")) else {

@@ -1,4 +1,4 @@
-//! Tombstones: what was deleted of a series, in a file of a block.
+//! Tombstones: the deleted ranges of a block's series, in a file of the block.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,12 +13,12 @@ const VERSION: u8 = 1;
 /// LIMIT: some two million deletions, far more than anyone makes by hand.
 const BYTES_MAX: u64 = 32 << 20;
 
-/// Deleted ranges of time, both ends included, by series.
+/// Deleted ranges of time, both ends inclusive, by series.
 #[derive(Debug, Default)]
 pub struct Tombstones(HashMap<u64, Vec<(TimestampMs, TimestampMs)>>);
 
 impl Tombstones {
-    /// Of a block's directory; no file is no deletions.
+    /// Reads the tombstones in a block's directory. Without a file there are no deletions.
     pub fn read(path: &Path) -> Result<Tombstones, PromError> {
         if !files::exists(path) {
             return Ok(Tombstones::default());
@@ -60,7 +60,7 @@ impl Tombstones {
     }
 }
 
-/// The file of a block of which nothing is deleted.
+/// Returns the file of a block without deletions.
 pub fn encode_none() -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     out.push(VERSION);

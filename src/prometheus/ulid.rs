@@ -1,4 +1,4 @@
-//! The names of Prometheus's blocks: 48 bits of time, 80 of chance, in 26 letters.
+//! The names of Prometheus's blocks: 48 bits of time and 80 random bits, in 26 letters.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ const LEN: usize = 26;
 pub struct Ulid(pub u128);
 
 impl Ulid {
-    /// Always the same for the same time and the same word, of which a hash takes chance's place:
-    /// work that is done again finds what it made.
+    /// Makes a name that is always the same for the same time and word. A hash of the word replaces
+    /// the random bits, so that repeated work finds its earlier result.
     pub fn of(time_ms: i64, word: &str) -> Ulid {
         let chance = u128::from(xxhash_rust::xxh64::xxh64(word.as_bytes(), 0));
         let time = (time_ms.max(0) as u128) & 0xffff_ffff_ffff;

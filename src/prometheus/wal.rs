@@ -1,7 +1,7 @@
 //! Reads Prometheus's log: `wal/` with its checkpoint, and `wbl/`, record by record.
 //!
-//! Layout and records are those of reference section 8.6. A damaged page costs what stands in it
-//! and the record that it belonged to.
+//! Layout and records are those of reference section 8.6. A damaged page costs its content and the
+//! record that it belonged to.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ const PAGE_BYTES: usize = 32 * 1024;
 const FRAGMENT_HEAD_BYTES: usize = 7;
 const SNAPPY: u8 = 0x08;
 const ZSTD: u8 = 0x10;
-/// LIMIT: a record is what one scrape brought, some bytes a sample.
+/// LIMIT: a record is what one scrape brought, some bytes per sample.
 const RECORD_BYTES_MAX: usize = 64 << 20;
 
-/// What a record says.
+/// The content of a record.
 #[derive(Debug)]
 pub enum Record<'a> {
     Series {
@@ -37,7 +37,7 @@ pub enum Record<'a> {
     Histograms,
 }
 
-/// Files in the order in which they were written: the last checkpoint's, and the segments after it.
+/// Returns the files in the order of writing: the last checkpoint's, and the segments after it.
 pub fn segments(data: &Path) -> Result<Vec<PathBuf>, PromError> {
     let wal = data.join("wal");
     let checkpoints = files::list(&wal)?.into_iter().filter_map(|(name, path)| {
@@ -59,13 +59,13 @@ pub fn segments(data: &Path) -> Result<Vec<PathBuf>, PromError> {
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
-/// The log of what came out of order.
+/// Returns the log of out-of-order samples.
 pub fn out_of_order_segments(data: &Path) -> Result<Vec<PathBuf>, PromError> {
     let found = files::list_numbered(&data.join("wbl"), 8)?;
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
-/// Hands every record of a segment to `take`.
+/// Gives every record of a segment to `take`.
 pub fn read(
     path: &Path,
     damages: &mut Damages,
@@ -92,7 +92,7 @@ pub fn read(
 
 struct Reader {
     window: Window,
-    /// What is read of a record so far, as it is stored.
+    /// The part of a record that was read so far, as it is stored.
     record: Vec<u8>,
     compression: u8,
     begun_at: Option<u64>,
@@ -129,7 +129,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The inner error is damage.
+    /// Reads a fragment. The inner error is damage.
     fn fragment(
         &mut self,
         kind: u8,
@@ -156,7 +156,7 @@ impl Reader {
             self.compression = kind & SNAPPY;
             self.begun_at = Some(offset);
         } else if self.begun_at.is_none() {
-            // Its beginning was damaged, and told.
+            // Its beginning was damaged, which is recorded.
             return Ok(Ok(()));
         }
         if self.record.len() + data.len() > RECORD_BYTES_MAX {
@@ -189,7 +189,7 @@ impl Reader {
     }
 }
 
-/// Kind and data of the next fragment; none where the rest of the page is unused.
+/// Returns kind and data of the next fragment, or `None` if the rest of the page is unused.
 fn fragment<'a>(bytes: &mut Bytes<'a>) -> Result<Option<(u8, &'a [u8])>, &'static str> {
     if bytes
         .rest
@@ -231,7 +231,7 @@ fn decode(
             take(Record::Histograms);
             Some(())
         }
-        // Exemplars, metadata, marks of the mapped chunks, and what is yet to come.
+        // Exemplars, metadata, marks of the mapped chunks, and future kinds.
         _ => Some(()),
     }
 }
@@ -268,7 +268,7 @@ fn decode_samples(mut bytes: Bytes<'_>, take: &mut dyn FnMut(Record<'_>)) -> Opt
     Some(())
 }
 
-/// With the time at which a counter started, which is passed over.
+/// Decodes samples with the start time of their counter, which is skipped.
 fn decode_started_samples(mut bytes: Bytes<'_>, take: &mut dyn FnMut(Record<'_>)) -> Option<()> {
     let (mut reference, mut first_t) = (0u64, None);
     while !bytes.rest.is_empty() {

@@ -14,14 +14,14 @@ use crate::model::{Labels, Sample};
 
 pub const CHUNKS_MAGIC: [u8; 4] = [0x85, 0xbd, 0x40, 0xdd];
 const CHUNKS_VERSION: u8 = 1;
-/// Prometheus's own aim.
+/// Prometheus's own target.
 const CHUNK_SAMPLES: usize = 120;
 /// LIMIT: Prometheus's own, so that a file can be mapped.
 const CHUNKS_FILE_BYTES_MAX: u64 = 512 << 20;
-/// What a crash may leave, which Prometheus removes when it starts.
+/// The name of what a crash may leave, which Prometheus removes when it starts.
 pub const TMP_SUFFIX: &str = ".tmp-for-creation";
 
-/// What became of a block.
+/// The statistics of a written block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockStats {
     pub ulid: Ulid,
@@ -35,7 +35,7 @@ pub struct BlockStats {
     pub bytes: u64,
 }
 
-/// A block under way; dropped before it is finished, it leaves nothing.
+/// A block that is being written. Dropped before it is finished, it leaves nothing.
 #[derive(Debug)]
 pub struct PromBlockWriter {
     /// The directory of blocks.
@@ -52,7 +52,7 @@ pub struct PromBlockWriter {
 }
 
 impl PromBlockWriter {
-    /// In the directory `path`, which is made when it is not there.
+    /// Starts a block in the directory `path`, which is made if it is missing.
     pub fn create(path: &Path, ulid: Ulid) -> Result<PromBlockWriter, PromError> {
         let tmp = path.join(format!("{ulid}{TMP_SUFFIX}"));
         files::remove_dir(&tmp)?;
@@ -78,8 +78,8 @@ impl PromBlockWriter {
         })
     }
 
-    /// A series: greater than the one before, its samples in order of time, no time twice. One
-    /// without samples is left out.
+    /// Adds a series: greater than the one before, its samples in order of time, no time twice. A
+    /// series without samples is left out.
     pub fn add(&mut self, labels: &Labels, samples: &[Sample]) -> Result<(), PromError> {
         let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
             return Ok(());
@@ -113,7 +113,8 @@ impl PromBlockWriter {
         &self.stats
     }
 
-    /// Durable and under its name, in place of one of that name. None without series.
+    /// Finishes the block durably, under its name, and replaces one of that name. Returns `None`
+    /// without series.
     pub fn finish(mut self) -> Result<Option<BlockStats>, PromError> {
         let Some(index) = self.index.take().filter(|_| self.stats.series > 0) else {
             return Ok(None);
@@ -187,8 +188,8 @@ impl PromBlockWriter {
 
 impl Drop for PromBlockWriter {
     fn drop(&mut self) {
-        // Finished, it has another name. What cannot be removed now is removed by the next writer
-        // of this block, or by Prometheus.
+        // A finished block has another name. The next writer of this block, or Prometheus, removes
+        // what cannot be removed now.
         if let Err(e) = files::remove_dir(&self.tmp) {
             log::warn!("{e}");
         }

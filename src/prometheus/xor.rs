@@ -1,4 +1,4 @@
-//! Chunks as Prometheus has them: XOR, written and read, and XOR2, read.
+//! Prometheus's chunks: XOR, written and read, and XOR2, read.
 //!
 //! The formats are those of `tsdb/docs/format/chunks.md`; what it leaves out is in reference
 //! section 8.3.
@@ -42,14 +42,14 @@ pub fn encode(samples: &[Sample], out: &mut Vec<u8>) {
 struct Writer<'a> {
     out: &'a mut Vec<u8>,
     acc: u64,
-    /// Bits of `acc` that are not written yet, fewer than 8.
+    /// The number of bits in `acc` that are not written yet, fewer than 8.
     used: u32,
-    /// Leading and trailing zeros of the last value that was written with its own.
+    /// The leading and trailing zeros of the last value that was written with its own.
     window: Option<(u32, u32)>,
 }
 
 impl Writer<'_> {
-    /// The low `n` bits, at most 64.
+    /// Writes the low `n` bits, at most 64.
     fn bits(&mut self, v: u64, n: u32) {
         if n > 32 {
             self.bits(v >> 32, n - 32);
@@ -106,8 +106,8 @@ impl Writer<'_> {
     }
 }
 
-/// Appends the samples of a chunk; `None` where its bits do not hold what it promises, and then
-/// those that could be read were appended.
+/// Appends the samples of a chunk. Returns `None` if its bits hold fewer than it promises; the
+/// readable ones were then appended.
 pub fn decode(encoding: u8, data: &[u8], out: &mut Vec<Sample>) -> Option<()> {
     let mut bytes = Bytes::new(data);
     let count = bytes.u16()?;
@@ -118,7 +118,7 @@ pub fn decode(encoding: u8, data: &[u8], out: &mut Vec<Sample>) -> Option<()> {
     }
 }
 
-/// The number of samples that a chunk of any kind claims.
+/// Returns the number of samples that a chunk of any kind claims.
 pub fn count(data: &[u8]) -> u16 {
     Bytes::new(data).u16().unwrap_or(0)
 }
@@ -249,7 +249,7 @@ fn decode_xor2(mut bytes: Bytes<'_>, count: u16, out: &mut Vec<Sample>) -> Optio
     Some(())
 }
 
-/// The difference of two differences, and whether the value is a stale marker.
+/// Reads the difference of two differences, and whether the value is a stale marker.
 fn read_joint(bits: &mut BitReader<'_>, value: &mut Window) -> Option<(i64, bool)> {
     if !bits.bit()? {
         return Some((0, false));
@@ -274,7 +274,7 @@ fn read_joint(bits: &mut BitReader<'_>, value: &mut Window) -> Option<(i64, bool
     Some((dod, read_xor2_value(bits, value)?))
 }
 
-/// Whether it is a stale marker.
+/// Reads a value. Returns whether it is a stale marker.
 fn read_xor2_value(bits: &mut BitReader<'_>, value: &mut Window) -> Option<bool> {
     if !bits.bit()? {
         return Some(false);
@@ -289,7 +289,7 @@ fn read_xor2_value(bits: &mut BitReader<'_>, value: &mut Window) -> Option<bool>
     Some(false)
 }
 
-/// Passes over the time at which a counter started.
+/// Skips the time at which a counter started.
 fn skip_varbit(bits: &mut BitReader<'_>) -> Option<()> {
     for width in [0, 3, 6, 9, 12, 18, 25, 56] {
         if !bits.bit()? {

@@ -1,4 +1,4 @@
-//! `ferula check config`: what promtool says of a configuration, and more of what is wrong.
+//! `ferula check config`: promtool's checks of a configuration, and more.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use super::named_files as files;
 use crate::config::{self, Config, Diagnostic, LoadOptions, Severity, rules_of_file};
 use crate::model::duration;
 
-/// What `--lint` turns on.
+/// The lints that `--lint` turns on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lints {
     pub duplicate_rules: bool,
@@ -17,10 +17,11 @@ pub struct Lints {
 }
 
 impl Lints {
-    /// A comma-separated list of `all`, `none`, `duplicate-rules`, `too-long-scrape-interval`.
+    /// Reads a comma-separated list of `all`, `none`, `duplicate-rules`,
+    /// `too-long-scrape-interval`.
     ///
     /// # Errors
-    /// A name that is none of these.
+    /// An unknown name.
     pub fn parse(text: &str) -> Result<Lints, String> {
         let mut lints = Lints::default();
         let mut none = false;
@@ -45,17 +46,17 @@ impl Lints {
 pub struct CheckOptions<'e> {
     pub agent: bool,
     pub ignore_unsupported_sd: bool,
-    /// No file but the configuration's own is looked at.
+    /// Only the configuration's own file is read.
     pub syntax_only: bool,
     pub lints: Lints,
     /// A lint's finding fails the check.
     pub lint_fatal: bool,
-    /// From this on a scrape interval is too long.
+    /// From this length on a scrape interval is too long.
     pub lookback_delta: Duration,
     pub environment: &'e dyn Fn(&str) -> Option<String>,
 }
 
-/// What to print, and the exit status: 0 fine, 1 wrong, 3 only a fatal lint.
+/// What to print, and the exit status: 0 fine, 1 wrong, 3 a fatal lint only.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CheckOutcome {
     pub stdout: String,
@@ -128,7 +129,7 @@ impl Check<'_> {
         }
     }
 
-    /// Prometheus's one line, then each error with its place.
+    /// Adds Prometheus's one line, then each error with its place.
     fn refused(&mut self, path: &Path, diagnostics: &[Diagnostic]) {
         self.wrong = true;
         self.warnings(diagnostics);

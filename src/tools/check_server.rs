@@ -1,5 +1,5 @@
 //! Runs `ferula check healthy`, `ready` and `web-config`: for containers, which have no curl, and
-//! for whoever changes the server's TLS or users.
+//! for changes of the server's TLS or users.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -15,13 +15,13 @@ use crate::net::{Client, ClientSettings, Env, FetchRequest};
 use crate::stdx::clock::{Clock, RealClock};
 use crate::web::WebConfig;
 
-/// Less than what supervisors give a health check (30 s in containers).
+/// Less than supervisors give a health check (30 s in containers).
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// LIMIT: the answer is a line.
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
 
-/// What the server answers when it is well.
+/// Returns the answer of a healthy server.
 ///
 /// # Errors
 /// It cannot be reached, or answers anything but 200.
@@ -48,7 +48,7 @@ pub fn server(arguments: &CheckServer) -> Result<String> {
     Ok(format!("  SUCCESS: {}\n", text.trim_end()))
 }
 
-/// The verdict on each file, and whether all are good.
+/// Returns the verdict on each file, and whether all are good.
 pub fn web_configs(files: &[PathBuf]) -> (String, bool) {
     let (mut out, mut good) = (String::new(), true);
     for file in files {

@@ -1,4 +1,4 @@
-//! `check` on real files.
+//! Tests of `check` on real files.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn run(dir: &Path, main: &str, change: impl FnOnce(&mut CheckOptions<'_>)) -> Ch
     outcome
 }
 
-/// Runs with everything on; the expectation is a piece of what was complained of.
+/// Runs with everything on. The expectation is a part of the report.
 fn check(dir: &Path, main: &str, code: u8, expect: &str) {
     let outcome = run(dir, main, |_| {});
     assert_eq!(outcome.code, code, "{main}\n{outcome:#?}");
@@ -186,7 +186,7 @@ fn lints() {
     assert!(Lints::parse("x").is_err());
 }
 
-/// Upstream's good and bad files, where they are at hand.
+/// Upstream's good and bad files, if they are at hand.
 #[test]
 fn upstream_s_files() {
     let shared = std::env::var("FERULA_SHARED")
@@ -206,7 +206,7 @@ fn upstream_s_files() {
             agent: false,
             // What is wrong in a discovery that is skipped is not looked at.
             ignore_unsupported_sd: good,
-            // What is wrong in some of these stands in the files that they name.
+            // In some of these the fault is in the files that they name.
             syntax_only: !(bad && name.starts_with("scrape_config_files")),
             lints: Lints::default(),
             lint_fatal: false,

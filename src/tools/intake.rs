@@ -1,4 +1,4 @@
-//! Takes what is imported from a Prometheus: a block of ours for each of its own.
+//! Imports from a Prometheus: makes a block of ours for each of its own.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,13 +14,13 @@ use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::{IMPORTED, TMP_SUFFIX};
 use crate::tsdb::{OfflineWriter, OpenError};
 
-/// LIMIT: bytes of the names of what was imported; some thirty for each block of a Prometheus.
+/// LIMIT: bytes of the names of what was imported; some thirty per block of a Prometheus.
 const IMPORTED_BYTES_MAX: u64 = 4 << 20;
 
-/// What came from elsewhere is not the head's, whose blocks begin at 0.
+/// Imported blocks are not the head's, whose level is 0.
 const LEVEL: u8 = 1;
 
-/// A data directory of ours, on which no database runs while it takes.
+/// A data directory of ours. No database runs on it during an import.
 #[derive(Debug)]
 pub struct Intake {
     /// Sources that are blocks now.
@@ -30,7 +30,7 @@ pub struct Intake {
     into: OfflineWriter,
 }
 
-/// What was made of sources since it was opened.
+/// What was imported since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
     pub blocks: u64,
@@ -40,10 +40,10 @@ pub struct Totals {
 }
 
 impl Intake {
-    /// Makes the directory when it is not there.
+    /// Opens the directory, and makes it if it is missing.
     ///
     /// # Errors
-    /// A database runs on it, it is another's, or it can't be read or written.
+    /// A database runs on it, it is another program's, or it cannot be read or written.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Intake, OpenError> {
         Intake::into(OfflineWriter::open(path, clock)?)
     }
@@ -62,7 +62,7 @@ impl Intake {
         self.totals
     }
 
-    /// In place of the old list at once, so that there is always a whole one.
+    /// Replaces the old list atomically, so that there is always a whole one.
     fn write_imported(&self) -> io::Result<()> {
         let mut text = String::new();
         for id in &self.taken {
@@ -99,8 +99,8 @@ impl Sink for Intake {
     fn finish(&mut self) -> Result<Option<BlockStats>, PromError> {
         if let Some((id, writer)) = self.under_way.take() {
             let made = writer.finish(LEVEL, &[], None).map_err(PromError::sink)?;
-            // ORDER: the block first; a power cut between the two imports it again, and of samples
-            // that are there twice one counts.
+            // ORDER: the block first. A power cut between the two imports it again, and of doubled
+            // samples one counts.
             self.taken.insert(id);
             self.write_imported().map_err(PromError::sink)?;
             if let Some(meta) = made {
@@ -180,7 +180,7 @@ mod tests {
                 oldest,
             };
             assert_eq!(intake.totals(), totals, "{run}");
-            // One that is not finished leaves nothing.
+            // An unfinished one leaves nothing.
             let (id, min_t, max_t) = ("cut short".to_owned(), 9, 9);
             assert!(intake.begin(&Source { id, min_t, max_t }).unwrap());
             intake.add(&labels, &of(9)).unwrap();

@@ -1,4 +1,4 @@
-//! Power cuts at every operation of an import.
+//! Tests of power cuts at every operation of an import.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const NOW: TimestampMs = 1_700_000_000_000;
 
 type Rows = Vec<(Labels, Vec<Sample>)>;
 
-/// What a database finds there, and in how many blocks.
+/// Returns what a database finds there, and the number of blocks.
 fn all_of(disk: &Double) -> (Rows, usize) {
     let (place, clock) = (Place::Dir(disk.dir()), Arc::new(ManualClock::new(NOW)));
     let db = Db::open(Options::new(place, clock, Registry::new())).unwrap();
@@ -28,7 +28,7 @@ fn all_of(disk: &Double) -> (Rows, usize) {
     (rows, db.blocks().unwrap().len())
 }
 
-/// The series a and b with a sample at each of these times.
+/// Returns the series a and b with a sample at each of these times.
 fn expected(times: &[i64]) -> Rows {
     if times.is_empty() {
         return Vec::new();
@@ -42,7 +42,7 @@ fn expected(times: &[i64]) -> Rows {
     ["a", "b"].map(row).to_vec()
 }
 
-/// Three blocks of a Prometheus, whose samples are those of `expected` with these times.
+/// Makes three blocks of a Prometheus, with the samples of `expected` at these times.
 fn prometheus_blocks(path: &std::path::Path) -> [Vec<i64>; 3] {
     let blocks = [0, 1, 2].map(|n| (1..=40).map(|i| n * 100 + i).collect::<Vec<i64>>());
     for times in &blocks {
@@ -80,7 +80,7 @@ fn power_cuts_while_a_prometheus_is_imported() {
             Choice::Seed(number + 1_000),
         ] {
             let disk = disk.crash(choice);
-            // What is there now are whole sources, of which those in the list are some.
+            // All that is there are whole sources, some of which are in the list.
             let there = all_of(&disk.copy()).0;
             let whole = (0..=3).map(|n| blocks[..n].concat());
             let mut whole = whole.map(|times| expected(&times));
@@ -88,7 +88,7 @@ fn power_cuts_while_a_prometheus_is_imported() {
             assert!(done.is_none() || there == all, "{number} {choice:?}");
             let listed = disk.bytes("imported").unwrap_or_default();
             let listed = String::from_utf8(listed).unwrap().lines().count();
-            // It is run again, and takes what is missing; nothing is there twice.
+            // A second run takes what is missing; nothing is doubled.
             assert_eq!(run(&disk), Some(3 - listed), "{number} {choice:?}");
             let (again, blocks) = all_of(&disk);
             assert_eq!(again, all, "{number} {choice:?}");

@@ -1,9 +1,9 @@
-//! The tools of the command line: what `ferula check`, `query`, `promql` and `tsdb` do.
+//! The tools of the command line: `ferula check`, `query`, `promql` and `tsdb`.
 //!
-//! A tool is a process of its own, beside or without a daemon: it runs on the thread `main`,
-//! prints, and ends. Owns what it writes: blocks in a directory that it has locked, Prometheus's
-//! blocks where it is told to. **Invariant:** nothing here runs in the daemon, and only `app` knows
-//! this room.
+//! A tool is a process of its own, beside or without a daemon. It runs on the thread `main`,
+//! prints, and ends. Owns what it writes: blocks in a directory that it has locked, and
+//! Prometheus's blocks where it is told to. **Invariant:** nothing here runs in the daemon, and
+//! only `app` knows this room.
 
 mod run;
 

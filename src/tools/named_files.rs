@@ -1,4 +1,4 @@
-//! What a configuration names on disk, and what its targets become: looked at by `check` alone.
+//! Checks the files that a configuration names and the targets that it makes, for `check` only.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -79,7 +79,7 @@ impl Found {
                 self.faults.push(format!("error checking {what} {fault}"));
             }
         }
-        // Prometheus's tool does not look at these; the daemon retries them.
+        // Prometheus's tool does not check these; the daemon retries them.
         for (what, source) in [
             ("password file", password),
             ("CA file", http.tls.ca.as_ref()),
@@ -154,7 +154,7 @@ fn file_fault(source: Option<&SecretSource>) -> Option<String> {
     ))
 }
 
-/// Why the first bad target of a group can't be scraped.
+/// Returns why the first bad target of a group cannot be scraped.
 fn job_fault(job: &ScrapeConfig, group: &TargetGroup, source: &str) -> Option<String> {
     let faulty = |(i, target): (usize, &LabelMap)| {
         let why = target_fault(job, target, &group.labels)?;
@@ -226,7 +226,7 @@ fn times_fault(labels: &LabelsBuilder) -> Option<String> {
     }
 }
 
-/// Alertmanagers need an address alone.
+/// Alertmanagers need only an address.
 fn address_fault(rules: &[Rule], group: &TargetGroup) -> Option<String> {
     group.targets.iter().find_map(|target| {
         let mut labels = LabelsBuilder::default();
@@ -238,7 +238,7 @@ fn address_fault(rules: &[Rule], group: &TargetGroup) -> Option<String> {
     })
 }
 
-/// promtool's report of rules with the same name and labels; "" where there are none.
+/// Writes promtool's report of rules with the same name and labels; "" if there are none.
 pub(super) fn repeated(rules: &[NamedRule]) -> String {
     let mut seen = BTreeSet::new();
     let repeated: BTreeSet<&NamedRule> = rules.iter().filter(|rule| !seen.insert(*rule)).collect();

@@ -1,4 +1,4 @@
-//! Blocks of ours as the tools show them.
+//! Our blocks in the form that the tools show.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::tsdb::block::{Block, BlockError, BlockId, BlockMeta};
 /// The encoding of a column's samples, as `analyze` counts chunks: plain samples.
 const FLOATS: u8 = 1;
 
-/// What `tsdb list` prints, in order of time.
+/// Returns the rows of `tsdb list`, in order of time.
 ///
 /// # Errors
-/// A block can't be read.
+/// A block cannot be read.
 pub fn rows(ours: &Offline) -> Result<Vec<BlockRow>, BlockError> {
     let rows = ours.blocks().iter().map(|block| {
         let meta = block.meta();
@@ -33,7 +33,7 @@ pub fn rows(ours: &Offline) -> Result<Vec<BlockRow>, BlockError> {
     rows.collect()
 }
 
-/// The block of this name, or the newest where it is empty.
+/// Returns the block of this name, or the newest if the name is empty.
 pub fn block(ours: &Offline, id: &str) -> Option<BlockMeta> {
     let metas = ours.blocks().iter().map(|b| b.meta());
     match id {
@@ -42,10 +42,10 @@ pub fn block(ours: &Offline, id: &str) -> Option<BlockMeta> {
     }
 }
 
-/// Every series of a block for `analyze`, with the sizes of its columns as those of chunks.
+/// Gives every series of a block to `analyze`, with the sizes of its columns as chunks.
 ///
 /// # Errors
-/// The block can't be read.
+/// The block cannot be read.
 pub fn spans(
     ours: &Offline,
     id: BlockId,

@@ -1,4 +1,4 @@
-//! How far a long tool is: one line of a terminal, rewritten.
+//! The progress of a long tool: one line on a terminal, rewritten.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 use crate::prometheus::Progress;
 use crate::stdx::clock::Clock;
 
-/// LIMIT: between two lines, so that writing them costs nothing.
+/// LIMIT: the time between two lines, so that writing them costs nothing.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// Writes nothing where nobody watches.
+/// Writes nothing if nobody watches.
 pub struct Meter<'a> {
     clock: &'a dyn Clock,
     out: Option<Box<dyn Write>>,
     next: Duration,
-    /// Bytes of the line that stands.
+    /// The bytes of the current line.
     shown: usize,
 }
 
 impl<'a> Meter<'a> {
-    /// On standard error, if that is a terminal.
+    /// Writes to standard error, if that is a terminal.
     pub fn new(clock: &'a dyn Clock) -> Meter<'a> {
         let stderr = io::stderr();
         let out = stderr.is_terminal().then(|| Box::new(stderr) as _);

@@ -20,19 +20,19 @@ use crate::net::{Client, ClientSettings, Env, FetchRequest, Fetched};
 use crate::stdx::clock::{Clock, RealClock};
 use crate::stdx::gofmt;
 
-/// As promtool's.
+/// The same as promtool's.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// LIMIT: an answer is held in memory as text and as a tree.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 
-/// Where series and labels are looked for when no time is given: as far as promtool looks.
+/// How far series and labels are searched without a time, as in promtool.
 const FAR: Duration = Duration::from_secs(9999 * 3600);
 
-/// Prints what the server answers.
+/// Returns the server's answer, to print.
 ///
 /// # Errors
-/// An argument that can't be read, or `query error: …`.
+/// An argument that cannot be read, or `query error: …`.
 pub fn run(tool: &QueryTool) -> Result<String> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let (path, form) = request(&tool.ask, clock.wall_ms())?;
@@ -62,7 +62,7 @@ pub fn run(tool: &QueryTool) -> Result<String> {
     Ok(out)
 }
 
-/// The endpoint below `/api/v1`, and the parameters.
+/// Returns the endpoint below `/api/v1`, and the parameters.
 fn request(ask: &Ask, now: TimestampMs) -> Result<(String, Vec<(&'static str, String)>)> {
     let far = FAR.as_millis() as i64;
     Ok(match ask {
@@ -175,7 +175,7 @@ impl<'t> Server<'t> {
         })
     }
 
-    /// The answer's `data`.
+    /// Returns the answer's `data`.
     fn ask(&self, path: &str, form: &[(&'static str, String)]) -> Result<Box<RawValue>> {
         let url = format!("{}/api/v1/{path}", self.base);
         let form = Serializer::new(String::new()).extend_pairs(form).finish();
@@ -184,7 +184,7 @@ impl<'t> Server<'t> {
         } else {
             self.fetch("POST", &url, Some(form.as_bytes()))?
         };
-        // Proxies that let nothing but GET through.
+        // Some proxies let only GET through.
         if matches!(answer.status, 405 | 501) {
             answer = self.fetch("GET", &format!("{url}?{form}"), None)?;
         }
@@ -218,7 +218,7 @@ impl<'t> Server<'t> {
     }
 }
 
-/// Without a slash at its end.
+/// Returns the URL without a slash at its end.
 pub fn server_url(text: &str) -> Result<String> {
     let url = Url::parse(text)
         .ok()
@@ -236,7 +236,7 @@ pub fn client_settings(file: &Path) -> Result<ClientSettings> {
         .map_err(|diagnostics| anyhow!("{}", config::summary(file, &diagnostics)))
 }
 
-/// Go's rendering of a value of the API.
+/// Writes a value of the API as Go does.
 fn shown(data: &QueryData) -> Result<String> {
     let text = data.result.get();
     let wrong = "query error: an answer of another shape";
@@ -278,7 +278,7 @@ impl Point {
     }
 }
 
-/// Without an exponent, however long.
+/// Writes it without an exponent, however long.
 fn plain(v: f64) -> String {
     if v.is_finite() {
         format!("{v}")
@@ -301,7 +301,7 @@ impl Series {
     }
 }
 
-/// `name{a="b", c="d"}`, or with `whole` the name as a label among the others.
+/// Writes `name{a="b", c="d"}`, or with `whole` the name as a label among the others.
 fn label_set(labels: &Value, whole: bool) -> String {
     let mut name = "";
     let mut pairs = Vec::new();

@@ -1,4 +1,4 @@
-//! Which tool is run, and where its words go.
+//! Chooses the tool, and the stream for its output.
 
 use std::io::Write as _;
 
@@ -9,14 +9,14 @@ use crate::cli::{CheckConfig, Tool};
 use crate::promql;
 use crate::stdx::stop::Stop;
 
-/// Runs a tool until it is done or stopped, and prints what it found. Returns the exit status.
+/// Runs a tool until it is done or stopped, and prints its result. Returns the exit status.
 ///
 /// # Errors
-/// What keeps it from its work, for standard error; the exit status is 1 then.
+/// What keeps it from its work, for standard error. Then the exit status is 1.
 pub fn run(tool: &Tool, stop: &Stop) -> Result<u8> {
     match tool {
         Tool::CheckConfig(arguments) => Ok(run_check_config(arguments)),
-        // A verdict stands where promtool's does, on standard error.
+        // Verdicts go to standard error, as in promtool.
         Tool::CheckServer(arguments) => Ok(print("", &check_server::server(arguments)?, 0)),
         Tool::CheckWebConfigs(files) => {
             let (text, good) = check_server::web_configs(files);
@@ -46,16 +46,16 @@ fn run_check_config(arguments: &CheckConfig) -> u8 {
     print(&outcome.stdout, &outcome.stderr, outcome.code)
 }
 
-/// Prometheus's layout of a query.
+/// Lays out a query as Prometheus does.
 fn format_query(query: &str) -> Result<String> {
-    // NOTE: what may be switched on in a server may be laid out anywhere.
+    // NOTE: every feature that a server may have is allowed.
     let all = promql::Features::all();
     let expr = promql::parse(query, &all)?;
     Ok(format!("{}\n", promql::pretty(&expr)))
 }
 
 fn print(stdout: &str, stderr: &str, code: u8) -> u8 {
-    // NOTE: a reader that has gone away has no use for the rest.
+    // NOTE: a reader that has gone away does not need the rest.
     let _ = std::io::stdout().write_all(stdout.as_bytes());
     let _ = std::io::stderr().write_all(stderr.as_bytes());
     code

@@ -22,7 +22,7 @@ use crate::stdx::stop::Stop;
 use crate::storage::Queryable as _;
 use crate::tsdb::Offline;
 
-/// The retention without flags, and without a word in the configuration: Prometheus's.
+/// Prometheus's retention, if neither flags nor the configuration give one.
 const RETENTION_DAYS: i64 = 15;
 
 /// Prints what was found or done.
@@ -41,7 +41,7 @@ pub fn run(tool: &TsdbTool, stop: &Stop) -> Result<()> {
     };
     match out.flush() {
         Ok(()) => result,
-        // A reader that has gone away has no use for the rest.
+        // A reader that has gone away does not need the rest.
         Err(_) => Ok(()),
     }
 }
@@ -83,7 +83,7 @@ fn analyze_block(arguments: &Analyze, out: &mut dyn Write) -> Result<()> {
     analyze::<anyhow::Error>(&analyzed, &options, spans, out)
 }
 
-/// Shows how many series have been looked at.
+/// Shows how many series have been visited.
 fn watched<E>(
     take: &mut dyn FnMut(SeriesSpan),
     spans: impl FnOnce(&mut dyn FnMut(SeriesSpan)) -> Result<(), E>,
@@ -146,7 +146,7 @@ fn backfill(arguments: &CreateBlocks, stop: &Stop, out: &mut dyn Write) -> Resul
         block_ms: compatible_range_ms(longest),
         labels: arguments.labels.clone(),
     };
-    // NOTE: looked at first, as to open a directory makes one.
+    // NOTE: read first, since opening a directory makes it.
     let mut open = reader(&arguments.input)?;
     let clock = Arc::new(RealClock::new());
     let mut meter = Meter::new(&*clock);
@@ -186,7 +186,7 @@ fn told(made: Result<(), PromError>) -> Result<()> {
     }
 }
 
-/// Opens the file anew at each call.
+/// Returns a function that opens the file anew.
 fn reader(input: &Path) -> Result<impl FnMut() -> io::Result<Box<dyn io::Read>> + '_> {
     let meta = std::fs::metadata(input).with_context(|| format!("open {}", input.display()))?;
     anyhow::ensure!(
@@ -259,14 +259,14 @@ fn take_over(arguments: &Import, stop: &Stop, out: &mut dyn Write) -> Result<()>
     Ok(())
 }
 
-/// What was imported with effort shall not go at the first start.
+/// Warns if the first start would remove what was imported with effort.
 fn tell_retention(oldest: TimestampMs, now: TimestampMs, out: &mut dyn Write) -> Result<()> {
     const DAY_MS: i64 = 24 * 3600 * 1000;
     let time = timestamp::rfc3339(oldest);
     writeln!(out, "the oldest sample is of {time}")?;
     let days = now.saturating_sub(oldest).div_euclid(DAY_MS);
     if days >= RETENTION_DAYS {
-        // NOTE: which flags the daemon will be started with is not known here.
+        // NOTE: the flags of the daemon are not known here.
         let enough = days + 1 + RETENTION_DAYS;
         log::warn!(
             "the daemon removes samples older than --storage.tsdb.retention.time, {RETENTION_DAYS}d \
@@ -294,7 +294,7 @@ fn give(arguments: &Export, stop: &Stop, out: &mut dyn Write) -> Result<()> {
         parts: usize::try_from(last.div_euclid(block_ms) - first.div_euclid(block_ms) + 1)?,
         ..Progress::default()
     };
-    // NOTE: a querier for each, so that blocks of other times are not looked through every time.
+    // NOTE: a querier for each, so that blocks of other times are not searched each time.
     for number in first.div_euclid(block_ms)..=last.div_euclid(block_ms) {
         let begin = number.saturating_mul(block_ms);
         let end = last.min(begin.saturating_add(block_ms - 1));

@@ -103,7 +103,7 @@ fn errors_have_prometheus_s_types_and_texts() {
         bad,
         "11,000 points",
     );
-    // What becomes of it in Prometheus depends on the processor.
+    // In Prometheus the result depends on the processor.
     check(
         "query?query=up&time=NaN",
         400,
@@ -312,8 +312,8 @@ fn management_paths() {
     assert!(reply.body.contains(counter), "{}", reply.body);
 }
 
-/// Names of the reference's section 9, and of Prometheus's own exposition, that belong to what is
-/// built.
+/// The names in the reference's section 9, and in Prometheus's own exposition, that belong to what
+/// is built.
 const NAMES: &[&str] = &[
     "net_conntrack_dialer_conn_attempted_total",
     "net_conntrack_dialer_conn_closed_total",
@@ -405,7 +405,7 @@ fn metrics_have_every_name_that_belongs_to_what_is_built() {
         .collect();
     let missing: Vec<&&str> = NAMES.iter().filter(|n| !present.contains(**n)).collect();
     assert!(missing.is_empty(), "{missing:#?}");
-    // What is exposed is what a scrape of it takes.
+    // A scrape accepts what is exposed.
     let samples = reply.body.lines().filter(|l| !l.starts_with('#')).count();
     assert!(samples > NAMES.len(), "{samples} samples");
 }

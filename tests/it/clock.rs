@@ -12,7 +12,7 @@ use crate::support::{Exporter, Ferula, eventually};
 
 const AHEAD_MS: i64 = 3 * 3_600_000;
 
-/// Stores `up` of the target as a clock that is ahead would have dated it.
+/// Stores the target's `up` as a clock that is ahead would have dated it.
 fn store_future(ferula: &Ferula, instance: &str) {
     let clock = ManualClock::new(RealClock::new().wall_ms() + AHEAD_MS);
     let place = Place::Path {

@@ -1,4 +1,4 @@
-//! What storage makes of ends that nobody planned, and of directories that are another's.
+//! The storage after unplanned ends, and on other programs' directories.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,7 +30,7 @@ impl Dice {
 }
 
 const ROUNDS: u64 = 50;
-/// Flushes come a second after the start: so often a round lasts until then.
+/// Flushes come a second after the start. One in so many rounds lasts until then.
 const LONG_EVERY: u64 = 5;
 
 #[test]
@@ -70,7 +70,7 @@ fn kill_again_and_again(seed: u64, config: &str, arguments: &[&str]) {
                 wait_for_a_change(&blocks);
             }
             let after_change = Duration::from_micros(life.as_micros() as u64 % 4000);
-            // The moment of the kill, not a wait for anything.
+            // NOTE: this sets the moment of the kill, and waits for nothing.
             std::thread::sleep(if at_flush { after_change } else { life });
         });
         if round % 4 == 1 {
@@ -109,8 +109,8 @@ fn send_until_killed(ferula: &mut Ferula, sender: &mut Sender, gap: Duration, wa
     });
 }
 
-/// Returns at once when a file in the directory comes or goes, or in vain: a panic here would leave
-/// the sender without an end, and the last flush is waited for anyway.
+/// Returns at once when a file in the directory comes or goes, or the wait fails. A panic here
+/// would leave the sender without an end, and the last flush is waited for anyway.
 fn wait_for_a_change(dir: &Path) {
     let names = || -> BTreeSet<_> {
         let files = fs::read_dir(dir).unwrap();
@@ -151,7 +151,7 @@ fn two_processes_do_not_share_a_directory() {
     }
     let clean_start = "prometheus_tsdb_clean_start";
     let lock = ferula.path("data/lock");
-    // The first one is not disturbed, and what a killed one leaves is no bar, whoever it names.
+    // The first one is not disturbed. What a killed one leaves does not matter, whoever it names.
     assert_eq!(ferula.get("/-/healthy").status, 200);
     let own = std::process::id().to_string();
     for stale in [None, Some("1\n"), Some(own.as_str()), Some("no number")] {
@@ -214,7 +214,7 @@ fn refused_untouched(files: &[(&str, &str)]) {
     assert_eq!(tree(&data), before);
 }
 
-/// Everything below, with when it was changed and what it says.
+/// Returns everything below, with its modification time and content.
 fn tree(dir: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
     let mut found = BTreeMap::new();
     let mut left = vec![dir.to_owned()];

@@ -1,4 +1,4 @@
-//! What storage makes of damaged files: what remains is given, and life goes on.
+//! The storage with damaged files: it gives what remains, and goes on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use crate::support::{Ferula, eventually};
 
 const WAL_CORRUPTIONS: &str = "prometheus_tsdb_wal_corruptions_total";
 
-/// What is done to a file between a kill and a start.
+/// The damage to a file between a kill and a start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Damage {
-    /// At so many thousandths of its length.
+    /// Changes the byte at so many thousandths of its length.
     Flip(usize),
     Cut(usize),
 }
@@ -34,7 +34,7 @@ impl Damage {
 #[test]
 fn a_damaged_log_gives_what_remains() {
     use Damage::{Cut, Flip};
-    // What a kill in the midst of the last write would leave too is no corruption.
+    // What a kill in the midst of the last write could also leave is no corruption.
     let cases = [
         (Flip(0), true),
         (Flip(100), true),
@@ -62,7 +62,7 @@ fn a_damaged_log_gives_what_remains() {
     }
 }
 
-/// Every start begins a segment; the second of three is the damaged one.
+/// Every start begins a segment. The second of three is damaged.
 #[test]
 fn segments_beside_a_damaged_one_remain() {
     use Damage::{Cut, Flip};
@@ -103,13 +103,13 @@ fn segments_beside_a_damaged_one_remain() {
     }
 }
 
-/// What a wound of a block costs.
+/// What damage to a block costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cost {
     Nothing,
-    /// Samples of the block; which, depends on the place.
+    /// Some samples of the block; which ones depends on the place.
     Part,
-    /// All of it, and it goes to quarantine.
+    /// The whole block, which goes to quarantine.
     Block,
 }
 
@@ -167,7 +167,7 @@ fn started(arguments: &[&str]) -> Ferula {
     Ferula::start_with("global: {}\n", arguments)
 }
 
-/// After damage, what was found and what comes next lasts.
+/// Checks that after damage, what was found and what comes next lasts.
 #[track_caller]
 fn goes_on(ferula: &mut Ferula, sender: &mut Sender, found: Points, arguments: &[&str]) {
     sender.acked = found;
@@ -178,7 +178,7 @@ fn goes_on(ferula: &mut Ferula, sender: &mut Sender, found: Points, arguments: &
     sender.check(ferula, "after damage and a kill");
 }
 
-/// The last by name of those that are finished.
+/// Returns the last finished file by name.
 fn newest(dir: &Path) -> PathBuf {
     let files = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
     let finished = files.filter(|path| path.extension().is_some_and(|e| e != "tmp"));

@@ -1,4 +1,4 @@
-//! File and HTTP discovery: every event that a file of targets lives through.
+//! File and HTTP discovery: every event in a target file's life.
 
 use std::fs;
 
@@ -49,7 +49,7 @@ fn every_event_of_a_file() {
     ferula.write("targets/new", &json(&exporter, "four"));
     fs::rename(ferula.path("targets/new"), ferula.path("targets/a.json")).unwrap();
     wait_hosts(&ferula, &["four", "two"]);
-    // Broken: keeps what it had, and counts. Mended: goes on.
+    // A broken file keeps its former targets, and is counted. A mended one goes on.
     ferula.write("targets/a.json", "[{\"targets\": ");
     eventually("the broken file is counted", || {
         ferula
@@ -68,7 +68,7 @@ fn every_event_of_a_file() {
     ferula.write("targets/a.json", &json(&exporter, "six"));
     wait_hosts(&ferula, &["six"]);
     let discovered = ferula.targets()[0]["discoveredLabels"].clone();
-    // As the configuration names it: rules match on it.
+    // As the configuration names it, since rules match on it.
     assert_eq!(discovered["__meta_filepath"], "targets/a.json");
 }
 

@@ -1,4 +1,4 @@
-//! Exemplars as a user sees them: scraped, received, asked for, kept over a kill and a reload.
+//! Exemplars as a user sees them: scraped, received, queried, kept over a kill and a reload.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ const FLAGS: &[&str] = &[
     "--web.enable-remote-write-receiver",
 ];
 
-/// The newest that tests write; far in the past, so that no clock matters.
+/// The newest time that tests write. It is far in the past, so that no clock matters.
 const T: i64 = 1_000_000;
 
 fn of(ferula: &Ferula, parameters: &str) -> Value {
@@ -58,7 +58,7 @@ fn of_a_page() {
         }])
     );
     assert_eq!(of(&ferula, "query=requests_total&start=2"), json!([]));
-    // One without a time has its first sample's, and is no other the next time.
+    // An exemplar without a time has its first sample's, and is the same one the next time.
     let found = of(&ferula, "query=latency_bucket%5B5m%5D");
     assert_eq!(found.as_array().unwrap().len(), 1, "one is too long");
     let all = found[0]["exemplars"].as_array().unwrap();
@@ -122,7 +122,7 @@ fn a_kill_loses_none_and_a_reload_keeps_the_newest() {
 fn what_is_received() {
     let ferula = Ferula::start_with("global: {}\n", FLAGS);
     let m = [("__name__", "m"), ("a", "b")];
-    // Of a series that is not there.
+    // An exemplar of a series that does not exist.
     send(&ferula, &exemplars(&m, &[(&[("id", "0")], 1.0, T)]));
     assert_eq!(of(&ferula, "query=m"), json!([]));
     let dropped = "ferula_remote_write_received_exemplars_dropped_total";

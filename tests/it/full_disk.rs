@@ -1,4 +1,4 @@
-//! A disk that is full, and one that goes away: the daemon runs on, answers, and says so.
+//! A full disk, and one that goes away: the daemon runs on, answers, and reports it.
 //!
 //! The medium is a small file system in memory that only the program under test sees.
 
@@ -20,7 +20,7 @@ fn scraping(exporter: &Exporter) -> String {
     )
 }
 
-/// How many samples are found, once there are more than so many.
+/// Waits until more than `count` samples are found. Returns how many.
 fn more_than(ferula: &Ferula, count: f64) -> f64 {
     eventually("more samples", || {
         let found = ferula.values(COUNT).first().copied();

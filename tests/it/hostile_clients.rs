@@ -1,4 +1,4 @@
-//! Clients that misbehave: health answers on, and each costs only its own connection.
+//! Clients that misbehave: health keeps answering, and each costs only its own connection.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -131,7 +131,7 @@ fn bad_requests_get_4xx_and_the_connection_is_closed() {
         &format!("{post}Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
         400,
     );
-    // No end: cut after the head's deadline.
+    // An endless head is cut off after its deadline.
     let mut endless = connect(&ferula);
     endless
         .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n")
@@ -165,7 +165,7 @@ fn it_runs_out_of_file_descriptors_and_recovers() {
     let taken: Vec<TcpStream> = (0..40)
         .filter_map(|_| TcpStream::connect(ferula.address).ok())
         .collect();
-    // Someone new is served at the cost of the oldest idle one.
+    // A new client is served at the cost of the oldest idle one.
     eventually("served while descriptors are short", || {
         ferula.try_get("/-/healthy").filter(|r| r.status == 200)
     });

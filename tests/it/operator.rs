@@ -1,6 +1,6 @@
-//! What somebody who comes from Prometheus does, and what was in the way: backfilling into the data
-//! directory (it kept the daemon from starting), an external URL without a scheme (it ended the
-//! start), a retention of zero (it was taken for none given).
+//! What somebody who comes from Prometheus does, and what was in the way. Backfilling into the data
+//! directory kept the daemon from starting. An external URL without a scheme ended the start. A
+//! retention of zero was taken for none given.
 
 use serde_json::json;
 
@@ -125,7 +125,7 @@ fn a_container_without_curl_asks_whether_it_is_well() {
     check(&["healthy", &url], 1, "connection refused");
 }
 
-/// A section of the configuration that says `0s` was taken for none, and 15 days held in silence.
+/// A section with `0s` was taken for none, and 15 days held silently.
 #[test]
 fn retention_by_file_and_flags() {
     let flags = ["--storage.tsdb.retention.time=3d"];

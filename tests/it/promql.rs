@@ -1,4 +1,4 @@
-//! Queries that mean no good: each ends within its time, costs only itself, and leaves nothing.
+//! Hostile queries: each ends within its time, costs only itself, and leaves nothing.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::support::{Exporter, Ferula, eventually, request};
 
 const SERIES: usize = 1_000;
-/// What the program is told, and what a loaded machine may add to it.
+/// The program's timeout, and what a loaded machine may add to it.
 const TIMEOUT: Duration = Duration::from_secs(3);
 const SLACK: Duration = Duration::from_secs(12);
-/// LIMIT: what the process may keep of all those queries: an allocator's caches, not their data.
+/// LIMIT: what the process may keep after all those queries: an allocator's caches, not their data.
 const KEPT_MAX: usize = 96 << 20;
 
 fn ferula_with_data(arguments: &[&str]) -> (Ferula, Exporter) {
@@ -46,7 +46,7 @@ fn resident_bytes(ferula: &Ferula) -> usize {
     pages * 4096
 }
 
-/// Asks over an hour in 240 steps, or at once; the status has to be one of `statuses`.
+/// Queries an hour in 240 steps, or one time. The status must be one of `statuses`.
 #[expect(
     clippy::disallowed_methods,
     reason = "the acceptance point is about real time"
@@ -80,7 +80,7 @@ fn check(ferula: &Ferula, query: &str, is_range: bool, statuses: &[u16]) {
         reply.status
     );
     assert!(took < TIMEOUT + SLACK, "{what} took {took:?}");
-    // The others do not notice.
+    // Other clients are not affected.
     assert_eq!(ferula.get("/-/healthy").status, 200, "after {what}");
     assert_eq!(ferula.values("up"), [1.0], "after {what}");
 }
@@ -111,7 +111,7 @@ fn hostile_queries_end_within_their_time_and_leave_nothing() {
         check(&ferula, subquery, false, refused);
         check(&ferula, subquery, true, refused);
     }
-    // 300,000 values to sort for each of 1,000 series: only the time ends it.
+    // 300,000 values to sort for each of 1,000 series: only the timeout ends it.
     let slow = "quantile_over_time(0.5, wide_total[5m:1ms] offset -5m)";
     check(&ferula, slow, false, &[503]);
     // Depth.
@@ -141,7 +141,7 @@ fn hostile_queries_end_within_their_time_and_leave_nothing() {
         let replace = format!("label_replace(wide_total, \"x\", \"$1\", \"i\", \"{regex}\")");
         check(&ferula, &replace, true, statuses);
     }
-    // Length. A sum of numbers may well be answered.
+    // Length. A long sum of numbers may well be answered.
     let many = |term: &str| vec![term; 100_000].join("+");
     check(&ferula, &many("1"), false, &[200, 400, 413, 422, 503]);
     check(&ferula, &many("up"), false, &[400, 413, 422, 503]);
@@ -160,7 +160,7 @@ fn hostile_queries_end_within_their_time_and_leave_nothing() {
         false,
         refused,
     );
-    // Calls in calls: as deep as they may be, and label values that grow with each.
+    // Nested calls, as deep as allowed, and label values that grow with each.
     let called = |open: &str, inner: &str, close: &str, times: usize| {
         format!("{}{inner}{}", open.repeat(times), close.repeat(times))
     };
@@ -212,7 +212,7 @@ fn hostile_queries_end_within_their_time_and_leave_nothing() {
     });
 }
 
-/// Thousands of selectors, each of which takes all series.
+/// Thousands of selectors, each of which matches all series.
 #[test]
 fn hostile_requests_for_series_end_within_their_time() {
     let (ferula, _exporter) = ferula_with_data(&["--query.timeout=1s"]);
@@ -229,7 +229,7 @@ fn a_client_that_goes_away_cancels_its_query() {
     let (ferula, _exporter) = ferula_with_data(&[]);
     let start = now_seconds();
     let end = start + 280.0;
-    // A quantile of 1,200 values at 2,801 steps of 1,000 series: minutes.
+    // A quantile of 1,200 values at 2,801 steps of 1,000 series, which takes minutes.
     let pairs = [
         ("query", "quantile_over_time(0.5, wide_total[2m:100ms])"),
         ("start", &start.to_string()),

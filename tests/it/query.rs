@@ -1,4 +1,4 @@
-//! Everything around queries: the query log, the tool, what a crash leaves behind.
+//! Around queries: the query log, the tool, what a crash leaves behind.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -51,7 +51,7 @@ fn the_query_log_is_reloaded() {
         Some(1.0)
     );
 
-    // A log that can't be opened refuses the whole configuration, and the one before runs on.
+    // A log that cannot be opened refuses the whole configuration, and the one before runs on.
     ferula.write(
         "prometheus.yml",
         &config(&exporter, ", query_log_file: no/such/dir.log"),

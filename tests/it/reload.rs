@@ -1,4 +1,4 @@
-//! Reloading: all or nothing, by signal, HTTP and file, and what it must not disturb.
+//! Reloads: all or nothing, by signal, HTTP and file, and what they must not disturb.
 
 use std::collections::BTreeMap;
 
@@ -151,7 +151,7 @@ fn lifecycle_is_refused_when_off_and_by_get() {
 }
 
 /// The acceptance test of undisturbed reloads: 100 of them, good and broken in turn, while 20
-/// targets are scraped every second; no sample of an unchanged pool may be missing.
+/// targets are scraped every second. No sample of an unchanged pool may be missing.
 #[test]
 fn a_hundred_reloads_disturb_nothing() {
     let kept: Vec<Exporter> = (0..20)
@@ -180,7 +180,7 @@ fn a_hundred_reloads_disturb_nothing() {
         ferula.write("prometheus.yml", text);
         let status = ferula.reload().status;
         assert_eq!(status, if i % 2 == 0 { 200 } else { 500 }, "reload {i}");
-        // Spreads the reloads over the scrapes: a tenth of an interval each.
+        // Spreads the reloads over the scrapes, a tenth of an interval apart.
         let due = u64::from(i / 10);
         eventually("scraping goes on", || scraped(due).then_some(()));
     }
@@ -204,7 +204,7 @@ fn a_hundred_reloads_disturb_nothing() {
     });
 }
 
-/// Counts by kind; workers of the server and resolvers start when they are needed.
+/// Counts threads by kind. The server's workers and resolvers start when they are needed.
 fn without_workers(names: &[String]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for name in names

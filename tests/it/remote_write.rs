@@ -3,7 +3,7 @@
 use crate::support::Ferula;
 use crate::support::remote_write::{HEADERS, named, post, series, snappy, varint};
 
-/// The newest that tests write; far in the past, so that no clock matters.
+/// The newest time that tests write. It is far in the past, so that no clock matters.
 const T: i64 = 1_000_000;
 
 fn started() -> Ferula {
@@ -14,7 +14,7 @@ fn started() -> Ferula {
 fn check(ferula: &Ferula, headers: &str, body: &[u8], status: u16, text: &str) {
     let reply = post(ferula.address, headers, body).unwrap();
     let body = reply.body.trim_end();
-    // What stands behind names the series.
+    // The rest names the series.
     let names = body
         .strip_prefix(text)
         .filter(|rest| rest.is_empty() || rest.starts_with(" for "));
@@ -106,7 +106,7 @@ fn a_refused_sample_can_be_found() {
     let twice = [("__name__", "z"), ("host", "one"), ("host", "two")];
     assert_eq!(send(&series(&twice, &[(T, 1.0)])).status, 204);
     ferula.wait_for_log(r#"series="z{host=\"one\", host=\"two\"}""#);
-    // Newest first: counted as by Prometheus, where nothing was.
+    // Newest first: now counted as in Prometheus, formerly not at all.
     let out_of_order = "prometheus_tsdb_out_of_order_samples_total{type=\"float\"}";
     assert_eq!(ferula.metric(out_of_order), Some(1.0));
     let five: Vec<_> = (1..=5).rev().map(|n| (T + n * 1_000, n as f64)).collect();

@@ -1,4 +1,4 @@
-//! Every row of the table of staleness markers (when a series ends) that scraping has.
+//! Every row of the table of stale markers (when a series ends) that scraping has.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn job(name: &str, exporter: &Exporter, more: &str) -> String {
     format!("- job_name: {name}\n  static_configs: [{{targets: ['{address}']}}]\n{more}")
 }
 
-/// The newest stored point of a series, a stale marker included (the API shows none).
+/// Returns the newest stored point of a series, including a stale marker, which the API hides.
 fn present(ferula: &Ferula, expr: &str) -> bool {
     !ferula.query(expr).is_empty()
 }
@@ -117,7 +117,7 @@ fn a_reload_of_anything_else_leaves_no_marker_behind_that_hides_the_new_loop_s_s
     ferula.write("prometheus.yml", &config(&job("a", &exporter, changed)));
     assert_eq!(ferula.reload().status, 200);
     wait_present(&ferula, "a{added=\"x\"}");
-    // The old series ends; the new one goes on over the old loop's late markers.
+    // The old series ends. The new one is not ended by the old loop's late markers.
     wait_stale(&ferula, "a{added=\"\"}");
     let before = exporter.requests();
     eventually("scraped on", || {

@@ -118,8 +118,8 @@ fn what_ends_a_start_is_named_with_its_flag_and_value() {
     );
 }
 
-/// No limit of an idle connection, and the default of the lookback: with less nothing would be
-/// answered, and nothing found.
+/// Zero means no limit for idle connections, and the default for the lookback. Taken literally,
+/// nothing would be answered, and nothing found.
 #[test]
 fn zero_is_what_prometheus_takes_it_for() {
     let page = Exporter::page("a 1\n");

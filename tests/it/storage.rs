@@ -83,7 +83,7 @@ fn a_snapshot_is_a_data_directory() {
     let before = ferula.points("kept[1h]");
     let whole = named(admin("POST", "snapshot"));
     let empty = named(admin("PUT", "snapshot?skip_head=true"));
-    // Samples go from the store, bytes and all; the snapshot keeps them.
+    // Samples and their bytes leave the store; the snapshot keeps them.
     assert_eq!(admin("POST", "delete_series?match[]=gone").status, 204);
     assert_eq!(admin("PUT", "clean_tombstones").status, 204);
     ferula.kill();

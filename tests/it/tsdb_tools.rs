@@ -1,4 +1,5 @@
-//! Long tools can be interrupted and run again, and say what the daemon would make of their work.
+//! Long tools can be interrupted and run again, and they say what the daemon would do to their
+//! work.
 
 use std::fmt::Write as _;
 use std::fs;

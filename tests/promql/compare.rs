@@ -1,4 +1,4 @@
-//! Whether an answer is what a script expects, by promqltest's rules.
+//! Compares an answer with what a script expects, by promqltest's rules.
 
 use ferula::model::{Labels, Sample, TimestampMs, is_stale_nan};
 use ferula::promql::{Answer, Severity, Value};
@@ -7,6 +7,8 @@ use ferula::regex::Regex;
 use crate::notation::Point;
 use crate::script::{Eval, Text};
 
+/// Compares an answer.
+///
 /// # Errors
 /// What differs.
 pub fn answer(eval: &Eval, answer: &Answer) -> Result<(), String> {
@@ -68,7 +70,7 @@ fn one_kind(eval: &Eval) -> Result<(), String> {
     Ok(())
 }
 
-/// Series in any order.
+/// Compares series in any order.
 fn matrix(eval: &Eval, got: &[(&Labels, &[Sample])]) -> Result<(), String> {
     for (labels, expected) in &eval.series {
         let mut those = got.iter().filter(|g| g.0 == labels);
@@ -117,7 +119,7 @@ fn show(samples: &[Sample]) -> String {
     shown.collect::<Vec<_>>().join(" ")
 }
 
-/// Each expectation matches a text and, if there are any, each text an expectation.
+/// Checks that each expectation matches a text and, if there are any, each text an expectation.
 fn annotations(what: &str, expected: &[Text], none: bool, got: &[String]) -> Result<(), String> {
     if none && !got.is_empty() {
         return Err(format!("unexpected {what} {got:?}"));
@@ -150,7 +152,7 @@ impl Text {
     }
 }
 
-/// promqltest's rule: a difference below a millionth of the sum.
+/// Applies promqltest's rule: a difference below a millionth of the sum.
 fn close(expected: f64, got: f64) -> bool {
     const EPSILON: f64 = 1e-6;
     if is_stale_nan(expected) || is_stale_nan(got) {

@@ -1,8 +1,8 @@
-//! The engine against scripts in promqltest's language: ours and, if at hand, upstream's.
+//! Runs the engine against scripts in promqltest's language: ours and, if at hand, upstream's.
 //!
 //! Ours are the `*.test` files beside this one. Upstream's are read from the shared directory
-//! (`$FERULA_SHARED`, else `../shared`); without it they are skipped, which is said. What touches
-//! native histograms or start timestamps is skipped and counted, never called passed.
+//! (`$FERULA_SHARED`, else `../shared`); without it they are skipped, which is printed. Evaluations
+//! with native histograms or start timestamps are skipped and counted, never called passed.
 //! `PROMQL_ONLY=operators:12` runs one file, or one line of it.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]

@@ -1,13 +1,13 @@
-//! How promqltest writes series: `name{label="value"} 1 2+3x4 _ stale {{...}}`.
+//! promqltest's notation of series: `name{label="value"} 1 2+3x4 _ stale {{...}}`.
 
 use ferula::model::{Labels, stale_nan};
 
-/// What stands at one step.
+/// The content of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Point {
     Omitted,
     Float(f64),
-    /// A native histogram, which nobody looks at yet.
+    /// A native histogram, which is ignored so far.
     Native,
 }
 
@@ -20,7 +20,7 @@ pub fn series(line: &str) -> Result<(Labels, Vec<Point>), String> {
     Ok((labels, points(rest)?))
 }
 
-/// The labels that a line begins with, and the rest of it.
+/// Returns the labels at the start of a line, and the rest of it.
 pub fn metric(line: &str) -> Result<(Labels, &str), String> {
     let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
     let end = line.find(|c| !in_name(c)).unwrap_or(line.len());
@@ -64,7 +64,7 @@ pub fn metric(line: &str) -> Result<(Labels, &str), String> {
     }
 }
 
-/// The string literal that a text begins with, and the rest of the text.
+/// Returns the string literal at the start of a text, and the rest of it.
 pub fn literal(text: &str) -> Result<(String, &str), String> {
     let bad = || format!("no string literal: {text:?}");
     let quote = text
@@ -131,7 +131,7 @@ fn points(text: &str) -> Result<Vec<Point>, String> {
     Ok(out)
 }
 
-/// `{{...}}`, `{{...}}x3`, `{{...}}+{{...}}x3`; gives what follows.
+/// Reads `{{...}}`, `{{...}}x3`, `{{...}}+{{...}}x3`. Returns what follows.
 fn native<'t>(text: &'t str, out: &mut Vec<Point>) -> Result<&'t str, String> {
     let open = || format!("unclosed histogram in {text:?}");
     let mut rest = &text[text.find("}}").ok_or_else(open)? + 2..];
@@ -149,7 +149,7 @@ fn native<'t>(text: &'t str, out: &mut Vec<Point>) -> Result<&'t str, String> {
     Ok(&rest[end..])
 }
 
-/// `1`, `1x3`, `1+2x3`, `1-2x3`, `_`, `_x3`, `stale`, `stalex3`.
+/// Reads `1`, `1x3`, `1+2x3`, `1-2x3`, `_`, `_x3`, `stale`, `stalex3`.
 fn item(text: &str, out: &mut Vec<Point>) -> Result<(), String> {
     let bad = || format!("bad point {text:?}");
     let repeated = text.rsplit_once('x').filter(|(base, count)| {
@@ -182,7 +182,7 @@ fn item(text: &str, out: &mut Vec<Point>) -> Result<(), String> {
     Ok(())
 }
 
-/// A float as Go reads one, or a duration in seconds.
+/// Reads a float as Go does, or a duration in seconds.
 pub fn number(text: &str) -> Option<f64> {
     let (sign, digits) = match text.as_bytes().first()? {
         b'-' => (-1.0, &text[1..]),

@@ -1,5 +1,5 @@
-//! A query sees whole batches only, however many selectors it has: each commit has both of two
-//! series with the same value, and no query, in whatever order it reads them, tells them apart.
+//! Tests that a query sees only whole batches, however many selectors it has. Each commit has the
+//! same value in two series, and no query, in whatever order it reads them, finds a difference.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -14,12 +14,12 @@ use ferula::stdx::thread::{Thread, spawn};
 use ferula::storage::{Appendable, Appender};
 use ferula::tsdb::{Db, Options};
 
-/// LIMIT: of either metric. Enough that a commit falls into nearly every query.
+/// LIMIT: series of either metric. Enough that a commit falls into nearly every query.
 const SERIES: usize = 64;
 const ROUNDS: usize = 200;
 const STEP_MS: i64 = 1_000;
 
-/// Each is 0 wherever it has a value.
+/// Each query gives 0 wherever it has a value.
 const QUERIES: &[&str] = &[
     "a - b",
     "b - a",
@@ -76,7 +76,7 @@ fn a_query_sees_whole_batches_whatever_it_reads_first() {
     let mut values = 0;
     for round in 0..ROUNDS {
         let text = QUERIES[round % QUERIES.len()];
-        // NOTE: ahead of what is stored, so that each query sees the newest there is.
+        // NOTE: ahead of what is stored, so that each query sees the newest samples.
         let end = newest.load(Relaxed) + 60 * STEP_MS;
         let range = Times::Range {
             start: end - 120 * STEP_MS,
@@ -90,7 +90,7 @@ fn a_query_sees_whole_batches_whatever_it_reads_first() {
     assert!(values > ROUNDS, "{values} values");
 }
 
-/// How many values there are, all of which are 0.
+/// Returns the number of values, all of which must be 0.
 fn zeroes(engine: &Engine, db: &Db, text: &str, times: Times) -> usize {
     let settings = Settings::default();
     let (_hold, cancel) = stop();
@@ -110,7 +110,7 @@ fn zeroes(engine: &Engine, db: &Db, text: &str, times: Times) -> usize {
             .collect(),
         Value::Text(..) => Vec::new(),
     };
-    // NOTE: a scalar of nothing is no number.
+    // NOTE: `scalar()` of nothing is NaN.
     let torn = values.iter().find(|v| **v != 0.0 && !v.is_nan());
     assert_eq!(torn, None, "{text} over {times:?}");
     values.len()

@@ -16,7 +16,7 @@ use crate::compare;
 use crate::notation::Point;
 use crate::script::{Command, Eval, Load};
 
-/// What became of the evaluations of a script.
+/// The results of a script's evaluations.
 #[derive(Debug, Default)]
 pub struct Tally {
     pub passed: usize,
@@ -74,7 +74,7 @@ pub fn run(name: &str, commands: &[Command], only: Option<usize>) -> Tally {
     tally
 }
 
-/// What one section sees.
+/// The state of one section.
 struct World {
     db: Db,
     engine: Engine,
@@ -87,7 +87,7 @@ impl World {
     fn new(section: &[Command]) -> World {
         let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
         let mut options = Options::in_memory(clock.clone(), Registry::new());
-        // Scripts load what is older after what is newer.
+        // Scripts load older samples after newer ones.
         options.out_of_order_window = Duration::from_secs(100 * 365 * 86_400);
         let features = Features {
             experimental_functions: true,
@@ -98,7 +98,7 @@ impl World {
         let settings = Settings {
             features,
             delays_names: true,
-            // As promqltest has it.
+            // The same limit as in promqltest.
             samples_max: 10_000,
             ..Settings::default()
         };
@@ -182,7 +182,7 @@ impl World {
         self.middle_step(eval, &answer.value)
     }
 
-    /// An instant query gives what a range query gives at the middle of three steps.
+    /// Checks that an instant query gives what a range query gives at the middle of three steps.
     fn middle_step(&self, eval: &Eval, instant: &Value) -> Result<(), String> {
         let times = Times::Range {
             start: eval.start - 60_000,

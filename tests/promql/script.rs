@@ -15,9 +15,9 @@ pub enum Command {
 pub struct Load {
     pub interval_ms: i64,
     pub series: Vec<(Labels, Vec<Point>)>,
-    /// Native histograms are made of the classic ones too.
+    /// Native histograms are made from the classic ones too.
     pub with_nhcb: bool,
-    /// Samples have start timestamps, which nobody looks at yet.
+    /// Samples have start timestamps, which are ignored so far.
     pub start_timestamps: bool,
 }
 
@@ -25,7 +25,7 @@ pub struct Load {
 pub struct Eval {
     pub line: usize,
     pub expr: String,
-    /// Of an instant query, unless a range vector is expected, `start` and `end` are its time.
+    /// In an instant query, unless a range vector is expected, `start` and `end` are its time.
     pub start: TimestampMs,
     pub end: TimestampMs,
     pub step_ms: i64,
@@ -49,6 +49,8 @@ pub enum Text {
     Matching(String),
 }
 
+/// Reads a script.
+///
 /// # Errors
 /// The line, and what is wrong with it.
 pub fn parse(text: &str) -> Result<Vec<Command>, String> {
@@ -87,7 +89,7 @@ pub fn parse(text: &str) -> Result<Vec<Command>, String> {
     Ok(commands)
 }
 
-/// The first word and what follows the blanks after it.
+/// Returns the first word, and what follows the blanks after it.
 fn word(text: &str) -> (&str, &str) {
     let end = text.find([' ', '\t']).unwrap_or(text.len());
     (&text[..end], text[end..].trim_start())
@@ -156,7 +158,7 @@ fn eval(number: usize, line: &str, block: &[String]) -> Result<Eval, String> {
     Ok(eval)
 }
 
-/// False when the line is none.
+/// Reads an expectation. Returns false if the line is none.
 fn expectation(eval: &mut Eval, line: &str) -> Result<bool, String> {
     let (first, rest) = word(line);
     match first {

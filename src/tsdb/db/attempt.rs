@@ -1,7 +1,7 @@
-//! Work that may fail and is tried again: a panic in it is a failure too, and pauses grow.
+//! Work that may fail and is tried again. A panic in it is a failure too, and pauses grow.
 //!
-//! Only for work that leaves what others see whole at any moment: what it shares stands behind a
-//! lock that tells of a panic, or is changed at one stroke.
+//! Only for work that leaves shared state whole at any moment: it is behind a lock that reports a
+//! panic, or it is changed in one step.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,7 @@ pub fn attempt<T>(work: impl FnOnce() -> Result<T, WorkError>) -> Result<T, Work
         .unwrap_or_else(|payload| Err(WorkError::Panicked(panic_message(&*payload))))
 }
 
-/// Failures in a row: each pause is twice the one before.
+/// Successive failures. Each pause is twice the one before.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Pauses {
     last: Duration,
@@ -25,7 +25,7 @@ pub struct Pauses {
 }
 
 impl Pauses {
-    /// The work failed `now`, by the monotonic clock. Returns how long it waits.
+    /// Notes a failure at `now` on the monotonic clock. Returns the pause.
     pub fn failed(&mut self, now: Duration, first: Duration, longest: Duration) -> Duration {
         self.last = (self.last * 2).clamp(first, longest);
         self.until = now + self.last;
@@ -37,19 +37,19 @@ impl Pauses {
     }
 }
 
-/// LIMIT: the bell of the compactor rings every minute.
+/// LIMIT: the compactor's bell rings every minute.
 const FIRST: Duration = Duration::from_secs(60);
 /// LIMIT: a merge of large blocks that fails late reads and writes gigabytes.
 const LONGEST: Duration = Duration::from_secs(6 * 3600);
 
-/// Blocks whose last merge failed. One of them may make every merge fail, by its damage or by a
-/// mistake of ours; which one is not known, and the others must not wait for it. Not on disk: the
+/// Blocks whose last merge failed. One of them may make every merge fail, by its damage or by a bug
+/// of ours. It is not known which, and other blocks must not wait for it. This is not on disk: the
 /// next start tries them again.
 #[derive(Debug, Default)]
 pub struct Setbacks(BTreeMap<BlockId, Pauses>);
 
 impl Setbacks {
-    /// A merge of these blocks failed. Returns for how long they are left out.
+    /// Notes a failed merge of these blocks. Returns how long they are left out.
     pub fn note(&mut self, blocks: &[BlockId], now: Duration) -> Duration {
         let pauses = blocks.iter().map(|id| {
             let pauses = self.0.entry(*id).or_default();
@@ -58,7 +58,7 @@ impl Setbacks {
         pauses.max().unwrap_or_default()
     }
 
-    /// Those of all blocks there are that are merged with no other for now.
+    /// Returns the blocks that are not merged with others for now.
     pub fn left_out(&mut self, blocks: &[BlockMeta], now: Duration) -> Vec<BlockId> {
         self.0
             .retain(|id, _| blocks.iter().any(|meta| meta.id == *id));

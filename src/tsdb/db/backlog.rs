@@ -1,10 +1,9 @@
-//! A disk that is full, or can't be written: what is committed waits in memory for its place in the
-//! log.
+//! The backlog: on a disk that is full or cannot be written, commits wait in memory for the log.
 //!
-//! It is in the head already, where queries see it and the next block takes it from; a process that
-//! ends before there is room loses it, which the log says. Committed in the order in which it came.
-//! Where too much waits, the oldest waits no longer: it is still in the head, and safe with the
-//! next block.
+//! They are in the head already, where queries see them and the next block takes them from. A
+//! process that ends before there is room loses them, and logs that. They are written in the order
+//! of commits. If too much waits, the oldest stops waiting: it is still in the head, and safe with
+//! the next block.
 
 use std::collections::VecDeque;
 
@@ -14,17 +13,17 @@ use crate::tsdb::head::Sifted;
 use crate::tsdb::metrics::StoreMetrics;
 use crate::tsdb::wal::WalError;
 
-/// LIMIT: 6 MiB, an hour of 70 samples a second. More waiting would cost what queries need, and a
+/// LIMIT: 6 MiB, an hour of 70 samples a second. More would take memory that queries need, and a
 /// disk that stays full needs a person.
 const SAMPLES_MAX: usize = 256 << 10;
 
 #[derive(Debug, Default)]
 pub struct Backlog {
     waiting: VecDeque<Sifted>,
-    /// The number of the first batch that waits, of all that ever did.
+    /// The number of the first waiting batch, counted over all that ever waited.
     first: u64,
     samples: usize,
-    /// Since the disk is full, of those that wait no longer.
+    /// Samples that stopped waiting since the disk is full.
     passed_over: u64,
     passed_over_range: Option<(TimestampMs, TimestampMs)>,
 }
@@ -43,12 +42,13 @@ impl Backlog {
         self.samples
     }
 
-    /// How many samples wait for nothing but a block; with none, it is the log that is wanted.
+    /// The number of samples that only a block can save. If there are none, writing the log is
+    /// enough.
     pub fn passed_over(&self) -> u64 {
         self.passed_over
     }
 
-    /// The process ends, and what is here with it.
+    /// Logs what is lost, as the process ends.
     pub fn tell_lost(&self) {
         if self.is_over() {
             return;
@@ -64,12 +64,12 @@ impl Backlog {
             "the disk takes nothing to the end: the samples that wait in memory are lost");
     }
 
-    /// The number that the next batch will have.
+    /// The number of the next batch.
     pub fn end(&self) -> u64 {
         self.first + self.waiting.len() as u64
     }
 
-    /// Takes a batch, in the place of the oldest where there are too many.
+    /// Adds a batch, in place of the oldest if there are too many.
     pub fn wait(&mut self, ordered: &[Pending], late: &[Pending], metrics: &StoreMetrics) {
         let before = self.passed_over;
         self.samples += ordered.len() + late.len();
@@ -77,7 +77,7 @@ impl Backlog {
             ordered: ordered.to_vec(),
             late: late.to_vec(),
         });
-        // NOTE: one at least stays, for it tells that the disk is full.
+        // NOTE: at least one stays, since it shows that the disk is full.
         while self.samples > SAMPLES_MAX && self.waiting.len() > 1 {
             let Some(oldest) = self.pop() else { break };
             if self.passed_over == 0 {
@@ -97,7 +97,7 @@ impl Backlog {
         metrics.waiting_samples.set(self.samples as f64);
     }
 
-    /// Gives `write` what waits, the oldest first, until it fails.
+    /// Gives the waiting batches to `write`, the oldest first, until it fails.
     pub fn drain(
         &mut self,
         mut write: impl FnMut(&Sifted) -> Result<(), WalError>,
@@ -110,7 +110,8 @@ impl Backlog {
         Ok(())
     }
 
-    /// Batches before this number are in a block, and so is what was passed over before them.
+    /// Drops batches before this number, which are in a block. So are those passed over before
+    /// them.
     pub fn let_go(&mut self, end: u64) {
         if self.is_over() {
             return;

@@ -1,33 +1,36 @@
-//! The end of the head's growth: when the disk takes no blocks, or more slowly than samples come.
+//! The limit of the head's growth, if the disk takes no blocks, or takes them more slowly than
+//! samples come.
 //!
-//! At `--storage.head-budget` the head becomes a block, while it goes on growing. Where that takes
-//! too long (a slow or failing disk, or queries that need what the block has), batches are refused
-//! from [`limit_bytes`] on: a scrape fails, a remote writer sends again.
+//! At `--storage.head-budget` the head is written as a block, while it goes on growing. That may
+//! take too long: a slow or failing disk, or queries that need what the block has. Then batches are
+//! refused from [`limit_bytes`] on: a scrape fails, a remote writer sends again.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::shared::{Shared, Store};
 use crate::storage::{Pending, StorageError};
 
-/// LIMIT: budgets that samples in the head may take. By default a budget is an eighth of the
-/// memory, so that all of them leave more than a half for everything else; and two more flushes'
-/// time is what a disk gets to finish one.
+/// LIMIT: budgets that the head's samples may take. By default a budget is an eighth of the memory,
+/// so that more than half is left for everything else. Two more budgets are the time that a disk
+/// gets to finish a flush.
 const BUDGETS_MAX: u64 = 3;
 
-/// LIMIT: what may be in the head whatever the budget: the samples of a second, after which it is
-/// asked again whether a flush is due.
+/// LIMIT: the head's size that is allowed whatever the budget: the samples of a second, after which
+/// the thread checks again whether a flush is due.
 const BYTES_MIN: u64 = 1 << 20;
 
-/// Bytes of samples from which on batches are refused.
+/// Returns the bytes of samples from which on batches are refused.
 pub fn limit_bytes(head_budget: u64) -> u64 {
     head_budget.saturating_mul(BUDGETS_MAX).max(BYTES_MIN)
 }
 
-/// Whether batches are being refused, so that it is told once.
+/// Whether batches are being refused, so that it is logged once.
 #[derive(Debug, Default)]
 pub struct Backpressure(AtomicBool);
 
 impl Shared {
+    /// Checks for room.
+    ///
     /// # Errors
     /// The head has no room for the batch.
     pub fn has_room(&self, store: &Store, batch: &[Pending]) -> Result<(), StorageError> {

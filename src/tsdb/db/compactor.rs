@@ -17,8 +17,8 @@ use crate::stdx::stop::Stop;
 use crate::tsdb::block::{Block, BlockId, Options};
 use crate::tsdb::compact::{Outcome, PlanOptions, merge, plan};
 
-/// How long after a failure the next merge waits, which is one of other blocks: most often it is
-/// the disk that fails, and needs time.
+/// The pause before the next merge after a failure, which then has other blocks. Mostly it is the
+/// disk that fails, and needs time.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 
 pub struct Compactor {
@@ -65,7 +65,7 @@ impl Compactor {
 }
 
 impl Shared {
-    /// Merges what the plan says; `false` when it says nothing.
+    /// Merges the planned blocks. Returns `false` if none are planned.
     pub fn compact(&self, store: &Store, stop: &Stop) -> Result<bool, WorkError> {
         let mut setbacks = locked(&store.merging);
         let blocks = self.head.blocks()?;
@@ -100,7 +100,7 @@ impl Shared {
         merged
     }
 
-    /// Puts one block in the place of others; `false` when it was stopped.
+    /// Replaces blocks by one. Returns `false` if it was stopped.
     fn merge_into_one(
         &self,
         store: &Store,
@@ -151,7 +151,7 @@ impl Shared {
         Ok(true)
     }
 
-    /// Rewrites each block from which samples are deleted.
+    /// Rewrites each block with deleted samples.
     pub fn clean_tombstones(&self) -> Result<u64, WorkError> {
         let store = self.store.as_ref().ok_or(WorkError::InMemory)?;
         let _merging = store.urgently_merging();
@@ -185,10 +185,10 @@ impl Shared {
         Ok(series)
     }
 
-    /// What an output may take, of the medium and of the limit for the directory.
+    /// The bytes that an output may take, by the medium and by the directory's limit.
     fn room_bytes(&self, store: &Store) -> u64 {
         let free = store.dir.free_bytes().unwrap_or(u64::MAX);
-        // NOTE: of what a flush needs a merge takes nothing: without it nothing goes on.
+        // NOTE: a merge takes nothing of what a flush needs, since without flushes nothing goes on.
         let head = self.head.used_bytes().map_or(0, |used| used.0 as u64);
         let free = free.saturating_sub(head.saturating_mul(2));
         let Some(limit) = self.settings.retention().directory_limit(&*store.dir) else {
@@ -200,7 +200,8 @@ impl Shared {
 }
 
 impl Store {
-    /// Blocks of which a merge could not read all: what they hold may still be saved by a person.
+    /// Quarantines blocks that a merge could not read in full. A person may still save what they
+    /// hold.
     fn set_lost_aside(&self, merged: &[Arc<Block>]) {
         for block in merged {
             let lost = block.lost_pages();

@@ -1,4 +1,4 @@
-//! Why a database can't be opened, or a part of its work be done.
+//! Why a database cannot be opened, or a part of its work fails.
 
 use std::io;
 
@@ -34,7 +34,7 @@ impl OpenError {
     }
 }
 
-/// Whether it goes away with room on the disk.
+/// Whether room on the disk would mend it.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -42,7 +42,7 @@ pub fn is_full(error: &io::Error) -> bool {
     )
 }
 
-/// Work in the background that failed, and will be tried again.
+/// Background work that failed, and will be tried again.
 #[derive(Debug, Error)]
 pub enum WorkError {
     #[error(transparent)]
@@ -53,7 +53,7 @@ pub enum WorkError {
     Storage(#[from] StorageError),
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// A mistake of ours; what it worked on is as it was.
+    /// A bug of ours. What it worked on is unchanged.
     #[error("a panic: {0}")]
     Panicked(String),
     #[error("the database is in memory and has no files")]
@@ -63,7 +63,7 @@ pub enum WorkError {
 }
 
 impl WorkError {
-    /// Whether it goes away with room on the disk.
+    /// Whether room on the disk would mend it.
     pub fn is_full(&self) -> bool {
         match self {
             WorkError::Block(BlockError::Io { source, .. })

@@ -1,4 +1,5 @@
-//! Exemplars: in the log before they are in the ring, and in it again when their segments go.
+//! Exemplars: in the log before they are in the ring, and logged again before their segments are
+//! dropped.
 
 use super::error::WorkError;
 use super::shared::{Shared, Store};
@@ -10,17 +11,16 @@ use crate::tsdb::Db;
 use crate::tsdb::exemplars::Named;
 use crate::tsdb::head::AHEAD_MAX_MS;
 
-/// When segments of the log go, exemplars that are not older than this are logged once more, so
-/// that a restart keeps them. It is as long as Prometheus keeps them at least. LIMIT: each flush
-/// writes them.
+/// When segments of the log are dropped, exemplars not older than this are logged again, so that a
+/// restart keeps them. Prometheus keeps them at least as long. LIMIT: each flush writes them.
 const LOGGED_MS: i64 = 3600 * 1000;
 
-/// LIMIT: exemplars looked at in one hold of the log's lock: some 50 KiB are written.
+/// LIMIT: exemplars visited per hold of the log's lock; some 50 KiB are written.
 const AT_ONCE: usize = 1024;
 
 impl Shared {
-    /// Stores the exemplars of a batch. One that can't be logged is refused and counted: it is no
-    /// reason to refuse the samples.
+    /// Stores the exemplars of a batch. One that cannot be logged is refused and counted, which is
+    /// no reason to refuse the samples.
     pub fn commit_exemplars(&self, batch: &[PendingExemplar], done: &mut Committed) {
         if batch.is_empty() || !self.exemplars.is_on() {
             return;
@@ -49,7 +49,7 @@ impl Shared {
             return;
         };
         let mut log = store.lock_log().ok();
-        // NOTE: a disk that is full has told so; what is scraped comes again.
+        // NOTE: a full disk has been logged, and scraped exemplars come again.
         let logged = { log.as_mut() }
             .is_some_and(|log| log.backlog.is_empty() && log.wal.log_exemplars(&new).is_ok());
         if logged {
@@ -66,7 +66,8 @@ impl Shared {
         }
     }
 
-    /// Logs the newer exemplars once more, behind a cut. After it what is before the cut may go.
+    /// Logs the newer exemplars again, behind a cut. After that, what is before the cut may be
+    /// dropped.
     pub fn log_exemplars_again(&self, store: &Store) -> Result<(), WorkError> {
         let since = self.newest()?.saturating_sub(LOGGED_MS);
         let (mut from, mut written) = (0, false);
@@ -80,7 +81,7 @@ impl Shared {
             written = true;
         }
         if written {
-            // ORDER: durable before what they replace goes.
+            // ORDER: durable before what they replace is dropped.
             let synced = store.segments.sync();
             synced.map_err(|error| StorageError::Other(error.to_string()))?;
         }
@@ -89,7 +90,7 @@ impl Shared {
 }
 
 impl Db {
-    /// How many exemplars are kept from now on; zero keeps none.
+    /// Sets how many exemplars are kept from now on; zero keeps none.
     pub fn set_max_exemplars(&self, max: u64) {
         let before = self.0.shared.exemplars.set_room(max);
         if before != max {
@@ -146,7 +147,7 @@ mod tests {
         db.commit(&batch).unwrap()
     }
 
-    /// "series: times; ...".
+    /// Writes "series: times; ...".
     fn all(db: &Db) -> String {
         let found = db.exemplars(&[Vec::new()], i64::MIN, i64::MAX).unwrap();
         let text = |(labels, exemplars): &(Labels, Vec<Exemplar>)| {

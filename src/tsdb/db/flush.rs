@@ -1,6 +1,6 @@
-//! From the head to a block, while samples go on coming.
+//! Flushes the head into blocks, while samples go on coming.
 //!
-//! What is dated far from now, because the clock was set in between, gets a block of its own: one
+//! Samples dated far from now, because the clock was set in between, get a block of their own. One
 //! block over all would be in the way of every query, merge and retention between the two.
 
 use std::sync::Arc;
@@ -16,20 +16,21 @@ use crate::tsdb::dir::Dir;
 use crate::tsdb::head::Release;
 use crate::tsdb::wal::{Dropped, Position};
 
-/// The head becomes a block at the latest with so much time in it.
+/// The longest time span of the head before it is flushed.
 pub const SPAN_MS: i64 = 2 * 3600 * 1000;
 
-/// LIMIT: of samples in the head, where room ends; blocks of less compress badly, and are many.
+/// LIMIT: the least samples in the head for a flush when room is short. Smaller blocks compress
+/// badly, and are many.
 const EARLY_BYTES: usize = 256 << 10;
 
-/// Of a limit for the directory the log may have this part; the rest is for blocks.
+/// The log may have one in so many parts of the directory's limit. The rest is for blocks.
 const LOG_SHARE: u64 = 4;
 
 /// LIMIT: how far ahead of the wall clock samples may be dated and still tell the time.
 const AHEAD_MS: i64 = 3600 * 1000;
 
-/// LIMIT: what is older has a block of its own: samples of a flush are from some hours, unless the
-/// clock was set, or others sent what they had kept.
+/// LIMIT: older samples get a block of their own. A flush's samples are from some hours, unless the
+/// clock was set, or senders delivered what they had kept.
 const PAST_MS: i64 = 24 * 3600 * 1000;
 
 impl Shared {
@@ -41,8 +42,8 @@ impl Shared {
         if samples == 0 {
             return Ok(false);
         }
-        // NOTE: series stay when their samples go. So that each flush brings something, they count
-        // for half of the budget at most.
+        // NOTE: series stay when their samples are dropped. So that each flush frees something,
+        // they count for half of the budget at most.
         let budget = usize::try_from(self.settings.head_budget).unwrap_or(usize::MAX);
         if samples >= EARLY_BYTES && self.room_ends()? {
             return Ok(true);
@@ -54,8 +55,8 @@ impl Shared {
             || newest.saturating_sub(stats.min_t) >= SPAN_MS)
     }
 
-    /// Whether the head had better be a block soon, while there is room for one beside the log that
-    /// it takes the place of.
+    /// Whether to flush soon, while there is still room for a block beside the log that it
+    /// replaces.
     pub fn room_ends(&self) -> Result<bool, StorageError> {
         let Some(store) = &self.store else {
             return Ok(false);
@@ -67,8 +68,9 @@ impl Shared {
             || limit.is_some_and(|limit| store.segments.bytes() >= limit / LOG_SHARE))
     }
 
-    /// Makes a block of everything that is committed. What it returns lets the samples go.
-    /// `pause` is called between series; its error ends the flush, and nothing was done.
+    /// Makes blocks of everything that is committed. The returned value drops the samples from the
+    /// head.
+    /// `pause` is called between series. Its error ends the flush, and nothing was done.
     pub fn flush(
         &self,
         store: &Store,
@@ -83,7 +85,7 @@ impl Shared {
             pause()?;
             parts.add(store, labels, samples)
         })?;
-        // ORDER: before there is a block with whose end reading the log begins.
+        // ORDER: before there is a block at whose end reading the log begins.
         if let Err(error) = self.log_exemplars_again(store) {
             log::error!("a restart will not know older exemplars: {error}");
         }
@@ -93,7 +95,7 @@ impl Shared {
         let release = store.change(&self.head, &[], blocks.iter().cloned(), publish)?;
         store.let_go_waiting(begun.waiting)?;
         if !blocks.is_empty() {
-            // ORDER: only what a durable block names is let go.
+            // ORDER: only what a durable block names is dropped.
             *locked(&store.flushed) = cut;
         }
         for meta in blocks.iter().map(|block| block.meta()) {
@@ -110,7 +112,7 @@ impl Shared {
             }
         }
         store.metrics.truncations.inc();
-        // NOTE: what is left of the log is no reason to hold on to the samples.
+        // NOTE: a log that could not be dropped is no reason to keep the samples.
         let dropped = attempt(|| Ok(store.segments.drop_before(cut, store.wal_held_bytes)?));
         match dropped {
             Ok(dropped) => store.put_away(dropped),
@@ -119,20 +121,20 @@ impl Shared {
         Ok(release)
     }
 
-    /// The newest sample or the wall clock, whichever is earlier.
+    /// Returns the newest sample's time or the wall clock, whichever is earlier.
     pub fn newest(&self) -> Result<TimestampMs, StorageError> {
         Ok(self.head.stats()?.max_t.min(self.clock.wall_ms()))
     }
 }
 
-/// The blocks of a flush: of the past, of the future, and of now; mostly this alone.
+/// The blocks of a flush: of the past, of now, and of the future; mostly only the middle one.
 pub struct Parts {
     now: TimestampMs,
     dir: Arc<dyn Dir>,
-    /// Where now begins, and the future.
+    /// The beginnings of now and of the future.
     bounds: [TimestampMs; 2],
     writers: [Option<BlockWriter>; 3],
-    /// Of those there are.
+    /// The ids of the blocks so far.
     ids: Vec<BlockId>,
 }
 
@@ -173,8 +175,8 @@ impl Parts {
         Ok(())
     }
 
-    /// Makes the blocks durable. The last one has the part of the log that all of them hold, the
-    /// others the empty one before it: a crash between them leaves the log to be read again.
+    /// Makes the blocks durable. The last one names the part of the log that all of them hold, the
+    /// others the empty one before it. After a crash between them the log is read again.
     pub fn finish(self, wal: (Position, Position)) -> Result<Vec<BlockMeta>, WorkError> {
         let mut writers = self.writers.into_iter().flatten().peekable();
         let mut metas = Vec::new();
@@ -191,7 +193,8 @@ impl Parts {
 }
 
 impl Store {
-    /// What was damaged, or what a reader still wanted, is not lost in silence.
+    /// Quarantines damaged segments, and logs those that a reader still wanted, so that nothing is
+    /// lost silently.
     fn put_away(&self, dropped: Dropped) {
         for number in dropped.damaged {
             self.metrics.quarantined.inc();

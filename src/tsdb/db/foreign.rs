@@ -1,14 +1,14 @@
-//! Directories of others: what Prometheus left is neither read nor touched.
+//! Other programs' directories: what Prometheus left is neither read nor touched.
 
 use std::io;
 
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::BLOCKS_DIR;
 
-/// What in the directory says that it is Prometheus's.
+/// Returns what in the directory shows that it is Prometheus's.
 ///
-/// Its blocks alone do not say so where ours are: they were put there, as one backfills a
-/// Prometheus, and must not keep a daemon from its own data.
+/// Blocks of its format alone do not show that if ours are there too: somebody backfilled them, and
+/// they must not keep a daemon from its own data.
 pub fn prometheus_sign(dir: &dyn Dir) -> io::Result<Option<String>> {
     let entries = dir.list("")?;
     let ours = entries.iter().any(|e| e.is_dir && e.name == BLOCKS_DIR);
@@ -31,7 +31,7 @@ pub fn prometheus_sign(dir: &dyn Dir) -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// Blocks of Prometheus's that lie beside ours, where nothing reads them.
+/// Returns Prometheus's blocks that lie beside ours, where nothing reads them.
 pub fn blocks_beside(dir: &dyn Dir) -> io::Result<Vec<String>> {
     let entries = dir.list("")?.into_iter();
     let names = entries.filter(|e| e.is_dir && is_ulid(&e.name));

@@ -1,4 +1,4 @@
-//! Committing: a batch is in the log before it is in memory.
+//! Commits: a batch is in the log before it is in memory.
 
 use std::io;
 use std::sync::MutexGuard;
@@ -11,17 +11,17 @@ use crate::tsdb::head::{Flush, Head, Sifted};
 use crate::tsdb::metrics::StoreMetrics;
 use crate::tsdb::wal::{Position, Wal, WalError};
 
-/// LIMIT: free bytes below which waiting samples are not tried: each attempt makes a file for
-/// nothing, and flash wears.
+/// LIMIT: free bytes below which waiting samples are not written. Each attempt would make a file
+/// for nothing, and flash wears.
 const CATCH_UP_BYTES: u64 = 64 << 10;
 
-/// Behind the log's lock.
+/// The state behind the log's lock.
 #[derive(Debug)]
 pub struct Log {
     pub wal: Wal,
-    /// Of the batch at hand, what is logged.
+    /// The part of the current batch that is logged.
     wanted: Sifted,
-    /// While the disk is full.
+    /// Used while the disk is full.
     pub backlog: Backlog,
 }
 
@@ -71,23 +71,23 @@ impl Log {
         Ok(done)
     }
 
-    /// Late samples that were logged as ones in order, as which a reader refuses them.
+    /// Logs late samples that were logged as ones in order. A reader refuses them as that.
     #[cold]
     fn log_strays(&mut self, late: Vec<Pending>, head: &Head, metrics: &StoreMetrics) {
         let strays = Sifted {
             ordered: Vec::new(),
             late,
         };
-        // NOTE: they are in memory already, so that a disk that fails makes them wait.
+        // NOTE: they are in memory already, so on a failing disk they wait.
         if !self.backlog.is_empty() || write(&mut self.wal, head, &strays).is_err() {
             self.backlog.wait(&[], &strays.late, metrics);
         }
     }
 
-    /// Writes what waits for room.
+    /// Writes the batches that wait for room.
     fn catch_up(&mut self, head: &Head, metrics: &StoreMetrics) {
         let Log { wal, backlog, .. } = self;
-        // NOTE: told when it began to wait; it is tried again.
+        // NOTE: logged when it began to wait. It is tried again.
         let _ = backlog.drain(|batch| write(wal, head, batch));
         metrics.waiting_samples.set(backlog.samples() as f64);
     }
@@ -130,7 +130,7 @@ impl Shared {
         Ok(done)
     }
 
-    /// Writes what waits for room on the disk.
+    /// Writes the batches that wait for room on the disk.
     pub fn catch_up(&self, store: &Store) -> Result<(), StorageError> {
         let mut log = store.lock_log()?;
         let free = store.dir.free_bytes();
@@ -140,7 +140,7 @@ impl Shared {
         Ok(())
     }
 
-    /// What is committed now, and the log's place behind it.
+    /// Begins a flush of what is committed now, with the log's position after it.
     pub fn begin_flush(&self, store: &Store) -> Result<Begun, WorkError> {
         let mut log = store.lock_log()?;
         let cut = log.wal.cut();
@@ -156,17 +156,17 @@ impl Shared {
     }
 }
 
-/// A flush at its beginning.
+/// The beginning of a flush.
 #[derive(Debug)]
 pub struct Begun {
     pub flush: Flush,
     pub cut: Position,
-    /// The batches that waited for room, those before this number, are in the flush.
+    /// Batches that waited for room and have numbers below this one are in the flush.
     pub waiting: u64,
 }
 
 impl Store {
-    /// What waited when a flush began is in its block.
+    /// Drops the batches that waited when a flush began. They are in its block.
     pub fn let_go_waiting(&self, end: u64) -> Result<(), StorageError> {
         let mut log = self.lock_log()?;
         log.backlog.let_go(end);
@@ -176,6 +176,8 @@ impl Store {
         Ok(())
     }
 
+    /// Takes the log's lock.
+    ///
     /// # Errors
     /// A panic left a half-written batch.
     pub fn lock_log(&self) -> Result<MutexGuard<'_, Log>, StorageError> {

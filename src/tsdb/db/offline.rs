@@ -1,4 +1,4 @@
-//! A directory of ours that no database runs on: read, and nothing written but the lock.
+//! Reads a directory of ours that no database runs on. It writes nothing but the lock.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use crate::tsdb::filenames::{BLOCKS_DIR, LOCK, WAL_DIR, segment_number};
 use crate::tsdb::head::Head;
 use crate::tsdb::metrics::{HeadMetrics, StoreMetrics};
 
-/// LIMIT: pages that are read again, by series that stand beside each other.
+/// LIMIT: pages that are read again, by neighbouring series.
 const PAGE_CACHE_BYTES: usize = 4 << 20;
 
-/// Blocks, and what the log has beyond them.
+/// The blocks, and what the log has beyond them.
 #[derive(Debug)]
 pub struct Offline {
     head: Arc<Head>,
     /// In order of time.
     blocks: Vec<Arc<Block>>,
-    // ORDER: let go last.
+    // ORDER: dropped last.
     _lock: Lock,
 }
 
@@ -44,8 +44,10 @@ impl Offline {
         path.join(BLOCKS_DIR).is_dir() || Disk::open(path).is_ok_and(|disk| has_segment(&disk))
     }
 
+    /// Opens the directory. Damaged blocks are left out.
+    ///
     /// # Errors
-    /// A database runs on it, it is another's, or it can't be read. Damaged blocks are left out.
+    /// A database runs on it, it is another program's, or it cannot be read.
     pub fn open(path: &Path) -> Result<Offline, OpenError> {
         let io = OpenError::io("cannot open the data directory");
         let dir: Arc<dyn Dir> = Arc::new(Disk::open(path).map_err(io)?);
@@ -72,7 +74,7 @@ impl Offline {
         })
     }
 
-    /// The times of the oldest and of the newest sample; `None` when there is none.
+    /// Returns the times of the oldest and the newest sample; `None` if there is none.
     ///
     /// # Errors
     /// The storage is closed.
@@ -95,7 +97,7 @@ impl Offline {
         Ok(in_head || self.blocks.iter().any(|b| b.meta().overlaps(start, end)))
     }
 
-    /// The good ones, in order of time.
+    /// Returns the good blocks, in order of time.
     pub fn blocks(&self) -> &[Arc<Block>] {
         &self.blocks
     }
@@ -112,7 +114,7 @@ impl Queryable for Offline {
     }
 }
 
-/// The good ones, without those that are merged into another.
+/// Opens the good blocks, without those that are merged into another.
 fn open_blocks(dir: &Arc<dyn Dir>) -> Result<Vec<Arc<Block>>, OpenError> {
     let cache = Arc::new(PageCache::new(PAGE_CACHE_BYTES));
     let mut blocks = Vec::new();
@@ -127,7 +129,7 @@ fn open_blocks(dir: &Arc<dyn Dir>) -> Result<Vec<Arc<Block>>, OpenError> {
     Ok(blocks)
 }
 
-/// Of all blocks that stand there.
+/// Returns the ids of all blocks in the directory.
 pub fn block_ids(dir: &dyn Dir) -> Result<Vec<BlockId>, OpenError> {
     let list = match dir.list(BLOCKS_DIR) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),

@@ -1,4 +1,4 @@
-//! A directory of ours that no database runs on: blocks are added to it.
+//! Adds blocks to a directory of ours that no database runs on.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,21 +11,21 @@ use crate::tsdb::block::{Block, BlockError, BlockId, BlockWriter, Options, PageC
 use crate::tsdb::dir::{Dir, Disk, Lock};
 use crate::tsdb::filenames::{BLOCKS_DIR, LOCK, WAL_DIR};
 
-/// Keeps databases away while it lives.
+/// Keeps databases out of the directory while it lives.
 #[derive(Debug)]
 pub struct OfflineWriter {
     dir: Arc<dyn Dir>,
     clock: Arc<dyn Clock>,
     last_id: BlockId,
-    // ORDER: let go last.
+    // ORDER: dropped last.
     _lock: Option<Lock>,
 }
 
 impl OfflineWriter {
-    /// Makes the directory when it is not there.
+    /// Opens the directory, and makes it if it is missing.
     ///
     /// # Errors
-    /// A database runs on it, it is another's, or it can't be read or written.
+    /// A database runs on it, it is another program's, or it cannot be read or written.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<OfflineWriter, OpenError> {
         let io = OpenError::io("cannot open the data directory");
         let dir: Arc<dyn Dir> = Arc::new(Disk::open(path).map_err(io)?);
@@ -34,7 +34,7 @@ impl OfflineWriter {
         OfflineWriter::within(dir, clock, Some(lock))
     }
 
-    /// In a directory that nobody else has.
+    /// Opens a directory that nobody else has.
     fn within(
         dir: Arc<dyn Dir>,
         clock: Arc<dyn Clock>,
@@ -53,18 +53,18 @@ impl OfflineWriter {
         })
     }
 
-    /// The same for tests that look at what the disk does.
+    /// Does the same for tests that check what the disk does.
     #[cfg(test)]
     pub fn on_double(dir: Arc<dyn Dir>, clock: Arc<dyn Clock>) -> Result<OfflineWriter, OpenError> {
         OfflineWriter::within(dir, clock, None)
     }
 
-    /// The data directory, for what its owner remembers beside the blocks.
+    /// Returns the data directory, for files beside the blocks.
     pub fn dir(&self) -> &dyn Dir {
         &*self.dir
     }
 
-    /// A block that is there once it is finished.
+    /// Begins a block, which exists once it is finished.
     ///
     /// # Errors
     /// The disk's.
@@ -74,13 +74,13 @@ impl OfflineWriter {
     }
 }
 
-/// The greatest name in use, by a block or by one that was merged into it.
+/// Returns the greatest id in use, by a block or by one that was merged into it.
 fn last_id(dir: &Arc<dyn Dir>) -> Result<BlockId, OpenError> {
     let cache = Arc::new(PageCache::new(0));
     let mut last = BlockId(0);
     for id in block_ids(&**dir)? {
         last = last.max(id);
-        // NOTE: one that can't be opened is the database's to put away.
+        // NOTE: a block that cannot be opened is the database's to quarantine.
         if let Ok(block) = Block::open(dir, id, &cache) {
             last = block.meta().sources.into_iter().fold(last, BlockId::max);
         }

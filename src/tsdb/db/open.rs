@@ -1,4 +1,4 @@
-//! From a directory as it was left to a database that goes on.
+//! Opens a database on a directory as it was left.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ use crate::tsdb::head::{AHEAD_MAX_MS, Head};
 use crate::tsdb::metrics::StoreMetrics;
 use crate::tsdb::wal::{self, Wal};
 
-/// Opens what is there and replays the log into the head. `None` in memory.
+/// Opens the blocks and replays the log into the head. Returns `None` in memory.
 pub fn open_store(
     options: &Options,
     head: &Arc<Head>,
@@ -71,7 +71,7 @@ pub fn open_store(
     let flushed = ends.max();
     for block in &blocks {
         let meta = block.meta();
-        // NOTE: what was imported says nothing of the head's time.
+        // NOTE: imported blocks say nothing about the head's time.
         if meta.wal.is_some() {
             head.saw(meta.max_t)?;
         }
@@ -109,13 +109,13 @@ pub fn open_store(
     }))
 }
 
-/// Where there are samples from the future, the clock was set back, as far as can be seen now.
+/// Notes that the clock was set back, if there are samples from the future.
 fn meet_future(head: &Head, clock: &dyn Clock) -> Result<(), OpenError> {
     let (newest, now) = (head.stats()?.max_t, clock.wall_ms());
     if newest > now {
         head.set_back_from(newest)?;
     }
-    // NOTE: so much others' clocks may be ahead.
+    // NOTE: others' clocks may be ahead by this much.
     if newest > now.saturating_add(AHEAD_MAX_MS) {
         log::warn!(newest = timestamp::rfc3339(newest).as_str(),
             ahead_seconds = (newest - now) / 1000; "there are samples from the future");
@@ -123,7 +123,7 @@ fn meet_future(head: &Head, clock: &dyn Clock) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// LIMIT: an eighth of what the head may have; pages of a dashboard's range.
+/// LIMIT: an eighth of the head's budget, enough for the pages of a dashboard's range.
 fn page_cache_bytes(head_budget: u64) -> usize {
     usize::try_from(head_budget / 8).unwrap_or(usize::MAX)
 }
@@ -139,7 +139,7 @@ pub fn refuse_foreign(dir: &dyn Dir, path: &str) -> Result<(), OpenError> {
     }
 }
 
-/// Files that were being written when the last process ended.
+/// Removes files that were being written when the last process ended.
 pub fn remove_leftovers(dir: &dyn Dir) -> Result<(), OpenError> {
     for parent in ["", BLOCKS_DIR, WAL_DIR] {
         let list = dir
@@ -160,7 +160,8 @@ pub fn remove_leftovers(dir: &dyn Dir) -> Result<(), OpenError> {
 
 type Opened = (Vec<Arc<Block>>, BlockId);
 
-/// All good blocks, those aside that are merged into another; and the greatest name in use.
+/// Opens all good blocks, except those that are merged into another. Also returns the greatest id
+/// in use.
 fn open_blocks(
     dir: &Arc<dyn Dir>,
     cache: &Arc<PageCache>,
@@ -191,7 +192,7 @@ fn open_blocks(
         }
     }
     metrics.reloads.inc();
-    // NOTE: a merged block is durable before its sources go.
+    // NOTE: a merged block is durable before its sources are removed.
     let metas: Vec<_> = blocks.iter().map(|block| block.meta()).collect();
     for id in obsolete(&metas) {
         blocks.retain(|block| block.id() != id);

@@ -1,4 +1,4 @@
-//! What a database is opened with.
+//! The options of a database.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,25 +16,24 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
     pub retention: Retention,
-    /// Bytes of memory at which the head becomes a block.
+    /// The bytes of memory at which the head is flushed.
     pub head_budget: u64,
-    /// How often what was written is made durable: a power cut loses at most so much.
+    /// How often the log is synced, which is the most that a power cut loses.
     pub wal_sync_interval: Duration,
-    /// Bytes of the log that are kept for readers that lag, without a limit for the
-    /// directory.
+    /// The bytes of the log that are kept for slow readers, without a limit for the directory.
     pub wal_held_bytes: u64,
     /// How much older than its series' newest a sample may be; zero refuses such samples.
     pub out_of_order_window: Duration,
-    /// How many exemplars are kept, of all series together; zero keeps none.
+    /// The number of exemplars kept, over all series; zero keeps none.
     pub exemplars_max: u64,
-    /// Called after much was let go: gives the allocator's free pages back, where it can.
+    /// Called after much memory was freed. It gives the allocator's free pages back, if it can.
     pub give_back: fn(),
 }
 
-/// Where a database keeps what it has.
+/// Where a database stores its data.
 #[derive(Debug, Clone)]
 pub enum Place {
-    /// Nowhere: it is gone with the process. For tests and benchmarks.
+    /// Nowhere: the data ends with the process. For tests and benchmarks.
     Memory,
     Path {
         path: PathBuf,
@@ -65,15 +64,15 @@ impl Options {
     }
 }
 
-/// LIMIT: a day of 2,000 series every 15 s, which is a day's outage of a small machine's receiver.
+/// LIMIT: a day of 2,000 series every 15 s, for a receiver that is down that long.
 const WAL_HELD_BYTES: u64 = 32 << 20;
 
-/// LIMIT: blocks of less are too short to compress well.
+/// LIMIT: smaller blocks are too short to compress well.
 const HEAD_BUDGET_MIN: u64 = 16 << 20;
-/// LIMIT: 2 h of a million samples a minute; what is larger reaches 2 h first.
+/// LIMIT: 2 h of a million samples a minute. A larger head reaches 2 h first.
 const HEAD_BUDGET_MAX: u64 = 512 << 20;
 
-/// An eighth of the memory that the process may use, between 16 and 512 MiB.
+/// Returns an eighth of the memory that the process may use, between 16 and 512 MiB.
 pub fn default_head_budget() -> u64 {
     let memory = memory::usable_bytes().unwrap_or(0);
     (memory / 8).clamp(HEAD_BUDGET_MIN, HEAD_BUDGET_MAX)

@@ -1,4 +1,4 @@
-//! Where damaged files go: out of the way, for whoever wants to look at them.
+//! The quarantine: damaged files are moved away, so that somebody can examine them.
 
 use std::io;
 
@@ -6,10 +6,10 @@ use crate::tsdb::block::BlockId;
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::{QUARANTINE_DIR, segment};
 
-/// LIMIT: a disk that damages more than these needs no more evidence; the oldest go.
+/// LIMIT: a disk that damages more than these needs no more evidence. The oldest are removed.
 const FILES_MAX: usize = 32;
 
-/// Moves a block's file away, with what is deleted from it.
+/// Moves a block's file away, with its tombstones.
 pub fn quarantine(dir: &dyn Dir, id: BlockId, why: &str) {
     match move_away(dir, &id.path(), Some(&id.tombstones_path())) {
         Ok(to) => log::error!(moved_to = to.as_str(); "a damaged block: {why}"),
@@ -19,7 +19,7 @@ pub fn quarantine(dir: &dyn Dir, id: BlockId, why: &str) {
     }
 }
 
-/// The same for a segment of the log, when what could be read of it is in a block.
+/// Moves a segment of the log away, once a block has what could be read of it.
 pub fn quarantine_segment(dir: &dyn Dir, number: u32) {
     match move_away(dir, &segment(number), None) {
         Ok(to) => log::warn!(moved_to = to.as_str();
@@ -30,7 +30,7 @@ pub fn quarantine_segment(dir: &dyn Dir, number: u32) {
     }
 }
 
-/// Returns where to; `beside` may be missing.
+/// Moves a file. Returns the new path. `beside` may be missing.
 fn move_away(dir: &dyn Dir, path: &str, beside: Option<&str>) -> io::Result<String> {
     let (parent, name) = path.rsplit_once('/').unwrap_or_default();
     let to = |name: &str| format!("{QUARANTINE_DIR}/{name}");
@@ -51,7 +51,7 @@ fn move_away(dir: &dyn Dir, path: &str, beside: Option<&str>) -> io::Result<Stri
     Ok(to(name))
 }
 
-/// Removes files, the oldest first, until so many bytes are free or none is left. Returns the
+/// Removes files, the oldest first, until so many bytes are free or none is left. Returns the freed
 /// bytes.
 pub fn make_room(dir: &dyn Dir, wanted: u64) -> io::Result<u64> {
     let mut freed = 0;
@@ -66,7 +66,7 @@ pub fn make_room(dir: &dyn Dir, wanted: u64) -> io::Result<u64> {
     Ok(freed)
 }
 
-/// Paths and sizes, the oldest first.
+/// Returns paths and sizes, the oldest first.
 fn files(dir: &dyn Dir) -> io::Result<Vec<(String, u64)>> {
     let list = match dir.list(QUARANTINE_DIR) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

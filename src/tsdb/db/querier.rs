@@ -1,4 +1,4 @@
-//! Queries over the head and the blocks, as one.
+//! Queries over the head and the blocks together.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::tsdb::metrics::StoreMetrics;
 
 pub struct DbQuerier {
     head: HeadQuerier,
-    /// Those in the range, the newest first.
+    /// The blocks in the range, the newest first.
     blocks: Vec<Arc<Block>>,
     start: TimestampMs,
     end: TimestampMs,
@@ -24,7 +24,8 @@ impl DbQuerier {
         (start, end): (TimestampMs, TimestampMs),
         metrics: Option<Arc<StoreMetrics>>,
     ) -> DbQuerier {
-        // NOTE: the others are let go: a compaction's sources are open no longer than need be.
+        // NOTE: the others are dropped, so that a compaction's sources are open no longer than
+        // needed.
         let all = std::mem::take(&mut head.blocks);
         let blocks = all.iter();
         let blocks = blocks.filter(|block| block.meta().overlaps(start, end));
@@ -37,7 +38,7 @@ impl DbQuerier {
         }
     }
 
-    /// A damaged block costs its own answer only.
+    /// Turns a damaged block into a missing answer, so that it costs only its own.
     fn answer<T>(&self, result: Result<T, BlockError>) -> Result<Option<T>, StorageError> {
         match result {
             Ok(answer) => Ok(Some(answer)),
@@ -128,7 +129,7 @@ impl Querier for DbQuerier {
     }
 }
 
-/// Of a merged set what the limit allows.
+/// A merged set, cut at the limit.
 struct Limited {
     set: Box<dyn SeriesSet>,
     left: usize,

@@ -1,4 +1,4 @@
-//! The log's part of a start: what was committed after the newest block comes back.
+//! Replays the log at the start: what was committed after the newest block.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -38,9 +38,9 @@ pub fn replay_into(
 struct Sink<'a> {
     head: &'a Head,
     exemplars: Option<&'a Exemplars>,
-    /// By the log's number.
+    /// The series by their ids in the log.
     series: Vec<Option<SeriesRef>>,
-    /// The first; nothing is taken after it.
+    /// The first error. Nothing is taken after it.
     failed: Option<crate::storage::StorageError>,
 }
 

@@ -1,4 +1,4 @@
-//! What is kept: by time, and by bytes of the whole directory.
+//! Retention: by time, and by the bytes of the whole directory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use crate::tsdb::block::{Block, BlockId, BlockMeta};
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::{BLOCKS_DIR, QUARANTINE_DIR, WAL_DIR};
 
-/// What is kept. Zero is no limit, of each.
+/// What is kept. For each field zero means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Retention {
-    /// How long.
+    /// The longest time.
     pub time: Duration,
-    /// Of the whole directory, snapshots apart.
+    /// The bytes of the whole directory without snapshots.
     pub bytes: u64,
-    /// The same as a part of the medium that the directory is on, 0 to 100; wins over `bytes`.
+    /// The same as a percentage of the directory's medium, 0 to 100; it wins over `bytes`.
     pub percentage: f64,
 }
 
-/// As Prometheus's status shows it: `15d or 1GiB or 80%`.
+/// Writes it as Prometheus's status does: `15d or 1GiB or 80%`.
 impl fmt::Display for Retention {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limits = [
@@ -44,7 +44,7 @@ impl Retention {
         (ms > 0).then_some(ms)
     }
 
-    /// Bytes that the whole directory may have, if there is a limit.
+    /// Returns the bytes that the whole directory may have, if there is a limit.
     pub fn directory_limit(&self, dir: &dyn Dir) -> Option<u64> {
         let share = self.share_of_medium(dir);
         share.or((self.bytes > 0).then_some(self.bytes))
@@ -92,17 +92,17 @@ impl Shared {
         Ok(())
     }
 
-    /// What retention by time counts from: the newest sample that is not from the future, unless
-    /// it stands alone after a gap.
+    /// Returns the time that retention counts from: the newest sample that is not from the future,
+    /// unless it is alone after a gap.
     pub fn retention_time(&self) -> Result<TimestampMs, StorageError> {
         let (stats, now) = (self.head.stats()?, self.clock.wall_ms());
         let newest = stats.max_t.min(now);
         if self.store.is_none() {
-            // NOTE: then the head may span days, and only its ends are known.
+            // NOTE: the head may then span days, and only its ends are known.
             return Ok(newest);
         }
         let blocks = self.head.blocks()?;
-        // NOTE: what was imported says nothing of the head's time.
+        // NOTE: imported blocks say nothing about the head's time.
         let metas = { blocks.iter() }
             .map(|b| b.meta())
             .filter(|m| m.wal.is_some());
@@ -119,7 +119,7 @@ impl Shared {
         if ids.is_empty() {
             return Ok(());
         }
-        // ORDER: out of the list first; queries that have them read on.
+        // ORDER: out of the list first. Queries that have them read on.
         store.change(&self.head, ids, None, |list| self.head.set_blocks(list))?;
         store.remove_files(ids);
         log::info!(blocks = ids.len(), by = by; "blocks are beyond retention and were removed");
@@ -127,14 +127,14 @@ impl Shared {
     }
 }
 
-/// LIMIT: a longer gap between samples, or one that is half of the retention, is doubted: a clock
-/// that jumped ahead makes one, and would take all that is before it away. It counts for as much
-/// until the samples after it span as much, and then as a whole.
+/// LIMIT: a longer gap between samples, or one of half the retention, is doubted. A clock that
+/// jumped ahead makes one, and would delete all before it. The gap counts only for as much time as
+/// the samples after it span, until that is all of it.
 const GAP_MAX_MS: i64 = 24 * 3600 * 1000;
-/// LIMIT: the head tells the times of its ends only, which may be so far apart.
+/// LIMIT: the head gives only the times of its ends, which may be this far apart.
 const GAP_MIN_MS: i64 = 2 * SPAN_MS;
 
-/// The end of all spans, so far as it is believed.
+/// Returns the end of all spans, as far as it is believed.
 fn believed(mut spans: Vec<(TimestampMs, TimestampMs)>, gap_max: i64) -> Option<TimestampMs> {
     spans.sort_unstable();
     let mut runs: Vec<(TimestampMs, TimestampMs)> = Vec::new();
@@ -152,10 +152,11 @@ fn believed(mut spans: Vec<(TimestampMs, TimestampMs)>, gap_max: i64) -> Option<
     runs.into_iter().fold(None, after)
 }
 
-/// A block, and of when it is for retention.
+/// A block, and its time for retention.
 type Age = (TimestampMs, BlockMeta);
 
-/// One from the future is as old as the one that was made next, so that it goes with it.
+/// Returns the blocks' ages. A block from the future is as old as the next one made, so that the
+/// two are removed together.
 fn ages(blocks: &[Arc<Block>], now: TimestampMs) -> Vec<Age> {
     let metas: Vec<BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
     let tells = |m: &&BlockMeta| m.max_t <= now && m.wal.is_some_and(|wal| wal.0 < wal.1);
@@ -169,7 +170,7 @@ fn ages(blocks: &[Arc<Block>], now: TimestampMs) -> Vec<Age> {
     metas.iter().map(|m| (age(m), m.clone())).collect()
 }
 
-/// The oldest blocks, until the rest of the directory is within the limit.
+/// Returns the oldest blocks, until the rest of the directory is within the limit.
 fn over_size(store: &Store, mut ages: Vec<Age>, limit: u64) -> io::Result<Vec<BlockId>> {
     let mut bytes = directory_bytes(&*store.dir)?;
     // ORDER: damaged files before good ones.
@@ -188,7 +189,7 @@ fn over_size(store: &Store, mut ages: Vec<Age>, limit: u64) -> io::Result<Vec<Bl
     Ok(gone)
 }
 
-/// Of everything in the data directory but snapshots, which are not the store's.
+/// The bytes of the data directory without snapshots, which are not the store's.
 pub fn directory_bytes(dir: &dyn Dir) -> io::Result<u64> {
     let mut bytes = 0;
     for path in ["", WAL_DIR, BLOCKS_DIR, QUARANTINE_DIR] {
@@ -219,7 +220,7 @@ mod tests {
         check(&[(5, 9)], Some(9));
         check(&[(9, 30), (0, 10), (20, 25)], Some(30));
         check(&[(0, 10), (34, 35)], Some(35));
-        // A gap that is doubted, and one that is not any more.
+        // A gap that is doubted, and one that no longer is.
         check(&[(0, 10), (35, 36)], Some(35));
         check(&[(0, 10), (900, 901), (905, 923)], Some(10 + 24 + 23));
         check(&[(0, 10), (900, 901), (905, 924)], Some(924));

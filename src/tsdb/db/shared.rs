@@ -26,15 +26,15 @@ pub struct Shared {
     pub exemplars: Arc<Exemplars>,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
-    /// The wall clock's last, since the start.
+    /// The wall clock's last step since the start.
     pub last_step: Mutex<Option<Step>>,
-    /// Of [`Options::give_back`](super::Options::give_back).
+    /// From [`Options::give_back`](super::Options::give_back).
     pub give_back: fn(),
     /// `None` in memory.
     pub store: Option<Store>,
 }
 
-/// What a reload changes, and what the threads need to know of the flags.
+/// Settings that a reload changes, and flags that the threads need.
 #[derive(Debug)]
 pub struct Settings {
     retention: Mutex<Retention>,
@@ -66,7 +66,7 @@ impl Settings {
     }
 }
 
-/// What is on disk.
+/// The part of the database on disk.
 #[derive(Debug)]
 pub struct Store {
     pub dir: Arc<dyn Dir>,
@@ -77,18 +77,18 @@ pub struct Store {
     /// Held while the list of blocks is changed, which several threads do. ORDER: before the head's
     /// lock.
     pub changes: Mutex<Changes>,
-    /// Held by whoever merges blocks or marks what is deleted in them: neither sees the other's
-    /// half. Behind it stands which merges failed.
+    /// Held while blocks are merged or samples in them are marked deleted, so that neither sees the
+    /// other half done. It has the merges that failed.
     pub merging: Mutex<Setbacks>,
-    /// Somebody waits for `merging`, who is more urgent than a compaction.
+    /// Somebody more urgent than a compaction waits for `merging`.
     pub merging_wanted: AtomicBool,
-    /// Bytes of the log that are kept for readers that lag.
+    /// The bytes of the log that are kept for slow readers.
     pub wal_held_bytes: u64,
     pub metrics: Arc<StoreMetrics>,
     pub backpressure: Backpressure,
-    /// Where the newest block's part of the log ends.
+    /// The end of the newest block's part of the log.
     pub flushed: Mutex<Position>,
-    // ORDER: let go last.
+    // ORDER: dropped last.
     #[expect(dead_code, reason = "held for its drop")]
     pub lock: Option<Lock>,
 }
@@ -99,14 +99,14 @@ pub struct Changes {
 }
 
 impl Store {
-    /// A name that no block has or had.
+    /// Returns an id that no block has or had.
     pub fn next_id(&self, now: TimestampMs) -> BlockId {
         let mut changes = locked(&self.changes);
         changes.last_id = BlockId::new(now, [changes.last_id]);
         changes.last_id
     }
 
-    /// Replaces blocks in the list by others; `publish` makes the new list visible.
+    /// Replaces blocks in the list by others. `publish` makes the new list visible.
     pub fn change<T>(
         &self,
         head: &Head,
@@ -120,8 +120,8 @@ impl Store {
         publish(in_order(kept.cloned().chain(new).collect()))
     }
 
-    /// Finishes blocks and opens them. Where that fails no file of them stays: they will be written
-    /// again, and would each time take room on the disk.
+    /// Finishes blocks and opens them. If that fails none of their files stays, since they will be
+    /// written again and would take room on the disk each time.
     pub fn finish_blocks(
         &self,
         ids: &[BlockId],
@@ -145,7 +145,7 @@ impl Store {
     }
 }
 
-/// A file that stays is removed at the next start, or found again.
+/// Removes a block's file. One that stays is removed at the next start, or found again.
 pub fn remove_logged(dir: &dyn Dir, id: BlockId) {
     match remove(dir, id) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -155,13 +155,13 @@ pub fn remove_logged(dir: &dyn Dir, id: BlockId) {
     }
 }
 
-/// The newest first.
+/// Sorts blocks, the newest first.
 pub fn in_order(mut blocks: Vec<Arc<Block>>) -> Blocks {
     blocks.sort_by_key(|block| std::cmp::Reverse(block.meta().rank()));
     blocks.into()
 }
 
-/// For locks of plain values that are whole at any time.
+/// Takes a lock of a plain value that is whole at any time.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

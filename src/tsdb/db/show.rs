@@ -1,4 +1,4 @@
-//! The metrics that are computed when they are read.
+//! Metrics that are computed when they are read.
 
 use std::sync::{Arc, Weak};
 
@@ -6,7 +6,7 @@ use super::shared::Shared;
 use crate::metrics::Registry;
 use crate::tsdb::head::{Head, HeadStats};
 
-/// Of what is on disk.
+/// Registers the metrics of what is on disk.
 pub fn show_store(registry: &Registry, shared: &Arc<Shared>) {
     let gauge = |name, help, read: fn(&Shared) -> f64| {
         // NOTE: weak, because the registry outlives a database.
@@ -60,7 +60,7 @@ pub fn show_store(registry: &Registry, shared: &Arc<Shared>) {
     );
 }
 
-/// Of the head.
+/// Registers the head's metrics.
 pub fn show_head(registry: &Registry, head: &Arc<Head>) {
     let gauge = |name, help, read: fn(&HeadStats) -> f64| {
         // NOTE: weak, because the registry outlives a database.
@@ -117,7 +117,7 @@ pub fn show_head(registry: &Registry, head: &Arc<Head>) {
     );
 }
 
-/// Of the head and all blocks.
+/// Returns the oldest time in the head and all blocks.
 fn oldest(shared: &Shared) -> i64 {
     let head = shared.head.stats().map_or(i64::MAX, |stats| stats.min_t);
     let blocks = shared.head.blocks().unwrap_or_default();

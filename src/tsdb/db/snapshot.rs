@@ -1,12 +1,12 @@
-//! Snapshots: `snapshots/NAME`, a directory that another database opens.
+//! Snapshots: `snapshots/NAME`, a directory that another database can open.
 //!
-//! Blocks are immutable, so that a second name of their file is a copy of it; what the head has is
-//! written to a block of the snapshot alone. A snapshot has another name until it is whole and
-//! durable; what a crash leaves of one is removed at the next start.
+//! Blocks are immutable, so that a hard link to their file is a copy. The head's samples are
+//! written to a block that is only in the snapshot. A snapshot has another name until it is
+//! complete and durable. The next start removes what a crash leaves of one.
 //!
-//! Snapshots are their owner's: no retention removes one, nor do they count against the limit of
-//! the directory's bytes, or the store would be emptied for what removing frees nothing. A gauge
-//! shows the bytes that only snapshots hold.
+//! Snapshots belong to the operator. Retention does not remove them, and they do not count for the
+//! directory's limit: otherwise the store would be emptied to make up for bytes that this does not
+//! free. A gauge shows the bytes that only snapshots hold.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -40,7 +40,7 @@ impl Shared {
             Ok(store.dir.sync_dir(SNAPSHOTS_DIR)?)
         });
         if let Err(error) = done {
-            // NOTE: what can't be removed now is removed at the next start.
+            // NOTE: what cannot be removed now is removed at the next start.
             let _ = remove_tree(&*store.dir, &tmp);
             return Err(error);
         }
@@ -50,7 +50,7 @@ impl Shared {
         Ok(name)
     }
 
-    /// As Prometheus names them: the time, and a number that nobody guesses.
+    /// Makes a name as Prometheus does: the time, and a random number.
     fn snapshot_name(&self) -> String {
         let time = timestamp::rfc3339(self.clock.wall_ms());
         let time = time.split(['.', 'Z']).next().unwrap_or_default();
@@ -75,7 +75,7 @@ impl Shared {
         } else {
             Some(self.begin_flush(store)?)
         };
-        // NOTE: of the same moment, so that nothing is between the head and the blocks.
+        // NOTE: of the same moment, so that nothing is missing between the head and the blocks.
         let blocks = match &head {
             Some(begun) => begun.flush.blocks(),
             None => self.head.blocks()?,
@@ -106,15 +106,15 @@ impl Store {
     fn put_blocks(&self, blocks: &Blocks, into: &Arc<dyn Dir>, tmp: &str) -> Result<(), WorkError> {
         for block in blocks.iter() {
             let path = block.id().path();
-            // NOTE: some media have no links, and retention may have taken the name away: then the
-            // open file is copied.
+            // NOTE: some media have no hard links, and retention may have removed the name. Then
+            // the open file is copied.
             let link = || self.dir.link(&path, &format!("{tmp}/{path}")).is_ok();
             Block::put_into(block, &**into, link)?;
         }
         Ok(())
     }
 
-    /// The right to change blocks, before a compaction that goes on.
+    /// Takes the right to change blocks, before a running compaction continues.
     pub fn urgently_merging(&self) -> MutexGuard<'_, Setbacks> {
         self.merging_wanted.store(true, Relaxed);
         let merging = locked(&self.merging);
@@ -122,7 +122,7 @@ impl Store {
         merging
     }
 
-    /// Shows how many bytes would be free without snapshots.
+    /// Sets the gauge of bytes that would be free without snapshots.
     pub fn show_snapshots(&self) {
         if let Ok(bytes) = snapshot_bytes(&*self.dir) {
             self.metrics.snapshot_bytes.set(bytes as f64);
@@ -130,7 +130,7 @@ impl Store {
     }
 }
 
-/// Of the blocks that the store has no more, and of heads.
+/// Returns the bytes of heads, and of blocks that the store no longer has.
 fn snapshot_bytes(dir: &dyn Dir) -> io::Result<u64> {
     let held = dir.list(BLOCKS_DIR)?;
     let mut seen: HashSet<String> = held.into_iter().map(|entry| entry.name).collect();
@@ -150,7 +150,7 @@ fn snapshot_bytes(dir: &dyn Dir) -> io::Result<u64> {
     Ok(bytes)
 }
 
-/// What a crash left of snapshots.
+/// Removes what a crash left of snapshots.
 pub fn remove_unfinished(dir: &dyn Dir) -> io::Result<()> {
     let snapshots = match dir.list(SNAPSHOTS_DIR) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -1,4 +1,4 @@
-//! The database with a disk: what survives, what is let go, and that nothing is there twice.
+//! Tests of the database with a disk: what survives, what is dropped, and that nothing is doubled.
 
 mod admin;
 mod beside;
@@ -60,7 +60,7 @@ impl World {
         start(&Double::new(), |_| {})
     }
 
-    /// As a killed process leaves it: what was written is there, nothing is finished.
+    /// Returns the disk of a killed process: what was written is there, and nothing is finished.
     fn killed(&self) -> World {
         start(&self.disk.copy(), |_| {})
     }
@@ -175,7 +175,7 @@ fn a_flush_changes_nothing_that_is_seen() {
     assert_eq!(new.label_values("n", &[], 0).unwrap(), ["a", "b"]);
     let only_b = [Matcher::equal("y", "1")];
     assert_eq!(names(&*new, &only_b), [r#"{n="b", y="1"}"#]);
-    // The rules have not changed: its newest is known, and an hour behind is taken.
+    // The rules are unchanged: the newest is known, and up to an hour behind is accepted.
     let last = 599 * 15_000;
     assert_eq!(commit(&world.db, &[(a, last, last as f64)]).appended, 1);
     assert_eq!(commit(&world.db, &[(a, last, 0.0)]).duplicate, 1);
@@ -212,7 +212,7 @@ fn a_view_is_whole_while_the_head_becomes_blocks() {
             .collect();
         let mut batch = Appender::default();
         for t in 0..BATCHES {
-            // NOTE: on a busy machine it would be over before the first flush.
+            // NOTE: on a busy machine the loop would be over before the first flush.
             wait_until(|| flushes.load(Relaxed) >= t / (BATCHES / 4));
             batch.clear();
             for series in &series {
@@ -325,7 +325,7 @@ fn retention_by_time_and_by_size() {
     assert_eq!(blocks(), 0);
 }
 
-/// A retention by size.
+/// Makes a retention by size.
 fn of_bytes(bytes: u64) -> Retention {
     Retention {
         bytes,
@@ -382,7 +382,7 @@ fn damaged_blocks_go_to_quarantine() {
     assert_eq!(again.killed().all(), again.all());
 }
 
-/// A damaged one when the head is a block; one of another version stays where it is.
+/// A damaged segment is kept once the head is a block; one of another version stays where it is.
 #[test]
 fn segments_that_could_not_be_read_are_kept() {
     let mut unknown = [0; 40];
@@ -586,7 +586,7 @@ fn a_full_disk_is_a_state() {
     assert_eq!(world.killed().all(), all);
 }
 
-/// They were logged after the block that they had been deleted from.
+/// They were logged after the block from which they had been deleted.
 #[test]
 fn deleted_samples_that_waited_for_the_disk_are_gone_too() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! The thread `tsdb`: makes the log durable, flushes, lets go what is over.
+//! The thread `tsdb`: syncs the log, flushes, and drops old data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,26 +14,26 @@ use crate::stdx::thread::give_up;
 use crate::storage::StorageError;
 use crate::tsdb::head::Release;
 
-/// How often it is asked what is due.
+/// How often the thread checks what is due.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How often garbage is collected, and retention looked after. A series without samples lives at
-/// least once as long.
+/// How often garbage is collected and retention applied. A series without samples lives at least
+/// once as long.
 const COLLECT_EVERY: Duration = Duration::from_secs(60);
 
-/// LIMIT: between flushes that let series go on from a clock that was set back, and how far such a
-/// clock must be behind: a nearer one catches up while a block is written.
+/// LIMIT: the time between flushes that let series continue after a clock was set back, and the
+/// least such step. After a smaller one the clock catches up while a block is written.
 const SET_BACK_EVERY: Duration = Duration::from_secs(60);
 
-/// LIMIT: after a flush that failed; what fails is the disk most often, and it needs time.
+/// LIMIT: the pause after a failed flush. Mostly the disk fails, and needs time.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// LIMIT: an attempt may write as much as a block has before it fails.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
-/// What others ask of the thread.
+/// Requests to the thread.
 #[derive(Debug)]
 pub enum Job {
-    /// Makes a block of what is in the head.
+    /// Makes a block of the head's content.
     Flush(Sender<Result<(), WorkError>>),
 }
 
@@ -47,14 +47,14 @@ pub struct Worker {
     bell: Sender<()>,
     next_collect: Duration,
     next_sync: Duration,
-    /// While the disk is full.
+    /// Used while the disk is full.
     next_retain: Duration,
-    /// After flushes that failed.
+    /// The pauses after failed flushes.
     flush_pauses: Pauses,
-    /// Bytes that were free before one that found no room.
+    /// The free bytes before a flush that found no room.
     full_with: Option<u64>,
     next_set_back: Duration,
-    /// Samples that the corrected clock dates, up to the last flush.
+    /// Samples taken late after a clock was set back, up to the last flush.
     corrected: u64,
     steps: Steps,
     /// Samples that blocks have and a view still needs.
@@ -109,19 +109,19 @@ impl Worker {
         self.write_rest();
         self.sync();
         if closed {
-            // NOTE: whoever panicked under a lock may be a request or a scrape, whose end ends
-            // nothing; without its storage the process has no purpose, and what is in the log is
-            // there when it starts again.
+            // NOTE: a request or a scrape may have panicked under a lock, and its end ends nothing.
+            // Without its storage the process has no purpose, and the next start has what is in the
+            // log.
             give_up("a panic has closed the storage");
         }
     }
 
-    /// The last chance of what waits for room.
+    /// Makes the last attempt to write what waits for room.
     fn write_rest(&self) {
         let Some(store) = &self.shared.store else {
             return;
         };
-        // NOTE: a closed log has told what is the matter.
+        // NOTE: a closed log has already been reported.
         let _ = self.shared.catch_up(store);
         if let Ok(log) = store.lock_log() {
             log.backlog.tell_lost();
@@ -143,7 +143,7 @@ impl Worker {
         let now = shared.clock.mono();
         let may_flush = self.pending.is_empty() && self.flush_pauses.is_over(now);
         if may_flush && (shared.flush_is_due()? || self.is_set_back(now)?) {
-            // NOTE: told where it failed; samples stay where they are until it works.
+            // NOTE: logged where it failed. Samples stay where they are until it works.
             let _ = self.flush(stop);
         }
         if now >= self.next_collect {
@@ -154,7 +154,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Samples wait for room on the disk, or for a disk that can be written.
+    /// Works while samples wait for room on the disk, or for a disk that can be written.
     fn make_room(&mut self, store: &Store, stop: &Stop) -> Result<(), StorageError> {
         let now = self.shared.clock.mono();
         if now >= self.next_retain {
@@ -167,17 +167,17 @@ impl Worker {
                 return Ok(());
             }
         }
-        // ORDER: a block has what waits too, and lets the log go; the log would take the room that
-        // the block needs, and grow.
+        // ORDER: the block first. It has the waiting samples too, and lets the log be dropped. The
+        // log would grow into the room that the block needs.
         if self.pending.is_empty() && self.may_have_room(store)? {
-            // NOTE: told where it failed.
+            // NOTE: logged where it failed.
             let _ = self.flush(stop);
         }
         self.shared.catch_up(store)
     }
 
-    /// Whether there may be room for a block. Where it was missing an attempt is made once there is
-    /// more, and seldom otherwise: in vain it writes what fits.
+    /// Whether there may be room for a block. After a failure for lack of room, it tries again once
+    /// there is more, and otherwise seldom, since a vain attempt writes as much as fits.
     fn may_have_room(&self, store: &Store) -> Result<bool, StorageError> {
         if self.flush_pauses.is_over(self.shared.clock.mono()) {
             return Ok(true);
@@ -187,8 +187,8 @@ impl Worker {
         Ok(free >= samples && self.full_with.is_some_and(|had| free > had + had / 4))
     }
 
-    /// Whether samples come late because the clock was set back: once what is from before it is in
-    /// a block, they need not.
+    /// Whether samples come late because the clock was set back. They stop being late once the
+    /// samples from before that are in a block.
     fn is_set_back(&self, now: Duration) -> Result<bool, StorageError> {
         let stats = self.shared.head.stats()?;
         let ahead_ms = stats.max_t.saturating_sub(self.shared.clock.wall_ms());
@@ -220,7 +220,7 @@ impl Worker {
                 self.full_with = None;
                 self.pending.push(release);
                 self.let_go()?;
-                // ORDER: before a merge begins, whose memory would stand beside what a flush left.
+                // ORDER: before a merge begins, whose memory would add to what a flush left.
                 (shared.give_back)();
                 self.retain();
                 Ok(())
@@ -238,7 +238,7 @@ impl Worker {
         }
     }
 
-    /// What a block has leaves the head, unless a view needs it.
+    /// Drops from the head what a block has, unless a view needs it.
     fn let_go(&mut self) -> Result<(), StorageError> {
         let before = self.pending.len();
         let mut kept = Vec::new();
@@ -309,7 +309,8 @@ impl Shared {
 
     pub fn collect_garbage(&self) -> Result<(), StorageError> {
         let began = self.clock.mono();
-        // NOTE: series go under the log's lock too, so that none goes while a batch is logged.
+        // NOTE: series are dropped under the log's lock too, so that none is dropped while a batch
+        // is logged.
         let pause = || self.store.as_ref().map(|store| store.log.lock());
         let retention_ms = self.settings.retention().time_ms();
         let done = self

@@ -1,4 +1,4 @@
-//! A target that answers as it is told.
+//! A target that answers as a test tells it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -141,7 +141,7 @@ impl Shared {
         }
     }
 
-    /// False when the connection is at its end.
+    /// Answers a request. Returns false when the connection is at its end.
     fn answer(&self, out: &mut TcpStream, behaviour: &Behaviour) -> std::io::Result<bool> {
         const TEXT: &str = "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n";
         match behaviour {

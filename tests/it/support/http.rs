@@ -1,4 +1,4 @@
-//! A plain HTTP client: one connection a request, everything visible.
+//! A plain HTTP client: one connection per request, everything visible.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,4 +1,4 @@
-//! What the tests share: the program under test, targets that answer as told, a plain HTTP client.
+//! Shared by the tests: the program under test, targets that answer as told, a plain HTTP client.
 
 mod exporter;
 mod http;
@@ -12,10 +12,10 @@ pub use process::{Ferula, run_to_end};
 
 use std::time::{Duration, Instant};
 
-/// LIMIT: far beyond what a loaded machine takes; a test that waits so long has failed.
+/// LIMIT: far beyond what a loaded machine takes. A test that waits this long has failed.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Polls until `probe` gives something.
+/// Polls until `probe` returns something.
 #[track_caller]
 pub fn eventually<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
     within(DEADLINE, what, probe)

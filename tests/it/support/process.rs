@@ -1,4 +1,4 @@
-//! The program under test: started, asked, signalled, ended.
+//! The program under test: starts, queries, signals and ends it.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -55,7 +55,7 @@ pub fn run_to_end(dir: &Path, arguments: &[&str]) -> Finished {
 }
 
 impl Ferula {
-    /// Starts with this configuration and waits until it is ready.
+    /// Starts it with this configuration and waits until it is ready.
     pub fn start(config: &str) -> Ferula {
         Ferula::start_with(config, &[])
     }
@@ -74,8 +74,8 @@ impl Ferula {
         Ferula::launched(dir, launched, prefix)
     }
 
-    /// Starts with `data` on a medium of its own, of so many KiB; `first` is a shell's command
-    /// before it. `None` where the system lets nobody have one.
+    /// Starts it with `data` on a medium of its own, of so many KiB. `first` is a shell command
+    /// that runs before it. Returns `None` if the system forbids such a medium.
     #[expect(clippy::print_stdout, reason = "says that a test is skipped")]
     pub fn start_on_medium(config: &str, kib: u32, first: &str) -> Option<Ferula> {
         let mut unshare = Command::new("unshare");
@@ -94,14 +94,14 @@ impl Ferula {
         Some(Ferula::launched(dir, launched, ""))
     }
 
-    /// A file as the program sees it, on a medium that only it has.
+    /// Returns the path of a file as the program sees it, on a medium that only it has.
     pub fn path_inside(&self, name: &str) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.pid()));
         let path = self.path(name);
         root.join(path.strip_prefix("/").unwrap())
     }
 
-    /// Starts in a directory that holds `prometheus.yml` already.
+    /// Starts it in a directory that already has a `prometheus.yml`.
     pub fn start_in(dir: TempDir, arguments: &[&str]) -> Ferula {
         let launched = launch(dir.path(), arguments);
         Ferula::launched(dir, launched, "")
@@ -124,7 +124,7 @@ impl Ferula {
         self.child.wait().unwrap();
     }
 
-    /// Starts once more in the same directory, after a kill; does not wait.
+    /// Starts it again in the same directory, after a kill, and does not wait.
     pub fn launch_again(&mut self, arguments: &[&str]) {
         (self.child, self.log) = launch(self.dir.path(), arguments);
     }
@@ -174,7 +174,7 @@ impl Ferula {
         request(self.address, "POST", path, "").unwrap()
     }
 
-    /// The result of an instant query.
+    /// Returns the result of an instant query.
     pub fn query(&self, expr: &str) -> Vec<Value> {
         let body = form_urlencoded(&[("query", expr)]);
         let reply = request(self.address, "POST", "/api/v1/query", &body).unwrap();
@@ -182,13 +182,13 @@ impl Ferula {
         reply.json()["data"]["result"].as_array().cloned().unwrap()
     }
 
-    /// The values of an instant query, as numbers, in order of labels.
+    /// Returns the values of an instant query, as numbers, in order of labels.
     pub fn values(&self, expr: &str) -> Vec<f64> {
         let value = |series: &Value| series["value"][1].as_str().unwrap().parse().unwrap();
         self.query(expr).iter().map(value).collect()
     }
 
-    /// The raw points `(seconds, value)` of every series of a range selector.
+    /// Returns the raw points `(seconds, value)` of every series of a range selector.
     pub fn points(&self, expr: &str) -> Vec<Vec<(f64, String)>> {
         let points = |series: &Value| {
             let values = series["values"].as_array().unwrap().iter();
@@ -199,7 +199,7 @@ impl Ferula {
         self.query(expr).iter().map(points).collect()
     }
 
-    /// A value of the program's own metrics; `series` as it stands in the exposition.
+    /// Returns a value of the program's own metrics. `series` is written as in the exposition.
     pub fn metric(&self, series: &str) -> Option<f64> {
         let page = self.get("/metrics").body;
         let line = page
@@ -222,7 +222,7 @@ impl Ferula {
         self.post("/-/reload")
     }
 
-    /// Threads by name.
+    /// Returns the threads' names.
     pub fn threads(&self) -> Vec<String> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid()))
             .unwrap()
@@ -263,7 +263,7 @@ impl Ferula {
     pub fn wait(mut self) -> Finished {
         let status = eventually("the program ends", || self.child.try_wait().unwrap());
         let stderr = within(super::DEADLINE, "its log is read", || {
-            // The reader has the last line when the pipe is closed.
+            // The reader has the last line once the pipe is closed.
             (Arc::strong_count(&self.log) == 1).then(|| self.log_text())
         });
         Finished {
@@ -274,7 +274,7 @@ impl Ferula {
     }
 }
 
-/// A child, and where its log goes.
+/// A child, and the place of its log.
 type Launched = (Child, Arc<Mutex<Vec<String>>>);
 
 fn launch(dir: &Path, arguments: &[&str]) -> Launched {

@@ -27,7 +27,7 @@ fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
 /// An exemplar: its labels, value and time.
 pub type Exemplar<'a> = (&'a [(&'a str, &'a str)], f64, i64);
 
-/// A series' exemplars without samples, as senders send them.
+/// Makes a series' exemplars without samples, as senders send them.
 pub fn exemplars(labels: &[(&str, &str)], exemplars: &[Exemplar<'_>]) -> Vec<u8> {
     let mut inner = label_fields(labels);
     for (labels, v, t) in exemplars {
@@ -66,7 +66,7 @@ pub fn named(name: &str, samples: &[(i64, f64)]) -> Vec<u8> {
     series(&[("__name__", name)], samples)
 }
 
-/// Snappy of literals only.
+/// Encodes Snappy of literals only.
 pub fn snappy(raw: &[u8]) -> Vec<u8> {
     let mut out = varint(raw.len() as u64);
     for piece in raw.chunks(1 << 16) {

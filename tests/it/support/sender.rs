@@ -1,4 +1,4 @@
-//! Sends samples by remote write, remembers what became of them, and looks whether they are there.
+//! Sends samples by remote write, remembers the answers, and checks that the samples are there.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,26 +11,26 @@ use super::remote_write::{HEADERS, post, series, snappy};
 
 /// Takes remote write.
 pub const RECEIVE: &str = "--web.enable-remote-write-receiver";
-/// Every look of the flusher finds the budget spent.
+/// The flusher finds the budget spent at every look.
 pub const SMALL_BUDGET: &str = "--storage.head-budget=1B";
 
 pub const QUARANTINED: &str = "ferula_tsdb_quarantined_files_total";
 pub const FLUSHES: &str = "prometheus_tsdb_head_truncations_total";
 
-/// Where each series `m{series=…}` has which values at which times.
+/// The values of each series `m{series=…}`, by series and time.
 pub type Points = BTreeMap<(String, i64), f64>;
 
-/// Sends samples and remembers what became of them.
+/// Sends samples and remembers the answers.
 pub struct Sender {
     /// Later than everything that was sent.
     pub next_t: i64,
     pub acked: Points,
-    /// Sent, without an answer.
+    /// Samples sent, but not answered.
     open: Points,
 }
 
 impl Sender {
-    /// Near the present, so that scraped samples beside them are no bar.
+    /// Near the present, so that scraped samples beside them do not make them too old.
     #[expect(
         clippy::disallowed_methods,
         reason = "scraped samples have the real time"
@@ -44,12 +44,13 @@ impl Sender {
         }
     }
 
-    /// One request with two samples of three series each. False when there was no answer.
+    /// Sends one request with two samples of three series each. Returns false if there was no
+    /// answer.
     pub fn send(&mut self, address: SocketAddr) -> bool {
         let (t, mut points, mut raw) = (self.next_t, Points::new(), Vec::new());
         self.next_t += 20;
         for name in ["a", "b", "c"] {
-            // NOTE: no two are alike, so that a value at another's place is seen.
+            // NOTE: no two are alike, so that a misplaced value shows.
             let value = |t: i64| t as f64 * 0.1 + f64::from(name.as_bytes()[0]);
             let samples = [(t, value(t)), (t + 10, value(t + 10))];
             raw.extend(series(&[("__name__", "m"), ("series", name)], &samples));
@@ -74,7 +75,7 @@ impl Sender {
         }
     }
 
-    /// Everything that was answered is there once, and nothing that was never sent.
+    /// Checks that everything that was answered is there once, and nothing that was never sent.
     #[track_caller]
     pub fn check(&mut self, ferula: &Ferula, what: &str) {
         let found = self.found(ferula);
@@ -88,7 +89,7 @@ impl Sender {
                 log()
             );
         }
-        // What was not answered and is there once stays.
+        // An unanswered sample that is there once stays.
         for at in std::mem::take(&mut self.open).into_keys() {
             if let Some(&value) = found.get(&at) {
                 self.acked.insert(at, value);
@@ -96,7 +97,7 @@ impl Sender {
         }
     }
 
-    /// What is there; panics on what was never sent, and on a time that comes twice.
+    /// Returns what is there. Panics on what was never sent, and on a repeated time.
     #[track_caller]
     pub fn found(&self, ferula: &Ferula) -> Points {
         let mut found = Points::new();

@@ -1,4 +1,4 @@
-//! Snapshots and the cleaning of tombstones, as they are seen.
+//! Tests of snapshots and of cleaning tombstones.
 
 use super::power::opened_within;
 use super::*;
@@ -18,7 +18,7 @@ fn a_snapshot_stays_as_it_was() {
         let without = path(world.db.snapshot(true).unwrap());
         assert!(with_head.starts_with("snapshots/20231114T221320Z-"));
         assert_eq!(with_head.len(), "snapshots/20231114T221320Z-".len() + 16);
-        // What happens to the store is none of its business.
+        // What happens to the store does not affect the snapshot.
         world.db.delete(&[Matcher::equal("n", "a")], 2, 3).unwrap();
         world.db.clean_tombstones().unwrap();
         commit(&world.db, &[(a, 5, 5.0)]);
@@ -80,7 +80,7 @@ fn memory_has_no_files() {
     assert!(db.clean_tombstones().is_err());
 }
 
-/// What a merge could not read is counted, and the file that holds it stays for a person.
+/// What a merge could not read is counted, and its file stays for a person.
 #[test]
 fn damaged_sources_are_not_thrown_away() {
     let world = World::new();
@@ -117,7 +117,7 @@ fn damaged_sources_are_not_thrown_away() {
     let lengths: Vec<usize> = all.iter().map(|row| row.1.split(' ').count()).collect();
     assert!((1..9_000).contains(&lengths[0]), "{lengths:?}");
     assert_eq!(lengths[1], 8_999);
-    // Where bytes are short, it goes before anything that is good.
+    // If bytes are short, it is removed before anything good.
     let used = super::super::retention::directory_bytes(&*dir).unwrap();
     world.db.set_retention(of_bytes(used - 1));
     world.db.0.shared.retain(store).unwrap();

@@ -1,10 +1,10 @@
-//! Deletions while a query is open: the samples stay in the head for it until it ends, and came
-//! back from there into whatever was written meanwhile.
+//! Tests of deletions while a query is open. The samples stay in the head until the query ends;
+//! once they came back from there into whatever was written meanwhile.
 
 use super::power::opened_within;
 use super::*;
 
-/// Of the series that have samples.
+/// Returns the series that have samples.
 fn rows(world: &World) -> Vec<(String, String)> {
     let mut rows = world.all();
     rows.retain(|(_, samples)| !samples.is_empty());
@@ -32,7 +32,7 @@ fn what_is_deleted_beside_a_query_stays_deleted() {
     assert_eq!(rows(&world), expected(&[("a", &[10, 30])]));
     assert_eq!(read(&*open, &[]), before, "a view sees what it saw");
 
-    // More comes, in order and late, to what is still held.
+    // More samples come, in order and late, for the series that are still held.
     commit(&world.db, &[(a, 40, 40.0), (a, 25, 25.0)]);
     let after = expected(&[("a", &[10, 25, 30, 40])]);
     assert_eq!(rows(&world), after);

@@ -1,12 +1,12 @@
-//! Series that end and others that begin, for days: memory stays what it is.
+//! Tests series that end and begin for days: memory does not grow.
 
 use super::*;
 
 const SERIES: i64 = 100;
 const STEPS: i64 = 20;
 
-/// Bytes on the heap of the head and of the log's memory of series, after an hour with a tenth of
-/// the series renewed.
+/// Returns the heap bytes of the head and of the log's state of series, after an hour in which a
+/// tenth of the series was renewed.
 fn after_hour(world: &World, hour: i64) -> usize {
     // NOTE: each hour another tenth of them.
     let since = |i: i64| (hour - (hour - i).rem_euclid(10)).max(0);

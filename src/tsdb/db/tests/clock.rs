@@ -1,5 +1,5 @@
-//! Clocks that jump: what is scraped under each is there, now is answered by what now has, and
-//! retention believes no jump at once.
+//! Tests of clocks that jump. Samples scraped under each clock are there, "now" gives the samples
+//! of now, and retention believes no jump at once.
 
 use super::*;
 use crate::stdx::clock::Step;
@@ -19,7 +19,7 @@ impl World {
         World { clock, ..world }
     }
 
-    /// Killed and started again, at the same time.
+    /// Kills and restarts it at the same time.
     fn again(&self) -> World {
         World::at(&self.disk.copy(), self.now(), |_| {})
     }
@@ -28,7 +28,7 @@ impl World {
         crate::stdx::clock::Clock::wall_ms(&self.clock)
     }
 
-    /// Time goes on, and the thread does not notice.
+    /// Moves time forward without the thread noticing.
     fn pass(&self, ms: i64) {
         self.clock.step_wall(ms);
     }
@@ -40,7 +40,7 @@ impl World {
         wait_until(|| self.clock.waiting() == 1);
     }
 
-    /// Sets the wall clock. Without `seen`, no tick of the thread has told of it yet.
+    /// Sets the wall clock. Without `seen`, no tick of the thread has reported it yet.
     fn step(&self, by_ms: i64, seen: bool) {
         let from_ms = self.now();
         self.clock.step_wall(by_ms);
@@ -50,7 +50,7 @@ impl World {
         }
     }
 
-    /// Scrapes every 15 s; returns how many of the samples were taken.
+    /// Scrapes every 15 s. Returns how many of the samples were accepted.
     fn scrape(&self, times: usize) -> u64 {
         let series = ["n=a", "n=b"].map(|name| resolve(&self.db, name));
         let once = |_| {
@@ -61,7 +61,7 @@ impl World {
         (0..times).map(once).sum()
     }
 
-    /// When the newest sample is that is seen now, as an instant query sees it.
+    /// Returns the time of the newest sample that an instant query sees now.
     fn newest_seen(&self) -> Option<i64> {
         let querier = self.db.querier(self.now() - 5 * MINUTE, self.now());
         let found = read(&*querier.unwrap(), &[Matcher::equal("n", "a")]);
@@ -69,7 +69,7 @@ impl World {
         last.parse().ok()
     }
 
-    /// Samples of the first series.
+    /// The number of samples in the first series.
     fn count(&self) -> usize {
         self.all()[0].1.split(' ').count()
     }
@@ -78,7 +78,7 @@ impl World {
         self.db.stats().unwrap().corrected
     }
 
-    /// Where blocks begin and end, in hours from [`NOW`].
+    /// Returns where blocks begin and end, in hours from [`NOW`].
     fn spans(&self) -> Vec<(i64, i64)> {
         let hours = |t: i64| (t - NOW).div_euclid(HOUR);
         let metas = self.db.blocks().unwrap();
@@ -109,7 +109,7 @@ fn after_a_step_back_everything_is_taken() {
         }
     }
     check(5 * MINUTE, true, 16);
-    // Before a tick it can't be told from a sender's clock that is ahead of ours.
+    // Before a tick it looks like a sender's clock that is ahead of ours.
     check(9 * MINUTE, false, 0);
 }
 
@@ -131,7 +131,7 @@ fn once_it_is_in_a_block_the_future_costs_nothing() {
     assert_eq!(again.all(), world.all());
     assert_eq!(again.scrape(4), 8);
     assert_eq!(again.corrected(), 0);
-    // When the clock is there for the second time, everything goes on.
+    // When the clock reaches that time again, everything goes on.
     again.step(3 * HOUR, true);
     assert_eq!(again.scrape(40), 80);
     assert_eq!(again.again().all(), again.all());
@@ -170,7 +170,7 @@ fn the_thread_tells_of_steps() {
     assert_eq!(metrics.last_step.get(), -3600.0);
 }
 
-/// What others date is judged as ever: their clocks may be some minutes ahead.
+/// Received samples are judged as ever: senders' clocks may be some minutes ahead.
 #[test]
 fn a_sender_ahead_of_us_is_told_what_is_out_of_order() {
     let world = World::new();
@@ -183,7 +183,7 @@ fn a_sender_ahead_of_us_is_told_what_is_out_of_order() {
     assert_eq!(refused(NOW), (1, 0, 0));
     assert_eq!(refused(NOW - 50 * MINUTE), (1, 0, 0));
     assert_eq!(refused(NOW - 50 * MINUTE - 1), (0, 1, 0));
-    // Beyond what anybody may date, and no further back than the clock allows.
+    // Further ahead than anyone may date, and no further back than the clock allows.
     commit(&world.db, &[(a, NOW + DAY, 1.0)]);
     assert_eq!(refused(NOW + 11 * MINUTE), (1, 0, 0));
     assert_eq!(refused(NOW), (0, 0, 1));
@@ -274,7 +274,7 @@ fn a_boot_in_1970() {
     assert_eq!(reboot.again().all(), reboot.all());
 }
 
-/// A crash between the blocks of a flush leaves neither gaps nor a block that says too much.
+/// A crash between the blocks of a flush leaves no gaps, and no block that claims too much.
 #[test]
 fn a_power_cut_at_any_operation_of_such_a_flush() {
     for number in 0.. {
@@ -313,7 +313,7 @@ fn a_power_cut_at_any_operation_of_such_a_flush() {
     }
 }
 
-/// Whatever the clock does, and whenever the process is killed, what was taken is there once.
+/// Whatever the clock does, and whenever the process is killed, accepted samples are there once.
 #[test]
 fn any_steps() {
     for seed in 1..40_u64 {

@@ -1,4 +1,4 @@
-//! A disk without room: what waits, what is tried, and how it heals.
+//! Tests of a full disk: what waits, what is tried, and how it heals.
 
 use super::*;
 use crate::tsdb::db::backlog::Backlog;
@@ -16,7 +16,7 @@ fn waits(world: &World) -> bool {
     !store.lock_log().unwrap().backlog.is_over()
 }
 
-/// Noise, which neither the log nor a block makes small.
+/// Commits noise, which neither the log nor a block can compress.
 fn noise(world: &World, series: &[SeriesRef], times: std::ops::Range<i64>) {
     let mut batch = Appender::default();
     for t in times {
@@ -37,7 +37,7 @@ fn many(world: &World) -> Vec<SeriesRef> {
     (0..100).map(|i| resolve(&world.db, &name(i))).collect()
 }
 
-/// The log would take the room that a block needs, which takes the log's place.
+/// The log would take the room of the block that replaces it.
 #[test]
 fn what_waits_becomes_a_block_rather_than_log() {
     let world = World::new();
@@ -60,7 +60,7 @@ fn what_waits_becomes_a_block_rather_than_log() {
     assert!(world.killed().all() == world.all());
 }
 
-/// What no longer waits for the log is in the head, and safe with the next block.
+/// Batches that no longer wait for the log are in the head, and safe with the next block.
 #[test]
 fn more_than_can_wait_is_not_refused() {
     let world = start(&Double::new(), |o| o.head_budget = 64 << 20);
@@ -85,7 +85,7 @@ fn more_than_can_wait_is_not_refused() {
     assert!(world.all() == all && world.killed().all() == all);
 }
 
-/// Nothing is lost when a write fails and the next one does not, nor made a block for it.
+/// If one write fails and the next succeeds, nothing is lost, and no block is made for it.
 #[test]
 fn a_write_that_fails_is_done_again() {
     let world = World::new();
@@ -115,12 +115,12 @@ fn a_full_disk_is_seldom_written_to() {
         (0..60).for_each(|_| tick(&world));
     }
     let operations = world.disk.operations() - before;
-    // Syncs are no operations: nothing is written.
+    // Syncs do not count as operations, since nothing is written.
     assert!(operations < 60, "{operations}");
     assert!(waits(&world));
 }
 
-/// While there is room for a block it is made, for it takes less than the log.
+/// While there is room for a block it is made, since it takes less than the log.
 #[test]
 fn the_head_becomes_a_block_while_there_is_room() {
     let due = |free: Option<u64>, limit: u64, times: i64| {

@@ -1,4 +1,4 @@
-//! Bugs of samples that came out of order, each a test by its name.
+//! Bugs of out-of-order samples, each in a test of its name.
 
 use super::*;
 
@@ -11,8 +11,8 @@ fn open(disk: &Double, window: Duration) -> World {
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Once all chunks were in a block, a head that got late samples only was said to be empty: it
-/// never became a block, however many they were, until batches were refused for good.
+/// Once all chunks were in a block, a head that got only late samples was taken for empty. It never
+/// became a block, until batches were refused for good.
 #[test]
 fn late_samples_alone_make_a_block() {
     let world = open(&Double::new(), DAY);
@@ -45,8 +45,8 @@ fn late_samples_count_for_the_span_of_the_head() {
     assert!(world.db.0.shared.flush_is_due().unwrap());
 }
 
-/// A series twice in a batch, the second time with an older sample: taken as a late one, it was
-/// logged as one in order, which is refused when the log is read without a window.
+/// A series came twice in a batch, the second time with an older sample. That was accepted as late,
+/// but logged as in order, which is refused when the log is read without a window.
 #[test]
 fn what_is_late_within_a_batch_comes_back() {
     for (window, other) in [(DAY, Duration::ZERO), (Duration::ZERO, DAY)] {

@@ -1,8 +1,8 @@
-//! Random sequences of everything that a database does, against a naive model of it.
+//! Random sequences of everything that a database does, compared with a naive model.
 //!
-//! A sequence is a list of steps, each with a seed of its own, so that it means the same whatever
-//! stands before it: one that fails is shortened step by step, then told. `PROPTEST_RNG_SEED`
-//! chooses the sequences; `FERULA_MODEL_SECONDS=600 cargo test --lib model` runs for so long.
+//! A sequence is a list of steps, each with its own seed, so that it means the same whatever
+//! precedes it. A failing sequence is shortened step by step, then reported. `PROPTEST_RNG_SEED`
+//! chooses the sequences; `FERULA_MODEL_SECONDS=600 cargo test --lib model` runs for that long.
 
 mod check;
 mod dice;
@@ -22,14 +22,14 @@ use crate::stdx::stop::stop;
 use crate::tsdb::OfflineWriter;
 use crate::tsdb::head::tests::labels;
 
-/// After all samples of all sequences: what becomes of those from the future `clock.rs` looks at.
+/// After all samples of all sequences. `clock.rs` tests samples from the future.
 const CLOCK: TimestampMs = i64::MAX - HOUR;
 
-/// Sequences of a quick run, and steps of each.
+/// The sequences of a quick run, and the steps of each.
 const SEQUENCES: u64 = 60;
 const STEPS: u64 = 60;
 
-/// LIMIT: how often a sequence that fails is run again to shorten it.
+/// LIMIT: how often a failing sequence is run again to shorten it.
 const RUNS_MAX: usize = 300;
 
 const SERIES: [&str; 14] = [
@@ -73,7 +73,7 @@ enum Kind {
     Snapshot,
 }
 
-/// How often each comes.
+/// The frequency of each kind.
 const KINDS: [(Kind, u64); 20] = [
     (Kind::Scrape, 30),
     (Kind::Rows, 12),
@@ -110,7 +110,7 @@ struct Run {
     views: Vec<View>,
     window: Duration,
     retention: Duration,
-    /// What was done, for people.
+    /// The steps so far, as text.
     told: Vec<String>,
 }
 
@@ -163,7 +163,7 @@ fn check_sequence(seed: u64) -> u64 {
     count
 }
 
-/// Why, and what was done until then.
+/// Returns the failure and the steps before it.
 fn fails(seed: u64, steps: &[Step]) -> Option<String> {
     let mut run = Run::new(seed);
     for step in steps {
@@ -178,7 +178,7 @@ fn fails(seed: u64, steps: &[Step]) -> Option<String> {
     None
 }
 
-/// Leaves steps out as long as it still fails.
+/// Leaves steps out as long as the sequence still fails.
 fn shortened(seed: u64, mut steps: Vec<Step>) -> Vec<Step> {
     let mut runs = 0;
     let mut size = steps.len() / 2;
@@ -266,7 +266,7 @@ impl Run {
         assert_eq!(stats.max_t, self.naive.max_t, "the newest sample");
     }
 
-    /// Commits, and compares what is said of it.
+    /// Commits a batch, and compares the outcome.
     fn commit(&mut self, all: &[(usize, TimestampMs, f64)]) {
         let mut batch = Appender::default();
         for (i, t, v) in all {
@@ -281,12 +281,12 @@ impl Run {
             .collect();
         let more = all.len().saturating_sub(12);
         self.tell(format!("commit {} +{more}", texts.join("; ")));
-        // NOTE: as texts, for NaN is not NaN.
+        // NOTE: as texts, since NaN is not equal to itself.
         let texts = [format!("{done:?}"), format!("{expected:?}")];
         assert_eq!(texts[0], texts[1], "what became of a batch");
     }
 
-    /// One time for some series that come one after another.
+    /// Commits one time for some successive series.
     fn scrape(&mut self, dice: &mut Dice) {
         let t = self.naive.advance(dice);
         let from = dice.below(SERIES.len() as u64) as usize;
@@ -297,7 +297,7 @@ impl Run {
         self.commit(&all);
     }
 
-    /// Scrapes of the same series, equally far apart or nearly so.
+    /// Commits scrapes of the same series, equally far apart or nearly so.
     fn rows(&mut self, dice: &mut Dice) {
         let from = dice.below(SERIES.len() as u64) as usize;
         let to = (from + dice.below(4) as usize).min(SERIES.len() - 1);
@@ -317,13 +317,13 @@ impl Run {
         ));
     }
 
-    /// One sample, of whatever kind.
+    /// Commits one sample, of whatever kind.
     fn one(&mut self, dice: &mut Dice) {
         let sample = self.naive.odd_sample(dice);
         self.commit(&[sample]);
     }
 
-    /// Several samples in any order, series more than once among them.
+    /// Commits several samples in any order, with repeated series.
     fn batch(&mut self, dice: &mut Dice) {
         let count = dice.below(10) + 1;
         let all: Vec<_> = (0..count).map(|_| self.naive.odd_sample(dice)).collect();
@@ -384,7 +384,7 @@ impl Run {
         self.after_collection();
     }
 
-    /// The thread `tsdb` does what it does each second.
+    /// Does what the thread `tsdb` does each second.
     fn tick(&mut self, dice: &mut Dice) {
         let store = self.world.db.0.shared.store.as_ref().unwrap();
         let flushes = || store.metrics.truncations.get();
@@ -404,7 +404,7 @@ impl Run {
         self.after_collection();
     }
 
-    /// Series may be gone, with what the head knew of them.
+    /// Updates the model: series may be gone, with what the head knew about them.
     fn after_collection(&mut self) {
         let (db, naive) = (&self.world.db, &mut self.naive);
         if !self.retention.is_zero() {
@@ -457,7 +457,7 @@ impl Run {
         self.after_collection();
     }
 
-    /// Some of the oldest blocks go.
+    /// Removes some of the oldest blocks.
     fn retain_bytes(&mut self, dice: &mut Dice) {
         let shared = self.world.db.0.shared.clone();
         let store = shared.store.as_ref().unwrap();
@@ -494,7 +494,7 @@ impl Run {
         } else {
             self.world.disk.clone()
         };
-        // ORDER: the last clone ends it.
+        // ORDER: dropping the last clone closes it.
         let other = opened(&Double::new(), self.window, self.retention);
         drop(std::mem::replace(&mut self.world, other));
         if dice.below(4) == 0 {

@@ -1,5 +1,5 @@
-//! Panics in the work of the database's threads, at every operation of the disk: what is work that
-//! can be tried again costs an attempt, what leaves the storage in doubt ends the process.
+//! Tests of panics in the database's threads, at every operation of the disk. Work that can be
+//! tried again costs an attempt; a panic that leaves the storage in doubt ends the process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,7 +16,7 @@ fn names(world: &World) -> Vec<String> {
     list.into_iter().map(|entry| entry.name).collect()
 }
 
-/// Four blocks that are to be one; the compactor has not seen them when `before` is called.
+/// Merges four blocks into one. The compactor has not seen them when `before` is called.
 fn merge(before: impl FnOnce(&World)) -> World {
     let world = World::new();
     let store = world.db.0.shared.store.as_ref().unwrap();
@@ -46,7 +46,7 @@ fn a_merge_that_panics_is_tried_again() {
         assert_eq!(world.all(), all, "{number}");
         assert_eq!(world.killed().all(), all, "{number}");
         if count() == (1.0, 0.0) {
-            // What it met was the removal of what was merged.
+            // The fault hit the removal of merged blocks.
             break;
         }
         met += 1;
@@ -112,7 +112,7 @@ fn a_flush_that_panics_is_tried_again() {
     assert!(met > 5, "{met}");
 }
 
-/// Whoever panics may be a request or a scrape: the thread that keeps the storage tells of it.
+/// A request or a scrape may panic; the storage's thread reports it.
 #[test]
 fn a_storage_that_a_panic_closed_ends_the_process() {
     let (told_tx, told) = bounded(100);

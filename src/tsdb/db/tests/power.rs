@@ -1,4 +1,4 @@
-//! Power cuts at every operation of every writer of the store.
+//! Tests of power cuts at every operation of every writer of the store.
 
 use super::super::shared::locked;
 use super::*;
@@ -8,7 +8,7 @@ use crate::tsdb::block::BlockId;
 use crate::tsdb::dir::{Dir, Sub};
 use crate::tsdb::filenames::TMP_SUFFIX;
 
-/// Everything that is written is cut off at each operation: what was durable before is there.
+/// A cut at each operation: what was durable before is still there.
 #[test]
 fn a_power_cut_at_any_operation_of_a_flush() {
     let mut cuts = 0;
@@ -45,8 +45,8 @@ fn a_power_cut_at_any_operation_of_a_flush() {
     assert!(cuts > 5);
 }
 
-/// Samples, flushes and compactions, cut off at each operation: a prefix of what was committed is
-/// there, and all of it that was synced.
+/// Samples, flushes and compactions, cut off at each operation: a prefix of the commits is there,
+/// including all that was synced.
 #[test]
 fn a_power_cut_at_any_operation() {
     let (_stopper, stop) = stop();
@@ -96,8 +96,8 @@ fn a_power_cut_at_any_operation() {
     println!("cut within {number} operations");
 }
 
-/// Lets `act` be cut off at each of its operations, and `check` look at what is there after the
-/// next start; it hears whether `act` said that it was done.
+/// Cuts `act` off at each of its operations. `check` gets what the next start finds, and whether
+/// `act` reported success.
 fn cut_everywhere<T>(
     what: &str,
     setup: impl Fn(&Double) -> World,
@@ -119,7 +119,7 @@ fn cut_everywhere<T>(
         ] {
             let again = start(&disk.crash(choice), |_| {});
             check(&again, done.as_ref());
-            // And it goes on.
+            // The database goes on.
             fill(&again.db, "n=later", [10 * HOUR]);
             let last = again.all().pop().unwrap_or_default();
             assert_eq!(last.0, "{n=\"later\"}", "{what} {number} {choice:?}");
@@ -135,7 +135,7 @@ fn cut_everywhere<T>(
     }
 }
 
-/// Two blocks, and in the head what was not yet flushed; all of it durable.
+/// Makes two blocks, and a head that was not flushed yet; all of it durable.
 fn two_blocks_and_a_head(disk: &Double) -> World {
     let world = start(disk, |_| {});
     let a = fill(&world.db, "n=a", [1, 2, 3]);
@@ -161,7 +161,7 @@ fn power_cuts_while_samples_are_deleted() {
         let b = expected(&[("b", &[1, 2, 3, 4, 5])]);
         assert_eq!(all[1..], b[..]);
         let a: Vec<&str> = all[0].1.split(' ').collect();
-        // A block is deleted from wholly or not at all.
+        // A deletion in a block is complete or has not happened.
         let halves = [
             &["1=1", "2=2", "3=3", "4=4", "5=5"][..],
             &["1=1", "4=4", "5=5"],
@@ -177,7 +177,7 @@ fn power_cuts_while_samples_are_deleted() {
 fn power_cuts_while_tombstones_are_cleaned() {
     let setup = |disk: &Double| {
         let world = two_blocks_and_a_head(disk);
-        // NOTE: a merge of its own by `tsdb-compact` would clean them first.
+        // NOTE: a merge by `tsdb-compact` itself would clean them first.
         let blocks = world.db.head().blocks().unwrap();
         let ids: Vec<BlockId> = blocks.iter().map(|block| block.id()).collect();
         let store = world.db.0.shared.store.as_ref().unwrap();
@@ -238,7 +238,7 @@ fn power_cuts_while_a_snapshot_is_made() {
     }
 }
 
-/// The database whose directory is one within another.
+/// Opens a database in a subdirectory.
 pub fn opened_within(disk: &Double, path: &str) -> World {
     let path = path.to_owned();
     let dir: Arc<dyn Dir> = Arc::new(Sub {

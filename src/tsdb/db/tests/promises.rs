@@ -1,16 +1,16 @@
-//! A slow disk delays no query, a long query delays nobody, and memory has an end.
+//! Tests that a slow disk delays no query, a long query delays nobody, and memory is bounded.
 
 use super::*;
 use crate::stdx::thread::{Thread, spawn};
 use crate::tsdb::dir::double::Kind;
 
-/// Does it on a thread of its own, which the test may let wait.
+/// Acts on a thread of its own, which the test may keep waiting.
 fn beside(world: &World, act: impl FnOnce(&Db) + Send + 'static) -> Thread {
     let db = world.db.clone();
     spawn("beside", 1 << 20, move || act(&db)).unwrap()
 }
 
-/// Everything that an answer may need of the database.
+/// Asks for everything that an answer may need from the database.
 fn ask(world: &World, expect: &[(&str, &[i64])]) {
     let view = world.db.querier(ALL.0, ALL.1).unwrap();
     assert_eq!(read(&*view, &[]), expected(expect));
@@ -88,7 +88,7 @@ fn a_query_that_takes_a_minute_delays_nobody() {
         found.push(times);
     };
     next();
-    // In the middle of it: everything goes on, on this very thread.
+    // In the middle of it everything goes on, on this very thread.
     assert_eq!(commit(&world.db, &[(a, 4, 4.0), (b, 4, 4.0)]).appended, 2);
     world.db.flush().unwrap();
     world.db.collect_garbage().unwrap();

@@ -1,4 +1,5 @@
-//! Labels that nobody would write: they are stored, or refused in words, and cost no others.
+//! Tests of labels that nobody would write: they are stored, or refused in words, and affect no
+//! others.
 
 use super::*;
 use crate::model::Labels;
@@ -50,7 +51,7 @@ fn labels_of_all_sizes() {
 
 #[test]
 fn every_character() {
-    // Those of one and two bytes, and some of the others.
+    // All characters of one and two bytes, and some of the others.
     let some = ('\0'..='\u{800}').chain(('\u{800}'..=char::MAX).step_by(97));
     let text: String = some.collect();
     let labels = Labels::from_pairs([("n", text.as_str()), (&text, "v")]);

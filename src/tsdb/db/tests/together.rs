@@ -1,16 +1,16 @@
-//! Series that come and go while the head becomes blocks, garbage is collected, blocks are merged
-//! and views are open: each view sees a prefix of what was committed, whole, and always the same.
+//! Tests series that come and go during flushes, garbage collection, merges and open views. Each
+//! view sees a prefix of the commits, whole, and always the same.
 
 use super::*;
 use crate::stdx::stop::{Stop, stop};
 use crate::stdx::thread::{Thread, spawn};
 
 const GENERATIONS: i64 = 40;
-/// Series of a generation, and how often each is committed to.
+/// The series of a generation, and the number of commits to each.
 const SERIES: i64 = 20;
 const BATCHES: i64 = 12;
 
-/// A generation is three hours: the one before it is garbage once it is flushed.
+/// A generation has three hours. The one before it is garbage once it is flushed.
 fn time(generation: i64, batch: i64) -> i64 {
     generation * 3 * HOUR + batch * 1_000
 }
@@ -18,7 +18,7 @@ fn time(generation: i64, batch: i64) -> i64 {
 fn write(db: &Db, stop: &Stop) {
     let store = db.0.shared.store.as_ref().unwrap();
     for generation in 0..GENERATIONS {
-        // NOTE: on a busy machine it would be over before the others begin.
+        // NOTE: on a busy machine the loop would be over before the others begin.
         wait_until(|| stop.is_stopped() || store.metrics.truncations.get() >= generation as f64);
         let name = |i| format!("n=x,i={},g={generation}", i % SERIES);
         let all = || (0..SERIES).map(|i| resolve(db, &name(i * 7)));
@@ -27,7 +27,7 @@ fn write(db: &Db, stop: &Stop) {
             let t = time(generation, batch);
             let of = |all: &[SeriesRef]| all.iter().map(|s| (*s, t, t as f64)).collect::<Vec<_>>();
             let done = commit(db, &of(&series));
-            // What was not appended to for two collections is gone, and resolved anew.
+            // A series without appends for two collections is gone, and resolved anew.
             if !done.gone.is_empty() {
                 series = all().collect();
                 let left: Vec<_> = done.gone.iter().map(|at| series[*at as usize]).collect();
@@ -51,8 +51,8 @@ fn keep_house(db: &Db, until: &Stop) {
     }
 }
 
-/// The times of each generation are the same in all of its series, but for the newest: while a
-/// batch has series that are gone it is committed in two parts.
+/// Checks that all series of a generation have the same times, apart from the newest: a batch with
+/// series that are gone is committed in two parts.
 fn check(found: &[(String, String)]) -> usize {
     let mut samples = 0;
     for (labels, texts) in found {

@@ -1,4 +1,4 @@
-//! What a view answers, in every form that a reader has, against what it should see.
+//! Compares what a view answers, in every form of reading, with what it should see.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +9,12 @@ use crate::storage::{Columns, Querier, SelectHints, Series, SeriesSet, Times};
 
 type Range = (TimestampMs, TimestampMs);
 
-/// One that is open, and what it sees.
+/// An open view, and what it sees.
 pub struct View {
     querier: Box<dyn Querier>,
     range: Range,
     expected: Samples,
-    /// Since it began: may be seen or not.
+    /// Deleted since it began: these samples may be seen or not.
     pub deleted: Vec<(Vec<Matcher>, TimestampMs, TimestampMs)>,
 }
 
@@ -25,15 +25,15 @@ enum Form {
     Times,
 }
 
-/// A question.
+/// A selection to check.
 #[derive(Debug)]
 pub struct Asked {
     matchers: Vec<Matcher>,
     hints: SelectHints,
-    /// What is read of each series.
+    /// The range that is read from each series.
     read: Range,
     form: Form,
-    /// Two selections at once.
+    /// Makes two selections at once.
     twice: bool,
 }
 
@@ -58,7 +58,7 @@ pub fn ask(dice: &mut Dice, naive: &Naive) -> Asked {
 }
 
 impl View {
-    /// It sees `expected`, of which retention may have taken the oldest.
+    /// Makes a view that sees `expected`, of which retention may have removed the oldest.
     pub fn new(querier: Box<dyn Querier>, range: Range, expected: &Samples, naive: &Naive) -> View {
         let seen = read_all(&*querier);
         let within = |t: &TimestampMs| (range.0..=range.1).contains(t);
@@ -141,7 +141,7 @@ impl View {
         deleted.any(|(of, start, end)| (*start..=*end).contains(&t) && matches(of, labels))
     }
 
-    /// What is read of one series, in the form that is asked for.
+    /// Checks what is read from one series, in the chosen form.
     fn check_series(&self, series: &dyn Series, asked: &Asked) {
         let (start, end) = asked.read;
         let labels = series.labels();
@@ -185,7 +185,7 @@ impl View {
         }
     }
 
-    /// The times of all samples, and which are stale.
+    /// Checks the times of all samples, and which are stale.
     fn check_times(&self, series: &dyn Series, (start, end): Range, expected: &Bits) {
         let stale = crate::model::STALE_NAN_BITS;
         let mut out = Times::default();
@@ -196,7 +196,7 @@ impl View {
         out.extend(&[first]);
         series.read_times(start, end, &mut out).unwrap();
         assert_eq!((out.times[0], out.stale[0]), (5, 0));
-        // A value that is only known as stale or not.
+        // A value of which only staleness is known.
         let known = |is_stale: bool| if is_stale { stale } else { 0 };
         let times = out.times.iter().enumerate().skip(1);
         let found = times.map(|(at, t)| (*t, known(out.stale.contains(&(at as u32)))));
@@ -208,7 +208,7 @@ impl View {
         self.check_samples(&series.labels(), &found.collect(), &expected.collect());
     }
 
-    /// Names and values: those of what is seen, and none that never was.
+    /// Checks names and values: all that are seen, and none that never existed.
     fn check_texts(&self, matchers: &[Matcher]) {
         let (mut least, mut most) = (BTreeSet::new(), BTreeSet::new());
         let seen = self.expected.iter().filter(|(labels, bits)| {
@@ -283,7 +283,7 @@ fn read_all(querier: &dyn Querier) -> Samples {
     all
 }
 
-/// Says the first difference, not all that is the same.
+/// Reports the first difference only.
 fn assert_same(found: &Samples, expected: &Samples) {
     let none = Bits::new();
     let all: BTreeSet<_> = found.keys().chain(expected.keys()).collect();

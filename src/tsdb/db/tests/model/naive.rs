@@ -1,4 +1,4 @@
-//! The model: for each series a sorted map from times to bits, for blocks and for the head.
+//! The model: per series a sorted map from times to bits, for blocks and for the head.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,11 +7,11 @@ use super::{Dice, HOUR, SERIES, labels};
 use crate::model::{Labels, MatchOp, Matcher, STALE_NAN_BITS, Sample, SeriesRef, TimestampMs};
 use crate::storage::{Committed, Fault, Pending};
 
-/// Bits of values by time.
+/// The bits of values, by time.
 pub type Bits = BTreeMap<TimestampMs, u64>;
 pub type Samples = BTreeMap<Labels, Bits>;
 
-/// As the engine's: how far behind the newest a sample may be.
+/// The engine's limit: how far behind the newest a sample may be.
 const BEHIND_MAX_MS: i64 = HOUR;
 
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub struct OneSeries {
     ordered: Bits,
     late: Bits,
     newest: Option<(TimestampMs, u64)>,
-    /// Since the last flush, in the order in which it was logged.
+    /// The samples since the last flush, in logged order.
     log: Vec<(TimestampMs, u64)>,
     last_v: f64,
 }
@@ -32,11 +32,11 @@ pub struct Naive {
     pub series: Vec<OneSeries>,
     pub now: TimestampMs,
     pub max_t: TimestampMs,
-    /// Of what is older retention may have taken some.
+    /// Retention may have removed samples older than this.
     pub forgotten_before: TimestampMs,
 }
 
-/// The oldest times that are taken.
+/// The oldest times that are accepted.
 #[derive(Clone, Copy)]
 struct Window {
     ordered: TimestampMs,
@@ -64,7 +64,7 @@ impl Naive {
         }
     }
 
-    /// Time goes on, mostly by a little.
+    /// Moves time forward, mostly by a little.
     pub fn advance(&mut self, dice: &mut Dice) -> TimestampMs {
         let step = dice.one(&[
             1,
@@ -86,7 +86,7 @@ impl Naive {
         self.now
     }
 
-    /// By kinds of series; sometimes something odd.
+    /// Makes a value by the kind of the series, and sometimes something odd.
     pub fn value(&mut self, i: usize, dice: &mut Dice) -> f64 {
         let odd = [
             f64::from_bits(STALE_NAN_BITS),
@@ -119,7 +119,7 @@ impl Naive {
         v
     }
 
-    /// One that may be in order or not, new or not.
+    /// Makes a sample that may be in order or not, new or not.
     pub fn odd_sample(&mut self, dice: &mut Dice) -> (usize, TimestampMs, f64) {
         let i = dice.below(SERIES.len() as u64) as usize;
         let v = self.value(i, dice);
@@ -164,7 +164,7 @@ impl Naive {
         (i, t, v)
     }
 
-    /// Stores a batch; what is said of it.
+    /// Stores a batch. Returns the expected outcome.
     pub fn commit(&mut self, all: &[(usize, TimestampMs, f64)], window_ms: i64) -> Committed {
         let mut done = Committed::default();
         let behind = |by: i64| self.max_t.saturating_sub(by).max(TimestampMs::MIN + 1);
@@ -172,7 +172,7 @@ impl Naive {
             ordered: behind(BEHIND_MAX_MS),
             late: (window_ms > 0).then(|| behind(window_ms)),
         };
-        // What is refused at once is neither logged nor in the way of the rest.
+        // A sample that is refused at once is neither logged nor in the way of the rest.
         let (mut ordered, mut late) = (Vec::new(), Vec::new());
         for (i, t, v) in all {
             let new = (*i, *t, v.to_bits());
@@ -215,7 +215,7 @@ impl Naive {
         }
     }
 
-    /// A block of someone else's, newer than all others: as many samples as there may be.
+    /// Adds a foreign block, newer than all others, with as many samples as a block may have.
     pub fn import(&mut self, dice: &mut Dice) -> Vec<(Labels, Vec<Sample>)> {
         let (start, count) = (self.some_time(dice), dice.one(&[1, 5, 300]));
         let step = dice.one(&[1, 15_000, HOUR / 2]);
@@ -239,7 +239,8 @@ impl Naive {
         block
     }
 
-    /// The log is read: of what blocks have no series knows its newest.
+    /// Restarts: the log is read. The head no longer knows the newest sample of series that are
+    /// only in blocks.
     pub fn restart(&mut self, max_t: TimestampMs) {
         let before = self.visible();
         for series in &mut self.series {
@@ -253,7 +254,7 @@ impl Naive {
                         series.newest = Some((*t, *bits));
                         series.ordered.insert(*t, *bits);
                     }
-                    // One that would be late: of the same time, the newest counts anyway.
+                    // It would be late. At the same time, the newest counts anyway.
                     Ordering::Equal => {}
                     Ordering::Greater => drop(series.late.entry(*t).or_insert(*bits)),
                 }
@@ -275,7 +276,7 @@ impl Naive {
         self.forgotten_before = self.forgotten_before.max(t);
     }
 
-    /// What the head knew of series that it has no more.
+    /// Forgets what the head knew about series that are gone.
     pub fn forget_gone(&mut self, has_series: impl Fn(SeriesRef) -> bool) {
         for series in &mut self.series {
             if series.reference.is_some_and(|of| !has_series(of)) {
@@ -303,7 +304,7 @@ impl Naive {
         all.filter(|(_, bits)| !bits.is_empty()).collect()
     }
 
-    /// Around what there is.
+    /// Makes a range around the stored samples.
     pub fn range(&self, dice: &mut Dice) -> (TimestampMs, TimestampMs) {
         let (a, b) = (self.some_time(dice), self.some_time(dice));
         (a.min(b), a.max(b))
