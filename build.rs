@@ -1,4 +1,5 @@
-//! Lays what every run executes side by side in the program that is shipped: see `link/order.py`.
+//! Orders the shipped program so that what every run executes lies side by side: see
+//! `link/order.py`.
 
 use std::env::var;
 

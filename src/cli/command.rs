@@ -44,7 +44,7 @@ impl Flag {
             .hide(self.hidden)
             .display_order(order);
         if self.kind != Kind::Bool {
-            // NOTE: `Flags` refuses what stands twice and may not, in kingpin's words.
+            // NOTE: `Flags` refuses a repetition that is not allowed, in kingpin's words.
             return command.arg(
                 arg.action(ArgAction::Append)
                     .value_name(self.kind.value_name())

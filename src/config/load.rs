@@ -121,15 +121,15 @@ fn syntax(path: &Path, e: yaml::SyntaxError) -> Diagnostic {
     }
 }
 
-/// The text of a YAML file, within the limit.
+/// Reads the text of a YAML file, within the limit.
 pub(super) fn read(path: &Path) -> Result<String, String> {
     read_bytes(path).and_then(yaml::decode)
 }
 
-/// A file's content, within the limit.
+/// Reads a file's content, within the limit.
 ///
 /// # Errors
-/// It can't be read, or is too large.
+/// It cannot be read, or is too large.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let shown = path.display();
     let file = File::open(path).map_err(|e| format!("open {shown}: {}", io_text(&e)))?;

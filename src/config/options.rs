@@ -1,4 +1,4 @@
-//! What the caller of the configuration decides.
+//! The options of a caller of the configuration.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ pub const RETENTION: Duration = Duration::from_secs(15 * 86_400);
 
 /// How a configuration is read.
 pub struct LoadOptions<'e> {
-    /// `--agent`: no rules, alerts and remote read.
+    /// `--agent`: there are no rules, alerts and remote read.
     pub agent: bool,
-    /// `--config.ignore-unsupported-sd`: discoveries that Ferula has not are skipped.
+    /// `--config.ignore-unsupported-sd`: discoveries that Ferula does not have are skipped.
     pub ignore_unsupported_sd: bool,
-    /// Leaves the files of `scrape_config_files` alone.
+    /// Does not read the files in `scrape_config_files`.
     pub syntax_only: bool,
     /// `--enable-feature=extra-scrape-metrics`: the default of `global.extra_scrape_metrics`.
     pub extra_scrape_metrics: bool,
@@ -25,7 +25,7 @@ pub struct LoadOptions<'e> {
 }
 
 impl Default for LoadOptions<'_> {
-    /// A server's, with everything checked and no variable set.
+    /// A server's options: everything is checked, and no variable is set.
     fn default() -> Self {
         LoadOptions {
             agent: false,

@@ -28,8 +28,8 @@ pub(super) struct Item<'a> {
     pub path: String,
     pub id: u32,
     pub node: &'a Node,
-    /// What the same key had before, where merges let it come several times: checked as well, and
-    /// what a map or section began with.
+    /// Earlier values of the same key, which merges allow. They are checked too, and a map or
+    /// section begins with them.
     earlier: Vec<&'a (Key, Node)>,
 }
 
@@ -48,7 +48,7 @@ impl<'a> Item<'a> {
         Item::new(cx, String::new(), node.id, node)
     }
 
-    /// Everything that the key had, in order; the last is this item.
+    /// Returns all values of the key, in order; the last is this item.
     fn all(&self) -> Vec<Item<'a>> {
         let earlier =
             |(key, node): &&'a (Key, Node)| Item::new(self.cx, self.path.clone(), key.id, node);
@@ -57,8 +57,8 @@ impl<'a> Item<'a> {
         all
     }
 
-    /// The entries of a map: of several, together, as Go decodes into what is there. A null takes
-    /// away what was. None where anything is no map.
+    /// Returns the entries of a map. Several maps are joined, as Go decodes into what is there, and
+    /// a null removes what was. Returns `None` if any is not a map.
     fn entries(&self, wanted: &str) -> Option<Vec<&'a (Key, Node)>> {
         let mut entries = Vec::new();
         for item in self.all() {
@@ -147,13 +147,14 @@ impl<'a> Item<'a> {
         items.iter().enumerate().map(item).collect()
     }
 
-    /// The entries of a map with free keys, in the order of the file. No key may come twice, not
-    /// even by a merge.
+    /// Returns the entries of a map with free keys, in the order of the file. No key may be
+    /// repeated, not even by a merge.
     pub fn map(&self, wanted: &str) -> Vec<(&'a str, Item<'a>)> {
         self.free_keys(self.entries(wanted).unwrap_or_default())
     }
 
-    /// The same of a map that stands inline in Prometheus's structure: each merge begins it anew.
+    /// Does the same for a map that is inlined in Prometheus's structure, where each merge starts
+    /// it afresh.
     pub fn inline_map(&self, wanted: &str) -> Vec<(&'a str, Item<'a>)> {
         let Some(mut entries) = self.entries(wanted) else {
             return Vec::new();
@@ -229,7 +230,7 @@ impl<'a> Section<'a> {
     }
 
     fn look(&self, key: &str) -> Option<Item<'a>> {
-        // Within one map of the file the first counts, and `finish` complains of the others.
+        // Within one map of the file the first counts, and `finish` reports the others.
         let mut written: Vec<&'a (Key, Node)> = Vec::new();
         for entry in self.entries.iter().filter(|(k, _)| k.text == key) {
             if written.iter().all(|(k, _)| k.map != entry.0.map) {
@@ -242,7 +243,7 @@ impl<'a> Section<'a> {
         Some(item)
     }
 
-    /// Lets only the last of a key's values count, where Prometheus begins a structure anew for
+    /// Makes only the last of a key's values count, where Prometheus starts a new structure for
     /// each.
     pub fn forget_earlier(&mut self, key: &str) {
         let last = self.entries.iter().rev().find(|(k, _)| k.text == key);

@@ -1,16 +1,15 @@
-//! A list of target groups in JSON, taken and refused as Go's `encoding/json` does: keys in any
-//! case, of a key that comes twice the last value, U+FFFD for what is no Unicode, and an error of
-//! syntax before one of meaning.
+//! Reads a list of target groups in JSON as Go's `encoding/json` does: keys in any case, the last
+//! of a repeated key, U+FFFD for invalid Unicode, and a syntax error before one of meaning.
 
 use std::collections::BTreeMap;
 
 use crate::stdx::gofmt;
 
-/// LIMIT: Go's own. Only what is skipped may nest at all, and it is skipped without recursion.
+/// LIMIT: Go's own. Only skipped values may nest at all, and they are skipped without recursion.
 const DEPTH_MAX: usize = 10_000;
 
-/// LIMIT: groups, targets and labels together; each takes some hundred bytes, and may take three
-/// in the file.
+/// LIMIT: groups, targets and labels together. Each takes some hundred bytes, and may take three in
+/// the file.
 const VALUES_MAX: usize = 500_000;
 
 const GROUPS: &str = "Go value of type []*targetgroup.Group";
@@ -26,10 +25,10 @@ pub(super) struct JsonGroup {
     pub labels: BTreeMap<String, String>,
 }
 
-/// The groups; None where one is null.
+/// Returns the groups; `None` for a null one.
 ///
 /// # Errors
-/// The first fault, in Go's words; with its place where it is one of syntax.
+/// The first fault, in Go's words. A syntax error has its place.
 pub(super) fn parse(text: &[u8]) -> Result<Vec<Option<JsonGroup>>, String> {
     let mut json = Json {
         text,
@@ -58,7 +57,7 @@ struct Json<'t> {
     at: usize,
     depth: usize,
     values: usize,
-    /// The first error of meaning: told if there is none of syntax.
+    /// The first error of meaning, which counts if there is no syntax error.
     fault: Option<String>,
 }
 
@@ -79,7 +78,8 @@ impl Json<'_> {
         Ok(Some(group))
     }
 
-    /// Into a list that the key may have had before: where a null stands, its text stays, as in Go.
+    /// Reads into the list that the key may have had before. A null keeps the text at its place, as
+    /// in Go.
     fn targets(&mut self, targets: &mut Vec<String>) -> Result<(), String> {
         if !self.begins(b'[', TARGETS)? {
             targets.clear();
@@ -119,7 +119,7 @@ impl Json<'_> {
         Ok(())
     }
 
-    /// A text; none where something else stands, which is a fault unless it is null.
+    /// Reads a text; `None` for anything else, which is a fault unless it is null.
     fn text(&mut self, wanted: &str) -> Result<Option<String>, String> {
         if self.begins(b'"', wanted)? {
             return self.string().map(Some);
@@ -141,8 +141,8 @@ impl Json<'_> {
         Ok(())
     }
 
-    /// Whether a value of the wanted kind begins; any other is read over, and is a fault unless it
-    /// is null.
+    /// Whether a value of the wanted kind begins. Any other value is skipped, and is a fault unless
+    /// it is null.
     fn begins(&mut self, wanted: u8, place: &str) -> Result<bool, String> {
         self.space();
         let found = match self.peek() {
@@ -177,7 +177,7 @@ impl Json<'_> {
         }
     }
 
-    /// An error of syntax at the byte that comes next.
+    /// The syntax error at the next byte.
     fn invalid(&self, context: &str) -> String {
         let Some(b) = self.peek() else {
             return "unexpected end of JSON input".to_owned();
@@ -253,7 +253,7 @@ impl Json<'_> {
         }
     }
 
-    /// A key and its colon.
+    /// Reads a key and its colon.
     fn key(&mut self) -> Result<String, String> {
         self.space();
         if self.peek() != Some(b'"') {
@@ -267,7 +267,7 @@ impl Json<'_> {
         Ok(key)
     }
 
-    /// Reads over any value.
+    /// Skips any value.
     fn skip(&mut self) -> Result<(), String> {
         let mut open = Vec::new();
         loop {
@@ -277,7 +277,7 @@ impl Json<'_> {
                     self.enter()?;
                     self.space();
                     open.push(b);
-                    // `+ 2` leads from either bracket to the one that closes it.
+                    // Adding 2 turns either bracket into the one that closes it.
                     if self.peek() != Some(b + 2) {
                         if b == b'{' {
                             self.key()?;
@@ -355,7 +355,7 @@ impl Json<'_> {
         Ok(())
     }
 
-    /// At its opening quote.
+    /// Reads a string from its opening quote.
     fn string(&mut self) -> Result<String, String> {
         self.at += 1;
         let mut out = String::new();
@@ -397,7 +397,7 @@ impl Json<'_> {
         Ok(())
     }
 
-    /// At a `u`: the four digits behind it.
+    /// Reads the four digits after a `u`.
     fn unit(&mut self) -> Result<u32, String> {
         self.at += 1;
         let mut unit = 0;
@@ -412,8 +412,8 @@ impl Json<'_> {
         Ok(unit)
     }
 
-    /// The character of a unit, with the unit behind it where both are a pair; U+FFFD of half a
-    /// pair.
+    /// Returns the character of a unit, together with the next unit if they are a pair. Half a pair
+    /// gives U+FFFD.
     fn rune(&mut self, unit: u32) -> Result<char, String> {
         if (0xd800..0xdc00).contains(&unit) && self.text[self.at..].starts_with(b"\\u") {
             let start = self.at;
@@ -429,7 +429,7 @@ impl Json<'_> {
     }
 }
 
-/// Each byte that is no UTF-8 becomes U+FFFD.
+/// Appends text. Each byte that is not UTF-8 becomes U+FFFD.
 fn push_text(out: &mut String, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         out.push_str(chunk.valid());
@@ -437,7 +437,7 @@ fn push_text(out: &mut String, bytes: &[u8]) {
     }
 }
 
-/// A key as Go compares it: without case, in which `ſ` and the Kelvin sign are letters too.
+/// Folds a key as Go compares it: without case, where `ſ` and the Kelvin sign are letters too.
 fn folded(key: &str) -> String {
     let fold = |c: char| match c {
         '\u{17f}' => 's',

@@ -1,6 +1,5 @@
-//! URLs by the verdict of Go's `net/url`, which takes and refuses others than browsers do: a lone
-//! `proxy:3128` is a URL of the scheme `proxy`, a space in a path is none of its business, and
-//! `10.0.0.1:3128` is refused.
+//! Judges URLs as Go's `net/url` does, which differs from browsers: a lone `proxy:3128` is a URL
+//! with the scheme `proxy`, a space in a path is allowed, and `10.0.0.1:3128` is refused.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -8,17 +7,19 @@ use super::section::Section;
 use crate::net::without_password;
 use crate::stdx::gofmt::quote;
 
-/// What the checks of sections ask of a URL.
+/// The parts of a URL that the checks of sections need.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct GoUrl<'t> {
     /// In lower case; empty where there is none.
     pub scheme: String,
-    /// With the port, as written; empty where there is none.
+    /// The host with the port, as written; empty if there is none.
     pub host: &'t str,
 }
 
+/// Parses a URL.
+///
 /// # Errors
-/// Go's text, the URL's password hidden.
+/// Go's text, with the URL's password hidden.
 pub(super) fn parse(text: &str) -> Result<GoUrl<'_>, String> {
     let (url, fragment) = text.split_once('#').unwrap_or((text, ""));
     let wrong = |why: String, url: &str| {
@@ -30,7 +31,7 @@ pub(super) fn parse(text: &str) -> Result<GoUrl<'_>, String> {
     Ok(parsed)
 }
 
-/// Complains of a key whose URL Go refuses.
+/// Reports a key whose URL Go refuses.
 pub(super) fn check(s: &Section<'_>, key: &str, text: &str) {
     if let Err(fault) = parse(text) {
         s.error_at(key, fault);
@@ -80,7 +81,7 @@ fn parts(url: &str) -> Result<GoUrl<'_>, String> {
     Ok(url(host))
 }
 
-/// The scheme, which may be absent, and what follows its colon.
+/// Returns the scheme, which may be absent, and what follows its colon.
 fn scheme(url: &str) -> Result<(&str, &str), String> {
     for (i, b) in url.bytes().enumerate() {
         match b {
@@ -152,7 +153,8 @@ fn escapes(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What stands in a host: only what is not ASCII may be escaped, but in a zone more.
+/// Checks the escapes of a host: only characters that are not ASCII may be escaped, but more in a
+/// zone.
 fn host_escapes(text: &str, zone: bool) -> Result<(), String> {
     escapes(text)?;
     let plain =
@@ -187,7 +189,7 @@ fn host_escapes(text: &str, zone: bool) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    /// Each verdict is that of Go 1.26 on the same text: host, or what follows `parse "...": `.
+    /// Each verdict is that of Go 1.26 on the same text: the host, or what follows `parse "...": `.
     #[test]
     fn verdicts_are_gos() {
         let check = |text: &str, expect: Result<(&str, &str), &str>| {

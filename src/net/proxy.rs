@@ -10,8 +10,8 @@ use super::{NetError, ProxySettings};
 #[derive(Debug)]
 pub(super) enum ProxyRules {
     Direct,
-    /// A proxy by which nothing can be reached, as Prometheus takes it too: why, and what need not
-    /// go through it.
+    /// A proxy by which nothing can be reached, which Prometheus accepts too: the reason, and what
+    /// need not go through it.
     Unusable(&'static str, Option<NoProxy>),
     /// One proxy for everything, including this machine's own addresses: no `no_proxy` is given.
     Always(Box<Proxy>),
@@ -68,7 +68,7 @@ impl ProxyRules {
         let no_proxy = settings.no_proxy.as_deref();
         let proxy = match Proxy::parse(url) {
             Ok(proxy) => proxy,
-            // What Prometheus can and Ferula can't is an error at once.
+            // What Prometheus supports and Ferula does not is an error at once.
             Err(why) if is_socks(url) => return Err(unusable("proxy_url", why)),
             Err(why) => {
                 let list = no_proxy.filter(|list| !list.is_empty());
@@ -85,8 +85,10 @@ impl ProxyRules {
         })
     }
 
+    /// Checks that a URL can be reached.
+    ///
     /// # Errors
-    /// Why a URL cannot be reached at all.
+    /// Why it cannot be reached at all.
     pub fn check(&self, url: &TargetUrl) -> Result<(), NetError> {
         match self {
             ProxyRules::Unusable(why, except)

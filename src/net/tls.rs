@@ -106,7 +106,7 @@ impl TlsSource {
         let name = name.unwrap_or(host);
         match ServerName::try_from(name.to_owned()) {
             Ok(name) => Ok(name),
-            // No name is looked at, and none that is no name can be sent.
+            // No name is checked, and an invalid one cannot be sent.
             Err(_) if self.settings.insecure_skip_verify => {
                 Ok(ServerName::from(IpAddr::from(Ipv4Addr::UNSPECIFIED)))
             }

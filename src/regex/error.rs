@@ -8,7 +8,7 @@ use thiserror::Error;
 pub struct Error {
     /// Go's words, such as `missing closing )`.
     pub message: String,
-    /// The part of the pattern that is at fault; its beginning, where it is long.
+    /// The part of the pattern that is at fault, or its beginning if it is long.
     pub at: String,
 }
 

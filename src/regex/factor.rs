@@ -1,13 +1,12 @@
-//! Alternatives that end alike, as `host-1.*|host-2.*`, made one ending: `(?:host-1|host-2).*`. An
-//! automaton has the ending once instead of thousands of times, and its texts as a trie.
-//!
-//! `AC|BC` and `(?:A|B)C` prefer the same match and the same groups, as long as alternatives that
-//! are neighbours are joined.
+//! Joins the common ending of alternatives: `host-1.*|host-2.*` becomes `(?:host-1|host-2).*`. An
+//! automaton then has the ending once instead of thousands of times, and the texts as a trie.
+//! `AC|BC` and `(?:A|B)C` prefer the same match and the same groups, as long as only neighbours are
+//! joined.
 
 use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
 
-/// The same expression, its alternations factored from the right. The recursion is bounded by
-/// what the parser lets nest.
+/// Returns the same expression with its alternations factored from the right. The parser's limit on
+/// nesting bounds the recursion.
 pub(super) fn factored(hir: Hir) -> Hir {
     match hir.into_kind() {
         HirKind::Empty => Hir::empty(),
@@ -29,7 +28,7 @@ pub(super) fn factored(hir: Hir) -> Hir {
 
 fn alternation(subs: Vec<Hir>) -> Hir {
     let mut out: Vec<Hir> = Vec::new();
-    // The beginnings of neighbours, and what they all end in.
+    // The beginnings of neighbours, and their common ending.
     let mut run: Option<(Vec<Hir>, Hir)> = None;
     for sub in subs {
         let (head, end) = split(sub);
@@ -52,8 +51,8 @@ fn joined((heads, end): (Vec<Hir>, Hir)) -> Hir {
     Hir::concat(vec![Hir::alternation(heads), end])
 }
 
-/// The last part of a concatenation apart from the others. A part with a group equals no other,
-/// because groups are numbered.
+/// Splits off the last part of a concatenation. A part with a group equals no other, because groups
+/// are numbered.
 fn split(hir: Hir) -> (Hir, Option<Hir>) {
     if !matches!(hir.kind(), HirKind::Concat(_)) {
         return (hir, None);

@@ -162,7 +162,7 @@ fn limits() {
     );
 }
 
-/// A host list of 119 KB, as templates write them: it was refused, and printed.
+/// A host list of 119 KB, as templates write it. Once it was refused, and printed whole.
 #[test]
 fn ten_thousand_alternatives_that_end_alike() {
     let list = |tail: &str| {
@@ -186,7 +186,7 @@ fn ten_thousand_alternatives_that_end_alike() {
     let mut out = String::new();
     Template::new("$2/$1").expand(&regex, &captures, "host-9.example;x", &mut out);
     assert_eq!(out, "x/host-9.example");
-    // What is too large still is told in a line.
+    // A pattern that is still too large gives an error of one line.
     let groups = (0..10_000)
         .map(|i| format!(r"(\pL{{5}}{i}.*)"))
         .collect::<Vec<_>>();

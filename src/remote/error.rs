@@ -19,7 +19,7 @@ pub enum WriteError {
     TooLarge(usize),
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// Of each kind of refused samples the first, and how many there were. The others were stored.
+    /// The first sample of each kind of refusal, and how many there were. The others were stored.
     #[error("{0}")]
     Refused(String),
     #[error("too many remote write requests at once: {0} bytes are being decoded, at most {1}")]

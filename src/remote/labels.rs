@@ -30,7 +30,7 @@ pub(super) enum InvalidLabels {
     TooMany(usize),
 }
 
-/// The labels in these fields. Any order is taken, and an empty value is an absent label.
+/// Reads the labels in these fields, in any order. An empty value means that the label is absent.
 pub(super) fn read(fields: &[u8]) -> Result<Result<Labels, InvalidLabels>, WireError> {
     let mut reader = Reader::new("TimeSeries", fields);
     let mut pairs: Vec<(&str, &str)> = Vec::new();
@@ -75,7 +75,7 @@ fn fault(sorted: &[(&str, &str)]) -> Option<InvalidLabels> {
 /// LIMIT: bytes of a series' text in answers and log lines.
 const TEXT_BYTES_MAX: usize = 1024;
 
-/// What the fields say, valid or not: `name{label="value"}`, the labels as they were sent.
+/// Writes what the fields say, valid or not: `name{label="value"}`, the labels as they were sent.
 pub(super) fn text(fields: &[u8]) -> String {
     let mut reader = Reader::new("TimeSeries", fields);
     let (mut metric, mut labels) = (String::new(), String::new());
@@ -101,7 +101,7 @@ pub(super) fn text(fields: &[u8]) -> String {
     shortened(format!("{metric}{{{labels}}}"))
 }
 
-/// At most [`TEXT_BYTES_MAX`] bytes of a text, and a sign where there were more.
+/// Returns at most [`TEXT_BYTES_MAX`] bytes of a text, with a sign if there were more.
 pub(super) fn shortened(mut text: String) -> String {
     if text.len() > TEXT_BYTES_MAX {
         let fits = |end: &usize| text.is_char_boundary(*end);

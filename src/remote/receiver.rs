@@ -51,11 +51,12 @@ pub struct Receiver {
     /// commit, which may wait for the disk.
     cache: Mutex<Cache>,
     refusals: RefusalReports,
-    /// Of requests that were not taken at all: the sender's fault, and ours.
+    /// The paces of log lines about requests that were refused whole: by the sender's fault, and by
+    /// ours.
     rejections: [Pace; 2],
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Default)]
 struct Tally {
     samples: u64,
@@ -265,7 +266,7 @@ impl Receiver {
         tally: &mut Tally,
     ) -> Result<Option<Place>, WriteError> {
         let Ok(labels) = labels::read(fields)? else {
-            // NOTE: counted and told where it is used.
+            // NOTE: counted and logged where it is used.
             return Ok(Some(cache.insert(key, None)));
         };
         if !has_samples {
@@ -370,7 +371,7 @@ impl Receiver {
         self.cache().len()
     }
 
-    /// What the storage refused.
+    /// Adds what the storage refused.
     fn tally(&self, done: &Committed, tally: &mut Tally) {
         let text = |series| {
             let labels = self.storage.labels_of(series);
@@ -421,7 +422,7 @@ impl Receiver {
         self.refusals.report(refusals, self.clock.mono());
     }
 
-    /// A request that was not taken. What was refused of its samples has been told.
+    /// Logs a request that was refused whole. Its refused samples have been logged.
     fn tell(&self, error: &WriteError) {
         let (status, text) = (error.status(), error.to_string());
         let [theirs, ours] = &self.rejections;
@@ -490,7 +491,7 @@ impl Run {
 }
 
 impl Tally {
-    /// None of a series' exemplars is stored.
+    /// Counts all exemplars of a series as not stored.
     fn leave_exemplars(
         &mut self,
         series: &SeriesMessage<'_>,

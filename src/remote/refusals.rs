@@ -1,5 +1,5 @@
-//! What requests bring that is not stored: counted by kind, and the first case of each kind named,
-//! in the sender's answer and in the log.
+//! What requests bring that is not stored: counted by kind. The first case of each kind is named in
+//! the sender's answer and in the log.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,8 +11,8 @@ use crate::stdx::gofmt;
 use crate::stdx::pacer::Pacer;
 use crate::storage::{ExemplarFault, Fault};
 
-/// Why something was not stored. Those before [`Kind::OutOfOrderInRequest`] make the answer an
-/// error, as in Prometheus; where there is one, the answer tells of all.
+/// Why something was not stored. The kinds before [`Kind::OutOfOrderInRequest`] make the answer an
+/// error, as in Prometheus. An error's text names all kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     OutOfOrder,
@@ -27,11 +27,11 @@ pub(super) enum Kind {
     LabelTwice,
     InvalidLabels,
     LabelsTooLarge,
-    /// One that no storage would take.
+    /// An exemplar that no storage would take.
     InvalidExemplar,
-    /// The storage's refusal.
+    /// An exemplar that the storage refused.
     ExemplarRefused,
-    /// The storage keeps none.
+    /// An exemplar for a storage that keeps none.
     ExemplarsOff,
     Histogram,
     Metadata,
@@ -98,7 +98,7 @@ impl Kind {
         self <= Kind::TooNew
     }
 
-    /// Senders send these whatever the receiver makes of them: a line now and then is enough.
+    /// Whether senders send it whatever the receiver does, so that a line now and then is enough.
     fn is_never_stored(self) -> bool {
         self >= Kind::ExemplarsOff
     }
@@ -108,10 +108,10 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct First {
     pub why: String,
-    /// `name{label="value"}`; of metadata the metric's name.
+    /// `name{label="value"}`; for metadata the metric's name.
     pub series: String,
     pub t: Option<TimestampMs>,
-    /// What it is: a float's text, or the name of another kind of value.
+    /// A float's text, or the name of another kind of value.
     pub value: String,
 }
 
@@ -135,7 +135,7 @@ impl First {
         self.t.map_or_else(String::new, timestamp::rfc3339)
     }
 
-    /// One line: senders log no more of an answer.
+    /// Writes one line, since senders log no more of an answer.
     fn text(&self, cases: u64) -> String {
         let mut text = format!("{} for series {}", self.why, self.series);
         if self.t.is_some() {
@@ -153,16 +153,16 @@ impl First {
     }
 }
 
-/// Of one request.
+/// The refusals of one request.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     cases: [u64; Kind::ALL.len()],
-    /// One of each kind that there is.
+    /// One for each kind that occurred.
     firsts: Vec<(Kind, First)>,
 }
 
 impl Refusals {
-    /// `first` is asked only for the first of its kind.
+    /// Adds cases. `first` is called only for the first of its kind.
     pub fn add(&mut self, kind: Kind, cases: u64, first: impl FnOnce() -> First) {
         if cases == 0 {
             return;
@@ -174,8 +174,8 @@ impl Refusals {
         *before += cases;
     }
 
-    /// A series whose label fields no series may have; its first sample's time and value, if it has
-    /// one.
+    /// Adds a series whose label fields no series may have, with its first sample's time and value,
+    /// if it has one.
     pub fn add_invalid(
         &mut self,
         invalid: &InvalidLabels,
@@ -200,7 +200,7 @@ impl Refusals {
         self.cases[kind as usize]
     }
 
-    /// What the sender is told, if it is told of an error.
+    /// Returns the error text for the sender, if there is an error.
     pub fn answer(&mut self) -> Option<String> {
         self.firsts.sort_by_key(|(kind, _)| *kind);
         let is_error = self.firsts.first().is_some_and(|(kind, _)| kind.is_error());
@@ -209,7 +209,7 @@ impl Refusals {
     }
 }
 
-/// The text that Prometheus has for the fault.
+/// Returns Prometheus's text for the fault.
 pub(super) fn fault_text(fault: &Fault) -> String {
     match fault {
         Fault::OutOfOrder => "out of order sample".to_owned(),
@@ -243,7 +243,7 @@ pub(super) fn exemplar_fault_text(fault: ExemplarFault) -> &'static str {
 pub(super) struct Pace(Mutex<Pacer>);
 
 impl Pace {
-    /// As [`Pacer::pass`].
+    /// Paces as [`Pacer::pass`] does.
     pub fn pass(&self, now: Duration, cases: u64) -> Option<u64> {
         // NOTE: whole at all times.
         let mut pacer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -251,8 +251,7 @@ impl Pace {
     }
 }
 
-/// LIMIT: what no sender is told of as an error, and what it sends for ever, is logged once in so
-/// long.
+/// LIMIT: how often a kind is logged that is no error to the sender and that it sends for ever.
 const NEVER_STORED_EVERY: Duration = Duration::from_secs(3600);
 
 /// Counters and log lines, by kind.
@@ -278,8 +277,8 @@ impl RefusalReports {
         RefusalReports(Kind::ALL.into_iter().map(report).collect())
     }
 
-    /// Counts a request's refusals, and tells the first of each kind in the log, at `now` of the
-    /// monotonic clock.
+    /// Counts a request's refusals, and logs the first of each kind, at `now` on the monotonic
+    /// clock.
     pub fn report(&self, refusals: &Refusals, now: Duration) {
         for (kind, first) in &refusals.firsts {
             let cases = refusals.of(*kind);

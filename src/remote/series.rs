@@ -14,7 +14,7 @@ const TIMESTAMP_KEY: u8 = 2 << 3 | VARINT;
 pub(super) struct WriteRequest<'a> {
     all: &'a [u8],
     reader: Reader<'a>,
-    /// Metadata messages met so far, and the first of them.
+    /// The number of metadata messages so far, and the first of them.
     pub metadata: u64,
     first_metadata: &'a [u8],
 }
@@ -53,7 +53,7 @@ impl<'a> WriteRequest<'a> {
         Ok(None)
     }
 
-    /// Which metric the first metadata are of; empty where they do not say it.
+    /// Returns the metric of the first metadata message; empty if it does not say.
     pub fn metadata_name(&self) -> String {
         let mut reader = Reader::new("MetricMetadata", self.first_metadata);
         while let Ok(Some(tag)) = reader.tag() {
@@ -150,7 +150,7 @@ impl<'a> SeriesMessage<'a> {
         }
     }
 
-    /// When the first histogram was taken, if it says so.
+    /// Returns the time of the first histogram, if it has one.
     pub fn histogram_t(&self) -> Option<TimestampMs> {
         let mut reader = Reader::new("TimeSeries", self.rest);
         while let Some(tag) = reader.tag().ok()? {

@@ -23,7 +23,7 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    /// The next `n` bits, 1 to 64 of them.
+    /// Takes the next `n` bits, 1 to 64.
     #[inline(always)]
     pub fn bits(&mut self, n: u32) -> Option<u64> {
         if n > self.left {
@@ -82,7 +82,7 @@ impl<'a> BitReader<'a> {
     }
 }
 
-/// Small numbers of either sign as small numbers.
+/// Maps small numbers of either sign to small numbers.
 #[inline]
 pub fn zigzag(v: i64) -> u64 {
     ((v << 1) ^ (v >> 63)) as u64

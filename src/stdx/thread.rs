@@ -162,8 +162,8 @@ impl Running {
         Running(Mutex::new(Some((stop, threads))))
     }
 
-    /// Stops the threads and waits for them at most `deadline` altogether. False when one of them
-    /// still runs, which is then left to itself. Whoever comes second finds nothing to do.
+    /// Stops the threads and waits for all of them, at most `deadline` together. Returns false if
+    /// one still runs; it is then left to itself. A second call finds nothing to do.
     pub fn stop(&self, deadline: Duration) -> bool {
         // NOTE: an option is always whole.
         let running = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -190,7 +190,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let running = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some((stop, threads)) = running.take() {
-            // ORDER: told first, then joined.
+            // ORDER: first told, then joined.
             drop(stop);
             drop(threads);
         }

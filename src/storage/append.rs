@@ -54,13 +54,13 @@ pub struct Committed {
     pub too_old: u64,
     /// Exemplars older than the newest of their series.
     pub exemplars_out_of_order: u64,
-    /// Exemplars that were not stored, those among them, and the first.
+    /// Exemplars that were not stored, including those, and the first of them.
     pub exemplars_refused: u64,
     pub first_exemplar: Option<RefusedExemplar>,
     /// Positions of samples whose series is gone. Resolve their labels anew and commit those
     /// samples.
     pub gone: Vec<u32>,
-    /// Of the samples that are counted above as faults, the first of each kind.
+    /// The first sample of each kind of fault counted above.
     pub firsts: Vec<Refused>,
 }
 
@@ -121,7 +121,7 @@ impl Committed {
         self.first_exemplar.get_or_insert(refused);
     }
 
-    /// How many samples were refused as this one.
+    /// Returns how many samples were refused for this fault.
     pub fn count_of(&self, fault: &Fault) -> u64 {
         match fault {
             Fault::OutOfOrder => self.out_of_order,
@@ -169,13 +169,13 @@ pub trait Appendable: Send + Sync {
         Ok(None)
     }
 
-    /// The labels of a series, to name it in a log line or an answer; `None` where it is gone.
+    /// Returns the labels of a series, to name it in a log line or an answer; `None` if it is gone.
     fn labels_of(&self, _series: SeriesRef) -> Option<Labels> {
         None
     }
 
-    /// Counts samples that whoever collects a batch left out of it as out of order: they came after
-    /// a newer one of the same batch.
+    /// Counts samples that the caller left out of a batch as out of order: they came after a newer
+    /// one of the same batch.
     fn left_out_of_order(&self, _samples: u64) {}
 
     /// Whether exemplars are kept at all. If not, a decoder of foreign bytes can skip them.

@@ -127,7 +127,7 @@ impl Db {
     }
 
     /// Writes and syncs what the log waits for and ends the threads, whoever else holds a clone.
-    /// False when that is not done after `deadline`; the threads are left to themselves then.
+    /// Returns false if that is not done after `deadline`; the threads are then left to themselves.
     pub fn stop(&self, deadline: Duration) -> bool {
         self.0.running.stop(deadline)
     }

@@ -139,8 +139,8 @@ impl Handle {
         })
     }
 
-    /// Ends the watching, for all clones; what is subscribed hears no more. False when the thread
-    /// still runs after `deadline`, and is left to itself.
+    /// Ends the watching for all clones; subscriptions stay silent. Returns false if the thread
+    /// still runs after `deadline`; it is then left to itself.
     pub fn stop(&self, deadline: Duration) -> bool {
         self.running.0.stop(deadline)
     }

@@ -1,4 +1,4 @@
-//! The router on a daemon that has not everything.
+//! Tests of the router on a daemon without some components.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::stdx::mailbox::mailbox;
 use crate::stdx::stop::stop;
 use crate::tsdb::{Db, Options, Place};
 
-/// As it will be in agent mode: scrapes, and no database.
+/// Makes the daemon as it will be in agent mode: scrapes, and no database.
 fn agent() -> (scrape::Handle, Router) {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(0));
     let registry = Registry::new();

@@ -52,7 +52,7 @@ pub(super) fn proxy(s: &mut Section<'_>) -> ProxySettings {
     match (url_fault, settings.fault()) {
         (Some(fault), _) => s.error_at("proxy_url", fault),
         (None, Some(fault)) if settings.is_socks() => s.error_at("proxy_url", fault),
-        // Prometheus takes it, and nothing goes through it there either.
+        // Prometheus accepts it, and nothing goes through it there either.
         (None, Some(fault)) => s.warn_at("proxy_url", format!("every request will fail: {fault}")),
         (None, None) => {}
     }

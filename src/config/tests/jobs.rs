@@ -100,7 +100,7 @@ fn http_clients() {
         "proxy_url",
         "parse \"10.0.0.1:3128\": first path segment in URL cannot contain colon",
     );
-    // Go takes the host for a scheme; every scrape fails, here as there.
+    // Go takes the host for a scheme. Every scrape fails, in both.
     let (_, warnings) = load_with(&job("proxy_url: proxy:3128"), false, false).unwrap();
     assert_eq!(
         warnings,

@@ -1,5 +1,5 @@
-//! Merge keys (`<<`) as yaml.v2 has them, in every position. Each expectation is what Go 1.26 with
-//! go.yaml.in/yaml/v2 2.4.4 and Prometheus's structures answered to the same text.
+//! Tests of merge keys (`<<`) as in yaml.v2, in every position. Each expectation is what Go 1.26
+//! with go.yaml.in/yaml/v2 2.4.4 and Prometheus's structures gave for the same text.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ fn a_structure_within_goes_on_from_what_is_there() {
     assert!(basic.yaml.contains(shown), "{}", basic.yaml);
     let none = in_job("basic_auth: {username: a}, <<: {basic_auth: null}");
     assert_eq!(none.http.basic_auth, None);
-    // Prometheus begins these anew.
+    // Prometheus starts these afresh.
     let global = "global: {scrape_interval: 5s, external_labels: {a: b}}\n\
                   <<: {global: {scrape_timeout: 4s}}";
     let global = good(global).global;
@@ -94,7 +94,7 @@ fn a_map_takes_no_key_twice() {
     assert_eq!(params.len(), 2);
 }
 
-/// The map of headers stands inline in its structure, which each merge begins anew.
+/// The map of headers is inlined in its structure, which each merge starts afresh.
 #[test]
 fn headers_before_a_merge_are_gone() {
     let names = |text: &str| {

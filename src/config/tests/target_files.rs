@@ -49,8 +49,8 @@ fn target_files() {
     );
 }
 
-/// Each expectation is what Go's `encoding/json` made of the same bytes in Prometheus's structure:
-/// targets, then labels.
+/// Each expectation is what Go's `encoding/json` read from the same bytes into Prometheus's
+/// structure: targets, then labels.
 #[test]
 fn json_as_go_takes_it() {
     let check = |text: &[u8], expect: &str| {

@@ -1,12 +1,13 @@
-//! From a file's bytes to its text: UTF-8, or UTF-16 where a byte order mark says so, as YAML has
-//! it.
+//! Decodes a file's bytes: UTF-8, or UTF-16 with a byte order mark, as in YAML.
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 const BOM_LITTLE: &[u8] = b"\xff\xfe";
 const BOM_BIG: &[u8] = b"\xfe\xff";
 
+/// Decodes the bytes.
+///
 /// # Errors
-/// Where it is no UTF-8 or UTF-16, with the line.
+/// They are not UTF-8 or UTF-16. The text gives the line.
 pub fn decode(bytes: Vec<u8>) -> Result<String, String> {
     if let Some(units) = bytes.strip_prefix(BOM_LITTLE) {
         return utf16(units, u16::from_le_bytes);

@@ -2,8 +2,8 @@
 //!
 //! Owns nothing. A text becomes a tree whose scalars keep their literal text (`1.10`, `0x10`,
 //! `yes`), with merge keys resolved by one of Go's two rules. Whoever asks for a scalar decides
-//! what it means. Every node and key has a number, by which a second parse finds its line; it runs
-//! only when something is wrong. **Invariant:** knows no schema.
+//! what it means. Every node and key has a number, by which a second parse finds its line; that
+//! runs only when something is wrong. **Invariant:** knows no schema.
 
 mod emit;
 mod encoding;

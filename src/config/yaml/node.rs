@@ -32,7 +32,7 @@ pub enum Kind {
         text: bool,
     },
     Seq(Vec<Node>),
-    /// In the order in which Go decodes them, repeated keys included.
+    /// In the order in which Go decodes them, including repeated keys.
     Map(Vec<(Key, Node)>),
 }
 
@@ -40,21 +40,21 @@ pub enum Kind {
 pub struct Key {
     pub id: Id,
     pub text: String,
-    /// The map in which it is written, which may be one that was merged.
+    /// The map in which it is written, which may be a merged one.
     pub map: Id,
-    /// Whether it is the first key of a map that was merged.
+    /// Whether it is the first key of a merged map.
     pub opens_merged: bool,
 }
 
-/// What a merge key (`<<`) means, which two versions of Go's library see differently.
+/// The meaning of a merge key (`<<`), which two versions of Go's library see differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merge {
-    /// yaml.v2, by which Prometheus reads its configuration and target files: what is merged is
-    /// decoded where `<<` stands. So it overwrites keys before it, and keys behind it overwrite
-    /// it. Of several maps the first is decoded last.
+    /// yaml.v2, by which Prometheus reads its configuration and target files. Merged maps are
+    /// decoded where `<<` stands, so they overwrite keys before it, and keys after it overwrite
+    /// them. Of several maps the first is decoded last.
     InPlace,
-    /// yaml.v3, by which Prometheus reads rule files, as YAML has it: what a map says itself wins
-    /// over what it merges, an earlier merged map over a later one.
+    /// yaml.v3, by which Prometheus reads rule files, as in YAML. A map's own keys win over merged
+    /// ones, an earlier merged map over a later one.
     Defaults,
 }
 
@@ -212,7 +212,7 @@ impl Build {
 
 struct NodeSeed<'s> {
     shape: &'s Shape,
-    /// This node's, once it is read.
+    /// The node's number, once it is read.
     id: Id,
     build: &'s mut Build,
 }
@@ -312,7 +312,7 @@ const MERGE: &str = "<<";
 
 type Entries = Vec<(Key, Node)>;
 
-/// The maps that a merge key names, in the order in which they are written.
+/// Returns the maps that a merge key names, in the order of writing.
 fn sources(value: Node) -> Result<Vec<Entries>, &'static str> {
     const FAULT: &str = "map merge requires map or sequence of maps as the value";
     let source = |node: Node| match node.kind {

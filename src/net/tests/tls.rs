@@ -172,7 +172,7 @@ fn servers_are_believed_by_their_authority_and_name() {
         ..TlsSettings::default()
     };
     check(&by_name, careless.clone(), Ok(()));
-    // Prometheus takes a name that is none; where certificates are looked at, none fits it.
+    // Prometheus accepts an invalid name. If certificates are checked, it fits none.
     let no_name = |settings| TlsSettings {
         server_name: Some("a b".into()),
         ..settings

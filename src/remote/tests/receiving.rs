@@ -162,7 +162,7 @@ impl Bed {
         })
     }
 
-    /// How many were refused for a reason.
+    /// Returns how many were refused for a reason.
     fn refused(&self, reason: &str) -> String {
         let name = "ferula_remote_write_received_refused_total";
         self.metric(&format!("{name}{{reason=\"{reason}\"}}"))
@@ -253,7 +253,7 @@ fn what_is_unordered_within_a_request_is_left_out() {
     assert_eq!(bed.refused("duplicate_in_request"), "2");
 }
 
-/// Only the kind of the first was said, and of no sample which it was.
+/// Once only the kind of the first was reported, and never which sample it was.
 #[test]
 fn the_first_of_each_kind_is_named() {
     let bed = Bed::new();

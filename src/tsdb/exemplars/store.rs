@@ -155,7 +155,7 @@ impl Exemplars {
         }
     }
 
-    /// Counts one that is not stored.
+    /// Counts an exemplar that is not stored.
     pub fn refuse(
         &self,
         fault: ExemplarFault,

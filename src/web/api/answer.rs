@@ -107,7 +107,7 @@ impl ErrorKind {
 }
 
 impl Context {
-    /// What answers queries.
+    /// Returns the database and the engine.
     ///
     /// # Errors
     /// There is none, as in agent mode.

@@ -166,7 +166,7 @@ pub fn snapshot(context: &Context, request: &Request) -> Result<Answer, ApiError
     Ok(Answer::of(Object::new().text("name", &name).end()))
 }
 
-/// The database, where it may be administered.
+/// Returns the database, if it may be administered.
 fn administered(context: &Context) -> Result<&Db, ApiError> {
     let database = context.database()?;
     if context.admin {

@@ -122,7 +122,7 @@ impl Server {
     }
 
     /// Closes the listeners and idle connections, finishes the requests in flight within `grace`,
-    /// then cancels what is left. False when something runs on even so, and is left behind.
+    /// then cancels the rest. Returns false if something still runs then, and is left behind.
     pub fn stop(mut self, grace: Duration) -> bool {
         self.halt(grace)
     }
