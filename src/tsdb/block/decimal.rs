@@ -13,7 +13,8 @@ const BESIDE_MAX: u64 = 256;
 /// The number of values tried before all are.
 const TRIED: usize = 16;
 
-/// Floats up to twice this number have no digits after the point.
+/// Adding and subtracting this leaves a whole number, since floats of its size have no digits after
+/// the point.
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 #[derive(Debug, Clone, Copy)]

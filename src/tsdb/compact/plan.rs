@@ -49,7 +49,7 @@ const LIKE_COUNT: usize = 4;
 /// Blocks are of like size when none has more than this many times the bytes of another.
 const LIKE_RATIO: u64 = 4;
 
-/// A block is rewritten alone when one in so many of its series has deletions.
+/// A block is rewritten alone when its deletions are at least this percentage of its series.
 const DELETED_SHARE: u64 = 20;
 
 /// Returns the blocks to merge into one now, or none. `newest` is the time of the newest sample in
