@@ -60,7 +60,7 @@ fn value<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     }
 }
 
-/// Empty where absent or null; `None` where it is not a list.
+/// Returns a list, empty where absent or null; `None` where it is not a list.
 fn list<'n>(node: &'n Node, key: &str) -> Option<&'n [Node]> {
     match value(node, key).map(|node| &node.kind) {
         None | Some(Kind::Null) => Some(&[]),

@@ -112,7 +112,8 @@ fn retention_shown(time: Duration, bytes: u64, percentage: f64) -> Out {
     Out::Map(out)
 }
 
-/// Prometheus shows the window again, in milliseconds, under its structure's name.
+/// Returns the section as Prometheus shows it: with the window again, in milliseconds, under its
+/// structure's name.
 fn tsdb_shown(
     window: Duration,
     threshold: f64,

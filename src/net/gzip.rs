@@ -29,7 +29,7 @@ impl fmt::Debug for Unpackers {
 }
 
 impl Unpackers {
-    /// Needs a stack of more than 64 KiB.
+    /// Makes the decoders. It needs a stack of more than 64 KiB.
     pub fn new() -> Unpackers {
         Unpackers(std::array::from_fn(|_| Mutex::new(Decompress::new(false))))
     }

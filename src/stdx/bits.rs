@@ -93,7 +93,7 @@ pub fn unzigzag(v: u64) -> i64 {
     (v >> 1) as i64 ^ -((v & 1) as i64)
 }
 
-/// How many bits `v` needs.
+/// The number of bits that `v` needs.
 #[inline]
 pub fn width(v: u64) -> u32 {
     64 - v.leading_zeros()

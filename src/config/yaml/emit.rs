@@ -81,7 +81,7 @@ fn pad(out: &mut String, indent: usize) {
     out.extend(std::iter::repeat_n(' ', indent));
 }
 
-/// `inline`: the first key follows a list's dash, on a line that is already begun.
+/// Writes a map. With `inline` the first key follows a list's dash, on a line already begun.
 fn push_map(out: &mut String, entries: &[(String, Out)], indent: usize, mut inline: bool) {
     for (key, value) in entries {
         if !inline {
