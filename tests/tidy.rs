@@ -173,7 +173,7 @@ fn faces_state_what_they_own_and_their_invariant() {
     fail_on(&wrong);
 }
 
-/// The names of threads that stand where they are started.
+/// Yields the names of threads from the places that start them.
 fn spawned(code: &str) -> impl Iterator<Item = &str> {
     let places = ["spawn(\"", "spawn_vital(\""].map(|call| code.match_indices(call));
     let places = places.into_iter().flatten();

@@ -65,7 +65,7 @@ impl Components {
         })
     }
 
-    /// Puts a plan into force, which cannot fail. Returns which jobs it touched.
+    /// Applies a plan, which cannot fail. Returns the jobs that it touched.
     pub fn apply(&self, plan: Plan) -> scrape::Applied {
         // ORDER: consumers before producers; the pools must know a job before its targets come.
         if let Some(Database { db, engine }) = &self.database {

@@ -186,7 +186,7 @@ impl<'g> MainLoop<'g> {
         Plan::prepare(config, &self.ground.surroundings, Strictness::Strict)
     }
 
-    /// Cannot fail. Returns what runs now, and what that changed.
+    /// Applies the plan, which cannot fail. Returns the running configuration, and what changed.
     fn apply(&mut self, plan: Plan) -> (Arc<Config>, Vec<String>) {
         let config = plan.config.clone();
         let jobs = self.components.apply(plan);

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::{Config, ScrapeConfig};
 use crate::scrape::Applied;
 
-/// Returns one line for each section that differs, then one for each job that was touched, as the
-/// scrape manager told.
+/// Returns one line for each section that differs, then one for each job that the scrape manager
+/// touched.
 pub fn changes(old: &Config, new: &Config, jobs: &Applied) -> Vec<String> {
     let sections = sections(old, new).into_iter();
     let mut lines: Vec<String> = sections.map(|name| format!("{name} changed")).collect();
@@ -25,7 +25,7 @@ pub fn changes(old: &Config, new: &Config, jobs: &Applied) -> Vec<String> {
     lines
 }
 
-/// Top-level sections that differ, but `scrape_configs`; in order of their names.
+/// Returns the top-level sections that differ, except `scrape_configs`, in order of their names.
 fn sections<'c>(old: &'c Config, new: &'c Config) -> BTreeSet<&'c str> {
     let (before, after) = (by_section(&old.yaml), by_section(&new.yaml));
     let differs = |name: &&str| match *name {

@@ -14,8 +14,8 @@ use super::statistics::Statistics;
 use crate::model::{TimestampMs, timestamp};
 use crate::stdx::append;
 
-/// A log that takes queries once it is the engine's. Each reload makes a new one, so that a rotated
-/// file is released.
+/// A query log. It takes queries once the engine has it. Each reload makes a new one, so that a
+/// rotated file is released.
 #[derive(Debug)]
 pub struct QueryLog {
     path: PathBuf,
@@ -69,8 +69,8 @@ impl QueryLog {
         })
     }
 
-    /// Opens the file, and makes it if needed. Where that fails after all, every query that should
-    /// be logged is counted as a failure.
+    /// Opens the file, and makes it if needed. If that fails after all, every query to log counts
+    /// as a failure.
     pub(super) fn begin(&mut self) {
         match append::open(&self.path) {
             Ok(file) => self.file = Mutex::new(Some(file)),

@@ -182,8 +182,8 @@ impl Cache {
         self.reading = Reading::new(self.first);
     }
 
-    /// Forgets all lines, and yet not the series that were there: what a line means depends on the
-    /// format and the configuration, and both may change.
+    /// Forgets all lines, since another format or configuration gives them another meaning. The
+    /// series that were there are kept for their stale markers.
     pub fn start_over(&mut self) {
         *self = Cache {
             orphans: self.tracked_series(),

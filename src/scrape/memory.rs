@@ -1,5 +1,5 @@
-//! What a loop knows of its target between two turns. It outlives the loop: one that a reload
-//! replaces hands it on to its successor.
+//! What a loop remembers of its target between two turns. It outlives the loop: a reload hands it
+//! to the loop's successor.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -135,8 +135,8 @@ impl Pool {
         leftovers
     }
 
-    /// Puts `targets` in place of those that are scraped now. Who stays is not touched; another
-    /// target of the same series, or else of the same URL, succeeds the former on its thread.
+    /// Replaces the scraped targets by `targets`. Targets that stay are not touched. Another target
+    /// of the same series, or else of the same URL, succeeds the former one on its thread.
     fn exchange(
         &mut self,
         targets: Vec<Target>,
@@ -174,7 +174,7 @@ impl Pool {
         leftovers
     }
 
-    /// Puts a target in the place of another. What scrape is under way ends as it began.
+    /// Replaces a target by another. A scrape under way ends with the settings it began with.
     fn succeed(
         &self,
         slot: Slot,
@@ -296,7 +296,7 @@ impl Pool {
         self.shared.forced_error().is_some()
     }
 
-    /// Ends all loops, and what scrapes are under way.
+    /// Ends all loops, and the scrapes that are under way.
     pub fn stop(self, env: &SyncEnv<'_>) -> Leftovers {
         let mut leftovers = Leftovers::default();
         for slot in self.loops.into_values() {
@@ -338,14 +338,14 @@ fn retire(slot: Slot, env: &SyncEnv<'_>) -> Leftovers {
     }
 }
 
-/// What is left to do when the loop of a target takes no further tick.
+/// Returns the end of run of a target whose loop takes no further tick.
 fn end_of_run(slot: &Slot, env: &SyncEnv<'_>) -> Option<EndOfRun> {
     let (tick, t, interval) = slot.running.as_ref()?.next_tick(&*env.env.clock);
     Some(EndOfRun::new(slot.target.memory.clone(), tick, t, interval))
 }
 
-/// Whom of `former` each target succeeds, by hash: the one of the same series, or else one with the
-/// same URL, whose labels are others. Nobody has two heirs.
+/// Returns the former target that each target succeeds, by hash: the one of the same series, or
+/// else one of the same URL with other labels. No former target has two heirs.
 fn heirs<'a>(targets: &[Target], former: impl Iterator<Item = &'a Slot>) -> Vec<Option<u64>> {
     let mut by_identity = HashMap::new();
     let mut by_url: HashMap<&str, Vec<u64>> = HashMap::new();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::failure_log::FailureLog;
 use super::metrics::PoolMetrics;
 
-/// One a pool, shared with all its loops.
+/// One per pool, shared with all its loops.
 #[derive(Debug)]
 pub(super) struct PoolShared {
     pub metrics: PoolMetrics,
@@ -26,7 +26,7 @@ impl PoolShared {
         }
     }
 
-    /// Set where no target of the pool may be scraped.
+    /// An error if no target of the pool may be scraped.
     pub fn forced_error(&self) -> Option<Arc<str>> {
         self.lock().forced_error.clone()
     }

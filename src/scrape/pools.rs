@@ -34,7 +34,8 @@ struct State {
     offset_seed: u64,
     next_number: u64,
     ends_of_run: EndsOfRun,
-    /// Loops that were told to end, and may have a scrape under way; joined once they ended.
+    /// Loops that were told to end, and may have a scrape under way. They are joined once they
+    /// ended.
     retired: Vec<Ending>,
     stopped: bool,
 }

@@ -68,7 +68,7 @@ impl ReportRefs {
             };
             batch.append(series, t, v);
         }
-        // What is told no more, since a reload said so.
+        // Series that are no longer reported, because a reload said so.
         for series in self.0.iter_mut().skip(count).filter_map(Option::take) {
             batch.append(series, t, stale_nan());
         }

@@ -1,15 +1,15 @@
-//! What a changed configuration means for the loops of a job.
+//! The effect of a changed configuration on the loops of a job.
 
 use std::time::Duration;
 
 use crate::config::ScrapeConfig;
 use crate::net::ClientSettings;
 
-/// What a changed configuration means for the loops of targets that stay.
+/// The effect of a changed configuration on the loops of targets that stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Restart {
     No,
-    /// Other timing, limits or clients: the series are the same.
+    /// Timing, limits or clients changed; the series are the same.
     KeepCache,
     /// The series may be others.
     Afresh,
@@ -37,8 +37,8 @@ impl Restart {
     }
 }
 
-/// The configuration without the keys that don't decide what a page's lines become. Those that
-/// decide a target's labels, URL, interval and timeout show in the target itself.
+/// Returns the configuration without the keys that do not decide the series of a page. The target
+/// itself shows the keys of its labels, URL, interval and timeout.
 fn series_keys(config: &ScrapeConfig) -> ScrapeConfig {
     ScrapeConfig {
         scrape_interval: Duration::ZERO,

@@ -1,4 +1,4 @@
-//! The thread around a loop: ticks, another loop that takes its place, stopping, panics.
+//! The thread around a loop: ticks, succession by another loop, stopping, panics.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,36 +19,36 @@ use crate::stdx::thread::{self, Thread, panic_message};
 /// Ends the request that is under way, if there is one.
 pub(super) type Cancel = Box<dyn Fn() + Send + Sync>;
 
-/// A loop, and what a thread needs to run it.
+/// A loop, with what a thread needs to run it.
 pub(super) struct Runnable {
     pub scrape_loop: ScrapeLoop,
     pub cancel: Cancel,
     pub schedule: Schedule,
 }
 
-/// A loop that runs on its thread. Dropping it ends the loop after its turn, and joins it.
+/// A loop on its thread. Dropping it ends the loop after its turn, and joins it.
 pub(super) struct Running {
-    // ORDER: before the thread: dropped, it tells the thread to end.
+    // ORDER: before the thread, since dropping it tells the thread to end.
     successors: Poster<Runnable>,
     schedule: Schedule,
     token: Stop,
     ending: Ending,
 }
 
-/// A loop that was told to end: a turn that is under way goes on. Dropping it joins the thread.
+/// A loop that was told to end, while a turn under way goes on. Dropping it joins the thread.
 pub(super) struct Ending {
-    /// Absent once the turn was told to end too.
+    /// Absent once the turn was cancelled too.
     stop: Option<StopSender>,
-    /// The cancel of the loop that the thread has now.
+    /// Cancels the request of the thread's current loop.
     cancel: Arc<Mutex<Cancel>>,
     thread: Thread,
 }
 
 impl Running {
-    /// Starts the thread. `stop` is what the loop was made with.
+    /// Starts the thread. `stop` is the one that the loop was made with.
     ///
     /// # Errors
-    /// The system has no thread: the target's misfortune, to be tried again.
+    /// The system has no thread. That affects only the target, and is tried again.
     pub fn start(
         runnable: Runnable,
         stop: (StopSender, Stop),
@@ -90,8 +90,8 @@ impl Running {
         })
     }
 
-    /// Lets another loop go on in the place of this one: between two turns, and with its ticks
-    /// where the interval is the same. Waits for nothing. Of several the newest counts.
+    /// Hands the thread over to another loop, between two turns. The ticks stay if the interval is
+    /// the same. It does not wait. Of several successors the newest counts.
     pub fn hand_over(&mut self, mut next: Runnable) {
         if next.schedule.interval == self.schedule.interval {
             next.schedule = self.schedule.clone();
@@ -101,17 +101,17 @@ impl Running {
         self.successors.post(next);
     }
 
-    /// What stops the loops of this thread: a successor is made with it.
+    /// Returns what stops this thread's loops. A successor is made with it.
     pub fn stop_token(&self) -> &Stop {
         &self.token
     }
 
-    /// False after a panic of the thread itself.
+    /// Returns false after a panic of the thread itself.
     pub fn is_alive(&self) -> bool {
         !self.ending.is_finished()
     }
 
-    /// Tells the loop to end after its turn, and does not wait for it.
+    /// Tells the loop to end after its turn, without waiting for it.
     pub fn finish(self) -> Ending {
         self.ending
     }
@@ -127,7 +127,7 @@ impl Running {
 }
 
 impl Ending {
-    /// Ends the turn that is under way too: nothing of it is stored.
+    /// Cancels the turn that is under way too. Nothing of it is stored.
     pub fn cancel(&mut self) {
         // ORDER: the loop is told to stop before its request ends, or it would take that for a
         // failure.
@@ -139,7 +139,7 @@ impl Ending {
         self.thread.is_finished()
     }
 
-    /// For who waits with a deadline.
+    /// Returns the thread, to wait for it with a deadline.
     pub fn into_thread(self) -> Thread {
         self.thread
     }
@@ -149,12 +149,12 @@ impl Ending {
 struct Runner {
     /// Shared with the thread of its first turn.
     scrape_loop: Arc<Mutex<ScrapeLoop>>,
-    /// Disconnected when the loop is to end.
+    /// Disconnected when the loop must end.
     successors: Mailbox<Runnable>,
     cancel: Arc<Mutex<Cancel>>,
     schedule: Schedule,
     ticker: Ticker,
-    /// When the newest turn began, monotonic.
+    /// When the newest turn began, on the monotonic clock.
     last_turn: Option<Duration>,
     /// The next turn makes the target's series.
     is_first: bool,
@@ -185,7 +185,7 @@ impl Runner {
     }
 
     fn next_event(&self) -> Event {
-        // ORDER: after a long turn all may be there; no turn begins with settings of the past.
+        // ORDER: after a long turn all may be ready, and no turn may begin with outdated settings.
         select_biased! {
             recv(self.stop.channel()) -> _ => Event::End,
             recv(self.successors.bell()) -> message => match message {
@@ -197,7 +197,7 @@ impl Runner {
     }
 
     fn on_successor(&mut self) {
-        // Empty: the bell rang again for what was taken at its first ring.
+        // It is empty if the bell rang again for what its first ring already gave.
         let Some(next) = self.successors.take() else {
             return;
         };
@@ -230,7 +230,7 @@ impl Runner {
     }
 }
 
-/// Timestamps tell slots apart no better.
+/// The resolution of timestamps, which tell slots apart no better.
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Runs the first turn, which makes a target's series, on a thread of its own. Memory that a thread
@@ -249,7 +249,7 @@ fn first_turn(name: String, shared: &Arc<Mutex<ScrapeLoop>>, t: TimestampMs) -> 
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    // NOTE: a turn's panic is caught under the lock, and the loop recovers from it; loops and
+    // NOTE: a turn's panic is caught under the lock, and the loop recovers from it. Loops and
     // cancels are replaced whole.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

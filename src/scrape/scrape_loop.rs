@@ -87,8 +87,8 @@ impl ScrapeLoop {
         }
     }
 
-    /// Goes on where the former loop of the same place ended. Returns whether the series begin
-    /// anew: they may be others, and those that do not go on are marked stale by the next turn.
+    /// Continues where the former loop of the same place ended. Returns whether the series start
+    /// afresh. Then they may differ, and the next turn marks those stale that do not go on.
     pub fn succeed(&mut self, former: &ScrapeLoop) -> bool {
         self.last_body_bytes = former.last_body_bytes;
         if !Arc::ptr_eq(&self.target.memory, &former.target.memory) {

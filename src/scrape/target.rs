@@ -201,7 +201,7 @@ impl Target {
         self.succeed(other);
     }
 
-    /// With how another target of the same series fared.
+    /// Takes over the status of another target of the same series.
     pub(super) fn succeed(&self, other: &Target) {
         let (status, metadata) = {
             let theirs = other.lock();

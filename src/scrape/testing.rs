@@ -241,7 +241,7 @@ impl Gate {
         !self.asked.1.is_empty()
     }
 
-    /// Lets a scrape that is under way have this answer.
+    /// Gives this answer to a scrape that is under way.
     pub fn answer(&self, answer: Answer) {
         self.answers.0.send(answer).unwrap();
     }

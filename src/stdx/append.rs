@@ -1,4 +1,4 @@
-//! Files that lines are appended to.
+//! Files to which lines are appended.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-/// Opens a file for appending, and makes it if need be.
+/// Opens a file for appending, and makes it if needed.
 ///
 /// # Errors
 /// The system's.
@@ -14,7 +14,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Tells whether [`open`] would succeed, and makes nothing: for who only prepares.
+/// Checks whether [`open`] would succeed, and makes nothing. For callers that only prepare.
 ///
 /// # Errors
 /// Why it would not.

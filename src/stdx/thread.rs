@@ -1,8 +1,9 @@
 //! Threads with a name, a stack size and an owner who joins them.
 //!
 //! [`spawn`] and [`spawn_vital`] are the only ways to make one. A panic ends its thread, is logged
-//! by name, and is reported to the process-wide hook ([`on_panic`]). What it costs is decided where
-//! the thread is started: a vital one ends the process, any other is its owner's affair.
+//! by name, and is reported to the process-wide hook ([`on_panic`]). The place that starts the
+//! thread decides what a panic costs: a vital thread ends the process, any other is left to its
+//! owner.
 
 use std::any::Any;
 use std::io;
@@ -55,10 +56,10 @@ pub fn spawn(
     start(name.into(), stack, false, f)
 }
 
-/// Starts a thread without which the daemon has no purpose: a panic of it ends the process.
+/// Starts a thread without which the daemon has no purpose. A panic in it ends the process.
 ///
 /// # Errors
-/// As [`spawn`].
+/// Those of [`spawn`].
 pub fn spawn_vital(
     name: impl Into<String>,
     stack: usize,

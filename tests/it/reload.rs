@@ -185,7 +185,7 @@ fn a_hundred_reloads_disturb_nothing() {
         eventually("scraping goes on", || scraped(due).then_some(()));
     }
     eventually("ten more scrapes", || scraped(12).then_some(()));
-    // Read before the samples: the last of them may not be stored yet.
+    // Read before the samples, since the last of them may not be stored yet.
     let asked: Vec<usize> = kept.iter().map(|e| e.requests() as usize).collect();
     let all = ferula.points("kept[10m]");
     assert_eq!(all.len(), 20);
@@ -218,7 +218,7 @@ fn without_workers(names: &[String]) -> BTreeMap<String, usize> {
 }
 
 /// A job of 200 targets at one address. Their ticks spread over ten minutes, so that some are
-/// scraped within seconds and may take as long as a slow machine likes.
+/// scraped within seconds and may take as long as a slow machine needs.
 fn held_job(exporter: &Exporter, more: &str) -> String {
     let address = exporter.address;
     let group =
@@ -231,7 +231,7 @@ fn held_job(exporter: &Exporter, more: &str) -> String {
     )
 }
 
-/// Scrapes that were under way at a reload of their job were thrown away.
+/// Scrapes under way at a reload of their job were thrown away.
 #[test]
 fn scrapes_that_are_under_way_delay_no_reload_and_are_stored() {
     let good = Exporter::page("good 1\n");
@@ -251,7 +251,7 @@ fn scrapes_that_are_under_way_delay_no_reload_and_are_stored() {
     ];
     for more in changes {
         ferula.write("prometheus.yml", &with(more));
-        // It would wait for ten minutes, after which the scrape has failed.
+        // A reload that waited for the scrape would take ten minutes.
         assert_eq!(ferula.reload().status, 200);
     }
     let before = good.requests();

@@ -1,6 +1,6 @@
-//! A reload changed a job while its scrapes were under way, and threw them away: at a reload every
-//! 1.5 s a target that answers after 2 s had no samples at all. Now a loop goes on where the former
-//! ended: its scrape is stored, its ticks, cache and staleness are taken over.
+//! A reload that changed a job threw its running scrapes away. With a reload every 1.5 s a target
+//! that answers after 2 s had no samples at all. Now a loop continues where the former ended: its
+//! scrape is stored, and its ticks, cache and staleness are taken over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use crate::scrape::testing::{Answer, Gate, TEXT, group};
 struct Bed {
     gate: Gate,
     house: House,
-    /// Where in the interval its ticks are.
+    /// The place of its ticks within the interval.
     place_ms: i64,
 }
 
-/// How long it is to the next tick of a target at this place in the interval.
+/// Returns the time to the next tick of a target at this place in the interval.
 fn wait_ms(place_ms: i64, now_ms: i64, interval: Duration) -> i64 {
     1 + (place_ms - now_ms - 1).rem_euclid(interval.as_millis() as i64)
 }
@@ -30,7 +30,7 @@ fn place_ms(target: &Target, interval: Duration) -> i64 {
 }
 
 impl Bed {
-    /// The target's first scrape is under way.
+    /// Makes a bed in which the target's first scrape is under way.
     fn new() -> Bed {
         let gate = Gate::default();
         let house = House::dialling(gate.dial());
@@ -47,7 +47,7 @@ impl Bed {
         bed
     }
 
-    /// Moves on to the next tick, at which a scrape begins.
+    /// Moves the clock to the next tick, at which a scrape begins.
     fn tick(&self) {
         assert!(!self.gate.is_asked());
         let wait_ms = wait_ms(self.place_ms, self.house.clock_ms(), STEP);
@@ -61,14 +61,14 @@ impl Bed {
         self.give(Answer::Page(TEXT, page.to_owned()));
     }
 
-    /// Lets the scrape that is under way end, and waits until it is stored.
+    /// Lets the scrape under way end, and waits until it is stored.
     fn give(&self, answer: Answer) {
         let before = self.house.store.commits();
         self.gate.answer(answer);
         eventually("it is stored", || self.house.store.commits() > before);
     }
 
-    /// What was stored since the last call: `name value`, without most of the report.
+    /// Returns what was stored since the last call: `name value`, without most of the report.
     fn stored(&self) -> String {
         let mut stored: Vec<String> = Vec::new();
         for (labels, _, v) in self.house.store.take() {
@@ -99,7 +99,7 @@ fn what_is_under_way_ends_under_the_old_settings_and_the_ticks_go_on() {
     let bed = Bed::new();
     let mut times = Vec::new();
     for limit in 1..20 {
-        // Each reload would refuse the page; none holds for the scrape that runs already.
+        // Each reload would refuse the page. None applies to the scrape that is running already.
         for more in 0..3 {
             bed.house.apply(|c| c.sample_limit = 100 * limit + more);
         }
@@ -119,7 +119,7 @@ fn what_is_under_way_ends_under_the_old_settings_and_the_ticks_go_on() {
         times.windows(2).all(|t| t[1] - t[0] == step_ms),
         "{times:?}"
     );
-    // The newest settings hold from the next scrape on.
+    // The newest settings apply from the next scrape on.
     bed.house.apply(|c| c.sample_limit = 1);
     bed.answer("x 1\ny 1\n");
     assert_eq!(bed.stored(), "x 1, y 1, up 1");
@@ -147,7 +147,7 @@ fn a_loop_that_sleeps_is_succeeded_without_an_extra_scrape() {
     );
 }
 
-/// The interval becomes another one while a scrape is under way: no slot is scraped twice.
+/// Changes the interval while a scrape is under way: no slot is scraped twice.
 fn check_interval(interval: Duration) {
     let bed = Bed::new();
     let clock = &bed.house.clock;
@@ -157,7 +157,7 @@ fn check_interval(interval: Duration) {
         c.scrape_timeout = interval;
     });
     bed.answer("x 1\n");
-    // The timer of the former ticks goes on beside that of the others.
+    // The timer of the former ticks runs on beside that of the others.
     eventually("the other ticks hold", || clock.waiting() == 2);
     let mut wait_ms = wait_ms(place_ms(&bed.target(), interval), tick_ms, interval);
     for _ in 0..4 {
@@ -266,7 +266,7 @@ fn series_that_a_reload_may_have_changed_go_on_or_are_marked_at_the_next_scrape(
     bed.answer("x 1\n");
     assert_eq!(bed.stored(), "x 1, y stale, up 1");
     assert_eq!(bed.next_due(), None, "nothing else is to be marked");
-    // Once more, between two scrapes, and the next one fails.
+    // Once more, between two scrapes; the next one fails.
     bed.house.apply(|c| c.honor_labels = true);
     bed.house.apply(|c| c.label_limit = 31);
     bed.tick();

@@ -31,7 +31,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     panic!("never: {what}");
 }
 
-/// Pools, and what their loops scrape and write to.
+/// Pools, with what their loops scrape and write to.
 pub struct House {
     pub pools: Pools,
     pub store: Arc<Store>,
@@ -53,7 +53,7 @@ impl House {
         house
     }
 
-    /// With targets that answer as `dial`'s connections do.
+    /// Makes pools whose targets answer as `dial`'s connections do.
     pub fn dialling(dial: Dial) -> House {
         let (store, clock) = (Arc::new(Store::default()), ManualClock::new(0));
         let env = LoopEnv {
@@ -107,7 +107,7 @@ impl House {
         self.clock.wall_ms()
     }
 
-    /// Somewhat later than loops and threads are looked after again.
+    /// Returns a time somewhat later than the next look after loops and threads.
     pub fn later(&self) -> Duration {
         self.clock.mono() + Duration::from_secs(6)
     }
@@ -121,7 +121,7 @@ impl House {
             .collect()
     }
 
-    /// Moves on by one interval, in which each of so many loops turns once.
+    /// Moves the clock by one interval, in which each of so many loops turns once.
     pub fn step(&self, loops: usize) {
         eventually("the loops sleep", || self.clock.waiting() == loops);
         let before = self.store.commits();
@@ -132,7 +132,7 @@ impl House {
         eventually("the loops sleep again", || self.clock.waiting() == loops);
     }
 
-    /// Series marked stale since the last call, and when.
+    /// Returns the series marked stale since the last call, and when.
     pub fn stale(&self) -> Vec<String> {
         let stored = self.store.take().into_iter();
         let stale = stored.filter(|(_, _, v)| crate::model::is_stale_nan(*v));

@@ -21,7 +21,7 @@ pub enum Behaviour {
     Status(u16),
     /// Accepts and never answers.
     Hang,
-    /// Answers once it is told to do something else: as it is told then.
+    /// Waits until a test gives it another behaviour, and then answers by that.
     Hold,
     /// One byte of the page a moment, for ever.
     Drip,
