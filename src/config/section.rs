@@ -376,7 +376,6 @@ impl<'a> Section<'a> {
         let mut value = None;
         for item in self.get(key)?.all() {
             value = match &item.node.kind {
-                Kind::Null => None,
                 Kind::Scalar { literal, text } if !*text || !yaml::is_quoted(literal) => {
                     parse(literal)
                 }

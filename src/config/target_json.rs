@@ -183,7 +183,7 @@ impl Json<'_> {
             return "unexpected end of JSON input".to_owned();
         };
         let before = &self.text[..self.at];
-        let line = 1 + before.iter().filter(|b| **b == b'\n').count();
+        let line = 1 + memchr::memchr_iter(b'\n', before).count();
         let column = 1 + before.iter().rev().take_while(|b| **b != b'\n').count();
         // Go shows a byte as the character of its number.
         let quoted = gofmt::quote(&char::from(b).to_string());

@@ -62,12 +62,11 @@ impl Dialer {
         unix_socket: Option<&Path>,
         deadline: &Deadline,
     ) -> Result<Dialed, NetError> {
-        let proxy = match unix_socket {
-            Some(_) => None,
-            None => {
-                self.proxies.check(url)?;
-                self.proxies.choose(url)
-            }
+        let proxy = if unix_socket.is_some() {
+            None
+        } else {
+            self.proxies.check(url)?;
+            self.proxies.choose(url)
         };
         let mut stream = self.counted_connect(url, unix_socket, proxy, deadline)?;
         let mut tls = None;

@@ -137,7 +137,7 @@ fn json_as_go_takes_it() {
     let at =
         |column: usize, text: &str| format!("invalid character {text} (line 1, column {column})");
     let value = "looking for beginning of value";
-    check(br#"[1,]"#, &at(4, &format!("']' {value}")));
+    check(b"[1,]", &at(4, &format!("']' {value}")));
     check(
         br#"[{"targets": [1, "a",]}]"#,
         &at(22, &format!("']' {value}")),
@@ -146,10 +146,10 @@ fn json_as_go_takes_it() {
         "\u{feff}[]".as_bytes(),
         &at(1, &format!("'\u{ef}' {value}")),
     );
-    check(br#"[] x"#, &at(4, "'x' after top-level value"));
+    check(b"[] x", &at(4, "'x' after top-level value"));
     check(br#"[{"a" 1}]"#, &at(7, "'1' after object key"));
     check(
-        br#"[{a: 1}]"#,
+        b"[{a: 1}]",
         &at(3, "'a' looking for beginning of object key string"),
     );
     check(

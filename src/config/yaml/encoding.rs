@@ -26,7 +26,7 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, String> {
 }
 
 fn wrong(before: &[u8], what: &str) -> String {
-    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+    let line = 1 + memchr::memchr_iter(b'\n', before).count();
     format!("yaml: line {line}: {what}")
 }
 
