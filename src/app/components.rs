@@ -21,9 +21,6 @@ use crate::web::Database;
 use crate::web::server::Server;
 use crate::{discovery, scrape, watch};
 
-/// The user agent of scrapes. Prometheus's name comes first, since exporters and firewalls know it.
-const USER_AGENT: &str = concat!("Prometheus/3.14.0 Ferula/", env!("CARGO_PKG_VERSION"));
-
 /// Everything that runs, with one owner: the main loop. The mode says which optional components
 /// exist.
 pub struct Components {
@@ -162,7 +159,7 @@ fn scrape_options(
         clock: ground.clock.clone(),
         registry: ground.registry.clone(),
         reload_interval: flags.duration("scrape.discovery-reload-interval"),
-        user_agent: USER_AGENT.to_owned(),
+        user_agent: crate::net::USER_AGENT.to_owned(),
         alignment: scrape::Alignment {
             adjust: flags.is_on("scrape.adjust-timestamps"),
             tolerance: flags.duration("scrape.timestamp-tolerance"),

@@ -54,7 +54,7 @@ impl Options {
             registry,
             watcher,
             send_interval: Duration::from_secs(5),
-            user_agent: concat!("Prometheus/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: crate::net::USER_AGENT.to_owned(),
         }
     }
 }

@@ -37,6 +37,7 @@ pub fn labels(
         let value = normalised(kind, &name, unescape(text));
         // An empty value means that the label is absent, so it repeats nothing.
         if value.is_empty() {
+            builder.note_empty(&name);
             return Ok(());
         }
         if builder.get(&name).is_some() {

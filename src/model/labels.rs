@@ -268,6 +268,8 @@ pub struct LabelsBuilder {
     pairs: Vec<(String, String)>,
     /// Strings of removed labels, kept for new ones.
     spare: Vec<(String, String)>,
+    /// Names that were given without a value: no labels, but somebody may want to know.
+    emptied: Vec<String>,
 }
 
 impl LabelsBuilder {
@@ -279,6 +281,16 @@ impl LabelsBuilder {
 
     pub fn clear(&mut self) {
         self.spare.append(&mut self.pairs);
+        self.emptied.clear();
+    }
+
+    /// Remembers until the next clear that a label was given an empty value on purpose.
+    pub fn note_empty(&mut self, name: &str) {
+        self.emptied.push(name.to_owned());
+    }
+
+    pub fn is_empty_on_purpose(&self, name: &str) -> bool {
+        self.emptied.iter().any(|n| n == name)
     }
 
     pub fn reset(&mut self, base: &Labels) {

@@ -24,6 +24,9 @@ pub enum NetError {
     Status(String),
     #[error("body size limit exceeded")]
     BodyTooBig,
+    /// Beyond what is ever taken, whatever the limit that was asked for.
+    #[error("body of {bytes} bytes or more: the built-in guard takes none, body_size_limit or not")]
+    BodyGuard { bytes: u64 },
     #[error("dial {network} {address}: connect: {reason}")]
     Dial {
         network: &'static str,

@@ -28,7 +28,6 @@ const IDLE_CONNECTIONS_MAX: usize = 16;
 const IDLE_MAX: Duration = Duration::from_secs(5 * 60);
 /// LIMIT: stands for "no timeout", which nothing here has.
 pub(super) const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-const USER_AGENT: &str = concat!("Ferula/", env!("CARGO_PKG_VERSION"));
 
 #[derive(Debug)]
 pub(super) struct Fetcher {
@@ -45,7 +44,7 @@ impl Fetcher {
             .proxy(None)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .user_agent(USER_AGENT)
+            .user_agent(super::USER_AGENT)
             .input_buffer_size(HEAD_BYTES_MAX)
             .output_buffer_size(OUTPUT_BUFFER_BYTES)
             .max_response_header_size(HEAD_BYTES_MAX)

@@ -37,6 +37,10 @@ impl Unpackers {
     /// Appends what `packed` holds, with all its members. It fails as soon as `body` has `limit`
     /// bytes.
     pub fn unpack(&self, packed: &[u8], body: &mut Vec<u8>, limit: u64) -> Result<(), NetError> {
+        // As Go says it of no header at all; one that is cut is an unexpected EOF.
+        if packed.is_empty() {
+            return Err(NetError::Eof);
+        }
         let mut decoder = self.lend();
         let mut rest = packed;
         loop {
@@ -184,7 +188,7 @@ mod tests {
         for cut in 1..one.len() {
             check(&one[..cut], Err("unexpected EOF"));
         }
-        check(b"", Err("unexpected EOF"));
+        check(b"", Err("EOF"));
         check(b"0123456789", Err("gzip: invalid header"));
         check(
             &[one.as_slice(), b"junkjunkjunk"].concat(),

@@ -53,6 +53,9 @@ pub use settings::{
 };
 pub(crate) use tls_signatures::checks_signatures_with;
 
+/// How every request introduces itself. Prometheus's name first: exporters and firewalls know it.
+pub const USER_AGENT: &str = concat!("Prometheus/3.14.0 Ferula/", env!("CARGO_PKG_VERSION"));
+
 /// The largest unpacked body of a request without a limit of its own. LIMIT: no exporter comes
 /// near, and a small machine survives holding one such page.
 pub const BODY_BYTES_MAX: u64 = if cfg!(target_pointer_width = "32") {

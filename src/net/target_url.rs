@@ -24,7 +24,13 @@ pub(super) struct TargetUrl {
 impl TargetUrl {
     pub fn parse(text: &str) -> Result<TargetUrl, NetError> {
         let wrong = |reason: &str| NetError::Settings(format!("parse {}: {reason}", quote(text)));
-        let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+        // A port without a host means this machine, as Go dials it.
+        let local = text
+            .split_once("://:")
+            .filter(|(scheme, _)| matches!(*scheme, "http" | "https"))
+            .map(|(scheme, rest)| format!("{scheme}://localhost:{rest}"));
+        let url = Url::parse(local.as_deref().unwrap_or(text));
+        let url = url.map_err(|error| wrong(&error.to_string()))?;
         TargetUrl::from_url(&url, text).ok_or_else(|| match url.scheme() {
             "http" | "https" => wrong("no host in request URL"),
             scheme => NetError::Settings(format!("unsupported protocol scheme {}", quote(scheme))),
@@ -150,6 +156,7 @@ mod tests {
         check("https://u:p@h:9/x", "h", 9, "h:9", "/x");
         check("http://[::1]:9100/m", "::1", 9100, "[::1]:9100", "/m");
         check("http://h/m#f", "h", 80, "h", "/m");
+        check("http://:9100/m", "localhost", 9100, ":9100", "/m");
         check("http://h/a b", "h", 80, "h", "/a%20b");
     }
 

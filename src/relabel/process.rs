@@ -88,9 +88,8 @@ fn label_map(rule: &Rule, labels: &mut LabelsBuilder, scratch: &mut Scratch) {
         let target = &mut scratch.target;
         rule.value
             .expand(&rule.regex, &scratch.captures, &name, target);
-        if !target.is_empty() {
-            labels.set(target, &value);
-        }
+        // NOTE: as in Prometheus an empty name is one too. Whoever takes the labels refuses it.
+        labels.set(target, &value);
     }
 }
 

@@ -71,6 +71,11 @@ impl ScrapeError {
     pub fn is_body_limit(&self) -> bool {
         matches!(self, ScrapeError::Net(e) if root(e) == &NetError::BodyTooBig)
     }
+
+    /// Beyond the built-in guard, which is no limit of the job's.
+    pub fn is_body_guard(&self) -> bool {
+        matches!(self, ScrapeError::Net(e) if matches!(root(e), NetError::BodyGuard { .. }))
+    }
 }
 
 fn root(error: &NetError) -> &NetError {

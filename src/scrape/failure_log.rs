@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::model::{TimestampMs, timestamp};
 
-/// One file, which several jobs may share. The first failure opens it. A reload makes new ones, so
-/// that a file that was moved away is opened anew.
+/// One file, which several jobs may share. It is opened when a configuration is applied. A reload
+/// makes new ones, so that a file that was moved away is opened anew.
 #[derive(Debug)]
 pub(super) struct FailureLog {
     path: PathBuf,
@@ -37,6 +37,12 @@ impl FailureLog {
         &self.path
     }
 
+    /// Opens the file now, so that one that can't be opened is told when it is configured.
+    pub fn open(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.try_append(&mut state, b"");
+    }
+
     /// Writes a failure. It never fails a scrape.
     pub fn write(&self, t: TimestampMs, message: &str, job: &str, target: &str) {
         let line = format!(
@@ -48,10 +54,14 @@ impl FailureLog {
         );
         // NOTE: after a panic the file is as good as before it.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(e) = self.append(&mut state, line.as_bytes()) {
+        self.try_append(&mut state, line.as_bytes());
+    }
+
+    fn try_append(&self, state: &mut State, line: &[u8]) {
+        if let Err(e) = self.append(state, line) {
             *state = State::Broken;
             let path = self.path.display();
-            log::error!("can't write the scrape failure log {path}: {e}");
+            log::error!("can't write the scrape failure log {path} (scrape_failure_log_file): {e}");
         }
     }
 

@@ -16,7 +16,8 @@ pub(super) fn series_labels(
 ) -> Result<Option<Labels>, ScrapeError> {
     if config.honor_labels {
         for (name, value) in target {
-            if builder.get(name).is_none() {
+            // An empty label of the page says that there is none, as on every Pushgateway's page.
+            if builder.get(name).is_none() && !builder.is_empty_on_purpose(name) {
                 builder.set(name, value);
             }
         }

@@ -12,6 +12,8 @@ pub(super) struct ScrapeMetrics {
     pub exceeded_target_limit: Counter,
     pub exceeded_label_limits: Counter,
     pub exceeded_body_size: Counter,
+    /// Ferula's own: the guard that no configuration asks for.
+    pub exceeded_body_guard: Counter,
     pub exceeded_samples: Counter,
     pub cache_flush_forced: Counter,
     pub duplicate: Counter,
@@ -106,6 +108,10 @@ impl ScrapeMetrics {
             exceeded_body_size: r.counter(
                 "prometheus_target_scrapes_exceeded_body_size_limit_total",
                 "Scrapes refused because the body was too big.",
+            ),
+            exceeded_body_guard: r.counter(
+                "ferula_target_scrapes_exceeded_body_guard_total",
+                "Scrapes refused because the body was beyond the built-in guard.",
             ),
             exceeded_samples: r.counter(
                 "prometheus_target_scrapes_exceeded_sample_limit_total",

@@ -98,6 +98,14 @@ impl Pools {
 
     /// Takes another configuration. It cannot fail, and waits for no target.
     pub fn apply(&self, prepared: Prepared) -> Applied {
+        // ORDER: before the lock. A file that several jobs share is opened once.
+        for log in prepared
+            .jobs
+            .iter()
+            .filter_map(|job| job.failure_log.as_ref())
+        {
+            log.open();
+        }
         let mut guard = self.lock();
         let state = &mut *guard;
         state.offset_seed = prepared.offset_seed;

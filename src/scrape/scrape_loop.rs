@@ -186,7 +186,11 @@ impl ScrapeLoop {
                 Err(e) => error = Some(e),
             },
             Err(e) => {
-                body_bytes = if e.is_body_limit() { -1 } else { 0 };
+                body_bytes = if e.is_body_limit() || e.is_body_guard() {
+                    -1
+                } else {
+                    0
+                };
                 error = Some(e);
             }
         }
@@ -383,6 +387,9 @@ impl ScrapeLoop {
             metrics
                 .exceeded_body_size
                 .add(f64::from(u8::from(error.is_body_limit())));
+            metrics
+                .exceeded_body_guard
+                .add(f64::from(u8::from(error.is_body_guard())));
             metrics
                 .exceeded_label_limits
                 .add(f64::from(u8::from(error.is_label_limit())));

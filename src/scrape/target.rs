@@ -164,6 +164,12 @@ impl Target {
                 gofmt::quote(&address)
             ));
         }
+        if let Some(value) = builder.get("") {
+            let value = gofmt::quote(value);
+            return Err(format!(
+                "relabelling made a label without a name, of value {value} (labelmap)"
+            ));
+        }
         let (interval, timeout) = timing(&builder)?;
         check_bools(&builder)?;
         builder.retain(|name, _| !name.starts_with("__meta_"));

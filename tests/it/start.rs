@@ -231,3 +231,11 @@ fn it_scrapes_itself() {
         "{head}"
     );
 }
+
+#[test]
+fn a_failure_log_that_cannot_be_opened_is_told_at_the_start() {
+    let ferula = Ferula::start(
+        "global: {scrape_failure_log_file: nowhere/failures.log}\nscrape_configs:\n- job_name: a\n",
+    );
+    ferula.wait_for_log("(scrape_failure_log_file)");
+}

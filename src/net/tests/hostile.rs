@@ -8,7 +8,7 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::super::{Client, ClientSettings, Fetch, NetError};
+use super::super::{BODY_BYTES_MAX, Client, ClientSettings, Fetch, NetError};
 use super::server::{Do, answer, page, raw, raw_close, serve};
 use super::{connection, env, get, ok, request, when};
 
@@ -157,6 +157,22 @@ fn redirects_elsewhere_are_refused() {
         error.cause().to_string(),
         "unsupported protocol scheme \"file\""
     );
+}
+
+/// The guard was told, and counted, as a limit that nobody had set.
+#[test]
+fn the_built_in_guard_says_so_itself() {
+    let length = BODY_BYTES_MAX;
+    let server = serve(move |_| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+        vec![Do::Send(head.into_bytes())]
+    });
+    for limit in [0, BODY_BYTES_MAX + 1, u64::MAX] {
+        let request = request(&server.url("/")).body_limit(limit);
+        let error = connection().get(&request, &mut Vec::new()).unwrap_err();
+        assert_eq!(*error.cause(), NetError::BodyGuard { bytes: length });
+        assert!(error.to_string().contains("built-in guard"), "{error}");
+    }
 }
 
 /// Checks that the answer is too big for this limit, and that the buffer did not grow far beyond

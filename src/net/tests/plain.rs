@@ -206,6 +206,26 @@ fn gzip_is_unpacked() {
     }
 }
 
+/// An empty body that claims to be packed was a good and empty page.
+#[test]
+fn gzip_of_less_than_a_member_is_no_page() {
+    let check = |framing: &str, body: &'static [u8], expect: &str| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n{framing}\r\n\r\n");
+        let wire = [head.as_bytes(), body].concat();
+        let server = serve(move |_| vec![Do::Send(wire.clone()), Do::Close]);
+        let result = connection().get(&request(&server.url("/")), &mut Vec::new());
+        assert_eq!(result.unwrap_err().to_string(), expect, "{framing}");
+    };
+    check("Content-Length: 0", b"", "EOF");
+    check("Transfer-Encoding: chunked", b"0\r\n\r\n", "EOF");
+    check("Connection: close", b"", "EOF");
+    check("Content-Length: 2", b"\x1f\x8b", "unexpected EOF");
+    let header = b"\x1f\x8b\x08\0\0\0\0\0\0\0";
+    check("Content-Length: 10", header, "unexpected EOF");
+    check("Content-Length: 3", b"a 1", "unexpected EOF");
+    check("Content-Length: 11", b"abcdefg 123", "gzip: invalid header");
+}
+
 #[test]
 fn large_pages_come_whole_and_packing_can_be_declined() {
     let text = "0123456789abcdef".repeat(1 << 16);

@@ -132,3 +132,12 @@ fn faults_of_single_samples_are_counted_and_leave_the_target_up() {
     assert_eq!(rig.page("a 1 615000|c 1"), "a 1 @615; c 1");
     assert_eq!(count(&rig, "duplicate_timestamp"), "1");
 }
+
+#[test]
+fn the_built_in_guard_has_a_counter_of_its_own() {
+    let mut rig = Rig::plain();
+    rig.answer(Answer::Fail(NetError::BodyGuard { bytes: 1 << 28 }));
+    let guard = rig.metric("ferula_target_scrapes_exceeded_body_guard_total");
+    let limit = rig.metric("prometheus_target_scrapes_exceeded_body_size_limit_total");
+    assert_eq!((guard.as_str(), limit.as_str()), ("1", "0"));
+}

@@ -2,7 +2,8 @@
 
 use crate::config::ScrapeConfig;
 use crate::model::names::NameScheme;
-use crate::scrape::testing::{Rig, rule};
+use crate::scrape::scrape_loop::Turned;
+use crate::scrape::testing::{Answer, Rig, STEP_MS, TEXT, rule};
 
 fn check(edit: impl FnOnce(&mut ScrapeConfig), page: &str, expect: &str) {
     let mut rig = Rig::new(edit);
@@ -31,7 +32,42 @@ fn labels_of_target_and_sample() {
         "a{job=\"k\"} 1",
         "a{job=\"k\"} 1",
     );
-    check(|c| c.honor_labels = true, "a{job=\"\"} 1", "a 1");
+    check(|c| c.honor_labels = true, "a 1", "a 1");
+}
+
+/// Every page of a Pushgateway has `instance=""`, which got the target's instance.
+#[test]
+fn an_empty_label_that_is_honored_keeps_the_target_s_away() {
+    let check = |page: &str, expect: &str| {
+        let mut rig = Rig::new(|c| c.honor_labels = true);
+        for _ in 0..2 {
+            rig.page(page);
+            rig.pages.clear();
+            rig.pages.push(Answer::Page(TEXT, format!("{page}\n")));
+            rig.turns += 1;
+            assert_eq!(rig.scrape_loop.turn(rig.turns * STEP_MS), Turned::Done);
+            let stored = rig.store.take();
+            let labels: Vec<String> = stored
+                .iter()
+                .filter(|(labels, ..)| labels.metric_name().starts_with("a"))
+                .map(|(labels, ..)| labels.series_text().to_string())
+                .collect();
+            assert_eq!(labels, [expect], "{page}");
+        }
+    };
+    check("a{instance=\"\",job=\"backup\"} 1", "a{job=\"backup\"}");
+    check("a{instance=\"\",job=\"\"} 1", "a");
+    check("a{job=\"\"} 1", "a{instance=\"h:1\"}");
+    check("a{x=\"\"} 1", "a{instance=\"h:1\", job=\"j\"}");
+}
+
+#[test]
+fn a_label_without_a_name_fails_the_scrape() {
+    check_error(
+        |c| c.metric_relabel_configs = vec![rule("labelmap", "", "job", "", "$1")],
+        "a 1",
+        "invalid metric name or label names: {\"\"=\"j\", __name__=\"a\", instance=\"h:1\", job=\"j\"}",
+    );
 }
 
 #[test]

@@ -138,3 +138,26 @@ fn identity_does_not_know_the_interval() {
     assert_ne!(a.hash, b.hash);
     assert_eq!(a.identity, b.identity);
 }
+
+/// The rule was without effect and without a word; Prometheus loads it, and every scrape fails.
+#[test]
+fn a_label_without_a_name_is_told() {
+    let made = make(
+        |c| c.relabel_configs = vec![rule("labelmap", "", "job", "", "$1")],
+        &[&[("__address__", "h:1")]],
+    );
+    let expect = "instance 0 in group g: relabelling made a label without a name, of value \"j\" \
+                  (labelmap)";
+    assert_eq!(made.errors, [expect]);
+    assert!(made.targets.is_empty());
+}
+
+#[test]
+fn a_port_alone_is_an_address() {
+    check(
+        |_| {},
+        &[("__address__", ":9100")],
+        "http://:9100/metrics",
+        r#"{instance=":9100", job="j"}"#,
+    );
+}
