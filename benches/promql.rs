@@ -1,13 +1,13 @@
-//! What queries cost: milliseconds each, of the clock, of their own thread and of all threads, and
-//! nanoseconds of all threads a sample that they read.
+//! The cost of queries: milliseconds of the clock, of the query's own thread and of all threads,
+//! and nanoseconds of all threads per sample read.
 //!
-//! On a busy machine the clock says little; the others say what an idle one would take.
+//! On a busy machine the clock says little. The CPU times say what an idle machine would take.
 //!
 //! Wide is 50,000 series of 60 samples, a busy gateway's quarter of an hour: all in the head, half
 //! in a block and half in the head, in three blocks and the head, and the same with a third of the
-//! series gone and others come. Long is 2,000 series of 5,760 samples in the head, a small host's
-//! day. Arguments: a part of a query's name, and `--world=` a part of a storage's. Prints its
-//! figures; passes no judgement.
+//! series replaced. Long is 2,000 series of 5,760 samples in the head, a small host's day.
+//! Arguments: a part of a query's name, and `--world=` a part of a storage's. Prints figures,
+//! without a verdict.
 
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
@@ -34,9 +34,9 @@ struct World {
     name: &'static str,
     series: u64,
     samples: u64,
-    /// Before these the head becomes a block.
+    /// The head becomes a block before these.
     flushed: &'static [u64],
-    /// Of three series one ends at the first flush, and another begins.
+    /// One of three series ends at the first flush, and another begins.
     churns: bool,
 }
 

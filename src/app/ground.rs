@@ -53,11 +53,11 @@ impl Ground<'_> {
     }
 }
 
-/// Time and bytes, by the flags alone; zero is no limit.
+/// Returns the retention by time and bytes from the flags alone; zero is no limit.
 fn retention(flags: &Flags) -> (Duration, u64) {
     let time = flags.nonzero("storage.tsdb.retention.time");
     let bytes = flags.size("storage.tsdb.retention.size").unwrap_or(0);
-    // NOTE: a limit for bytes alone is enough (reference section 8).
+    // NOTE: a limit of bytes is enough by itself (reference section 8).
     let default = if bytes > 0 { Duration::ZERO } else { RETENTION };
     (time.unwrap_or(default), bytes)
 }

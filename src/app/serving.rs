@@ -22,7 +22,7 @@ use crate::web::{self, Context, Control, Database, Router, Runtime, Site, WebMet
 /// Longer than any process runs.
 const NO_TIMEOUT: Duration = Duration::from_secs(365 * 86_400);
 
-/// The time of the largest block, where the retention is not shorter than ten of it
+/// The time range of the largest block, unless the retention is shorter than ten of it
 /// (`tsdb::compact`).
 const BLOCK_DURATION_MAX: Duration = Duration::from_secs(31 * 86_400);
 
@@ -102,8 +102,8 @@ fn runtime(ground: &Ground<'_>, site: &Site, retention: Option<Retention>) -> Ru
     }
 }
 
-/// The flags with what is in use where Prometheus fills that in. Without a retention there is no
-/// database.
+/// Returns the flags, with the values in use where Prometheus fills them in. Without a retention
+/// there is no database.
 fn shown_flags(
     flags: &Flags,
     route_prefix: &str,

@@ -12,10 +12,10 @@ use crate::web::Site;
 /// Prometheus's port, for addresses without one.
 const PORT: u16 = 9090;
 
-/// What the flags say of a machine of this name.
+/// Reads the flags for a machine of this name.
 ///
 /// # Errors
-/// A URL that Go would not read or find no host in, or a pattern of origins that does not compile.
+/// A URL that Go would refuse or find no host in, or a pattern of origins that does not compile.
 pub fn site(flags: &Flags, hostname: &str) -> Result<Site> {
     let listen = flags.list("web.listen-address");
     let listen_port = listen.first().and_then(|first| port_of(first));
@@ -39,7 +39,7 @@ fn port_of(address: &str) -> Option<u16> {
     port.parse().ok()
 }
 
-/// Where none is given, it is the host's name and the port that is listened on.
+/// Returns the external URL, by default the host's name and the listening port.
 fn external_url(given: &str, hostname: &str, port: u16) -> Result<GoUrl> {
     let refuse = |why: &str| {
         let given = gofmt::quote(given);
@@ -57,7 +57,7 @@ fn external_url(given: &str, hostname: &str, port: u16) -> Result<GoUrl> {
         });
     }
     let url = GoUrl::parse(given).map_err(|why| refuse(&why))?;
-    // NOTE: Prometheus takes it, and drops host and path.
+    // NOTE: Prometheus accepts it, and drops host and path.
     ensure!(
         url.opaque.is_empty(),
         refuse("no host in it; write it as http://HOST:PORT/PATH")
@@ -65,8 +65,8 @@ fn external_url(given: &str, hostname: &str, port: u16) -> Result<GoUrl> {
     Ok(url)
 }
 
-/// Where none is given, it is the external URL's path. Empty, or starts with `/` and does not end
-/// with one.
+/// Returns the route prefix, by default the external URL's path. It is empty, or starts with `/`
+/// and does not end with one.
 fn route_prefix(given: &str, external: &GoUrl) -> String {
     let prefix = if given.is_empty() {
         &external.path

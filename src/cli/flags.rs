@@ -21,7 +21,7 @@ pub enum Invocation {
     Tool(tools::Tool),
 }
 
-/// LIMIT: what any client's headers take.
+/// LIMIT: the headers of any client.
 const HEAD_BYTES_MIN: usize = 4 << 10;
 
 /// Why nothing can run: a text for the terminal, and the exit code.
@@ -257,7 +257,7 @@ impl Flags {
         self.text(name).parse().unwrap_or_default()
     }
 
-    /// Bytes in memory, of a flag that has a default.
+    /// Returns bytes in memory, from a flag that has a default.
     pub fn bytes(&self, name: &str) -> usize {
         let bytes = self.size(name).unwrap_or_default();
         usize::try_from(bytes).unwrap_or(usize::MAX)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long samples are kept where neither flags nor file say: Prometheus's 15 days.
+/// How long samples are kept if neither flags nor file say: Prometheus's 15 days.
 pub const RETENTION: Duration = Duration::from_secs(15 * 86_400);
 
 /// How a configuration is read.
@@ -15,8 +15,8 @@ pub struct LoadOptions<'e> {
     pub syntax_only: bool,
     /// `--enable-feature=extra-scrape-metrics`: the default of `global.extra_scrape_metrics`.
     pub extra_scrape_metrics: bool,
-    /// What the flags say of `storage.tsdb.retention`, time and bytes: shown where the file says
-    /// nothing. Zero is no limit.
+    /// The flags' `storage.tsdb.retention`, time and bytes, which is shown if the file has none.
+    /// Zero is no limit.
     pub retention: (Duration, u64),
     /// `--enable-feature=exemplar-storage`: `storage.exemplars` has a default, which is shown.
     pub exemplars: bool,

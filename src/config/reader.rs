@@ -87,7 +87,7 @@ impl<'o> Reader<'o> {
     }
 }
 
-/// A path from the root; the same text where the working directory is gone.
+/// Makes a path absolute. Returns the same text if the working directory is gone.
 pub(super) fn absolute(path: &str) -> String {
     let absolute = std::path::absolute(path).ok();
     absolute

@@ -21,7 +21,7 @@ const OWN_AUTH: &str = "authorization header must be changed via the basic_auth,
 #[derive(Debug, Clone, PartialEq)]
 pub struct RemoteWriteConfig {
     pub url: String,
-    /// Empty where none is given.
+    /// Empty if none is given.
     pub name: String,
     pub remote_timeout: Duration,
     pub headers: Vec<(String, String)>,
@@ -29,7 +29,7 @@ pub struct RemoteWriteConfig {
     pub send_exemplars: bool,
     pub send_native_histograms: bool,
     pub round_robin_dns: bool,
-    /// The full name of the message, which tells the version of the protocol.
+    /// The full name of the message, which gives the version of the protocol.
     pub protobuf_message: String,
     pub failed_request_logging: bool,
     pub http: ClientSettings,
@@ -40,7 +40,7 @@ pub struct RemoteWriteConfig {
 /// `queue_config`. The counts are at least 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueConfig {
-    /// Samples that wait for a shard.
+    /// The number of samples that wait for a shard.
     pub capacity: i64,
     pub max_shards: i64,
     pub min_shards: i64,
@@ -49,7 +49,7 @@ pub struct QueueConfig {
     pub min_backoff: Duration,
     pub max_backoff: Duration,
     pub retry_on_http_429: bool,
-    /// Zero is no limit.
+    /// Zero means no limit.
     pub sample_age_limit: Duration,
 }
 
@@ -65,10 +65,10 @@ pub struct MetadataConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RemoteReadConfig {
     pub url: String,
-    /// Empty where none is given.
+    /// Empty if none is given.
     pub name: String,
     pub remote_timeout: Duration,
-    /// Bytes of one frame of a streamed answer.
+    /// The bytes of one frame of a streamed answer.
     pub chunked_read_limit: u64,
     pub headers: Vec<(String, String)>,
     pub read_recent: bool,
@@ -78,7 +78,7 @@ pub struct RemoteReadConfig {
     pub filter_external_labels: bool,
 }
 
-/// The senders, and the printed form.
+/// Returns the senders, and the printed form.
 pub(super) fn remote_write(
     s: &mut Section<'_>,
     scheme: NameScheme,
@@ -310,7 +310,7 @@ fn cloud_auth(s: &mut Section<'_>, mut auths: Vec<&'static str>) {
     }
 }
 
-/// The sources, and the printed form.
+/// Returns the sources, and the printed form.
 pub(super) fn remote_read(s: &mut Section<'_>) -> (Vec<RemoteReadConfig>, Out) {
     let mut found = Vec::new();
     let mut names: Vec<String> = Vec::new();

@@ -12,8 +12,8 @@ use crate::net::{self, Client, NetError, Strictness};
 use crate::stdx::clock::Clock;
 use crate::watch;
 
-/// Prepares a discovery: everything that may fail happens here. None where its component comes
-/// later.
+/// Prepares a discovery; everything that may fail happens here. Returns `None` if its component
+/// comes later.
 pub(super) fn source(
     config: &SdConfig,
     env: &net::Env,
@@ -27,7 +27,7 @@ pub(super) fn source(
     }))
 }
 
-/// Where a provider's groups come from.
+/// The source of a provider's groups.
 #[derive(Debug)]
 pub(super) enum Source {
     Static(Vec<Arc<TargetGroup>>),
@@ -35,22 +35,22 @@ pub(super) enum Source {
     Discoverer(Factory),
 }
 
-/// Makes a discoverer when its thread is about to begin.
+/// Makes a discoverer just before its thread begins.
 pub(super) struct Factory {
     make: Make,
-    /// Whose requests under way are ended with the provider.
+    /// Its requests under way end with the provider.
     pub client: Option<Client>,
 }
 
 type Make = Box<dyn FnOnce(Surroundings) -> Box<dyn Discoverer> + Send>;
 
-/// What a manager gives to its discoverers.
+/// What a manager gives its discoverers.
 pub(super) struct Surroundings {
     pub watcher: watch::Handle,
     pub clock: Arc<dyn Clock>,
     pub metrics: SdMetrics,
     pub user_agent: String,
-    /// The first job that has the provider; it names the provider in metrics and in the log.
+    /// The first job that has the provider. Its name is in the metrics and in the log.
     pub job: String,
 }
 

@@ -89,7 +89,8 @@ impl Regex {
             text,
         };
         if parsed.cost > SURE_COST && matches!(regex.shape, Shape::General { .. }) {
-            // ORDER: before what takes most: a long pattern's tree has tens of megabytes.
+            // ORDER: before the largest allocation, since a long pattern's tree has tens of
+            // megabytes.
             drop(inner);
             let compiled = compile(parsed, loose, WhichCaptures::Implicit)
                 .ok_or_else(|| Error::new(error::LARGE, &regex.text))?;

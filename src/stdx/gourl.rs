@@ -1,4 +1,4 @@
-//! A URL split as Go's `net/url` splits it: as leniently (`http://:9090/x` has no host, `prom` is a
+//! Splits a URL as Go's `net/url` does: as leniently (`http://:9090/x` has no host, `prom` is a
 //! path), and with its errors.
 
 use super::gofmt;
@@ -8,16 +8,16 @@ use super::gofmt;
 pub struct GoUrl {
     /// In lower case; empty where there is none.
     pub scheme: String,
-    /// What follows the scheme where no slash does, as in `localhost:9090/prom`.
+    /// What follows the scheme if no slash does, as in `localhost:9090/prom`.
     pub opaque: String,
-    /// Host and port as they were written; empty where there is none.
+    /// Host and port as written; empty if there is none.
     pub host: String,
     /// Unescaped.
     pub path: String,
 }
 
 impl GoUrl {
-    /// Splits a URL; user, query and fragment are left out.
+    /// Splits a URL. User, query and fragment are left out.
     ///
     /// # Errors
     /// Go's text, without the URL: `invalid port ":x" after host`.
@@ -58,7 +58,7 @@ impl GoUrl {
     }
 }
 
-/// Host and port as Go's `SplitHostPort`; without a port the second is none.
+/// Splits host and port as Go's `SplitHostPort` does. Without a port the second is `None`.
 pub fn split_host_port(host: &str) -> (&str, Option<&str>) {
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, Some(port)),

@@ -163,7 +163,8 @@ impl Merged {
     }
 }
 
-/// [`Series::read`] of a series in several parts, the one that counts least first.
+/// Reads a series in several parts as [`Series::read`] does. The part that counts least comes
+/// first.
 pub fn read_parts<'a>(
     parts: impl Iterator<Item = &'a dyn Series>,
     (start, end): (TimestampMs, TimestampMs),
@@ -195,7 +196,7 @@ pub fn read_parts<'a>(
     Ok(())
 }
 
-/// As [`read_parts`], for [`Series::read_columns`].
+/// Does as [`read_parts`], for [`Series::read_columns`].
 pub fn read_parts_columns<'a>(
     parts: impl Iterator<Item = &'a dyn Series> + Clone,
     (start, end): (TimestampMs, TimestampMs),
@@ -216,7 +217,7 @@ pub fn read_parts_columns<'a>(
     Ok(())
 }
 
-/// As [`read_parts`], for [`Series::read_times`].
+/// Does as [`read_parts`], for [`Series::read_times`].
 pub fn read_parts_times<'a>(
     parts: impl Iterator<Item = &'a dyn Series> + Clone,
     (start, end): (TimestampMs, TimestampMs),

@@ -204,7 +204,7 @@ fn upstream_s_files() {
         }
         let options = CheckOptions {
             agent: false,
-            // What is wrong in a discovery that is skipped is not looked at.
+            // The content of a skipped discovery is not checked.
             ignore_unsupported_sd: good,
             // In some of these the fault is in the files that they name.
             syntax_only: !(bad && name.starts_with("scrape_config_files")),

@@ -51,7 +51,7 @@ pub struct Control {
 pub struct Site {
     /// Starts with `/` and does not end with one. Empty for the root.
     pub route_prefix: String,
-    /// Host and port of links, such as `gateway:9090`; either may be absent.
+    /// Host and port of links, for example `gateway:9090`. Either may be absent.
     pub external_host: String,
     pub external_scheme: String,
     /// The listening port. Targets with it on the loopback are reached from outside by the external

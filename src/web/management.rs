@@ -44,7 +44,7 @@ pub const HANDLERS: &[&str] = &[
     "/version",
 ];
 
-/// The path that differs from this one in case alone.
+/// Returns the path that differs from this one only in case.
 pub fn meant(path: &str) -> Option<&'static str> {
     let mut paths = HANDLERS.iter().copied();
     paths.find(|known| known.eq_ignore_ascii_case(path))

@@ -1,10 +1,9 @@
-//! Paths that are not quite those of a route: where their clients are sent, as Prometheus's routers
-//! send them.
+//! Paths that are almost those of a route: clients are redirected as by Prometheus's routers.
 
 use super::server::{Method, Request, Response};
 
-/// The path without empty parts, `.` and `..`, where it has such; a slash at the end stays.
-/// What is escaped in it is left alone.
+/// Returns the path without empty parts, `.` and `..`, if it has any. A slash at the end stays.
+/// Escapes in it are left alone.
 pub fn cleaned(path: &str) -> Option<String> {
     if !path.starts_with('/') {
         return None;
@@ -28,17 +27,17 @@ pub fn cleaned(path: &str) -> Option<String> {
     (clean != path).then_some(clean)
 }
 
-/// To the same place under its proper name, once and for all.
+/// Redirects permanently to the proper name of the same place.
 pub fn moved(request: &Request, path: &str) -> Response {
     let status = match request.method {
         Method::Get => 301,
-        // Which says that the method stays.
+        // NOTE: 308 says that the method stays.
         _ => 308,
     };
     redirect(request, status, path)
 }
 
-/// To a path of this server; the query goes along. `path` may be escaped.
+/// Redirects to a path of this server, with the query. `path` may be escaped.
 pub fn redirect(request: &Request, status: u16, path: &str) -> Response {
     let mut to = escaped(path);
     if !request.query.is_empty() {
@@ -71,14 +70,14 @@ fn response_text(status: u16) -> &'static str {
     }
 }
 
-/// With `%XX` for what may not stand in a path. A backslash may not: browsers read it as a slash,
-/// and `/\host` as another host.
+/// Writes `%XX` for what may not be in a path. That includes a backslash: browsers read it as a
+/// slash, and `/\host` as another host.
 fn escaped(path: &str) -> String {
     let stands = |b: u8| b.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:@/%".contains(&b);
     percent_encoded(path, stands)
 }
 
-/// With `%XX` for what is not ASCII.
+/// Writes `%XX` for what is not ASCII.
 fn ascii(query: &str) -> String {
     percent_encoded(query, |b| b.is_ascii())
 }

@@ -17,7 +17,7 @@ impl Router {
         Router { context }
     }
 
-    /// What Prometheus's routers do, in their order: to the clean path, to the prefix, to the
+    /// Routes as Prometheus's routers do, in their order: to the clean path, to the prefix, to the
     /// handler, to the path that is meant.
     fn route(&self, request: &Request) -> Option<Response> {
         if let Some(clean) = paths::cleaned(&request.raw_path) {
@@ -45,7 +45,7 @@ impl Router {
         let Some(api_path) = path.strip_prefix(API) else {
             return management::handle(&self.context, request, path);
         };
-        // NOTE: what guards paths in front of this server reads them as they are sent.
+        // NOTE: whatever guards paths in front of this server reads them as they are sent.
         if !request.raw_path.contains("/api/v1/") {
             return None;
         }
@@ -90,10 +90,11 @@ impl Handler for Router {
     }
 }
 
-/// Before all paths of the API.
+/// The prefix of all paths of the API.
 const API: &str = "/api/v1";
 
-/// The path of a route that differs in case, or by a slash at its end; escaped dots count as dots.
+/// Returns the path of a route that differs in case, or by a slash at its end. Escaped dots count
+/// as dots.
 fn meant(path: &str) -> Option<String> {
     let clean = paths::cleaned(path);
     let known = clean.as_deref().unwrap_or(path).trim_end_matches('/');

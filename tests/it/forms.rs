@@ -1,4 +1,4 @@
-//! Forms as clients send them: by URL, urlencoded, as multipart/form-data.
+//! Forms as clients send them: in the URL, urlencoded, as multipart/form-data.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ fn post(ferula: &Ferula, path: &str, kind: &str, body: &str) -> Reply {
 
 const MULTIPART: &str = "Content-Type: multipart/form-data; boundary=------x7\r\n";
 
-/// As curl's `-F`.
+/// Writes a body as curl's `-F` does.
 fn parts(fields: &[(&str, &str)]) -> String {
     let one = |(name, value): &(&str, &str)| {
         format!("--------x7\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
@@ -90,7 +90,7 @@ fn forms_come_in_every_coding() {
     );
     let form = "Content-Type: Application/X-WWW-Form-URLencoded; charset=UTF-8\r\n";
     check(form, "query=3", 200, "\"3\"");
-    // What is of no such type is not looked into.
+    // A body without such a type is not read.
     check("", "query=3", 400, "no expression found");
     check(
         "Content-Type: text/plain\r\n",

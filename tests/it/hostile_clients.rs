@@ -60,8 +60,8 @@ fn health_answers_beside_half_open_requests_slow_queries_and_clients_that_stop_r
             stream
         })
         .collect();
-    // NOTE: that health waits for none of them is shown without a clock by the server's unit test
-    // `management_is_never_starved`; here each is answered within the client's patience.
+    // NOTE: the server's unit test `management_is_never_starved` shows without a clock that health
+    // waits for none of them. Here each is answered within the client's patience.
     for _ in 0..20 {
         assert_eq!(ferula.get("/-/healthy").status, 200);
     }
@@ -83,7 +83,7 @@ fn large_heads_are_taken_and_many_halves_of_them_cost_bounded_memory() {
     let halves: Vec<TcpStream> = (0..200)
         .map(|_| {
             let mut stream = connect(&ferula);
-            // NOTE: who is refused meanwhile may find the connection closed.
+            // NOTE: a client that is refused meanwhile may find the connection closed.
             let _ = stream.write_all(head.as_bytes());
             stream
         })

@@ -1,4 +1,4 @@
-//! Paths that are not quite a route's: clients are sent on as by Prometheus.
+//! Paths that are almost a route's: clients are redirected as by Prometheus.
 
 use crate::support::{Ferula, Reply, send_raw};
 
@@ -9,7 +9,7 @@ fn ask(ferula: &Ferula, method: &str, path: &str) -> Reply {
     send_raw(ferula.address, request.as_bytes()).unwrap()
 }
 
-/// Status and, for one that sends on, where to.
+/// Checks the status and, for a redirect, its target.
 fn check(ferula: &Ferula, method: &str, path: &str, status: u16, location: &str) {
     let reply = ask(ferula, method, path);
     let got = (reply.status, reply.header("location").unwrap_or_default());

@@ -9,7 +9,7 @@ use crate::stdx::gofmt;
 /// One `file_sd_configs` entry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FileSdConfig {
-    /// Patterns; those that were relative are joined with the directory of their file.
+    /// Patterns. Relative ones are joined with the directory of their file.
     pub files: Vec<String>,
     pub refresh_interval: Duration,
 }
@@ -33,7 +33,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<(FileSdConfig, Out)> {
     let files: Vec<String> = names.iter().map(|name| item.cx.join(name)).collect();
     s.put("files", files.as_slice());
     let refresh_interval = s.duration_some("refresh_interval", Duration::from_secs(300));
-    // NOTE: not made absolute, as rules match on `__meta_filepath`.
+    // NOTE: not made absolute, since rules match on `__meta_filepath`.
     let config = FileSdConfig {
         files,
         refresh_interval,
@@ -41,7 +41,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<(FileSdConfig, Out)> {
     Some((config, s.finish()))
 }
 
-/// One star at most, in the last segment, and an ending that tells the format.
+/// Checks for at most one star, in the last segment, and an ending that gives the format.
 fn check_file_name(name: &str) -> bool {
     const ENDINGS: [&str; 6] = [".json", ".yml", ".yaml", ".JSON", ".YML", ".YAML"];
     let Some(stem) = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)) else {

@@ -1,9 +1,9 @@
-//! Discoveries that Prometheus knows and Ferula does not have: refused by name, or skipped. What
-//! stands in them is not looked at.
+//! Discoveries that Prometheus has and Ferula does not: refused by name, or skipped. Their content
+//! is not checked.
 
 use crate::config::section::Item;
 
-/// Says that a section is not supported: an error, or with the flag a warning.
+/// Reports that a section is not supported: an error, or with the flag a warning.
 pub(super) fn refuse(item: &Item<'_>, kind: &str) {
     if item.cx.options.ignore_unsupported_sd {
         item.warn(format!(

@@ -1,4 +1,4 @@
-//! The kinds of discovery: what a checked one is, and the table of their keys and readers.
+//! The kinds of discovery: the checked forms, and the table of their keys and readers.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use crate::config::section::Item;
 use crate::config::yaml::Out;
 use crate::model::TargetGroup;
 
-/// One provider of targets. Equal ones are shared by jobs.
+/// One provider of targets. Jobs share equal ones.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SdConfig {
-    /// All of a job's `static_configs` at once; sources are "0", "1", ….
+    /// All `static_configs` of a job together. The sources are "0", "1", ….
     Static(Vec<Arc<TargetGroup>>),
     File(FileSdConfig),
     Http(Box<HttpSdConfig>),
-    /// A discovery whose schema was checked and whose component comes later: its kind (`dns`).
+    /// A discovery that is checked, but not implemented yet: its kind (`dns`).
     Later(String),
 }
 
 impl SdConfig {
-    /// `file`, `http`, …: as it stands in thread names and metrics.
+    /// Returns `file`, `http`, …, as in thread names and metrics.
     pub fn kind(&self) -> &str {
         match self {
             SdConfig::Static(_) => "static",
@@ -32,7 +32,7 @@ impl SdConfig {
     }
 }
 
-/// How one element of a key's list is read; None where it is refused. With the configuration comes
+/// Reads one element of a key's list; `None` if it is refused. With the configuration it returns
 /// how Prometheus prints it.
 pub(super) enum Reader {
     Found(fn(&Item<'_>) -> Option<(SdConfig, Out)>),

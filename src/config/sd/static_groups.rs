@@ -6,11 +6,11 @@ use crate::model::names::NameScheme;
 use crate::model::{LabelMap, TargetGroup};
 use crate::stdx::gofmt;
 
-/// Prometheus's structure has no name.
+/// The name of a structure that has none in Prometheus.
 const GROUP_TYPE: &str =
     r#"struct { Targets []string "yaml:\"targets\""; Labels model.LabelSet "yaml:\"labels\"" }"#;
 
-/// A target group, of `static_configs` or of a target file.
+/// Reads a target group of `static_configs` or of a target file.
 pub(in crate::config) fn group(item: &Item<'_>, scheme: NameScheme) -> Option<(TargetGroup, Out)> {
     let mut s = item.section(GROUP_TYPE)?;
     let targets = s.strings("targets");

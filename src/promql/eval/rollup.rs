@@ -360,7 +360,8 @@ pub struct Done {
 }
 
 impl Slide {
-    /// Whether every sample between the first window and the last is in one; else none is in two.
+    /// Whether every sample between the first window and the last is in a window. If not, no sample
+    /// is in two.
     fn is_seamless(&self) -> bool {
         let length = self.range_ms.saturating_add(self.before_ms);
         self.reach.stride < length.saturating_add(self.ahead_ms)

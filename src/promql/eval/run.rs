@@ -118,7 +118,7 @@ impl<'e> Run<'e> {
         Ok(())
     }
 
-    /// Counts stored samples of which each is looked at by one step.
+    /// Counts stored samples, each used by one step.
     pub fn looked_at(&mut self, samples: usize) {
         self.statistics.queryable_samples += samples as u64;
         self.statistics.read_samples += samples as u64;

@@ -332,7 +332,7 @@ fn what_steps_looked_at() {
     check("sum(c_total)", Times::At(20_000), (2, 2));
     check("count(c_total)", range(0, 30, 10), (8, 8));
     check("timestamp(g)", range(0, 90, 30), (4, 4));
-    // What is pinned is read once, and looked at by each step.
+    // A pinned part is read once, and used by each step.
     check("sum(c_total @ 20)", range(0, 90, 30), (8, 2));
     check("sum_over_time(g[30s] @ 90)", range(0, 90, 30), (12, 3));
     // Windows that overlap, that touch, and with gaps between them.

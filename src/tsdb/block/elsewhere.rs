@@ -1,8 +1,8 @@
-//! Which series of a block somebody else has too, told by numbers instead of texts.
+//! Finds which series of a block another holder of series has too, by numbers instead of texts.
 //!
-//! A block numbers its pairs of label names and values, and so does whoever else has series. Each
-//! pair's text is looked up there once and its number remembered; a series is then looked up as a
-//! list of such numbers, and the texts of its labels are not made.
+//! A block numbers its pairs of label names and values, and so does the other holder. Each pair's
+//! text is looked up there once and its number remembered. A series is then looked up as a list of
+//! such numbers, without making the texts of its labels.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,32 +13,32 @@ use super::{Block, BlockError};
 /// The number of a pair or a series that is not there.
 pub const NOWHERE: u32 = u32::MAX;
 
-/// Series that somebody else has, and the numbers of their pairs.
+/// Another holder's series, and the numbers of their pairs.
 pub trait Elsewhere: Send + Sync {
-    /// Appends the number of each of `pairs`, which stand as labels have them. The same text has
+    /// Appends the number of each of `pairs`, which have the form of `Labels`. The same text has
     /// the same number as long as this lives.
     fn pairs(&self, pairs: &str, numbers: &mut Vec<u32>);
 
-    /// Appends the number of each series. `labels` are the numbers of their pairs, and `ends` where
-    /// each series' end.
+    /// Appends the number of each series. `labels` are the numbers of their pairs, and `ends` the
+    /// end of each series in it.
     fn series(&self, labels: &[u32], ends: &[u32], found: &mut Vec<u32>);
 }
 
-/// LIMIT: pairs that are remembered, 10 bytes each; and those of a batch besides.
+/// LIMIT: pairs that are remembered, 10 bytes each, besides those of a batch.
 const PAIRS_MAX: usize = 16 << 10;
 
 /// Looks series up elsewhere, a batch at a time.
 pub struct Finder {
     elsewhere: Arc<dyn Elsewhere>,
-    /// By a pair's number in the block.
+    /// Numbers elsewhere, by a pair's number in the block.
     known: HashMap<u32, u32, foldhash::fast::RandomState>,
-    /// Numbers of the batch's pairs, in the block, and where those of each series end.
+    /// The numbers of the batch's pairs in the block, and the end of each series.
     labels: Vec<u32>,
     ends: Vec<u32>,
     /// Pairs of the batch that are not known yet.
     new: Vec<u32>,
     new_texts: String,
-    /// What `labels` are elsewhere.
+    /// The numbers of `labels` elsewhere.
     numbers: Vec<u32>,
 }
 
@@ -64,7 +64,7 @@ impl Finder {
         self.ends.clear();
     }
 
-    /// Adds a series with these pairs to the batch; nothing where one of them can't be read.
+    /// Adds a series with these pairs to the batch. It adds nothing if one of them cannot be read.
     pub fn add(
         &mut self,
         block: &Block,
@@ -97,7 +97,7 @@ impl Finder {
         self.elsewhere.series(numbers, &self.ends, found);
     }
 
-    /// The pairs of a series of the batch.
+    /// Returns the pairs of a series of the batch.
     pub fn pairs(&self, at: usize) -> &[u32] {
         let end_of = |at: usize| self.ends.get(at).map_or(0, |end| *end as usize);
         let start = at.checked_sub(1).map_or(0, end_of);

@@ -69,7 +69,7 @@ pub struct BlockSeries {
     next: usize,
     /// The error that ended the batch.
     failed: Option<BlockError>,
-    /// Where some of the series are known too.
+    /// Finds series that another holder has too.
     finder: Option<Finder>,
 }
 
@@ -93,14 +93,14 @@ struct Row {
     /// The ends of its columns and of its labels.
     columns: u32,
     text: u32,
-    /// Its number elsewhere, where its labels are to be had.
+    /// Its number elsewhere, where its labels are known.
     elsewhere: Option<u32>,
-    /// Its labels can't be read.
+    /// Whether its labels cannot be read.
     lost: bool,
 }
 
 impl BlockSeries {
-    /// Tells from now on which series are known there too ([`SeriesView::elsewhere`]). Those come
+    /// Finds from now on which series are known there too ([`SeriesView::elsewhere`]). Those come
     /// without labels.
     pub fn find_in(&mut self, elsewhere: Arc<dyn Elsewhere>) {
         self.finder = Some(Finder::new(elsewhere));
@@ -161,7 +161,7 @@ impl BlockSeries {
         self.next = 0;
     }
 
-    /// Looks the batch up elsewhere; what is not there gets its labels.
+    /// Looks the batch up elsewhere. Series that are not there get their labels.
     fn find(&mut self, finder: &mut Finder, series_batch: &mut SeriesBatch) {
         let mut found = Vec::with_capacity(series_batch.series.len());
         finder.find(&mut found);
@@ -333,7 +333,7 @@ impl SeriesView {
         self.series_batch.row(self.at).number
     }
 
-    /// Its number elsewhere ([`BlockSeries::find_in`]), where its labels are to be had.
+    /// Returns its number elsewhere ([`BlockSeries::find_in`]), where its labels are known.
     pub fn elsewhere(&self) -> Option<u32> {
         self.series_batch.row(self.at).elsewhere
     }

@@ -44,7 +44,7 @@ struct Spelled {
 }
 
 impl Speller {
-    /// Appends one pair, as labels have it.
+    /// Appends one pair in the form of `Labels`.
     pub fn push_pair(
         &mut self,
         block: &Block,

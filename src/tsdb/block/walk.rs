@@ -145,12 +145,12 @@ impl Walk {
         self.speller.spell(block, &self.pairs)
     }
 
-    /// The text of labels with these pairs, which are of an earlier series.
+    /// Returns the text of labels with these pairs, which belong to an earlier series.
     pub fn labels_of(&mut self, block: &Block, pairs: &[u32]) -> Result<&str, BlockError> {
         self.speller.spell(block, pairs)
     }
 
-    /// Adds the current series to what is looked up elsewhere.
+    /// Adds the current series to those that are looked up elsewhere.
     pub fn add_to(&mut self, block: &Block, finder: &mut Finder) -> Result<(), BlockError> {
         finder.add(block, &self.pairs, &mut self.speller)
     }

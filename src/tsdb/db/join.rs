@@ -1,10 +1,10 @@
-//! The head and blocks as one selection, whose series are matched by numbers.
+//! Joins the head and blocks in one selection, whose series are matched by numbers.
 //!
-//! A block tells of each of its series which row of the head's selection it is, if any
-//! (`head/lookup.rs`); series of two blocks with the same row are the same. Texts of labels are
-//! compared only to tell which of two different series comes first, and for series that the head
-//! has not. Where any order will do the head is not sorted: its rows come as the blocks have them,
-//! and what no block has comes last.
+//! A block finds for each of its series the row of the head's selection that has it, if any
+//! (`head/lookup.rs`). Series of two blocks with the same row are the same. Texts of labels are
+//! compared only to order two different series, and for series that the head does not have. If any
+//! order is allowed the head is not sorted: its rows come in the order of the blocks, and those
+//! that no block has come last.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -25,11 +25,11 @@ const SERIES: usize = 32;
 
 pub struct Join {
     head: Arc<Selection>,
-    /// Those whose series count most first; the head among them only where all are sorted.
+    /// The sources, those that count most first. The head is among them only if all are sorted.
     sources: Vec<Source>,
-    /// Where the head is no source, a bit for each row that was given.
+    /// If the head is no source, a bit per row that was given.
     given: Vec<u64>,
-    /// Before it all rows were given.
+    /// All rows before this one were given.
     next_row: u32,
     rows_left: usize,
     ready: std::vec::IntoIter<Box<dyn Series>>,
@@ -47,20 +47,20 @@ enum From {
     Block(Box<BlockSeries>),
 }
 
-/// The series that a source is at.
+/// The series that a source stands at.
 struct At {
     row: Option<u32>,
-    /// None in the head.
+    /// `None` in the head.
     view: Option<SeriesView>,
-    /// Of a row, once it was asked for.
+    /// A row's text, once it was asked for.
     text: OnceCell<String>,
 }
 
-/// A series, and where it is.
+/// A series, and its places.
 #[derive(Default)]
 struct Found {
     row: Option<u32>,
-    /// In blocks, the newest first.
+    /// The series in blocks, the newest first.
     first: Option<SeriesView>,
     more: Vec<SeriesView>,
 }
@@ -97,7 +97,7 @@ impl Join {
         Ok(join)
     }
 
-    /// The series that follow, as many as share a batch of the head.
+    /// Fills in the next series, as many as share a batch of the head.
     fn fill(&mut self) -> Result<(), StorageError> {
         let mut found = Vec::with_capacity(SERIES);
         while found.len() < SERIES && self.failed.is_none() {
@@ -128,7 +128,7 @@ impl Join {
         };
         let mut found = Found::default();
         for source in self.sources.iter_mut().skip(first) {
-            // NOTE: those before it are at later series.
+            // NOTE: the sources before it stand at later series.
             let is_it = match &source.at {
                 Some(at) if found.is_none() => Some(at),
                 Some(at) => found.is(at).then_some(at),
@@ -146,7 +146,7 @@ impl Join {
         Ok(Some(found))
     }
 
-    /// The first source that is at the first series of all.
+    /// Returns the first source that stands at the first of all series.
     fn first(&self) -> Result<Option<usize>, StorageError> {
         let mut first: Option<(usize, &At)> = None;
         for (i, source) in self.sources.iter().enumerate() {
@@ -173,7 +173,7 @@ impl Join {
         Ok(pairs_of(a).cmp(pairs_of(b)) == Ordering::Less)
     }
 
-    /// A row that no block has.
+    /// Returns a row that no block has.
     fn next_row(&mut self) -> Option<u32> {
         loop {
             let row = self.next_row;
@@ -208,7 +208,7 @@ impl SeriesSet for Join {
         }
     }
 
-    /// NOTE: most series are in several sources.
+    /// NOTE: the largest count, since most series are in several sources.
     fn left(&self) -> Option<usize> {
         let blocks = self.sources.iter().map(Source::left).max();
         Some(self.ready.len() + self.rows_left.max(blocks.unwrap_or(0)))
@@ -220,7 +220,7 @@ impl Source {
         Source { from, at: None }
     }
 
-    /// Goes on to its next series; returns the one that it was at.
+    /// Moves to its next series. Returns the one that it stood at.
     fn advance(&mut self, failed: &mut Option<StorageError>) -> Option<At> {
         let next = match &mut self.from {
             From::Head(rows) => rows.next().map(|row| At::new(Some(row), None)),
@@ -254,7 +254,7 @@ impl At {
         }
     }
 
-    /// Its labels, as those have them.
+    /// Returns its labels, in the form of `Labels`.
     fn text(&self, head: &Selection) -> Result<&str, StorageError> {
         if let Some(text) = self.text.get() {
             return Ok(text);
@@ -309,7 +309,7 @@ impl Found {
 /// A series in several places.
 struct Joined {
     head: Option<HeadSeries>,
-    /// In blocks, the newest first; without labels where the head has it.
+    /// The series in blocks, the newest first; without labels if the head has it.
     first: Option<SeriesView>,
     more: Vec<SeriesView>,
 }

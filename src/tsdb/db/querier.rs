@@ -86,8 +86,8 @@ impl Querier for DbQuerier {
         if blocks.peek().is_none() {
             return self.head.select(hints, matchers);
         }
-        // ORDER: cut at the limit only when what is in several places has met; of a sorted head no
-        // more is needed.
+        // ORDER: the limit cuts only after series in several places were joined. A sorted head need
+        // not give more than the limit.
         let of_head = SelectHints {
             limit: if hints.any_order { 0 } else { hints.limit },
             ..*hints

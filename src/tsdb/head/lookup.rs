@@ -1,11 +1,11 @@
-//! From labels to rows of a selection: which series of the head is a series of a block.
+//! Finds rows of a selection by labels: which series of the head is a series of a block.
 //!
-//! Labels are compared as lists of numbers of the head's pairs, so that each pair's text is looked
-//! up once for many series, and a series is found by a few numbers. It is made for one query and
-//! ends with it: nothing has to be kept in step with the head or the blocks.
+//! Labels are compared as lists of numbers of the head's pairs. So each pair's text is looked up
+//! once for many series, and a series is found by a few numbers. A lookup is made for one query and
+//! ends with it, so it need not be kept in step with the head or the blocks.
 //!
-//! **Invariant:** only pairs that rows have count. The view keeps these rows, hence their pairs;
-//! the number of any other may be another pair's by the next look.
+//! **Invariant:** only pairs of rows count. The view keeps these rows, hence their pairs. Any other
+//! number may be another pair's at the next look.
 
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use crate::model::labels::pairs_of;
 use crate::storage::StorageError;
 use crate::tsdb::block::{Elsewhere, NOWHERE};
 
-/// LIMIT: rows that are looked at in one hold of the lock, some 100 µs of it.
+/// LIMIT: rows visited per hold of the lock, some 100 µs.
 const ROWS_AT_ONCE: usize = 4096;
 
 pub struct Lookup {
     of: Arc<Selection>,
-    /// Rows, by a hash of the numbers of their pairs: some seven bytes each.
+    /// Rows by a hash of their pairs' numbers, some seven bytes each.
     table: HashTable<u32>,
-    /// A bit for each pair, whether a row has it.
+    /// A bit for each pair: whether a row has it.
     pairs: Vec<u64>,
     hasher: foldhash::fast::RandomState,
 }
@@ -73,7 +73,7 @@ fn numbers_of<'s>(of: &Selection, state: &'s State, row: u32) -> &'s [u32] {
 
 impl Elsewhere for Lookup {
     fn pairs(&self, pairs: &str, numbers: &mut Vec<u32>) {
-        // NOTE: a closed head ends the process, or the next read of a row says so.
+        // NOTE: a closed head ends the process, or the next read of a row reports it.
         let state = self.of.pin.head.lock().ok();
         for (name, value) in pairs_of(pairs) {
             let pair = { state.as_ref() }.and_then(|state| {

@@ -76,7 +76,7 @@ impl HeadQuerier {
         Ok(HeadSet::new(Arc::new(selection)))
     }
 
-    /// What [`Querier::select`] selects, not yet as series.
+    /// Selects as [`Querier::select`] does, but returns rows, not series.
     pub fn select_rows(
         &self,
         hints: &SelectHints,

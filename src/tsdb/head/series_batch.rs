@@ -42,19 +42,19 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// How many rows it has.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// The labels of a row, as those have it.
+    /// Returns the labels of a row, in the form of `Labels`.
     pub fn text(&self, row: u32) -> Result<String, StorageError> {
         let state = self.pin.head.lock()?;
         let at = self.rows.places[row as usize];
         Ok(Texts::of(&state, std::iter::once(at)).text)
     }
 
-    /// These rows, which share a batch: a few at a time.
+    /// Returns the series of a few rows, which share a batch.
     pub fn series(
         self: &Arc<Selection>,
         rows: Vec<u32>,
@@ -124,7 +124,7 @@ impl SeriesSet for HeadSet {
 
 struct SeriesBatch {
     of: Arc<Selection>,
-    /// Which of the selection.
+    /// The rows in the selection.
     rows: Vec<u32>,
     texts: OnceLock<Texts>,
     /// `None` inside if the head was closed.
@@ -161,7 +161,7 @@ impl SeriesBatch {
         self.rows.iter().map(|row| places[*row as usize])
     }
 
-    /// The row of the series at a place in the batch.
+    /// Returns the row of the series at a place in the batch.
     fn row(&self, at: usize) -> usize {
         self.rows[at] as usize
     }

@@ -32,7 +32,7 @@ pub fn is_heavy(path: &str) -> bool {
         || path.starts_with("/admin/tsdb/")
 }
 
-/// The path below `/api/v1` that differs from this one in case alone.
+/// Returns the path below `/api/v1` that differs from this one only in case.
 pub fn meant(path: &str) -> Option<String> {
     let routes = ROUTES.iter().filter_map(|r| r.path.strip_prefix(PREFIX));
     routes.chain(["/write"]).find_map(|pattern| {
@@ -41,7 +41,7 @@ pub fn meant(path: &str) -> Option<String> {
         if name.is_empty() {
             return Some(pattern.to_owned());
         }
-        // The name keeps its case; it stands where it stands in the pattern.
+        // The name keeps its case. It is at its place in the pattern.
         let at = pattern.find(":name")?;
         let name = path.get(at..at + name.len())?;
         Some(pattern.replace(":name", name))

@@ -84,8 +84,8 @@ fn active_target(pool: &str, target: &Target, site: &Site) -> String {
         .end()
 }
 
-/// The URL by which the target is reached from elsewhere: a loopback host becomes that of the
-/// external URL, and with the port that is listened on all of it.
+/// Returns the URL by which others reach the target. A loopback host becomes that of the external
+/// URL, and with the listening port the whole address does.
 fn global_url(url: &str, site: &Site) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();

@@ -144,7 +144,7 @@ impl BodyReader {
     }
 }
 
-/// Room for `n` more bytes. Doubles as a `Vec` does, but not beyond what may come.
+/// Makes room for `n` more bytes. It doubles as a `Vec` does, but not beyond what may come.
 pub(super) fn make_room(bytes: &mut Vec<u8>, n: usize, bytes_max: usize) {
     let (len, capacity) = (bytes.len(), bytes.capacity());
     if len + n > capacity {

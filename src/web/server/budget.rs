@@ -55,7 +55,7 @@ impl Reserved {
         self.bytes
     }
 
-    /// Gives back what is beyond `bytes`.
+    /// Gives back the part beyond `bytes`.
     pub fn shrink_to(&mut self, bytes: usize) {
         let less = self.bytes.saturating_sub(bytes);
         self.budget.used.fetch_sub(less, Relaxed);

@@ -16,7 +16,7 @@ use super::scan::HeadScan;
 /// LIMIT: TLS records without data taken in one go, so that nobody keeps a thread busy with them.
 const EMPTY_RECORDS_MAX: usize = 16;
 
-/// LIMIT: what a connection's head takes without asking: browsers and proxies stay below 8 KiB.
+/// LIMIT: what a connection's head takes without asking. Browsers and proxies stay below 8 KiB.
 const OWN_HEAD_BYTES: usize = 16 << 10;
 
 /// The poller or one worker owns it.
@@ -26,10 +26,10 @@ pub(super) struct Conn {
     pub socket: Arc<TcpStream>,
     pub tls: Option<Box<ServerConnection>>,
     pub input: Vec<u8>,
-    /// What `input` may grow to.
+    /// The size to which `input` may grow.
     pub input_bytes_max: usize,
     pub scan: HeadScan,
-    /// What the head takes beyond [`OWN_HEAD_BYTES`], while it is read and handled.
+    /// The head's share beyond [`OWN_HEAD_BYTES`], while it is read and handled.
     pub share: Reserved,
     pub remote: SocketAddr,
 }
@@ -70,7 +70,7 @@ impl Conn {
         Ok(Fill::Blocked)
     }
 
-    /// Takes a head's bytes away.
+    /// Removes a head's bytes.
     pub fn drop_head(&mut self, used: usize) {
         if self.input.capacity() <= OWN_HEAD_BYTES {
             self.input.drain(..used);
@@ -79,13 +79,13 @@ impl Conn {
         }
     }
 
-    /// Where nothing more is read from the connection.
+    /// Drops the input of a connection from which nothing more is read.
     pub fn forget_input(&mut self) {
         self.input = Vec::new();
         self.share.shrink_to(0);
     }
 
-    /// Reserves what a head takes; false where all heads together take too much.
+    /// Reserves a head's bytes. Returns false if all heads together take too much.
     pub fn hold_head(&mut self, bytes: usize) -> bool {
         let share = bytes.saturating_sub(OWN_HEAD_BYTES);
         self.share.shrink_to(share);

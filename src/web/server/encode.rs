@@ -192,8 +192,8 @@ fn push_last_chunk(out: &mut Vec<u8>, chunked: bool) {
     }
 }
 
-/// `extra` are headers that every answer carries, by the web configuration; what the answer itself
-/// sets stands once.
+/// Encodes an answer. `extra` are the headers that the web configuration adds to every answer. A
+/// header that the answer itself sets is not repeated.
 pub(super) fn encode(
     mut response: Response,
     asked: &Asked,

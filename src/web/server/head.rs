@@ -46,7 +46,7 @@ impl Reject {
         Reject { status, why }
     }
 
-    /// `bytes_max` is what a body may have.
+    /// Makes the refusal of a body that is larger than `bytes_max`.
     pub fn too_large(bytes_max: usize) -> Reject {
         let limit = size::format(bytes_max as u64);
         Reject::new(413, format!("the request's body is larger than {limit}"))
@@ -62,14 +62,14 @@ impl Head {
         self.framing != Framing::Length(0)
     }
 
-    /// Bytes of memory.
+    /// The bytes of memory.
     pub fn held(&self) -> usize {
         let texts = [&self.path, &self.raw_path, &self.query];
         self.headers.held() + texts.map(String::capacity).iter().sum::<usize>()
     }
 }
 
-/// A whole head with its last empty line, each line ending in CRLF.
+/// Parses a whole head with its last empty line. Each line ends in CRLF.
 pub(super) fn parse(head: &[u8], body_bytes_max: usize) -> Result<Head, Reject> {
     let head = head.strip_suffix(b"\r\n").unwrap_or(head);
     let mut parts = head.splitn(2, |b| *b == b'\n');

@@ -1,17 +1,17 @@
-//! A request's headers, kept as the text in which they came: a head of a megabyte in short lines
-//! would take twenty as a list of names and values.
+//! A request's headers, kept as the text in which they came. As a list of names and values a head
+//! of a megabyte in short lines would take twenty.
 
 use super::head::{Reject, bad};
 
-/// Names and values in the order in which they came.
+/// Names and values in the order of arrival.
 #[derive(Debug, Clone, Default)]
 pub struct Headers {
-    /// Lines `name: value` with their CRLF, checked.
+    /// Checked lines `name: value` with their CRLF.
     text: String,
 }
 
 impl Headers {
-    /// From lines that end in CRLF, without the empty one that ends a head.
+    /// Parses lines that end in CRLF, without the empty one that ends a head.
     pub(super) fn parse(lines: &[u8]) -> Result<Headers, Reject> {
         for line in lines.split_inclusive(|b| *b == b'\n') {
             check(line.strip_suffix(b"\r\n").unwrap_or(line))?;
@@ -21,12 +21,12 @@ impl Headers {
         })
     }
 
-    /// The first value of a header; case does not matter.
+    /// Returns the first value of a header, in any case.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
-    /// Every value of a header.
+    /// Yields every value of a header.
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.text.split("\r\n").filter_map(move |line| {
             let (n, value) = line.split_once(':')?;
@@ -40,7 +40,7 @@ impl Headers {
         tokens.any(|t| t.trim().eq_ignore_ascii_case(token))
     }
 
-    /// Bytes of memory.
+    /// The bytes of memory.
     pub(super) fn held(&self) -> usize {
         self.text.capacity()
     }

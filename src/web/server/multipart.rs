@@ -1,17 +1,17 @@
-//! The body of a form that `curl -F` sends: `multipart/form-data` (RFC 7578), read as Go reads it.
+//! The body of a form that `curl -F` sends: `multipart/form-data` (RFC 7578), read as in Go.
 
 /// LIMIT: Go's.
 const PARTS_MAX: usize = 1_000;
-/// LIMIT: a part's headers; a name and a type take a hundred.
+/// LIMIT: a part's headers. A name and a type take a hundred bytes.
 const PART_HEAD_BYTES_MAX: usize = 8 << 10;
 /// LIMIT: RFC 2046 5.1.1.
 const BOUNDARY_BYTES_MAX: usize = 70;
 
-/// The names and values of a body of this content type; none where it is of another type. Files
+/// Returns the names and values of a body of this content type; none if it has another type. Files
 /// are left out.
 ///
 /// # Errors
-/// Why the body is no form.
+/// Why the body is not a form.
 pub(super) fn fields(
     content_type: &str,
     body: &[u8],
@@ -49,13 +49,13 @@ pub(super) fn fields(
 }
 
 struct Parts<'a> {
-    /// With its two dashes.
+    /// The delimiter, with its two dashes.
     delimiter: Vec<u8>,
-    /// Begins after a line of the delimiter.
+    /// The rest, which begins after a line of the delimiter.
     rest: &'a [u8],
 }
 
-/// What a line of the delimiter says.
+/// The meaning of a line of the delimiter.
 enum Line {
     /// A part follows, after so many bytes.
     Part(usize),
@@ -83,7 +83,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The next part's headers and data.
+    /// Returns the next part's headers and data.
     fn next(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, String> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -91,7 +91,7 @@ impl<'a> Parts<'a> {
         let (head, body) = split_head(self.rest)?;
         let mut at = 0;
         loop {
-            // A delimiter stands at a line's start; the line's end before it is not data.
+            // A delimiter is at the start of a line. The line break before it is not data.
             if let Some(line) = self.delimiter_at(body.get(at..).unwrap_or_default()) {
                 let data = body.get(..at).unwrap_or_default();
                 let data = data.strip_suffix(b"\n").unwrap_or(data);
@@ -129,7 +129,7 @@ fn cut_off() -> String {
     "multipart/form-data: the body ends before its last boundary".to_owned()
 }
 
-/// The headers of a part, and what follows their empty line.
+/// Returns the headers of a part, and what follows their empty line.
 fn split_head(part: &[u8]) -> Result<(&[u8], &[u8]), String> {
     let mut at = 0;
     while at <= PART_HEAD_BYTES_MAX {
@@ -147,7 +147,7 @@ fn split_head(part: &[u8]) -> Result<(&[u8], &[u8]), String> {
     ))
 }
 
-/// The field's name; none for a file, and for what is no field.
+/// Returns the field's name; `None` for a file, and for anything that is not a field.
 fn name_of(head: &[u8]) -> Result<Option<String>, String> {
     let head = String::from_utf8_lossy(head);
     let header = |name: &str| {
@@ -167,7 +167,7 @@ fn name_of(head: &[u8]) -> Result<Option<String>, String> {
     Ok(parameter(parameters, "name").filter(|name| !name.is_empty()))
 }
 
-/// The value of one of the parameters of a header: `; name=value; other="quoted \" value"`.
+/// Returns the value of a parameter of a header: `; name=value; other="quoted \" value"`.
 fn parameter(parameters: &str, wanted: &str) -> Option<String> {
     let mut rest = parameters;
     loop {
@@ -189,7 +189,7 @@ fn parameter(parameters: &str, wanted: &str) -> Option<String> {
     }
 }
 
-/// A quoted text without its quotes, and what follows it.
+/// Returns a quoted text without its quotes, and what follows it.
 fn unquoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices();

@@ -32,8 +32,8 @@ pub enum Class {
     Query,
 }
 
-/// LIMIT: the largest heads that may come at once; others wait for none, and small ones need no
-/// room.
+/// LIMIT: heads of the largest size that may come at once. Others never wait for them, and small
+/// heads need no such room.
 const HEADS_AT_ONCE: usize = 16;
 
 /// The server's settings. [`Options::new`] gives the defaults.
@@ -47,8 +47,8 @@ pub struct Options {
     pub max_connections: usize,
     /// How long a connection may idle between requests.
     pub read_timeout: Duration,
-    /// How long a request's head, or a TLS handshake, may take from its first byte; a head also
-    /// has what its bytes take at 16 KiB/s.
+    /// How long a request's head, or a TLS handshake, may take from its first byte. A head also has
+    /// the time for its bytes at 16 KiB/s.
     pub head_timeout: Duration,
     /// How long a request's body may take in all.
     pub body_timeout: Duration,
@@ -57,10 +57,10 @@ pub struct Options {
     pub write_timeout: Duration,
     /// How long a request may wait for a worker before it is answered 503.
     pub queue_timeout: Duration,
-    /// Of a request's line and headers together.
+    /// The limit for a request's line and headers together.
     pub head_bytes_max: usize,
-    /// Of all heads that are being read or handled, together, beyond 16 KiB of each connection;
-    /// where there is no room the one that has been coming longest is refused.
+    /// The limit for all heads that are being read or handled, together, beyond 16 KiB for each
+    /// connection. If there is no room the head that has been coming longest is refused.
     pub heads_bytes_max: usize,
     pub body_bytes_max: usize,
     /// The limit for all bodies that are being read or handled, together.
@@ -80,7 +80,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Sets how many bytes a head may have, and with it what all together may.
+    /// Sets the bytes of a head, and with them those of all heads together.
     pub fn limit_heads(&mut self, bytes_max: usize) {
         self.head_bytes_max = bytes_max;
         self.heads_bytes_max = bytes_max.saturating_mul(HEADS_AT_ONCE);
@@ -96,7 +96,7 @@ impl Options {
             body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(30),
             queue_timeout: Duration::from_secs(30),
-            // LIMIT: as Go's; Grafana sends queries of some ten KiB in the request line.
+            // LIMIT: the same as Go's. Grafana sends queries of some ten KiB in the request line.
             head_bytes_max: 1 << 20,
             heads_bytes_max: HEADS_AT_ONCE << 20,
             // LIMIT: the largest remote write request seen is a tenth of it.

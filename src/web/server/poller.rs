@@ -40,7 +40,7 @@ pub(super) struct Poller {
     pub(super) slots: BTreeMap<u64, Slot>,
     pub(super) next_id: u64,
     scratch: Vec<u8>,
-    /// Connections that have more of a head than their turn took.
+    /// Connections with more of a head than their turn took.
     unread: BTreeSet<u64>,
     pub(super) now: Duration,
     /// The time until which accepting rests.
@@ -271,7 +271,7 @@ impl Poller {
             }
         }
         self.await_head(id);
-        // ORDER: what was read, or lies in TLS's buffers, does not wake poll.
+        // ORDER: bytes that were read, or are in TLS's buffers, do not wake poll.
         self.unread.insert(id);
     }
 
@@ -282,7 +282,7 @@ impl Poller {
         }
     }
 
-    /// Some of the head is in, or nothing.
+    /// Waits for the rest of a head, of which some or nothing has come.
     fn await_head(&mut self, id: u64) {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
@@ -307,9 +307,9 @@ impl Poller {
         }
     }
 
-    /// Reserves what a connection's head takes. Where all together would take too much, those that
-    /// are not whole go, the one that has been coming longest first; false where it is this one
-    /// that is refused.
+    /// Reserves what a connection's head takes. If all together would take too much, incomplete
+    /// ones are refused, the one that has been coming longest first. Returns false if it is this
+    /// one.
     fn hold_head(&mut self, id: u64, bytes: usize) -> bool {
         loop {
             let Some(conn) = self.slots.get_mut(&id).and_then(|s| s.conn.as_mut()) else {

@@ -45,11 +45,11 @@ pub enum Version {
     Http11,
 }
 
-/// The parameters of a body and of a query, as Go's `Request.Form`.
+/// The parameters of a body and of a query, as in Go's `Request.Form`.
 #[derive(Debug, Clone, Default)]
 pub struct Form(Vec<(String, String)>);
 
-/// Why a body is no form.
+/// Why a body is not a form.
 #[derive(Debug, thiserror::Error)]
 #[error("error parsing form values: {0}")]
 pub struct FormError(String);
@@ -66,11 +66,11 @@ impl Request {
         Form(pairs.into_owned().collect())
     }
 
-    /// The parameters of an urlencoded body (POST, PUT, PATCH), then those of the query, then those
-    /// of a body of multipart/form-data: Go's order. A body of another type is none.
+    /// Returns the parameters of an urlencoded body (POST, PUT, PATCH), then those of the query,
+    /// then those of a multipart/form-data body, in Go's order. A body of another type has none.
     ///
     /// # Errors
-    /// A body of multipart/form-data that can't be read.
+    /// A multipart/form-data body that cannot be read.
     pub fn form(&self) -> Result<Form, FormError> {
         let mut pairs = Vec::new();
         let kind = self.header("content-type").unwrap_or_default();

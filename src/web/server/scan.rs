@@ -1,12 +1,12 @@
 //! Finds the end of a request's head in bytes that come in pieces of any size.
 //!
 //! Every byte is looked at once: a head of a megabyte that comes byte by byte costs as much as one
-//! that is there at once.
+//! that comes at once.
 
 use super::head::{Head, Reject, bad, parse};
 use crate::model::size;
 
-/// What a head and its body may take, in bytes.
+/// The limits of a head and its body, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub head: usize,
@@ -17,30 +17,30 @@ pub(super) struct Limits {
 #[derive(Debug)]
 pub(super) enum Scan {
     Incomplete,
-    /// The head, and how many bytes it took.
+    /// The head, and its length in bytes.
     Complete(Box<Head>, usize),
     Reject(Reject),
 }
 
-/// How far a head has been looked through.
+/// How far a head has been scanned.
 #[derive(Debug, Default)]
 pub(super) struct HeadScan {
-    /// Bytes that are known.
+    /// The number of scanned bytes.
     at: usize,
     /// Where the head begins, behind empty lines.
     start: usize,
     line_start: usize,
-    /// The last known byte is a CR.
+    /// Whether the last scanned byte is a CR.
     after_cr: bool,
 }
 
-/// RFC 9112 2.2: empty lines before a request are skipped.
-/// LIMIT: two, as a client that sends more is none.
+/// Empty lines before a request are skipped (RFC 9112 2.2). LIMIT: two; a sender of more is not a
+/// client.
 const EMPTY_LINES_MAX: usize = 2;
 
 impl HeadScan {
-    /// Goes on where it stopped in `input`, which has only grown since. After a whole head it
-    /// begins anew.
+    /// Continues where it stopped in `input`, which has only grown since. After a whole head it
+    /// starts afresh.
     pub fn scan(&mut self, input: &[u8], limits: Limits) -> Scan {
         match self.find_end(input) {
             Err(reject) => Scan::Reject(reject),
@@ -64,8 +64,8 @@ impl HeadScan {
         }
     }
 
-    /// Where the head ends, with its last empty line. Every line must end in CRLF, and neither CR
-    /// nor LF nor NUL may stand elsewhere.
+    /// Returns where the head ends, with its last empty line. Every line must end in CRLF, and CR,
+    /// LF and NUL may be nowhere else.
     fn find_end(&mut self, input: &[u8]) -> Result<Option<usize>, Reject> {
         for byte in input.iter().copied().skip(self.at) {
             self.at += 1;
@@ -100,7 +100,7 @@ mod tests {
         body: 100,
     };
 
-    /// The status, and how many bytes were used; 0 for a head that is not whole.
+    /// Returns the status, and how many bytes were used; 0 for an incomplete head.
     fn scanned(input: &[u8], limits: Limits, step: usize) -> (u16, usize) {
         let mut scan = HeadScan::default();
         let mut end = 0;
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_large_head_byte_by_byte_is_looked_at_once() {
-        // NOTE: looked through from its start each time this would take hours.
+        // NOTE: scanning from the start each time would take hours.
         let limits = Limits {
             head: 1 << 20,
             ..LIMITS

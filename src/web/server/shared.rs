@@ -19,7 +19,7 @@ pub(super) struct Shared {
     pub metrics: HttpMetrics,
     /// The budget of bodies that are being read or handled.
     pub bodies: Budget,
-    /// Of the heads that are being read or handled, beyond each connection's own share.
+    /// The budget of heads that are being read or handled, beyond each connection's own share.
     pub heads: Budget,
     pub waker: Waker,
     /// Set when the server is stopped. From then on answers close their connection.

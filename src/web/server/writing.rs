@@ -11,7 +11,7 @@ use super::slot::{Slot, Stage};
 const WRITE_TURN_BYTES: usize = 256 << 10;
 /// How long a closing connection's remaining bytes are dropped.
 const LINGER: Duration = Duration::from_secs(1);
-/// What a parked answer's reader must take on average, and a large head's writer send.
+/// The average speed that a parked answer's reader, and a large head's sender, must have.
 pub(super) const BYTES_PER_SECOND_MIN: usize = 16 << 10;
 
 impl Poller {

@@ -66,7 +66,7 @@ impl Ferula {
         Ferula::start_in(dir, arguments)
     }
 
-    /// Starts where all paths begin with `prefix`.
+    /// Starts it with all paths below `prefix`.
     pub fn start_below(prefix: &str, config: &str, arguments: &[&str]) -> Ferula {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("prometheus.yml"), config).unwrap();
@@ -235,7 +235,7 @@ impl Ferula {
         names
     }
 
-    /// The most memory that was ever resident.
+    /// Returns the most memory that was ever resident.
     pub fn peak_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));

@@ -1,4 +1,5 @@
-//! Series that somebody else has are told by number, and come without labels; the others with.
+//! Tests that series which another holder has come with their number and without labels, and others
+//! with labels.
 
 use std::sync::Mutex;
 
@@ -6,7 +7,7 @@ use super::*;
 use crate::model::labels::pairs_of;
 use crate::tsdb::block::{Elsewhere, NOWHERE};
 
-/// Has those of [`labels`] whose number is even, under that number; counts the pairs that it is
+/// Has the series of [`labels`] with even numbers, under those numbers. Counts the pairs that it is
 /// asked for.
 struct Even {
     pairs: Vec<(String, String)>,

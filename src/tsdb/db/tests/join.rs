@@ -1,4 +1,4 @@
-//! Series in several blocks and the head: found once, whole, in every order.
+//! Tests that series in several blocks and the head are found once, whole, in every order.
 
 use std::collections::BTreeMap;
 
@@ -99,7 +99,7 @@ fn series_in_many_places_are_found_once_and_whole() {
     let expected = fill_parts(&world);
     assert_eq!(expected.len(), SERIES as usize);
     check(&world, &expected);
-    // Places and numbers of pairs are others after a restart.
+    // Places and numbers of pairs differ after a restart.
     check(&world.killed(), &expected);
 }
 
@@ -124,7 +124,7 @@ fn what_is_deleted_stays_deleted_and_comes_anew() {
     assert_eq!(one[0].1, format!("{t}=1"));
 }
 
-/// The numbers of pairs that the head did not have when the selection began mean nothing to it.
+/// The numbers of pairs that the head got after the selection began mean nothing to the selection.
 #[test]
 fn series_that_come_while_a_selection_is_read_are_not_met() {
     for any_order in [false, true] {

@@ -239,7 +239,7 @@ fn basic_authentication() {
     check("Authorization: Basic YWxpY2U=\r\n", 401);
     check("Authorization: Bearer YWxpY2U6c2VjcmV0\r\n", 401);
     check("", 401);
-    // What no handler sees carries them too.
+    // Answers that no handler sees have them too.
     for (request, status) in [("NONSENSE\r\n\r\n", 400), ("GET / HTTP/3.0\r\n\r\n", 505)] {
         let answer = fixture.client().send(request).answer();
         assert_eq!(answer.status, status);

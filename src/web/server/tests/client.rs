@@ -101,7 +101,7 @@ impl Client {
         self.input.is_empty() && !self.more()
     }
 
-    /// Whether the server has closed it by now; does not wait.
+    /// Whether the server has closed it by now. It does not wait.
     pub fn is_gone(&self) -> bool {
         self.stream.set_nonblocking(true).unwrap();
         let gone = matches!(self.stream.peek(&mut [0]), Ok(0));

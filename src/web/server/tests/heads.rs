@@ -1,4 +1,4 @@
-//! Request heads: what one may take, and all together.
+//! Tests of request heads: the limit for one, and for all together.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::super::{Request, Response};
 use super::client::Client;
 use super::{Fixture, echo, start};
 
-/// Answers the lengths of the query and of the last header.
+/// Answers with the lengths of the query and of the last header.
 fn lengths(request: Request) -> Response {
     let last = request.header("last").unwrap_or_default();
     Response::text(200, format!("{} {}", request.query.len(), last.len()))
@@ -54,12 +54,12 @@ fn a_large_head_has_time_by_its_size() {
     let text = get(160_000, 0);
     let (most, rest) = text.split_at(text.len() - 1);
     client.send(most);
-    // NOTE: another's whole deadline passes meanwhile.
+    // NOTE: another client's whole deadline passes meanwhile.
     assert_eq!(fixture.client().send("GET / HT").answer().status, 408);
     assert_eq!(client.send(rest).answer().text(), "160000 3");
 }
 
-/// Clients that have sent most of a head.
+/// Makes clients that have sent most of a head.
 fn halves(fixture: &Fixture, n: usize, bytes: usize) -> Vec<Client> {
     let one = |_| {
         let mut client = fixture.client();
@@ -79,7 +79,7 @@ fn heads_share_a_budget_and_the_oldest_half_goes() {
     let newest = half.last_mut().unwrap();
     let rest = &get(60 << 10, 0)[60 << 10..];
     assert_eq!(newest.send(rest).answer().status, 200);
-    // Small heads need no room, and what is answered has given its back.
+    // Small heads need no room, and answered ones have given theirs back.
     assert_eq!(fixture.client().get("/").status, 200);
     drop(half);
     for _ in 0..40 {

@@ -233,8 +233,8 @@ fn hanging_up_cancels_the_request() {
 
 #[test]
 fn at_the_limit_the_oldest_idle_connection_goes() {
-    // NOTE: a client may have its answer before the poller has the connection back, which then is
-    // not idle yet and cannot go.
+    // NOTE: a client may have its answer before the poller has the connection back. Until then it
+    // is not idle and cannot be closed.
     eventually("it is the second client's", || {
         let fixture = start(|options| options.max_connections = 5, echo);
         let mut clients: Vec<_> = (0..5).map(|_| fixture.client()).collect();
