@@ -16,8 +16,8 @@ pub mod pacer;
 pub mod stop;
 pub mod thread;
 
-/// A condition that only a mistake of ours can bring about: panics in debug builds; in release it
-/// is logged and counted by the logger, and the caller goes on with its fallback.
+/// Reports a condition that only a bug of ours can cause. It panics in debug builds. In release it
+/// is logged, and the caller goes on with its fallback.
 #[macro_export]
 macro_rules! bug {
     ($($arg:tt)*) => {{

@@ -13,7 +13,7 @@ const PARTS: i64 = 4;
 type Found = BTreeMap<String, String>;
 
 fn is_in(series: i64, part: i64) -> bool {
-    // NOTE: some are everywhere, some in one part, some in two that are no neighbours.
+    // NOTE: some are everywhere, some in one part, some in two that are not neighbours.
     match series % 5 {
         0 | 1 => true,
         2 => series / 5 % PARTS == part,
@@ -22,7 +22,7 @@ fn is_in(series: i64, part: i64) -> bool {
     }
 }
 
-/// Of each part ten samples a series, the first of them at the time of the last of the one before.
+/// The times of a part: ten samples per series, the first at the time of the last part's last.
 fn times(part: i64) -> impl Iterator<Item = i64> {
     (0..10).map(move |i| (part * 9 + i) * 1_000)
 }
