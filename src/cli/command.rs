@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, Command};
 use super::table::{FLAGS, Fate, Flag, Kind};
 use super::tools;
 use crate::model::{duration, size};
+use crate::stdx::gofloat::parse_float;
 
 /// All flags, and the tools as subcommands.
 pub(super) fn command() -> Command {
@@ -77,10 +78,10 @@ impl Kind {
             match self {
                 Kind::Bool | Kind::Text | Kind::List => Ok(text.to_owned()),
                 Kind::Int => whole_number(text).map(|n| n.to_string()),
-                Kind::Float => text
-                    .parse::<f64>()
-                    .map(|_| text.to_owned())
-                    .map_err(|e| e.to_string()),
+                Kind::Float => match parse_float(text) {
+                    Ok(_) => Ok(text.to_owned()),
+                    Err(_) => Err(format!("expected a number, got {text:?}")),
+                },
                 Kind::Duration | Kind::OptionalDuration => {
                     duration::parse(text).map(duration::format)
                 }
@@ -98,7 +99,7 @@ fn whole_number(text: &str) -> Result<i64, String> {
     if let Ok(number) = text.parse::<i64>() {
         return Ok(number);
     }
-    match text.parse::<f64>() {
+    match parse_float(text) {
         Ok(number) if number.fract() == 0.0 && number.abs() < 1e15 => Ok(number as i64),
         _ => Err(format!("expected a whole number, got {text:?}")),
     }

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::model::sample::NORMAL_NAN_BITS;
+use crate::stdx::gofloat::{NotANumber, parse_float};
 use crate::stdx::gofmt;
 
 /// Why a text is not a number.
@@ -39,20 +40,13 @@ pub(super) fn parse(text: &[u8]) -> Result<f64, FloatError> {
         return Err(FloatError::Unsupported);
     }
     let quoted = || gofmt::quote_bytes(text.get(..QUOTED_BYTES_MAX).unwrap_or(text));
-    let signed = matches!(text.first(), Some(b'+' | b'-'));
-    let v = std::str::from_utf8(text)
-        .ok()
-        .and_then(|text| text.parse::<f64>().ok())
-        // Rust accepts a sign before NaN, Go does not.
-        .filter(|v| !(v.is_nan() && signed))
-        .ok_or_else(|| FloatError::Syntax(quoted()))?;
-    if v.is_nan() {
-        return Ok(f64::from_bits(NORMAL_NAN_BITS));
+    let number = std::str::from_utf8(text).map_err(|_| FloatError::Syntax(quoted()))?;
+    match parse_float(number) {
+        Ok(v) if v.is_nan() => Ok(f64::from_bits(NORMAL_NAN_BITS)),
+        Ok(v) => Ok(v),
+        Err(NotANumber::Syntax) => Err(FloatError::Syntax(quoted())),
+        Err(NotANumber::Range) => Err(FloatError::Range(quoted())),
     }
-    if v.is_infinite() && text.iter().any(u8::is_ascii_digit) {
-        return Err(FloatError::Range(quoted()));
-    }
-    Ok(v)
 }
 
 /// LIMIT: no number is this long. What is cut off is missing from an error's text only.

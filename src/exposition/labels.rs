@@ -11,6 +11,7 @@ use super::line::{milliseconds, unexpected, unquoted};
 use super::protocol::Format;
 use crate::model::names::METRIC_NAME;
 use crate::model::{Labels, LabelsBuilder, MetricType, TimestampMs};
+use crate::stdx::gofloat::parse_float;
 use crate::stdx::gofmt;
 
 /// A sample that stands for one observation, with the labels that identify it.
@@ -126,9 +127,7 @@ fn name_of(raw: &[u8]) -> Result<Cow<'_, str>, ParseError> {
 
 fn normalised<'a>(kind: MetricType, name: &str, value: Cow<'a, str>) -> Cow<'a, str> {
     let number = match (kind, name) {
-        (MetricType::Histogram, "le") | (MetricType::Summary, "quantile") => {
-            float::parse(value.as_bytes())
-        }
+        (MetricType::Histogram, "le") | (MetricType::Summary, "quantile") => parse_float(&value),
         _ => return value,
     };
     let Ok(number) = number else {

@@ -1,5 +1,6 @@
 //! Times as texts: RFC 3339 and Unix seconds.
 
+use crate::stdx::gofloat;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -21,7 +22,7 @@ pub fn rfc3339(ms: TimestampMs) -> String {
 
 /// Reads Unix seconds with a fraction, or RFC 3339.
 pub fn parse(text: &str) -> Option<TimestampMs> {
-    if let Ok(seconds) = text.parse::<f64>() {
+    if let Ok(seconds) = gofloat::parse_float(text) {
         return seconds
             .is_finite()
             .then(|| (seconds * 1000.0).round() as TimestampMs);
@@ -41,6 +42,8 @@ mod tests {
         assert_eq!(parse("2023-11-14T22:13:20.123Z"), Some(1_700_000_000_123));
         assert_eq!(parse("2023-11-14T23:13:20+01:00"), Some(1_700_000_000_000));
         assert_eq!(parse("1700000000.1234"), Some(1_700_000_000_123));
+        assert_eq!(parse("0x1p10"), Some(1_024_000));
+        assert_eq!(parse("1_0"), Some(10_000));
         assert_eq!(parse("x"), None);
         assert_eq!(parse("NaN"), None);
     }

@@ -183,15 +183,41 @@ pub fn quote(text: &str) -> String {
             c if (c as u32) < 0x20 || c == '\x7f' => {
                 let _ = write!(out, "\\x{:02x}", c as u32);
             }
-            // NOTE: Go escapes what unicode.IsPrint refuses; of that, the controls matter here.
-            c if ('\u{80}'..'\u{a0}').contains(&c) || c == '\u{feff}' => {
+            c if !is_print(c) && (c as u32) < 0x1_0000 => {
                 let _ = write!(out, "\\u{:04x}", c as u32);
+            }
+            c if !is_print(c) => {
+                let _ = write!(out, "\\U{:08x}", c as u32);
             }
             c => out.push(c),
         }
     }
     out.push('"');
     out
+}
+
+/// Writes `%q` of a character: in single quotes.
+pub fn quote_char(c: char) -> String {
+    match c {
+        '\'' => "'\\''".to_owned(),
+        '"' => "'\"'".to_owned(),
+        c => {
+            let text = quote(c.encode_utf8(&mut [0; 4]));
+            format!("'{}'", text.trim_matches('"'))
+        }
+    }
+}
+
+/// Whether Go's `strconv.IsPrint` holds: letters, marks, numbers, punctuation, symbols, and the
+/// space of ASCII.
+fn is_print(c: char) -> bool {
+    // NOTE: std's table of the same characters. At the start of a text it escapes marks as well.
+    c.is_ascii_graphic() || c == ' ' || {
+        let mut text = [b'a'; 5];
+        let len = 1 + c.encode_utf8(&mut text[1..]).len();
+        let text = std::str::from_utf8(text.get(..len).unwrap_or_default()).unwrap_or_default();
+        text.escape_debug().nth(1) == Some(c)
+    }
 }
 
 /// Writes `%q` of bytes that may not be UTF-8. Other bytes show as `\xNN`.
@@ -247,6 +273,30 @@ mod tests {
             "1.7976931348623157e+308",
         );
         check(5e-324, "5e-324", "5e-324");
+    }
+
+    #[test]
+    fn what_go_does_not_print_is_escaped() {
+        // Go 1.26's verdicts.
+        let check = |c: char, expect: &str| {
+            assert_eq!(quote_char(c), format!("'{expect}'"), "{:x}", c as u32);
+        };
+        check('\u{a0}', "\\u00a0");
+        check('\u{ad}', "\\u00ad");
+        check('\u{200b}', "\\u200b");
+        check('\u{2028}', "\\u2028");
+        check('\u{3000}', "\\u3000");
+        check('\u{378}', "\\u0378");
+        check('\u{e000}', "\\ue000");
+        check('\u{feff}', "\\ufeff");
+        check('\u{1d173}', "\\U0001d173");
+        check('\u{10ffff}', "\\U0010ffff");
+        check('\u{85}', "\\u0085");
+        check('\u{7f}', "\\x7f");
+        check('\'', "\\'");
+        for c in ['"', 'é', '\u{301}', '😀', '\u{fffd}', ' '] {
+            check(c, &c.to_string());
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod append;
 pub mod bits;
 pub mod clock;
+pub mod gofloat;
 pub mod gofmt;
 pub mod gourl;
 pub mod limits;

@@ -10,7 +10,7 @@ use crate::model::{Labels, LabelsBuilder};
 use crate::promql::error::QueryError;
 use crate::promql::eval::{Grid, Operand, Row, Rows, Run, absent, is_absent};
 use crate::promql::parser::{Call, Span};
-use crate::stdx::gofmt;
+use crate::stdx::{gofloat, gofmt};
 
 const LE: &str = "le";
 
@@ -131,7 +131,7 @@ fn collect(
             continue;
         }
         let text = row.labels.get(LE).unwrap_or("");
-        let Some(le) = parse_le(text) else {
+        let Ok(le) = gofloat::parse_float(text) else {
             remark_bucket(&row.labels, text, span, run);
             continue;
         };
@@ -154,14 +154,6 @@ fn collect(
         }
     }
     Ok(groups)
-}
-
-/// Reads a number as Go's `ParseFloat` does: one out of range is an error.
-fn parse_le(text: &str) -> Option<f64> {
-    let le: f64 = text.parse().ok()?;
-    let says_infinite = text.contains(['i', 'I']);
-    let is_signed_nan = le.is_nan() && text.starts_with(['+', '-']);
-    (!is_signed_nan && le.is_infinite() == says_infinite).then_some(le)
 }
 
 impl Group {

@@ -93,7 +93,10 @@ impl<'q> Lexer<'q> {
         };
         let begins_number = c.is_ascii_digit() || (c == '.' && self.digit_follows());
         if self.brackets == Brackets::Opened && !begins_number && !is_duration_char(c) {
-            let message = format!("unexpected character in duration expression: {}", quote(c));
+            let message = format!(
+                "unexpected character in duration expression: {}",
+                gofmt::quote_char(c)
+            );
             return Err(self.error(start, message));
         }
         if is_letter(c) || (c == ':' && self.brackets == Brackets::Closed) {
@@ -200,12 +203,12 @@ impl<'q> Lexer<'q> {
             '=' => return Ok(Kind::Equal),
             '!' if self.eat("=") => return Ok(Kind::NotEqual),
             '!' => {
-                let after = quote(self.peek().unwrap_or(char::REPLACEMENT_CHARACTER));
+                let after = gofmt::quote_char(self.peek().unwrap_or(char::REPLACEMENT_CHARACTER));
                 let message = format!("unexpected character after '!': {after}");
                 return Err(self.error(start, message));
             }
             c => {
-                let message = format!("unexpected character: {}", quote(c));
+                let message = format!("unexpected character: {}", gofmt::quote_char(c));
                 return Err(self.error(start, message));
             }
         };
@@ -231,7 +234,7 @@ impl<'q> Lexer<'q> {
             '!' if self.eat("~") => Ok(Kind::NotEqualRegex),
             '!' if self.eat("=") => Ok(Kind::NotEqual),
             '!' => {
-                let after = quote(self.peek().unwrap_or(char::REPLACEMENT_CHARACTER));
+                let after = gofmt::quote_char(self.peek().unwrap_or(char::REPLACEMENT_CHARACTER));
                 let message = format!("unexpected character after '!' inside braces: {after}");
                 Err(self.error(start, message))
             }
@@ -241,7 +244,10 @@ impl<'q> Lexer<'q> {
                 Ok(Kind::RightBrace)
             }
             c => {
-                let message = format!("unexpected character inside braces: {}", quote(c));
+                let message = format!(
+                    "unexpected character inside braces: {}",
+                    gofmt::quote_char(c)
+                );
                 Err(self.error(start, message))
             }
         }
@@ -261,11 +267,14 @@ impl<'q> Lexer<'q> {
             }
             let message = match self.brackets {
                 Brackets::Filled => {
-                    format!("unexpected character: {}, expected ':'", quote(first))
+                    format!(
+                        "unexpected character: {}, expected ':'",
+                        gofmt::quote_char(first)
+                    )
                 }
                 _ => format!(
                     "unexpected character in duration expression: {}",
-                    quote(first)
+                    gofmt::quote_char(first)
                 ),
             };
             return Err(self.error(start, message));
@@ -431,16 +440,4 @@ fn is_letter(c: char) -> bool {
 /// Whether a word between brackets may begin with it, before the first number.
 fn is_duration_char(c: char) -> bool {
     "]:()+-*/%^,srmSRM".contains(c)
-}
-
-/// Writes a character as Go's `%q` does.
-fn quote(c: char) -> String {
-    match c {
-        '\'' => "'\\''".to_owned(),
-        '"' => "'\"'".to_owned(),
-        c => {
-            let text = gofmt::quote(c.encode_utf8(&mut [0; 4]));
-            format!("'{}'", text.trim_matches('"'))
-        }
-    }
 }

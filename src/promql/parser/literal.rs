@@ -1,6 +1,7 @@
 //! The values of strings, numbers and durations.
 
 use crate::model::duration;
+use crate::stdx::gofloat::{self, NotANumber};
 use crate::stdx::gofmt;
 
 /// Moves `pos`, which is after a backslash, past the escape.
@@ -102,33 +103,13 @@ pub(super) fn number(text: &str) -> Result<f64, String> {
         let text = gofmt::quote(text);
         format!("error parsing number: strconv.ParseFloat: parsing {text}: {what}")
     };
-    let value = value(text).ok_or_else(|| error("invalid syntax"))?;
-    if value.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) {
-        return Err(error("value out of range"));
+    if let Some(whole) = gofloat::parse_int(text) {
+        return Ok(whole as f64);
     }
-    Ok(value)
-}
-
-fn value(text: &str) -> Option<f64> {
-    if text.eq_ignore_ascii_case("inf") {
-        return Some(f64::INFINITY);
-    }
-    if text.eq_ignore_ascii_case("nan") {
-        return Some(f64::NAN);
-    }
-    if text.ends_with('_') {
-        return None;
-    }
-    let plain = text.replace('_', "");
-    let lower = plain.to_ascii_lowercase();
-    if let Some(hex) = lower.strip_prefix("0x") {
-        return i64::from_str_radix(hex, 16).ok().map(|n| n as f64);
-    }
-    let octal = lower.strip_prefix('0').filter(|rest| !rest.is_empty());
-    if let Some(Ok(n)) = octal.map(|digits| i64::from_str_radix(digits, 8)) {
-        return Some(n as f64);
-    }
-    lower.parse().ok()
+    gofloat::parse_float(text).map_err(|why| match why {
+        NotANumber::Syntax => error("invalid syntax"),
+        NotANumber::Range => error("value out of range"),
+    })
 }
 
 /// Returns a duration's seconds.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ApiError;
 use crate::model::{Matcher, TimestampMs, duration, timestamp};
 use crate::promql::{self, Expr};
-use crate::stdx::gofmt;
+use crate::stdx::{gofloat, gofmt};
 use crate::web::context::Context;
 use crate::web::server::Form;
 
@@ -48,7 +48,7 @@ pub fn duration_ms(text: &str) -> Result<i64, String> {
 }
 
 fn duration_ns(text: &str) -> Result<i64, String> {
-    if let Ok(seconds) = text.parse::<f64>() {
+    if let Ok(seconds) = gofloat::parse_float(text) {
         let nanoseconds = seconds * 1e9;
         if !(-(i64::MAX as f64)..=i64::MAX as f64).contains(&nanoseconds) {
             let text = gofmt::quote(text);
@@ -138,6 +138,8 @@ mod tests {
             assert_eq!(duration_ms(text).unwrap_or(0), ms, "{text}");
         };
         check("1.5", Ok(1_500_000_000), 1_500);
+        check("0x1p-1", Ok(500_000_000), 500);
+        check("1_0", Ok(10_000_000_000), 10_000);
         check("0.0004", Ok(400_000), 0);
         check("-0.0015", Ok(-1_500_000), -1);
         check(
