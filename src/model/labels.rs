@@ -268,7 +268,7 @@ pub struct LabelsBuilder {
     pairs: Vec<(String, String)>,
     /// Strings of removed labels, kept for new ones.
     spare: Vec<(String, String)>,
-    /// Names that were given without a value: no labels, but somebody may want to know.
+    /// Names that were given an empty value. They are no labels, but a caller may need them.
     emptied: Vec<String>,
 }
 

@@ -24,7 +24,7 @@ pub enum NetError {
     Status(String),
     #[error("body size limit exceeded")]
     BodyTooBig,
-    /// Beyond what is ever taken, whatever the limit that was asked for.
+    /// The body is larger than is ever accepted, whatever limit was asked for.
     #[error("body of {bytes} bytes or more: the built-in guard takes none, body_size_limit or not")]
     BodyGuard { bytes: u64 },
     #[error("dial {network} {address}: connect: {reason}")]

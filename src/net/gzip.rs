@@ -37,7 +37,7 @@ impl Unpackers {
     /// Appends what `packed` holds, with all its members. It fails as soon as `body` has `limit`
     /// bytes.
     pub fn unpack(&self, packed: &[u8], body: &mut Vec<u8>, limit: u64) -> Result<(), NetError> {
-        // As Go says it of no header at all; one that is cut is an unexpected EOF.
+        // Go's text if there is no header at all. A cut header is an unexpected EOF.
         if packed.is_empty() {
             return Err(NetError::Eof);
         }

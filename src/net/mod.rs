@@ -53,7 +53,8 @@ pub use settings::{
 };
 pub(crate) use tls_signatures::checks_signatures_with;
 
-/// How every request introduces itself. Prometheus's name first: exporters and firewalls know it.
+/// The user agent of every request. Prometheus's name comes first, since exporters and firewalls
+/// know it.
 pub const USER_AGENT: &str = concat!("Prometheus/3.14.0 Ferula/", env!("CARGO_PKG_VERSION"));
 
 /// The largest unpacked body of a request without a limit of its own. LIMIT: no exporter comes

@@ -88,7 +88,7 @@ fn label_map(rule: &Rule, labels: &mut LabelsBuilder, scratch: &mut Scratch) {
         let target = &mut scratch.target;
         rule.value
             .expand(&rule.regex, &scratch.captures, &name, target);
-        // NOTE: as in Prometheus an empty name is one too. Whoever takes the labels refuses it.
+        // NOTE: as in Prometheus an empty name is set too. The receiver of the labels refuses it.
         labels.set(target, &value);
     }
 }

@@ -72,7 +72,7 @@ impl ScrapeError {
         matches!(self, ScrapeError::Net(e) if root(e) == &NetError::BodyTooBig)
     }
 
-    /// Beyond the built-in guard, which is no limit of the job's.
+    /// Whether the body passed the built-in guard, which is no limit of the job's.
     pub fn is_body_guard(&self) -> bool {
         matches!(self, ScrapeError::Net(e) if matches!(root(e), NetError::BodyGuard { .. }))
     }

@@ -37,7 +37,7 @@ impl FailureLog {
         &self.path
     }
 
-    /// Opens the file now, so that one that can't be opened is told when it is configured.
+    /// Opens the file now, so that a failure is logged when it is configured.
     pub fn open(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.try_append(&mut state, b"");

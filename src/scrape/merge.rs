@@ -16,7 +16,7 @@ pub(super) fn series_labels(
 ) -> Result<Option<Labels>, ScrapeError> {
     if config.honor_labels {
         for (name, value) in target {
-            // An empty label of the page says that there is none, as on every Pushgateway's page.
+            // An empty label in the page means that there is none, as on every Pushgateway's page.
             if builder.get(name).is_none() && !builder.is_empty_on_purpose(name) {
                 builder.set(name, value);
             }

@@ -12,7 +12,7 @@ pub(super) struct ScrapeMetrics {
     pub exceeded_target_limit: Counter,
     pub exceeded_label_limits: Counter,
     pub exceeded_body_size: Counter,
-    /// Ferula's own: the guard that no configuration asks for.
+    /// Ferula's own: bodies beyond the guard that no configuration asks for.
     pub exceeded_body_guard: Counter,
     pub exceeded_samples: Counter,
     pub cache_flush_forced: Counter,

@@ -159,7 +159,7 @@ fn redirects_elsewhere_are_refused() {
     );
 }
 
-/// The guard was told, and counted, as a limit that nobody had set.
+/// Once the guard was reported, and counted, as a limit that nobody had set.
 #[test]
 fn the_built_in_guard_says_so_itself() {
     let length = BODY_BYTES_MAX;

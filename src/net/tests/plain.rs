@@ -206,7 +206,7 @@ fn gzip_is_unpacked() {
     }
 }
 
-/// An empty body that claims to be packed was a good and empty page.
+/// An empty body that claims to be packed once counted as a good and empty page.
 #[test]
 fn gzip_of_less_than_a_member_is_no_page() {
     let check = |framing: &str, body: &'static [u8], expect: &str| {

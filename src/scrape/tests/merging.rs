@@ -35,7 +35,7 @@ fn labels_of_target_and_sample() {
     check(|c| c.honor_labels = true, "a 1", "a 1");
 }
 
-/// Every page of a Pushgateway has `instance=""`, which got the target's instance.
+/// Every page of a Pushgateway has `instance=""`, which once got the target's instance.
 #[test]
 fn an_empty_label_that_is_honored_keeps_the_target_s_away() {
     let check = |page: &str, expect: &str| {

@@ -139,7 +139,7 @@ fn identity_does_not_know_the_interval() {
     assert_eq!(a.identity, b.identity);
 }
 
-/// The rule was without effect and without a word; Prometheus loads it, and every scrape fails.
+/// Once the rule silently had no effect. Prometheus loads it, and every scrape fails.
 #[test]
 fn a_label_without_a_name_is_told() {
     let made = make(
