@@ -240,3 +240,247 @@ fn the_architecture_s_table_of_rooms_is_the_code_s() {
     let rooms: BTreeSet<String> = of_code.into_keys().collect();
     assert_eq!(folders, rooms, "folders below src against LAYERS");
 }
+
+/// Circles of more than two files that stand for now, each by one of its files, with its reason.
+const CIRCLES: &[(&str, &str)] = &[
+    (
+        "cli/flags",
+        "a tool's arguments take flags, and the flags' parser finds the tools",
+    ),
+    (
+        "exposition/parser",
+        "the parser is one machine in three files",
+    ),
+    (
+        "net/client",
+        "OAuth2's tokens are fetched by a client, which has an authentication",
+    ),
+    (
+        "promql/engine",
+        "the query log writes what an engine answers",
+    ),
+    (
+        "promql/eval/binary/dispatch",
+        "an operand is an expression, so that evaluation recurses",
+    ),
+    (
+        "promql/eval/run",
+        "a run lends its helper, which counts against it",
+    ),
+    (
+        "promql/functions/scratch",
+        "the table of kept plans is the rates' own",
+    ),
+    (
+        "promql/functions/table",
+        "functions and the type of their table",
+    ),
+    (
+        "scrape/manager",
+        "the pools tell what the manager's handle returns",
+    ),
+    (
+        "tsdb/chunk/open",
+        "an open chunk becomes a closed one, which is read as the same bytes",
+    ),
+    (
+        "tsdb/db/shared",
+        "what threads share, and each thread's part of it",
+    ),
+    (
+        "tsdb/head/lock",
+        "the head is one lock over the parts that work under it",
+    ),
+    (
+        "tsdb/wal/replay",
+        "a replay reads records, which are counted in it",
+    ),
+];
+
+#[test]
+fn files_import_each_other_in_no_large_circle() {
+    let imports = imports();
+    let mut wrong = Vec::new();
+    let mut used = BTreeSet::new();
+    for circle in circles(&imports) {
+        let has = |file: &str| circle.iter().any(|f| f.strip_suffix(".rs") == Some(file));
+        match CIRCLES.iter().find(|(file, _)| has(&format!("src/{file}"))) {
+            Some((file, _)) => drop(used.insert(*file)),
+            None => wrong.push(format!("a circle: {}", circle.join(" "))),
+        }
+    }
+    let stale = CIRCLES.iter().filter(|(file, _)| !used.contains(file));
+    wrong.extend(
+        stale.map(|(file, _)| format!("{file}: is in no circle any more; take it off CIRCLES")),
+    );
+    fail_on(&wrong);
+}
+
+/// What each file below `src` names of others, re-exports followed; tests aside.
+fn imports() -> BTreeMap<String, BTreeSet<String>> {
+    let mut texts: BTreeMap<Vec<String>, (String, String)> = BTreeMap::new();
+    for (file, text) in sources("src") {
+        let below = file
+            .strip_prefix("src/")
+            .unwrap()
+            .strip_suffix(".rs")
+            .unwrap();
+        let mut path: Vec<String> = below.split('/').map(str::to_owned).collect();
+        if path.iter().any(|part| part.contains("test")) || below == "main" {
+            continue;
+        }
+        if matches!(path.last().map(String::as_str), Some("mod" | "lib")) {
+            path.pop();
+        }
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let code = code.lines().map(|l| l.split("//").next().unwrap());
+        texts.insert(path, (file, code.collect::<Vec<_>>().join("\n")));
+    }
+    let mut shown: BTreeMap<Vec<String>, BTreeMap<String, Named>> = BTreeMap::new();
+    for (module, (_, code)) in &texts {
+        for (path, is_shown) in named(code) {
+            if is_shown && let Some(found) = resolve(&texts, module, &path) {
+                let name = path.rsplit("::").next().unwrap().to_owned();
+                shown.entry(module.clone()).or_default().insert(name, found);
+            }
+        }
+    }
+    let mut imports = BTreeMap::new();
+    for (module, (file, code)) in &texts {
+        let mut of_file = BTreeSet::new();
+        for (path, _) in named(code).into_iter().filter(|(_, is_shown)| !is_shown) {
+            let Some(mut found) = resolve(&texts, module, &path) else {
+                continue;
+            };
+            // LIMIT: no name is shown again through more faces.
+            for _ in 0..6 {
+                let next = found
+                    .1
+                    .as_ref()
+                    .and_then(|name| shown.get(&found.0)?.get(name));
+                found = next.cloned().unwrap_or(found);
+            }
+            if !found.0.is_empty() && found.0 != *module {
+                of_file.insert(texts[&found.0].0.clone());
+            }
+        }
+        imports.insert(file.clone(), of_file);
+    }
+    imports
+}
+
+/// A module, and what is named in it.
+type Named = (Vec<String>, Option<String>);
+
+/// Every path that code names from `crate`, `self` or `super`, and whether it is shown to others.
+fn named(code: &str) -> Vec<(String, bool)> {
+    let mut found = Vec::new();
+    let mut rest = String::new();
+    for statement in code.split_inclusive(';') {
+        let start = statement.rfind("use ").filter(|at| {
+            let before = &statement[..*at];
+            let before = before.rsplit('\n').next().unwrap().trim();
+            before.is_empty() || before.starts_with("pub")
+        });
+        let Some(start) = start else {
+            rest.push_str(statement);
+            continue;
+        };
+        let is_shown = statement[..start].trim_end().rsplit('\n').next().unwrap();
+        let is_shown = is_shown.trim_start().starts_with("pub");
+        let tree: String = statement[start + 4..].split_whitespace().collect();
+        for path in expanded(tree.trim_end_matches(';')) {
+            let is_rooted = ["crate::", "self::", "super::"]
+                .iter()
+                .any(|r| path.starts_with(r));
+            match (is_rooted, is_shown) {
+                (true, _) => found.push((path, is_shown)),
+                (false, true) => found.push((format!("self::{path}"), true)),
+                (false, false) => {}
+            }
+        }
+    }
+    for root in ["crate::", "super::"] {
+        for (at, _) in rest.match_indices(root) {
+            let path = rest[at..].chars();
+            let path = path.take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':'));
+            found.push((
+                path.collect::<String>().trim_end_matches(':').to_owned(),
+                false,
+            ));
+        }
+    }
+    found
+}
+
+/// `a::{b, c::{d}}` without spaces is `a::b` and `a::c::d`.
+fn expanded(tree: &str) -> Vec<String> {
+    let Some((prefix, inner)) = tree.split_once('{') else {
+        // NOTE: spaces are gone, so that what stands before a new name ends in lower case.
+        return vec![tree.to_owned()];
+    };
+    let (mut depth, mut from, mut all) = (0, 0, Vec::new());
+    let inner = &inner[..inner.rfind('}').unwrap_or(inner.len())];
+    for (at, c) in inner.char_indices().chain([(inner.len(), ',')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                let parts = expanded(&inner[from..at]).into_iter();
+                all.extend(
+                    parts
+                        .filter(|p| !p.is_empty())
+                        .map(|p| format!("{prefix}{p}")),
+                );
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+fn resolve<T>(all: &BTreeMap<Vec<String>, T>, from: &[String], path: &str) -> Option<Named> {
+    let mut parts = path.split("::").peekable();
+    let mut module = match parts.next()? {
+        "crate" => Vec::new(),
+        "self" => from.to_vec(),
+        "super" => from[..from.len().checked_sub(1)?].to_vec(),
+        _ => return None,
+    };
+    while parts.next_if_eq(&"super").is_some() {
+        module.pop()?;
+    }
+    while let Some(part) = parts.peek() {
+        module.push((*part).to_owned());
+        if !all.contains_key(&module) {
+            module.pop();
+            break;
+        }
+        parts.next();
+    }
+    Some((module, parts.next().map(str::to_owned)))
+}
+
+/// Files of which each reaches each other, three or more of them.
+fn circles(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
+    let reach = |from: &String| {
+        let (mut seen, mut left) = (BTreeSet::new(), vec![from]);
+        while let Some(file) = left.pop() {
+            let next = imports.get(file).into_iter().flatten();
+            left.extend(next.filter(|f| seen.insert((*f).clone())));
+        }
+        seen
+    };
+    let reached: BTreeMap<&String, BTreeSet<String>> =
+        imports.keys().map(|file| (file, reach(file))).collect();
+    let mut found: BTreeSet<Vec<String>> = BTreeSet::new();
+    for (file, reaches) in &reached {
+        let back = |other: &&String| reached.get(other).is_some_and(|r| r.contains(*file));
+        let circle: Vec<String> = reaches.iter().filter(back).cloned().collect();
+        if circle.len() > 2 {
+            found.insert(circle);
+        }
+    }
+    found.into_iter().collect()
+}

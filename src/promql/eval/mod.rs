@@ -26,6 +26,7 @@ mod rollup;
 mod row;
 mod run;
 mod scalar;
+mod selecting;
 mod stored;
 mod tally;
 mod view;
