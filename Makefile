@@ -44,10 +44,11 @@ build:
 test:
 	$(CARGO) test --locked
 
-# Format, lints with warnings denied, the example configuration.
+# Format, lints with warnings denied, links in the documentation, the example configuration.
 check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) run --locked --quiet -- check config config/ferula.yml
 
 # Against real peers: Debian's prometheus-node-exporter, installed when it is missing (needs root).

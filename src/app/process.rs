@@ -5,6 +5,7 @@ use std::fs;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::metrics::Registry;
+use crate::stdx::bugs;
 use crate::stdx::clock::{Clock as _, RealClock};
 
 /// Raises the soft limit of open files to the hard one, since each target takes one.
@@ -125,6 +126,11 @@ pub fn register_metrics(registry: &Registry) {
                 .current
                 .map_or(-1.0, |m| m as f64)
         },
+    );
+    registry.counter_fn(
+        "ferula_bugs_total",
+        "Mistakes of Ferula itself that it met and went on from; each place's first is in the log.",
+        || f64::from(bugs::count()),
     );
     registry.gauge_fn(
         "ferula_threads",

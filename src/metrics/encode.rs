@@ -5,14 +5,15 @@
 
 use std::fmt::Write as _;
 
-use super::registry::{Child, Family, Kind, Registry, lock};
+use super::registry::{Child, Family, Kind, Registry};
 use crate::stdx::gofmt::push_text_float;
+use crate::stdx::locked::locked;
 
 impl Registry {
     /// Writes every family that has instruments, sorted by name.
     pub fn encode(&self, out: &mut String) {
         for (name, family) in self.families() {
-            let children = lock(&family.children).clone();
+            let children = locked(&family.children).clone();
             if children.is_empty() {
                 continue;
             }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::instrument::{Counter, Gauge, Histogram, Summary};
+use crate::stdx::locked::locked;
 
 /// All of a process's metrics. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -86,7 +87,7 @@ impl<I: Instrument> Instruments<I> {
     pub fn with(&self, values: &[&str]) -> I {
         debug_assert_eq!(values.len(), self.family.label_names.len());
         let key: Vec<String> = values.iter().map(|v| (*v).to_owned()).collect();
-        let mut children = lock(&self.family.children);
+        let mut children = locked(&self.family.children);
         if let Some(found) = children.get(&key).and_then(I::from_child) {
             return found;
         }
@@ -97,7 +98,7 @@ impl<I: Instrument> Instruments<I> {
 
     /// Forgets the instrument with these label values.
     pub fn remove(&self, values: &[&str]) {
-        lock(&self.family.children).retain(|key, _| key != values);
+        locked(&self.family.children).retain(|key, _| key != values);
     }
 }
 
@@ -209,7 +210,7 @@ impl Registry {
         read: Arc<dyn Fn() -> f64 + Send + Sync>,
     ) {
         let family = self.family(name, help, kind, &[]);
-        lock(&family.children).insert(Vec::new(), Child::Function(read));
+        locked(&family.children).insert(Vec::new(), Child::Function(read));
     }
 
     fn family(
@@ -219,7 +220,7 @@ impl Registry {
         kind: Kind,
         label_names: &'static [&'static str],
     ) -> Arc<Family> {
-        let mut families = lock(&self.0);
+        let mut families = locked(&self.0);
         let family = families.entry(name).or_insert_with(|| {
             Arc::new(Family {
                 help,
@@ -236,14 +237,9 @@ impl Registry {
     }
 
     pub(super) fn families(&self) -> Vec<(&'static str, Arc<Family>)> {
-        lock(&self.0)
+        locked(&self.0)
             .iter()
             .map(|(name, family)| (*name, family.clone()))
             .collect()
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // NOTE: single inserts and removals are the only changes, and they leave nothing half done.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,13 +2,14 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use rustix::net::{Shutdown, shutdown};
 
 use super::NetError;
 use crate::stdx::clock::Clock;
+use crate::stdx::locked::locked;
 use crate::stdx::stop::{Stop, StopSender, stop};
 
 /// Ends its requests under way, from any thread, and refuses new ones.
@@ -40,8 +41,8 @@ impl Canceller {
     pub fn cancel(&self) {
         // ORDER: the flag first, so that a socket registered from now on is refused.
         self.0.canceled.store(true, SeqCst);
-        lock(&self.0.stopper).take();
-        for socket in lock(&self.0.sockets).iter().filter_map(Weak::upgrade) {
+        locked(&self.0.stopper).take();
+        for socket in locked(&self.0.sockets).iter().filter_map(Weak::upgrade) {
             let _ = shutdown(&*socket, Shutdown::Both);
         }
     }
@@ -55,7 +56,7 @@ impl Canceller {
     }
 
     pub(super) fn register(&self, socket: &Arc<OwnedFd>) -> Result<(), NetError> {
-        let mut sockets = lock(&self.0.sockets);
+        let mut sockets = locked(&self.0.sockets);
         if self.is_canceled() {
             return Err(NetError::Canceled);
         }
@@ -103,9 +104,4 @@ impl Deadline {
     pub fn canceller(&self) -> &Canceller {
         &self.cancel
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // NOTE: every change under these locks is one step, so a panic leaves nothing half done.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

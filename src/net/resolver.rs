@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 use super::NetError;
 use super::deadline::Deadline;
 use crate::stdx::clock::Clock;
+use crate::stdx::locked::locked;
 use crate::stdx::thread::{Thread, spawn};
 
 /// LIMIT: lookups at the same time. Names of one network answer alike; more would only wait alike.
@@ -127,7 +128,7 @@ impl Resolver {
     }
 
     fn start_threads(&self, host: &str) -> Result<(), NetError> {
-        let mut threads = lock(&self.threads);
+        let mut threads = locked(&self.threads);
         // NOTE: a thread that panicked is replaced.
         threads.retain(|thread| !thread.is_finished());
         while threads.len() < THREADS {
@@ -153,7 +154,7 @@ impl Drop for Resolver {
     fn drop(&mut self) {
         // ORDER: the sender goes first, which ends the threads.
         self.jobs_tx = None;
-        for thread in std::mem::take(&mut *lock(&self.threads)) {
+        for thread in std::mem::take(&mut *locked(&self.threads)) {
             thread.join_within(JOIN_WAIT);
         }
     }
@@ -173,14 +174,14 @@ impl Shared {
     }
 
     fn known(&self, host: &str) -> Option<Answer> {
-        let known = lock(&self.known);
+        let known = locked(&self.known);
         let found = known.get(host)?;
         (found.until > self.clock.mono()).then(|| found.answer.clone())
     }
 
     fn remember(&self, host: &str, answer: Answer) {
         let now = self.clock.mono();
-        let mut known = lock(&self.known);
+        let mut known = locked(&self.known);
         if known.len() >= NAMES_MAX {
             known.retain(|_, known| known.until > now);
         }
@@ -225,9 +226,4 @@ fn lookup_reason(text: &str) -> String {
     } else {
         text.to_lowercase()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // NOTE: every change under these locks is one step, so a panic leaves nothing half done.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,9 @@
 //! Go's varints and big-endian numbers, in untrusted bytes.
 
 use crate::model::TimestampMs;
+use crate::stdx::varint::{unzigzag, zigzag};
+
+pub use crate::stdx::varint::{put_text, put_varint as put_uvarint};
 
 /// Takes from the front. `None` means that the end came too soon, or that a varint has more than 64
 /// bits.
@@ -55,8 +58,7 @@ impl<'a> Bytes<'a> {
     }
 
     pub fn varint(&mut self) -> Option<i64> {
-        let v = self.uvarint()?;
-        Some((v >> 1) as i64 ^ -((v & 1) as i64))
+        self.uvarint().map(unzigzag)
     }
 
     /// Reads a text that is preceded by its length.
@@ -72,21 +74,8 @@ impl<'a> Bytes<'a> {
     }
 }
 
-pub fn put_uvarint(out: &mut Vec<u8>, mut v: u64) {
-    while v >= 0x80 {
-        out.push(v as u8 | 0x80);
-        v >>= 7;
-    }
-    out.push(v as u8);
-}
-
 pub fn put_varint(out: &mut Vec<u8>, v: i64) {
-    put_uvarint(out, ((v << 1) ^ (v >> 63)) as u64);
-}
-
-pub fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_uvarint(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
+    put_uvarint(out, zigzag(v));
 }
 
 pub fn uvarint_len(v: u64) -> u64 {

@@ -16,10 +16,8 @@ use super::wire::WireError;
 use crate::metrics::Registry;
 use crate::model::{Labels, Sample, SeriesRef, TimestampMs};
 use crate::stdx::clock::Clock;
+use crate::stdx::limits::APPEND_AHEAD_MAX_MS;
 use crate::storage::{Appendable, Appender, Committed, Exemplar, Refused, RefusedExemplar};
-
-/// Samples dated further ahead are refused, as in Prometheus.
-const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
 
 /// LIMIT: samples in one batch: 1.5 MiB. A request with more, thirty times the usual, is committed
 /// in parts, so that 32 MiB of tiny samples do not become hundreds in memory.
@@ -157,7 +155,7 @@ impl Receiver {
     ) -> Result<(), WriteError> {
         let turn = Turn {
             number: self.cache().begin(self.clock.mono()),
-            newest: self.clock.wall_ms().saturating_add(AHEAD_MAX_MS),
+            newest: self.clock.wall_ms().saturating_add(APPEND_AHEAD_MAX_MS),
             exemplars: self.storage.takes_exemplars(),
             late: self.storage.takes_late(),
         };

@@ -6,10 +6,8 @@ use super::merge::series_labels;
 use crate::config::ScrapeConfig;
 use crate::exposition::{self, Entry, Format, Parser, Point};
 use crate::model::{Labels, LabelsBuilder, SeriesRef, TimestampMs, is_stale_nan};
+use crate::stdx::limits::APPEND_AHEAD_MAX_MS;
 use crate::storage::{Appendable, Appender, Exemplar};
-
-/// LIMIT: samples dated further into the future are refused, as in Prometheus.
-const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
 
 /// LIMIT: bytes of an exemplar in a page. Storages take 128 characters of labels, which with their
 /// framing are fewer bytes.
@@ -182,7 +180,7 @@ impl Ingest<'_> {
         point: &Point<'_>,
         counts: &mut Counts,
     ) {
-        if stamp.is_some_and(|t| t > self.wall_ms + AHEAD_MAX_MS) {
+        if stamp.is_some_and(|t| t > self.wall_ms + APPEND_AHEAD_MAX_MS) {
             counts.out_of_bounds += 1;
             return;
         }

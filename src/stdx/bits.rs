@@ -82,17 +82,6 @@ impl<'a> BitReader<'a> {
     }
 }
 
-/// Maps small numbers of either sign to small numbers.
-#[inline]
-pub fn zigzag(v: i64) -> u64 {
-    ((v << 1) ^ (v >> 63)) as u64
-}
-
-#[inline]
-pub fn unzigzag(v: u64) -> i64 {
-    (v >> 1) as i64 ^ -((v & 1) as i64)
-}
-
 /// The number of bits that `v` needs.
 #[inline]
 pub fn width(v: u64) -> u32 {

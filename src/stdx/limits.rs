@@ -27,3 +27,7 @@ pub const CONFIG_FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// The largest answer of a service discovery endpoint, uncompressed.
 pub const SD_BODY_BYTES_MAX: u64 = 64 << 20;
+
+/// How far ahead of our clock, in milliseconds, others may date samples. LIMIT: Prometheus's; what
+/// is scraped or received with a later time is refused.
+pub const APPEND_AHEAD_MAX_MS: i64 = 10 * 60 * 1000;

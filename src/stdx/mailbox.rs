@@ -3,9 +3,11 @@
 //! It publishes full states (target sets, configurations): the reader needs only the newest, and
 //! the writer never waits.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use super::locked::locked;
 
 /// The writing side. Dropping the last one disconnects the bell.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ pub fn mailbox<T>() -> (Poster<T>, Mailbox<T>) {
 impl<T> Poster<T> {
     /// Puts `value` in place of a value not yet taken. Returns whether anyone still listens.
     pub fn post(&self, value: T) -> bool {
-        *lock(&self.slot) = Some(value);
+        *locked(&self.slot) = Some(value);
         !matches!(self.bell.try_send(()), Err(TrySendError::Disconnected(())))
     }
 }
@@ -58,13 +60,8 @@ impl<T> Mailbox<T> {
     }
 
     pub fn take(&self) -> Option<T> {
-        lock(&self.slot).take()
+        locked(&self.slot).take()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // NOTE: a slot is replaced or taken whole, so a panic elsewhere leaves nothing half done.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

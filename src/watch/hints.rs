@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::Sender;
 use notify::{EventKind, RecommendedWatcher};
 
 use super::watch_points::Name;
 use crate::metrics::{Counter, Gauge, Registry};
+use crate::stdx::locked::locked;
 
 /// Makes the kernel's watcher: [`kernel`], or a test's double.
 pub(super) type MakeKernel =
@@ -25,11 +26,11 @@ pub(super) fn kernel(
         let marked = match &event {
             // NOTE: our own reading of a watched file is an access. Counting it would never end.
             Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
-            Ok(event) if event.need_rescan() => lock(&shared).mark_all(),
-            Ok(event) => lock(&shared).mark(&event.paths),
+            Ok(event) if event.need_rescan() => locked(&shared).mark_all(),
+            Ok(event) => locked(&shared).mark(&event.paths),
             Err(_) => {
                 errors.inc();
-                lock(&shared).mark_all()
+                locked(&shared).mark_all()
             }
         };
         if marked {
@@ -73,11 +74,6 @@ impl Shared {
         self.changed.extend(all);
         !self.changed.is_empty()
     }
-}
-
-pub(super) fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    // NOTE: single inserts and removals are the only changes; the rescan heals what a panic left.
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug)]

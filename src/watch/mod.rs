@@ -4,7 +4,7 @@
 //! The kernel's events (inotify) are hints that make changes seen sooner. The periodic rescan is
 //! the truth, because overlays, NFS, FUSE and exhausted limits send no events. Owns the thread
 //! `watch`, one inotify instance, and the thread of the `notify` crate that reads it. A bell says
-//! that something may have changed; [`fingerprint`] says whether it did.
+//! that something may have changed; [`fingerprint()`] says whether it did.
 //! **Invariant:** never knows what the files mean, and reads them for their fingerprints only.
 
 mod watcher;

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::hints::{MakeKernel, Metrics, Shared, kernel, lock};
+use super::hints::{MakeKernel, Metrics, Shared, kernel};
 use super::schedule::Schedule;
 use super::watch_points::{WatchPoints, watch_points};
 use crate::metrics::Registry;
 use crate::stdx::clock::Clock;
 use crate::stdx::limits::THREAD_STACK;
+use crate::stdx::locked::locked;
 use crate::stdx::stop::{Stop, stop};
 use crate::stdx::thread::{Running, spawn_vital};
 
@@ -281,7 +282,7 @@ impl WatchLoop {
 
     fn on_hint(&mut self) {
         let now = self.clock.mono();
-        let changed = std::mem::take(&mut lock(&self.shared).changed);
+        let changed = std::mem::take(&mut locked(&self.shared).changed);
         for id in changed {
             if let Some(subscriber) = self.subscribers.get_mut(&id) {
                 subscriber.schedule.mark(now);
@@ -351,7 +352,7 @@ impl WatchLoop {
     /// Replaces a subscription's interests. Returns the directories that no subscription wants any
     /// more.
     fn exchange(&mut self, id: u64, watch_points: WatchPoints) -> Vec<PathBuf> {
-        let mut shared = lock(&self.shared);
+        let mut shared = locked(&self.shared);
         for interested in shared.interests.values_mut() {
             interested.retain(|(other, _)| *other != id);
         }

@@ -13,7 +13,7 @@ use super::guard;
 /// bytes, and a configuration of a thousand jobs has 50,000.
 const NODES_MAX: u32 = 500_000;
 
-/// A number by which [`super::lines`] finds the line.
+/// A number by which [`super::lines()`] finds the line.
 pub type Id = u32;
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,21 +1,11 @@
 //! Varints, and a cursor over untrusted bytes.
 
-pub fn put_varint(out: &mut Vec<u8>, mut v: u64) {
-    while v >= 0x80 {
-        out.push(v as u8 | 0x80);
-        v >>= 7;
-    }
-    out.push(v as u8);
-}
+pub use crate::stdx::varint::{put_text, put_varint};
+use crate::stdx::varint::{unzigzag, zigzag};
 
 /// Writes a zigzag varint, which is short for small numbers of either sign.
 pub fn put_signed(out: &mut Vec<u8>, v: i64) {
-    put_varint(out, (v.wrapping_shl(1) ^ (v >> 63)) as u64);
-}
-
-pub fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_varint(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
+    put_varint(out, zigzag(v));
 }
 
 /// Reads bytes. It returns `None` at the end, and for invalid ones.
@@ -63,8 +53,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub fn signed(&mut self) -> Option<i64> {
-        let v = self.varint()?;
-        Some((v >> 1) as i64 ^ -((v & 1) as i64))
+        self.varint().map(unzigzag)
     }
 
     pub fn size(&mut self) -> Option<usize> {

@@ -9,7 +9,7 @@
     reason = "built for size, each of them would be a call for each value"
 )]
 
-use crate::stdx::bits::{unzigzag, zigzag};
+use crate::stdx::varint::{unzigzag, zigzag};
 
 /// How values are related, in 4 bits. Up to 9 they are decimals with so many digits after the
 /// point. Above that only their differences are.

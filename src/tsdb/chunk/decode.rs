@@ -11,7 +11,7 @@ use super::closed::{HEADER_BYTES, Mode};
 use super::decimal::{BESIDE_BITS, Step, Walk, beside_of};
 use super::window::{Bits, WINDOW_BITS};
 use crate::model::{STALE_NAN_BITS, Sample, TimestampMs};
-use crate::stdx::bits::unzigzag;
+use crate::stdx::varint::unzigzag;
 use crate::storage::{Columns, Times};
 
 /// The bytes are not an encoder's.

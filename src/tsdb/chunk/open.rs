@@ -11,7 +11,8 @@ use super::decode::decode;
 use super::gather::Gather;
 use super::pool::{Chain, Pool};
 use crate::model::{Sample, TimestampMs};
-use crate::stdx::bits::{width, zigzag};
+use crate::stdx::bits::width;
+use crate::stdx::varint::zigzag;
 
 /// LIMIT: a chunk is closed at this many samples. More would make short ranges slow to read and
 /// leave larger buffers half empty. Fewer would pay for the first sample and the allocation more

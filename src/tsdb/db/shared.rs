@@ -161,7 +161,4 @@ pub fn in_order(mut blocks: Vec<Arc<Block>>) -> Blocks {
     blocks.into()
 }
 
-/// Takes a lock of a plain value that is whole at any time.
-pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+pub use crate::stdx::locked::locked;

@@ -8,6 +8,7 @@ use super::lock::{Head, State};
 use super::series::Series;
 use super::views::NEVER;
 use crate::model::{Labels, LabelsRef, SeriesRef, TimestampMs};
+use crate::stdx::limits::APPEND_AHEAD_MAX_MS;
 #[cfg(test)]
 use crate::storage::Appender;
 use crate::storage::{Committed, Fault, Pending, StorageError};
@@ -17,9 +18,9 @@ use crate::tsdb::chunk::window_start;
 /// its smallest block; reference section 8.7).
 const BEHIND_MAX_MS: i64 = 3600 * 1000;
 
-/// LIMIT: how far ahead of our clock samples may be dated. Later ones are refused when scraped or
-/// received. A series that has one got it before a clock was set back.
-pub const AHEAD_MAX_MS: i64 = 10 * 60 * 1000;
+/// A series that has a sample beyond it got it under a clock that was set back: whoever brings
+/// samples refuses those that are.
+pub const AHEAD_MAX_MS: i64 = APPEND_AHEAD_MAX_MS;
 
 /// The same limit after such a step, while the clock is less than [`AHEAD_MAX_MS`] from where it
 /// was. A step of up to a second does not count.

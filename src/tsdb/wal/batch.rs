@@ -8,8 +8,9 @@
 use std::ops::Range;
 
 use super::value::Last;
-use super::varint::{Bytes, put, zigzag};
+use super::varint::Bytes;
 use crate::model::TimestampMs;
+use crate::stdx::varint::{put_varint, zigzag};
 
 /// LIMIT: samples of a record. A larger batch becomes several. At worst that is some 2.5 MiB, and
 /// as much again while it is read.
@@ -70,14 +71,14 @@ pub(super) fn write(
     let own_times = times.clone().any(|t| t != first);
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     out.push(flag(own_times, OWN_TIMES) | flag(head.full, FULL));
-    put(out, u64::from(head.back));
-    put(out, zigzag(first));
-    put(out, ids.len() as u64);
+    put_varint(out, u64::from(head.back));
+    put_varint(out, zigzag(first));
+    put_varint(out, ids.len() as u64);
     put_runs(out, ids);
     if own_times {
         let mut last = first;
         for t in times.skip(1) {
-            put(out, zigzag(t.wrapping_sub(last)));
+            put_varint(out, zigzag(t.wrapping_sub(last)));
             last = t;
         }
     }
@@ -91,8 +92,8 @@ fn put_runs(out: &mut Vec<u8>, ids: &[u32]) {
     let mut next = 0;
     for run in ids.chunk_by(|a, b| b.wrapping_sub(*a) == 1) {
         let start = i64::from(run.first().copied().unwrap_or(0));
-        put(out, zigzag(start - next));
-        put(out, run.len() as u64);
+        put_varint(out, zigzag(start - next));
+        put_varint(out, run.len() as u64);
         next = start + run.len() as i64;
     }
 }

@@ -1,8 +1,9 @@
 //! Definitions of series by their labels, each as its difference from the one before in the record.
 
 use super::format::PAYLOAD_BYTES_MAX;
-use super::varint::{Bytes, put, put_text, zigzag};
+use super::varint::Bytes;
 use crate::model::{Labels, LabelsRef};
+use crate::stdx::varint::{put_text, put_varint, zigzag};
 
 /// The codes for what a label shares with the label at its position in the definition before.
 const SAME: u8 = 0;
@@ -18,10 +19,10 @@ pub(super) struct DefinitionWriter {
 
 impl DefinitionWriter {
     pub fn put(&mut self, out: &mut Vec<u8>, id: u32, labels: &Labels) {
-        put(out, zigzag(i64::from(id) - i64::from(self.next_id)));
+        put_varint(out, zigzag(i64::from(id) - i64::from(self.next_id)));
         self.next_id = id.wrapping_add(1);
         let count = labels.len();
-        put(out, count as u64);
+        put_varint(out, count as u64);
         let tags = out.len();
         out.resize(tags + count.div_ceil(4), 0);
         let mut before = self.last.iter().flat_map(Labels::iter);
@@ -30,7 +31,7 @@ impl DefinitionWriter {
                 Some(pair) if pair == (name, value) => SAME,
                 Some((same, before)) if same == name => {
                     let shared = shared(before, value);
-                    put(out, shared as u64);
+                    put_varint(out, shared as u64);
                     put_text(out, &value[shared..]);
                     SAME_NAME
                 }

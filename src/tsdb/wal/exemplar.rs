@@ -1,8 +1,9 @@
 //! Exemplars, each as its difference from the one before it in the record.
 
 use super::definition::{DefinitionWriter, read_labels};
-use super::varint::{Bytes, put, zigzag};
+use super::varint::Bytes;
 use crate::model::{Labels, TimestampMs};
+use crate::stdx::varint::{put_varint, zigzag};
 use crate::storage::Exemplar;
 
 /// A flag: the source gave the time.
@@ -23,7 +24,7 @@ impl ExemplarWriter {
     pub fn put(&mut self, out: &mut Vec<u8>, id: u32, exemplar: &Exemplar) {
         self.labels.put(out, id, &exemplar.labels);
         out.push(if exemplar.timed { TIMED } else { 0 });
-        put(out, zigzag(exemplar.t.wrapping_sub(self.last_t)));
+        put_varint(out, zigzag(exemplar.t.wrapping_sub(self.last_t)));
         self.last_t = exemplar.t;
         out.extend_from_slice(&exemplar.v.to_bits().to_le_bytes());
     }

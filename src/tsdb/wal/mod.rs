@@ -2,7 +2,7 @@
 //!
 //! Segments are self-contained: each names every series before its first use. So one segment can be
 //! dropped or lost alone, and reading can begin at any. [`Wal`] writes. [`Segments`] syncs and
-//! drops. [`replay`] and [`Reader`] read; [`replay_ahead`] reads on a thread of its own. Owns the
+//! drops. [`replay()`] and [`Reader`] read; [`replay_ahead`] reads on a thread of its own. Owns the
 //! files in `wal/`, which `docs/FORMAT.md` draws.
 //! **Invariant:** knows no head, no block and no query.
 

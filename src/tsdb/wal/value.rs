@@ -9,8 +9,9 @@
     reason = "built for size, each of them would be a call for each value"
 )]
 
-use super::varint::{Bytes, put, unzigzag, zigzag};
+use super::varint::Bytes;
 use crate::model::STALE_NAN_BITS;
+use crate::stdx::varint::{put_varint, unzigzag, zigzag};
 
 pub(super) const EQUAL: u8 = 0;
 const INTEGRAL: u8 = 1;
@@ -138,7 +139,7 @@ impl Last {
         let forecast = self.forecast();
         let tag = match (integral(v), integral(forecast)) {
             (Some(v), Some(forecast)) => {
-                put(out, zigzag(v - forecast));
+                put_varint(out, zigzag(v - forecast));
                 INTEGRAL
             }
             _ => self.encode_broken(v, forecast, out),
@@ -151,7 +152,7 @@ impl Last {
         if self.digits > 0
             && let Some(steps) = steps(v, forecast, self.digits)
         {
-            put(out, steps);
+            put_varint(out, steps);
             return DECIMAL;
         }
         if self.misses < MISSES_MAX && v.is_finite() {
@@ -159,7 +160,7 @@ impl Last {
                 if let Some(steps) = steps(v, forecast, digits) {
                     self.digits = digits;
                     out.push(NEW_DIGITS | digits);
-                    put(out, steps);
+                    put_varint(out, steps);
                     return OTHER;
                 }
             }

@@ -5,30 +5,7 @@
     reason = "built for size, each of them would be a call for each value"
 )]
 
-/// Maps small numbers of either sign to small numbers.
-#[inline]
-pub(super) fn zigzag(v: i64) -> u64 {
-    ((v << 1) ^ (v >> 63)) as u64
-}
-
-#[inline]
-pub(super) fn unzigzag(v: u64) -> i64 {
-    (v >> 1) as i64 ^ -((v & 1) as i64)
-}
-
-#[inline]
-pub(super) fn put(out: &mut Vec<u8>, mut v: u64) {
-    while v >= 0x80 {
-        out.push(v as u8 | 0x80);
-        v >>= 7;
-    }
-    out.push(v as u8);
-}
-
-pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
-    put(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
-}
+use crate::stdx::varint::unzigzag;
 
 /// Takes numbers and bytes from the front of a record. Returns `None` at the end.
 #[derive(Debug, Clone)]

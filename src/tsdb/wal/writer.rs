@@ -15,10 +15,10 @@ use super::metrics::WalMetrics;
 use super::segments::{Segments, Shared};
 use super::slots::Slots;
 use super::value::Last;
-use super::varint::{put, put_text, zigzag};
 use crate::metrics::Registry;
 use crate::model::{Labels, MatchOp, Matcher, SeriesRef, TimestampMs};
 use crate::stdx::clock::Clock;
+use crate::stdx::varint::{put_text, put_varint, zigzag};
 use crate::storage::Pending;
 use crate::tsdb::dir::{Dir, File};
 use crate::tsdb::exemplars::Named;
@@ -155,8 +155,8 @@ impl Wal {
     ) -> Result<Position, WalError> {
         self.prepare()?;
         let at = format::begin(&mut self.out);
-        put(&mut self.out, zigzag(start));
-        put(&mut self.out, zigzag(end));
+        put_varint(&mut self.out, zigzag(start));
+        put_varint(&mut self.out, zigzag(end));
         for matcher in matchers {
             self.out.push(match matcher.op {
                 MatchOp::Equal => 0,

@@ -5,7 +5,7 @@ use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -16,6 +16,7 @@ use crate::web::web_config::{RateLimit, WebConfig};
 
 use super::headers::Headers;
 use super::response::Response;
+use crate::stdx::locked::locked;
 
 /// LIMIT: a changed certificate is noticed after a second. Looking costs a few stat(2).
 const RECHECK: Duration = Duration::from_secs(1);
@@ -93,7 +94,7 @@ impl Access {
 
     /// Returns the configuration as last read. It touches no disk.
     pub fn snapshot(&self) -> Arc<WebConfig> {
-        lock(&self.state).config.clone()
+        locked(&self.state).config.clone()
     }
 
     /// Returns the configuration, which it reads again if its files have changed. A broken one is
@@ -103,7 +104,7 @@ impl Access {
             return self.snapshot();
         };
         let now = self.clock.mono();
-        let mut state = lock(&self.state);
+        let mut state = locked(&self.state);
         let (config, old) = (state.config.clone(), state.prints.clone());
         if now < state.checked + RECHECK {
             return config;
@@ -116,7 +117,7 @@ impl Access {
             return config;
         }
         let loaded = WebConfig::load(path);
-        let mut state = lock(&self.state);
+        let mut state = locked(&self.state);
         match loaded {
             Ok(loaded) => {
                 log::info!(path = path.display().to_string().as_str();
@@ -143,7 +144,7 @@ impl Access {
             let modified = print.0.and_then(|at| now.duration_since(at).ok());
             modified.is_some_and(|age| age >= RECHECK)
         };
-        let mut state = lock(&self.state);
+        let mut state = locked(&self.state);
         let seen = state.changed.as_deref() == Some(new);
         state.changed = Some(new.to_vec());
         seen || new.iter().flatten().all(rests)
@@ -192,7 +193,7 @@ impl Access {
 
     fn takes_turn(&self, limit: RateLimit) -> bool {
         let now = self.clock.mono();
-        let mut bucket = lock(&self.bucket);
+        let mut bucket = locked(&self.bucket);
         let passed = now.saturating_sub(bucket.at).as_secs_f64();
         let taken = (bucket.taken - passed / limit.interval.as_secs_f64()).max(0.0);
         let has_room = taken + 1.0 <= f64::from(limit.burst);
@@ -206,7 +207,7 @@ impl Access {
     /// Returns `None` if too many are being verified.
     fn verify(&self, user: &str, password: &[u8], hash: &str, is_trusted: bool) -> Option<bool> {
         let key = {
-            let verdicts = lock(&self.verdicts);
+            let verdicts = locked(&self.verdicts);
             let key = verdicts.key(user, password, hash);
             if let Some(known) = verdicts.known(key) {
                 return Some(known);
@@ -219,7 +220,7 @@ impl Access {
         }
         let good = bcrypt::verify(password, hash).unwrap_or(false);
         self.verifying.fetch_sub(1, Relaxed);
-        lock(&self.verdicts).learn(key, good);
+        locked(&self.verdicts).learn(key, good);
         Some(good)
     }
 }
@@ -271,9 +272,4 @@ fn prints(path: &Path, config: &WebConfig) -> Vec<Option<Print>> {
         Some((metadata.modified().ok(), metadata.len()))
     });
     prints.collect()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // NOTE: what is under these locks is replaced whole, or is a list that gets one entry.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
