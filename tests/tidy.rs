@@ -244,6 +244,18 @@ fn the_architecture_s_table_of_rooms_is_the_code_s() {
 /// Circles of more than two files that stand for now, each by one of its files, with its reason.
 const CIRCLES: &[(&str, &str)] = &[
     (
+        "config/types",
+        "the sections' structures, and `sigv4`, which two sections have",
+    ),
+    (
+        "discovery/kinds",
+        "the table of kinds, and what its lines give",
+    ),
+    (
+        "web/server/head",
+        "a head is refused by its lines, and has them",
+    ),
+    (
         "cli/flags",
         "a tool's arguments take flags, and the flags' parser finds the tools",
     ),
