@@ -144,7 +144,7 @@ fn nearest(mantissa: u64, exponent: i64, is_more: bool) -> f64 {
     let cut = 64 - kept as u32;
     let (high, low) = (
         mantissa.checked_shr(cut).unwrap_or(0),
-        mantissa << (64 - cut) % 64,
+        mantissa << ((64 - cut) % 64),
     );
     // What is cut off, from the highest bit on.
     let low = if cut == 64 { mantissa } else { low };
