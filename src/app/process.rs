@@ -1,5 +1,6 @@
 //! The process as a whole: its name, its limits, its allocator, its metrics.
 
+use std::env::consts::{ARCH, OS};
 use std::fs;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -152,20 +153,28 @@ fn register_build_info(registry: &Registry) {
     ];
     let help = "A metric with a constant '1' value labeled by version and target.";
     let info = registry.gauge_vec("prometheus_build_info", help, names);
-    info.with(&["", goarch(), std::env::consts::OS, "", "", "", "3.14.0"])
-        .set(1.0);
+    let arch = goarch(ARCH, cfg!(target_endian = "little"));
+    info.with(&["", arch, OS, "", "", "", "3.14.0"]).set(1.0);
     let help = "The version of Ferula, always 1.";
     let info = registry.gauge_vec("ferula_build_info", help, &["version"]);
     info.with(&[env!("CARGO_PKG_VERSION")]).set(1.0);
 }
 
-/// Returns Go's name of the architecture, which dashboards know.
-fn goarch() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        other => other,
+/// Returns Go's name, which dashboards know, of the architecture that Rust calls `arch`.
+fn goarch(arch: &'static str, little_endian: bool) -> &'static str {
+    match (arch, little_endian) {
+        ("x86", _) => "386",
+        ("x86_64", _) => "amd64",
+        ("aarch64", _) => "arm64",
+        ("loongarch64", _) => "loong64",
+        ("mips", true) => "mipsle",
+        ("mips64", true) => "mips64le",
+        ("powerpc", _) => "ppc",
+        ("powerpc64", true) => "ppc64le",
+        ("powerpc64", false) => "ppc64",
+        ("riscv32", _) => "riscv",
+        // arm, big-endian mips and mips64, riscv64, s390x.
+        (same, _) => same,
     }
 }
 
@@ -187,4 +196,28 @@ fn start_time_seconds() -> f64 {
     let uptime: Option<f64> = uptime.split(' ').next().and_then(|f| f.parse().ok());
     let started = stat_field(19) / rustix::param::clock_ticks_per_second() as f64;
     uptime.map_or(now, |uptime| now - uptime + started)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::goarch;
+
+    #[test]
+    fn architectures_have_gos_names() {
+        for (arch, little_endian, expect) in [
+            ("x86", true, "386"),
+            ("x86_64", true, "amd64"),
+            ("arm", true, "arm"),
+            ("aarch64", true, "arm64"),
+            ("mips", true, "mipsle"),
+            ("mips", false, "mips"),
+            ("mips64", true, "mips64le"),
+            ("powerpc", false, "ppc"),
+            ("powerpc64", true, "ppc64le"),
+            ("riscv64", true, "riscv64"),
+            ("s390x", false, "s390x"),
+        ] {
+            assert_eq!(goarch(arch, little_endian), expect);
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! Counters, gauges, histograms and summaries: atomics behind cheap handles.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::stdx::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A value that only goes up.
 #[derive(Debug, Clone, Default)]

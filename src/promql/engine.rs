@@ -1,7 +1,6 @@
 //! The engine: settings and limits around one evaluation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use super::statistics::Statistics;
 use super::value::{Answer, Value};
 use crate::metrics::{Counter, Gauge, Registry, SummaryVec};
 use crate::model::TimestampMs;
+use crate::stdx::atomic::{AtomicI64, Ordering};
 use crate::stdx::clock::Clock;
 use crate::stdx::memory;
 use crate::stdx::stop::Stop;

@@ -1,10 +1,11 @@
 //! What the standard library lacks for this house: threads with an owner, stopping, mailboxes, time
-//! as an argument, a pace for the log, Go's number formats, limits.
+//! as an argument, a pace for the log, bits and numbers, atomics, Go's number formats, limits.
 //!
 //! Owns only the process-wide hook that a panicking thread reports to.
 //! **Invariant:** knows no room of Ferula.
 
 pub mod append;
+pub mod atomic;
 pub mod bits;
 pub mod bugs;
 pub mod clock;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use super::hints::{MakeKernel, Metrics, Shared, kernel};
 use super::schedule::Schedule;
 use super::watch_points::{WatchPoints, watch_points};
 use crate::metrics::Registry;
+use crate::stdx::atomic::AtomicU64;
 use crate::stdx::clock::Clock;
 use crate::stdx::limits::THREAD_STACK;
 use crate::stdx::locked::locked;

@@ -2,12 +2,12 @@
 //! same value in two series, and no query, in whatever order it reads them, finds a difference.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use crossbeam_channel::{Sender, TryRecvError, bounded};
 use ferula::metrics::Registry;
 use ferula::model::Labels;
 use ferula::promql::{Engine, Query, Settings, Times, Value, parse};
+use ferula::stdx::atomic::{AtomicI64, Ordering::Relaxed};
 use ferula::stdx::clock::{Clock, RealClock};
 use ferula::stdx::stop::stop;
 use ferula::stdx::thread::{Thread, spawn};

@@ -210,7 +210,7 @@ fn host_page(series: usize) -> String {
                     "{{interface=\"eth{}\",direction=\"rx\",queue=\"{k}\",\
                      namespace=\"kube-system\",pod=\"node-agent-{:x}\"}}",
                     k % 4,
-                    (family * 31 + k * 2_654_435_761) % 65_536
+                    (family as u64 * 31 + k as u64 * 2_654_435_761) % 65_536
                 ),
             };
             let _ = writeln!(page, "{name}{labels} {}", k * 31);

@@ -1,8 +1,10 @@
 //! A cache of recently read pages, shared by all blocks.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::stdx::atomic::AtomicU64;
 
 /// The file (a number within this process), and the offset in it.
 type Key = (u64, u64);

@@ -15,13 +15,13 @@ mod strange;
 mod together;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::{Db, Options, Place};
 use crate::metrics::Registry;
 use crate::model::TimestampMs;
 use crate::model::{Matcher, SeriesRef};
+use crate::stdx::atomic::{AtomicI64, Ordering::Relaxed};
 use crate::stdx::clock::ManualClock;
 use crate::storage::{Appendable, Appender, Queryable, SelectHints};
 use crate::tsdb::Retention;

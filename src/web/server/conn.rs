@@ -167,10 +167,8 @@ impl Conn {
 }
 
 pub(super) fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: duration.as_secs().min(86_400) as i64,
-        tv_nsec: duration.subsec_nanos().into(),
-    }
+    // NOTE: a day fits every form of it.
+    Timespec::try_from(duration.min(Duration::from_secs(86_400))).unwrap_or_default()
 }
 
 fn filled(
