@@ -2,10 +2,13 @@
 
 CARGO ?= cargo
 
+# dev is built sooner, and slower.
+PROFILE ?= release
 # Generated cases are the same in every run; another seed finds others: make test PROPTEST_RNG_SEED=2
 export PROPTEST_RNG_SEED ?= 1
+export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: run build release order test check interop bench size clean
+.PHONY: run build release cross cross-tools order test test32 emulate check interop bench size clean
 
 # The program that we ship. Where the C library is there to be linked (glibc's libc.a, all musl targets) it is static, at
 # fixed addresses: no code to relocate at the start, so nothing of it is copied. Only this last step knows; plain
@@ -15,9 +18,31 @@ STATIC = $(if $(LIBC_A),-C target-feature=+crt-static -C relocation-model=static
 RELEASE = $(CARGO) rustc --release --locked --bin ferula $(TARGET:%=--target=%) -- $(STATIC)
 FERULA = target/$(TARGET:%=%/)release/ferula
 
-# For another processor: make release TARGET=aarch64-unknown-linux-musl
-release:
+# For another processor of 64 bits, with rustup's std and a C compiler of one's own: make release TARGET=aarch64-unknown-linux-musl
+release: $(if $(TARGET),std)
 	$(RELEASE)
+
+STD = $(shell rustc --print sysroot)/lib/rustlib/$(TARGET)/lib
+std:
+	@[ "$(CARGO)" = $(CROSS) ] || [ -d $(STD) ] || { \
+		echo "std for $(TARGET) is not installed: run 'make cross TARGET=$(TARGET)', which builds it" >&2; \
+		echo "(README.md, 'For another processor'), or 'rustup target add $(TARGET)'" >&2; \
+		exit 1; }
+
+# For any processor that musl runs on, with std from its sources and zig as C compiler and linker; PROFILE=dev is sooner.
+# Known to work: x86_64, aarch64, i686, riscv64gc and mipsel, each with -unknown-linux-musl, and armv7-unknown-linux-musleabihf.
+CROSS = .ci/cross
+cross:
+	@[ -n "$(TARGET)" ] || { echo "for which processor? As in: make cross TARGET=aarch64-unknown-linux-musl" >&2; exit 2; }
+ifeq ($(PROFILE),release)
+	@$(MAKE) --no-print-directory release CARGO=$(CROSS) TARGET=$(TARGET)
+else
+	$(CROSS) build --locked --bin ferula --target=$(TARGET)
+endif
+
+# What `make cross` needs; asks sudo for Debian's packages.
+cross-tools:
+	$(CROSS) --install
 
 # Looks again at what a run executes (needs valgrind and ld.lld; fixed addresses, hence libc.a).
 order:
@@ -28,7 +53,6 @@ order:
 # Ferula in the foreground, scraping itself, on http://localhost:9090; built sooner, and slower, with
 # make run PROFILE=dev
 RUN = --config.file=config/ferula.yml --storage.tsdb.path=data/ --web.enable-lifecycle
-PROFILE ?= release
 ifeq ($(PROFILE),release)
 run: release
 	$(FERULA) $(RUN)
@@ -43,6 +67,16 @@ build:
 # Unit tests, the house's rules, and the end-to-end tests that drive the real binary.
 test:
 	$(CARGO) test --locked
+
+# The same on 32 bits, which x86-64 kernels run as they are, and a life in 2040.
+test32: TARGET = i686-unknown-linux-musl
+test32:
+	$(CROSS) test --locked --target=$(TARGET) --lib --test promql --test it
+	tests/cross/in_2040.py target/$(TARGET)/debug/ferula
+
+# What `make cross` made for TARGET does as the native program does, run by qemu if need be.
+emulate: build cross
+	tests/cross/emulate.py target/debug/ferula target/$(TARGET)/$(PROFILE:dev=debug)/ferula $(TARGET)
 
 # Format, lints with warnings denied, links in the documentation, the example configuration.
 check:
