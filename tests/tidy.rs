@@ -241,6 +241,64 @@ fn the_architecture_s_table_of_rooms_is_the_code_s() {
     assert_eq!(folders, rooms, "folders below src against LAYERS");
 }
 
+#[test]
+fn every_file_is_named_by_a_mod() {
+    let files: BTreeMap<String, String> = sources("src").into_iter().collect();
+    let mut wrong = Vec::new();
+    for file in files.keys() {
+        let Some((dir, name)) = file.rsplit_once('/') else {
+            continue;
+        };
+        let is_crate = dir == "src" && matches!(name, "lib.rs" | "main.rs");
+        // A folder's face is named by the folder above.
+        let (dir, name) = match name {
+            _ if is_crate => continue,
+            "mod.rs" => dir.rsplit_once('/').unwrap(),
+            _ => (dir, name.trim_end_matches(".rs")),
+        };
+        let faces = [
+            format!("{dir}/mod.rs"),
+            format!("{dir}.rs"),
+            format!("{dir}/lib.rs"),
+        ];
+        let line = format!("mod {name};");
+        let is_named = faces.iter().filter_map(|face| files.get(face));
+        if !is_named.into_iter().any(|face| face.contains(&line)) {
+            wrong.push(format!("{file}: no `{line}` makes it part of the program"));
+        }
+    }
+    fail_on(&wrong);
+}
+
+#[test]
+fn the_pages_name_files_that_exist() {
+    let mut files: Vec<String> = sources("src").into_iter().map(|(file, _)| file).collect();
+    files.extend(sources("tests").into_iter().map(|(file, _)| file));
+    files.extend(sources("benches").into_iter().map(|(file, _)| file));
+    let pages = [
+        "README.md",
+        "docs/ARCHITECTURE.md",
+        "docs/DECISIONS.md",
+        "docs/STYLE.md",
+    ];
+    let mut wrong = Vec::new();
+    for page in pages {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        for (i, line) in text.lines().enumerate() {
+            let quoted = line.split('`').skip(1).step_by(2);
+            // Not names: `KIND_sd.rs` and its kin stand for files to be made.
+            let named = quoted.filter(|q| q.ends_with(".rs") && !q.contains(char::is_uppercase));
+            for name in named {
+                let below = format!("/{name}");
+                if !files.iter().any(|f| f == name || f.ends_with(&below)) {
+                    wrong.push(format!("{page}:{}: there is no file {name}", i + 1));
+                }
+            }
+        }
+    }
+    fail_on(&wrong);
+}
+
 /// Circles of more than two files that stand for now, each by one of its files, with its reason.
 const CIRCLES: &[(&str, &str)] = &[
     (

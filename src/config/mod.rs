@@ -35,7 +35,7 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use load::{glob, io_text, load, load_http_client, load_text, read_bytes, summary};
 pub use options::{LoadOptions, RETENTION};
 pub use rule_file::{NamedRule, rules_of_file};
-pub use sd::{FileSdConfig, HttpSdConfig, SdConfig};
+pub use sd::{FileSdConfig, HttpSdConfig, SdConfig, sd_kinds};
 pub use target_file::{TargetFileKind, parse_target_groups};
 pub use types::{Config, ScrapeConfig, StorageConfig};
 pub use yaml::decode as decode_yaml;

@@ -85,6 +85,18 @@ pub(super) const KINDS: [(&str, Reader); 36] = [
     ("vultr_sd_configs", Foreign),
 ];
 
+/// Returns the kinds that find targets here (`file`, `http`, …), sorted.
+pub fn sd_kinds() -> Vec<&'static str> {
+    let found = |(key, reader): &(&'static str, Reader)| {
+        let kind = key.strip_suffix("_sd_configs")?;
+        matches!(reader, Found(_)).then_some(kind)
+    };
+    let mut kinds: Vec<_> = KINDS.iter().filter_map(found).collect();
+    kinds.push("static");
+    kinds.sort_unstable();
+    kinds
+}
+
 fn found<T>(read: Option<(T, Out)>, of: fn(T) -> SdConfig) -> Option<(SdConfig, Out)> {
     read.map(|(config, out)| (of(config), out))
 }

@@ -15,6 +15,6 @@ mod static_groups;
 
 pub use file::FileSdConfig;
 pub use http::HttpSdConfig;
-pub use kinds::SdConfig;
+pub use kinds::{SdConfig, sd_kinds};
 pub(super) use list::{check_static_targets, service_discovery};
 pub(super) use static_groups::group;

@@ -1,6 +1,7 @@
 //! `/features`: what this server can do, by Prometheus's names.
 
 use super::Answer;
+use crate::config::sd_kinds;
 use crate::promql::{Aggregator, Settings, functions};
 use crate::storage::Appendable as _;
 use crate::web::context::Context;
@@ -87,7 +88,7 @@ pub fn features(context: &Context) -> Answer {
         ("isolation", true),
         ("native_histograms", false),
     ];
-    let discoverers = ["file", "http", "static"].map(|name| (name, true));
+    let discoverers = sd_kinds().into_iter().map(|name| (name, true));
     let data = Object::new()
         .raw("api", &list(api))
         .raw(

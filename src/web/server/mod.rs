@@ -2,7 +2,7 @@
 //!
 //! One thread, `http-accept`, owns the listeners and every connection that waits for something: a
 //! request, the rest of a body, a slow reader. Only complete work goes to the workers `http-N`, so
-//! no client, however slow, occupies one. `http-0` serves only health, readiness, reload and
+//! no client, however slow, occupies one. `http-0` serves only health, readiness, quit and
 //! metrics. The framing of HTTP/1.x is our own. `ureq-proto`'s server half is lax about bare LF,
 //! obs-fold, Host, lengths and endless trailers. These rules are checked here, per byte and line;
 //! what would be left for the crate is one table of chunk states.
