@@ -48,6 +48,9 @@ pub(super) fn fields(
     Ok(Some(fields))
 }
 
+/// The headers of a part, and its data.
+type Part<'a> = (&'a [u8], &'a [u8]);
+
 struct Parts<'a> {
     /// The delimiter, with its two dashes.
     delimiter: Vec<u8>,
@@ -84,7 +87,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Returns the next part's headers and data.
-    fn next(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, String> {
+    fn next(&mut self) -> Result<Option<Part<'a>>, String> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -174,13 +177,12 @@ fn parameter(parameters: &str, wanted: &str) -> Option<String> {
         rest = rest.trim_start_matches([';', ' ', '\t']);
         let (name, after) = rest.split_once('=')?;
         let after = after.trim_start();
-        let (value, next) = match after.strip_prefix('"') {
-            Some(quoted) => unquoted(quoted)?,
-            None => {
-                let end = after.find(';').unwrap_or(after.len());
-                let (value, next) = after.split_at(end);
-                (value.trim().to_owned(), next)
-            }
+        let (value, next) = if let Some(quoted) = after.strip_prefix('"') {
+            unquoted(quoted)?
+        } else {
+            let end = after.find(';').unwrap_or(after.len());
+            let (value, next) = after.split_at(end);
+            (value.trim().to_owned(), next)
         };
         if name.trim().eq_ignore_ascii_case(wanted) {
             return Some(value);
