@@ -49,8 +49,8 @@ fn an_empty_label_that_is_honored_keeps_the_target_s_away() {
             let stored = rig.store.take();
             let labels: Vec<String> = stored
                 .iter()
-                .filter(|(labels, ..)| labels.metric_name().starts_with("a"))
-                .map(|(labels, ..)| labels.series_text().to_string())
+                .filter(|(labels, ..)| labels.metric_name().starts_with('a'))
+                .map(|(labels, ..)| labels.series_text())
                 .collect();
             assert_eq!(labels, [expect], "{page}");
         }
