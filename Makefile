@@ -8,7 +8,7 @@ PROFILE ?= release
 export PROPTEST_RNG_SEED ?= 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: run build release cross cross-tools order test test32 emulate check interop bench size clean
+.PHONY: run build release cross cross-tools order test test32 emulate check interop fuzz bench size clean
 
 # The program that we ship. Where the C library is there to be linked (glibc's libc.a, all musl targets) it is static, at
 # fixed addresses: no code to relocate at the start, so nothing of it is copied. Only this last step knows; plain
@@ -88,6 +88,22 @@ check:
 # Against real peers: Debian's prometheus-node-exporter, installed when it is missing (needs root).
 interop:
 	tests/interop.sh
+
+# Each fuzz target for a minute, from its seeds and from what earlier runs found. The stable compiler does, with libFuzzer's
+# flags; a fault is left in fuzz/artifacts. One target alone: make fuzz FUZZ_TARGETS=exposition FUZZ_SECONDS=600
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+FUZZ_HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_LLVM = coverage-level=4 coverage-inline-8bit-counters coverage-pc-table coverage-trace-compares
+FUZZ_FLAGS = --cfg fuzzing -Cpasses=sancov-module $(FUZZ_LLVM:%=-Cllvm-args=-sanitizer-%)
+fuzz:
+	cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --release --target $(FUZZ_HOST)
+	@set -e; for target in $(FUZZ_TARGETS); do \
+		found=fuzz/corpus/$$target; seeds=fuzz/seeds/$$target; [ -d $$seeds ] || seeds=fuzz/seeds/promql_parse; \
+		mkdir -p $$found fuzz/artifacts; \
+		fuzz/target/$(FUZZ_HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+			-artifact_prefix=fuzz/artifacts/$$target- $$found $$seeds; \
+	done
 
 # Micro benchmarks of the hot paths.
 bench:

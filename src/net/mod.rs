@@ -38,11 +38,17 @@ mod deadline;
 mod env;
 mod error;
 
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 #[cfg(test)]
 mod tests;
 
 pub use client::{Client, FetchRequest, Fetched, Strictness};
 pub use connection::Connection;
+
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use fuzz::check_response;
 
 pub use env::Env;
 pub use error::{NetError, without_password};

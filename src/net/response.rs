@@ -72,7 +72,7 @@ impl Head {
     }
 
     /// Parses the head in `bytes`, which hold at least one whole head.
-    fn parse(bytes: &[u8]) -> Result<(Head, usize), NetError> {
+    pub fn parse(bytes: &[u8]) -> Result<(Head, usize), NetError> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut response = httparse::Response::new(&mut headers);
         let used = match response.parse(bytes) {
@@ -185,7 +185,7 @@ fn parse_length(value: &[u8]) -> Result<u64, NetError> {
 
 /// Whether an empty line ends the head. `seen` bytes were looked at before. ORDER: one pass that
 /// ends at the first empty line, because most of a first read is body.
-fn has_end(bytes: &[u8], seen: usize) -> bool {
+pub(super) fn has_end(bytes: &[u8], seen: usize) -> bool {
     let from = seen.saturating_sub(3);
     let mut rest = bytes.get(from..).unwrap_or_default();
     while let Some(at) = rest.iter().position(|b| *b == b'\n') {

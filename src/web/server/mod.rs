@@ -47,9 +47,14 @@ mod budget;
 mod metrics;
 mod shared;
 
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use fuzz::check_request_head;
 pub use headers::Headers;
 pub use options::{Class, Handler, Options};
 pub use pieces::Pieces;
