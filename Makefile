@@ -30,7 +30,7 @@ std:
 		exit 1; }
 
 # For any processor that musl runs on, with std from its sources and zig as C compiler and linker; PROFILE=dev is sooner.
-# Known to work: x86_64, aarch64, i686, riscv64gc and mipsel, each with -unknown-linux-musl, and armv7-unknown-linux-musleabihf.
+# Built so far: x86_64, aarch64, i686, riscv64gc and mipsel, each with -unknown-linux-musl, and armv7-unknown-linux-musleabihf.
 CROSS = .ci/cross
 cross:
 	@[ -n "$(TARGET)" ] || { echo "for which processor? As in: make cross TARGET=aarch64-unknown-linux-musl" >&2; exit 2; }

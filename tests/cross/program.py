@@ -87,10 +87,10 @@ class Ferula:
             self.kill()
 
     def is_ready(self):
-        assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.log_file.read_text()}"
         return self.ask("/-/ready")
 
     def ask(self, path, post=None, **form):
+        assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.log_file.read_text()}"
         url = f"http://{self.address}{path}?{urllib.parse.urlencode(form)}"
         with urllib.request.urlopen(url, data=post, timeout=60) as answer:
             return answer.read().decode()
