@@ -287,12 +287,32 @@ fn the_pages_name_files_that_exist() {
         for (i, line) in text.lines().enumerate() {
             let quoted = line.split('`').skip(1).step_by(2);
             // Not names: `KIND_sd.rs` and its kin stand for files to be made.
-            let named = quoted.filter(|q| q.ends_with(".rs") && !q.contains(char::is_uppercase));
+            let is_file = |q: &&str| q.strip_suffix(".rs").is_some();
+            let named = quoted
+                .filter(is_file)
+                .filter(|q| !q.contains(char::is_uppercase));
             for name in named {
                 let below = format!("/{name}");
                 if !files.iter().any(|f| f == name || f.ends_with(&below)) {
                     wrong.push(format!("{page}:{}: there is no file {name}", i + 1));
                 }
+            }
+        }
+    }
+    fail_on(&wrong);
+}
+
+/// Some processors have no 64-bit atomics.
+#[test]
+fn atomics_of_64_bits_come_from_stdx() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources("src").into_iter().chain(sources("tests")) {
+        let std = text.match_indices("std::sync::atomic::");
+        for (at, _) in std.filter(|_| file != "src/stdx/atomic.rs" && file != "tests/tidy.rs") {
+            let import = text[at..].split(';').next().unwrap_or_default();
+            if import.contains("U64") || import.contains("I64") {
+                let line = text[..at].lines().count();
+                wrong.push(format!("{file}:{line}: use stdx::atomic"));
             }
         }
     }

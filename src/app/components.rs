@@ -54,11 +54,11 @@ impl Components {
         let web = serving::start(ground, database.clone(), storage, scrape.view().clone())?;
         Ok(Components {
             clock,
-            database,
-            web,
-            watcher,
-            discovery,
             scrape,
+            discovery,
+            watcher,
+            web,
+            database,
         })
     }
 

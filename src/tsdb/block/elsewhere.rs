@@ -108,6 +108,8 @@ impl Finder {
 impl std::fmt::Debug for Finder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let pairs = self.known.len();
-        f.debug_struct("Finder").field("pairs", &pairs).finish()
+        f.debug_struct("Finder")
+            .field("pairs", &pairs)
+            .finish_non_exhaustive()
     }
 }

@@ -173,9 +173,10 @@ impl State {
         let entry = self
             .table
             .find_entry(super::append::spread(hash), |found| *found == at);
-        match entry {
-            Ok(entry) => drop(entry.remove()),
-            Err(_) => crate::bug!("a series is not in the table"),
+        if let Ok(entry) = entry {
+            entry.remove();
+        } else {
+            crate::bug!("a series is not in the table");
         }
         self.slab.remove(at);
     }
