@@ -7,6 +7,7 @@ use super::wire::{Reader, WireError};
 use crate::model::names::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
 use crate::model::{Labels, LabelsBuilder};
 use crate::stdx::gofmt;
+use crate::storage::{SERIES_TEXT_BYTES_MAX, shortened};
 
 /// LIMIT: bytes of a series' label fields, and their number. A storage that cannot take more would
 /// refuse the whole request, and its sender would repeat it for ever.
@@ -72,9 +73,6 @@ fn fault(sorted: &[(&str, &str)]) -> Option<InvalidLabels> {
     twice.or_else(no_name)
 }
 
-/// LIMIT: bytes of a series' text in answers and log lines.
-const TEXT_BYTES_MAX: usize = 1024;
-
 /// Writes what the fields say, valid or not: `name{label="value"}`, the labels as they were sent.
 pub(super) fn text(fields: &[u8]) -> String {
     let mut reader = Reader::new("TimeSeries", fields);
@@ -83,7 +81,7 @@ pub(super) fn text(fields: &[u8]) -> String {
         let [name, value] = [name, value].map(String::from_utf8_lossy);
         if name == METRIC_NAME && metric.is_empty() && is_legacy_metric_name(&value) {
             metric.push_str(&value);
-        } else if labels.len() <= TEXT_BYTES_MAX {
+        } else if labels.len() <= SERIES_TEXT_BYTES_MAX {
             let separator = if labels.is_empty() { "" } else { ", " };
             labels.push_str(separator);
             if is_legacy_label_name(&name) {
@@ -99,16 +97,6 @@ pub(super) fn text(fields: &[u8]) -> String {
         return shortened(metric);
     }
     shortened(format!("{metric}{{{labels}}}"))
-}
-
-/// Returns at most [`TEXT_BYTES_MAX`] bytes of a text, with a sign if there were more.
-pub(super) fn shortened(mut text: String) -> String {
-    if text.len() > TEXT_BYTES_MAX {
-        let fits = |end: &usize| text.is_char_boundary(*end);
-        text.truncate((0..=TEXT_BYTES_MAX).rev().find(fits).unwrap_or(0));
-        text.push('…');
-    }
-    text
 }
 
 /// LIMIT: bytes of an exemplar's label fields. Storages take 128 characters, which with their

@@ -7,9 +7,7 @@ use super::error::WriteError;
 use super::labels;
 use super::media_type::AcceptedMessages;
 use super::metrics::ReceiverMetrics;
-use super::refusals::{
-    First, Kind, Pace, RefusalReports, Refusals, exemplar_fault_text, fault_text,
-};
+use super::refusals::{Kind, Pace, RefusalReports, Refusals};
 use super::scratch::{DECODED_BYTES_MAX, Run, Scratch, Scratches};
 use super::series::{RawExemplar, SeriesMessage, WriteRequest};
 use super::wire::WireError;
@@ -17,7 +15,10 @@ use crate::metrics::Registry;
 use crate::model::{Labels, Sample, SeriesRef, TimestampMs};
 use crate::stdx::clock::Clock;
 use crate::stdx::limits::APPEND_AHEAD_MAX_MS;
-use crate::storage::{Appendable, Appender, Committed, Exemplar, Refused, RefusedExemplar};
+use crate::storage::{
+    Appendable, Appender, Committed, Exemplar, FirstRefused, Refused, RefusedExemplar, TOO_NEW,
+    series_text,
+};
 
 /// LIMIT: samples in one batch: 1.5 MiB. A request with more, thirty times the usual, is committed
 /// in parts, so that 32 MiB of tiny samples do not become hundreds in memory.
@@ -168,7 +169,7 @@ impl Receiver {
                 self.commit(decoded, scratch, tally)?;
             }
             if whole {
-                let first = || First {
+                let first = || FirstRefused {
                     why: "metadata are not kept".to_owned(),
                     series: request.metadata_name(),
                     t: None,
@@ -193,7 +194,7 @@ impl Receiver {
             let series = SeriesMessage::look_through(message)?;
             let fields = series.labels(&mut scratch.joined)?;
             let refusals = &mut tally.refusals;
-            refusals.add(Kind::Histogram, series.histograms.into(), || First {
+            refusals.add(Kind::Histogram, series.histograms.into(), || FirstRefused {
                 why: "native histograms are not kept".to_owned(),
                 series: labels::text(fields),
                 t: series.histogram_t(),
@@ -234,7 +235,7 @@ impl Receiver {
                     Kind::OutOfOrderInRequest => "out of order sample within the request",
                     _ => "duplicate sample within the request",
                 };
-                let first = || First::sample(why, labels::text(fields), t, v);
+                let first = || FirstRefused::sample(why, labels::text(fields), t, v);
                 tally.refusals.add(kind, 1, first);
             }
             let len = message.len() as u32;
@@ -371,24 +372,15 @@ impl Receiver {
 
     /// Adds what the storage refused.
     fn tally(&self, done: &Committed, tally: &mut Tally) {
-        let text = |series| {
-            let labels = self.storage.labels_of(series);
-            labels::shortened(labels.map_or_else(String::new, |labels| labels.series_text()))
-        };
+        let text = |series| series_text(self.storage.labels_of(series).as_ref());
         for Refused { fault, sample } in &done.firsts {
             let kind = Kind::of_fault(fault);
             let first =
-                || First::sample(fault_text(fault), text(sample.series), sample.t, sample.v);
+                || FirstRefused::sample(fault.to_string(), text(sample.series), sample.t, sample.v);
             tally.refusals.add(kind, done.count_of(fault), first);
         }
-        let first = done.first_exemplar.iter();
-        for RefusedExemplar { fault, series, t } in first {
-            let first = || First {
-                why: exemplar_fault_text(*fault).to_owned(),
-                series: text(*series),
-                t: Some(*t),
-                value: "exemplar".to_owned(),
-            };
+        if let Some(RefusedExemplar { fault, series, t }) = done.first_exemplars.first() {
+            let first = || FirstRefused::exemplar(fault.to_string(), text(*series), Some(*t));
             let refused = done.exemplars_refused;
             tally.refusals.add(Kind::ExemplarRefused, refused, first);
         }
@@ -436,9 +428,6 @@ impl Receiver {
     }
 }
 
-/// Prometheus's text.
-const TOO_NEW: &str = "out of bounds: timestamp is too far in the future";
-
 const LABEL_KINDS: [Kind; 3] = [Kind::LabelTwice, Kind::InvalidLabels, Kind::LabelsTooLarge];
 
 /// Adds a series' exemplars to the batch.
@@ -469,7 +458,7 @@ fn fill_exemplars(
         } else {
             "exemplar with labels that are too long or no UTF-8"
         };
-        let first = || First::sample(why, labels::text(fields), t, v);
+        let first = || FirstRefused::sample(why, labels::text(fields), t, v);
         tally.refusals.add(Kind::InvalidExemplar, 1, first);
     }
     Ok(())
@@ -505,11 +494,8 @@ impl Tally {
                 "exemplars are not kept (--enable-feature=exemplar-storage)",
             )
         };
-        self.refusals.add(kind, series.exemplars.into(), || First {
-            why: why.to_owned(),
-            series: labels::text(fields),
-            t: None,
-            value: "exemplar".to_owned(),
+        self.refusals.add(kind, series.exemplars.into(), || {
+            FirstRefused::exemplar(why, labels::text(fields), None)
         });
     }
 }

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use super::labels::{self, InvalidLabels};
 use crate::metrics::{Counter, Registry};
-use crate::model::{TimestampMs, is_stale_nan, timestamp};
-use crate::stdx::gofmt;
+use crate::model::TimestampMs;
 use crate::stdx::pacer::Pacer;
-use crate::storage::{ExemplarFault, Fault};
+use crate::storage::{Fault, FirstRefused};
 
 /// Why something was not stored. The kinds before [`Kind::OutOfOrderInRequest`] make the answer an
 /// error, as in Prometheus. An error's text names all kinds.
@@ -104,66 +103,17 @@ impl Kind {
     }
 }
 
-/// The first case of a kind.
-#[derive(Debug)]
-pub(super) struct First {
-    pub why: String,
-    /// `name{label="value"}`; for metadata the metric's name.
-    pub series: String,
-    pub t: Option<TimestampMs>,
-    /// A float's text, or the name of another kind of value.
-    pub value: String,
-}
-
-impl First {
-    pub fn sample(why: impl Into<String>, series: String, t: TimestampMs, v: f64) -> First {
-        let mut value = String::new();
-        if is_stale_nan(v) {
-            value.push_str("staleness marker");
-        } else {
-            gofmt::push_text_float(&mut value, v);
-        }
-        First {
-            why: why.into(),
-            series,
-            t: Some(t),
-            value,
-        }
-    }
-
-    fn time(&self) -> String {
-        self.t.map_or_else(String::new, timestamp::rfc3339)
-    }
-
-    /// Writes one line, since senders log no more of an answer.
-    fn text(&self, cases: u64) -> String {
-        let mut text = format!("{} for series {}", self.why, self.series);
-        if self.t.is_some() {
-            text.push_str(" at ");
-            text.push_str(&self.time());
-        }
-        if !self.value.is_empty() {
-            text.push_str(", value ");
-            text.push_str(&self.value);
-        }
-        if cases > 1 {
-            text.push_str(&format!(" (the first of {cases})"));
-        }
-        text
-    }
-}
-
 /// The refusals of one request.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     cases: [u64; Kind::ALL.len()],
     /// One for each kind that occurred.
-    firsts: Vec<(Kind, First)>,
+    firsts: Vec<(Kind, FirstRefused)>,
 }
 
 impl Refusals {
     /// Adds cases. `first` is called only for the first of its kind.
-    pub fn add(&mut self, kind: Kind, cases: u64, first: impl FnOnce() -> First) {
+    pub fn add(&mut self, kind: Kind, cases: u64, first: impl FnOnce() -> FirstRefused) {
         if cases == 0 {
             return;
         }
@@ -185,8 +135,8 @@ impl Refusals {
         self.add(Kind::of_labels(invalid), 1, || {
             let (why, series) = (format!("invalid labels: {invalid}"), labels::text(fields));
             match sample {
-                Some((t, v)) => First::sample(why, series, t, v),
-                None => First {
+                Some((t, v)) => FirstRefused::sample(why, series, t, v),
+                None => FirstRefused {
                     why,
                     series,
                     t: None,
@@ -204,38 +154,26 @@ impl Refusals {
     pub fn answer(&mut self) -> Option<String> {
         self.firsts.sort_by_key(|(kind, _)| *kind);
         let is_error = self.firsts.first().is_some_and(|(kind, _)| kind.is_error());
-        let texts = { self.firsts.iter() }.map(|(kind, first)| first.text(self.of(*kind)));
+        let texts = { self.firsts.iter() }.map(|(kind, first)| text(first, self.of(*kind)));
         is_error.then(|| texts.collect::<Vec<_>>().join("; "))
     }
 }
 
-/// Returns Prometheus's text for the fault.
-pub(super) fn fault_text(fault: &Fault) -> String {
-    match fault {
-        Fault::OutOfOrder => "out of order sample".to_owned(),
-        Fault::OutOfBounds => "out of bounds".to_owned(),
-        Fault::TooOld => "too old sample".to_owned(),
-        Fault::Duplicate { t, existing, new } => {
-            let mut text = format!("duplicate sample for timestamp {t}");
-            for (before, v) in [
-                ("; overrides not allowed: existing ", existing),
-                (", new value ", new),
-            ] {
-                text.push_str(before);
-                gofmt::push_text_float(&mut text, *v);
-            }
-            text
-        }
+/// Writes one line, since senders log no more of an answer.
+fn text(first: &FirstRefused, cases: u64) -> String {
+    let mut text = format!("{} for series {}", first.why, first.series);
+    if first.t.is_some() {
+        text.push_str(" at ");
+        text.push_str(&first.time());
     }
-}
-
-pub(super) fn exemplar_fault_text(fault: ExemplarFault) -> &'static str {
-    match fault {
-        ExemplarFault::OutOfOrder => "out of order exemplar",
-        ExemplarFault::TooLong => "exemplar with labels of more than 128 characters",
-        ExemplarFault::NoSeries => "exemplar without a series",
-        ExemplarFault::NotLogged => "exemplar that cannot be written to the log",
+    if !first.value.is_empty() {
+        text.push_str(", value ");
+        text.push_str(&first.value);
     }
+    if cases > 1 {
+        text.push_str(&format!(" (the first of {cases})"));
+    }
+    text
 }
 
 /// A pacer that requests share.

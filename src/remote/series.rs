@@ -1,8 +1,8 @@
 //! The messages of remote write 1.0, read in place (`prometheus.WriteRequest`).
 
-use super::labels::shortened;
 use super::wire::{BYTES, FIXED64, Reader, Tag, VARINT, WireError};
 use crate::model::{Sample, TimestampMs};
+use crate::storage::shortened;
 
 /// The keys of fields, as they precede them.
 const LABEL_KEY: u8 = 1 << 3 | BYTES;

@@ -3,15 +3,19 @@
 use super::cache::{Cache, Known, Slot};
 use super::error::ScrapeError;
 use super::merge::series_labels;
+use super::refusals::{Case, Kind, NoSeries, Refusals};
 use crate::config::ScrapeConfig;
 use crate::exposition::{self, Entry, Format, Parser, Point};
 use crate::model::{Labels, LabelsBuilder, SeriesRef, TimestampMs, is_stale_nan};
 use crate::stdx::limits::APPEND_AHEAD_MAX_MS;
-use crate::storage::{Appendable, Appender, Exemplar};
+use crate::storage::{Appendable, Appender, Exemplar, Pending, TOO_NEW};
 
 /// LIMIT: bytes of an exemplar in a page. Storages take 128 characters of labels, which with their
 /// framing are fewer bytes.
 const EXEMPLAR_BYTES_MAX: usize = 4096;
+
+/// The words for a line that a page has twice.
+const DUPLICATE: &str = "duplicate sample within the page";
 
 /// The source and destination of a page.
 pub(super) struct Ingest<'a> {
@@ -29,17 +33,14 @@ pub(super) struct Ingest<'a> {
     pub exemplars: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Counts {
     /// Samples in the page.
     pub scraped: u64,
     /// Samples after relabelling, whatever happened to them later.
     pub added: u64,
     pub series_added: u64,
-    pub duplicates: u64,
-    pub out_of_bounds: u64,
-    /// Samples refused because the storage took no new series.
-    pub refused: u64,
+    pub refusals: Refusals,
     /// Samples that count for `sample_limit`.
     limited: u64,
 }
@@ -116,10 +117,13 @@ impl Ingest<'_> {
         let stamp = point.t.filter(|_| self.config.honor_timestamps);
         match self.cache.see(slot) {
             Known::Dropped => {}
-            Known::Again(_) if stamp.is_none() => {
+            Known::Again(series) if stamp.is_none() => {
                 // The first of a page wins.
                 counts.added += 1;
-                counts.duplicates += 1;
+                let (t, v) = (self.t, point.v);
+                counts.refusals.add(Kind::Duplicate, 1, || {
+                    Case::Sample(DUPLICATE, Pending { series, t, v })
+                });
             }
             Known::Series { series, fresh } => {
                 counts.series_added += u64::from(fresh && !self.over_limit(counts));
@@ -157,16 +161,23 @@ impl Ingest<'_> {
         if self.over_limit(counts) {
             return Ok(());
         }
-        let Ok(series) = self.storage.resolve(&labels) else {
-            counts.refused += 1;
-            return Ok(());
+        let stamp = point.t.filter(|_| self.config.honor_timestamps);
+        let series = match self.storage.resolve(&labels) {
+            Ok(series) => series,
+            Err(why) => {
+                let (t, v) = (stamp.unwrap_or(self.t), point.v);
+                let case = NoSeries { why, labels, t, v };
+                counts
+                    .refusals
+                    .add(Kind::NoSeries, 1, || Case::NoSeries(case));
+                return Ok(());
+            }
         };
         let slot = self
             .cache
             .insert_series(text, kind, Some(series))
             .map_err(|_| ScrapeError::CacheTooLarge)?;
         counts.series_added += 1;
-        let stamp = point.t.filter(|_| self.config.honor_timestamps);
         self.sample(slot, series, stamp, point, counts);
         Ok(())
     }
@@ -180,14 +191,17 @@ impl Ingest<'_> {
         point: &Point<'_>,
         counts: &mut Counts,
     ) {
-        if stamp.is_some_and(|t| t > self.wall_ms + APPEND_AHEAD_MAX_MS) {
-            counts.out_of_bounds += 1;
+        let t = stamp.unwrap_or(self.t);
+        if stamp.is_some() && t > self.wall_ms + APPEND_AHEAD_MAX_MS {
+            let v = point.v;
+            counts.refusals.add(Kind::OutOfBounds, 1, || {
+                Case::Sample(TOO_NEW, Pending { series, t, v })
+            });
             return;
         }
-        let t = stamp.unwrap_or(self.t);
         self.batch.append(series, t, point.v);
         if let Some(raw) = point.exemplar.filter(|_| self.exemplars) {
-            self.exemplar(series, raw, t);
+            self.exemplar(series, raw, t, counts);
         }
         if stamp.is_none() || self.config.track_timestamps_staleness {
             self.cache.track(slot);
@@ -196,18 +210,28 @@ impl Ingest<'_> {
 
     /// Adds an exemplar. Without a time of its own it has its sample's. A fault in it affects only
     /// itself.
-    fn exemplar(&mut self, series: SeriesRef, raw: &[u8], t: TimestampMs) {
+    fn exemplar(&mut self, series: SeriesRef, raw: &[u8], t: TimestampMs, counts: &mut Counts) {
+        let mut refuse = |why: &dyn Fn() -> String| {
+            let case = || Case::InvalidExemplar(why(), series, t);
+            counts.refusals.add(Kind::Exemplar, 1, case);
+        };
         if raw.len() > EXEMPLAR_BYTES_MAX {
-            return;
+            let bytes = raw.len();
+            return refuse(&|| {
+                format!("exemplar of {bytes} bytes, {EXEMPLAR_BYTES_MAX} at most are read")
+            });
         }
-        if let Ok(read) = exposition::parse_exemplar(raw) {
-            let exemplar = Exemplar {
-                labels: read.labels,
-                v: read.v,
-                t: read.t.unwrap_or(t),
-                timed: read.t.is_some(),
-            };
-            self.batch.append_exemplar(series, exemplar);
+        match exposition::parse_exemplar(raw) {
+            Ok(read) => {
+                let exemplar = Exemplar {
+                    labels: read.labels,
+                    v: read.v,
+                    t: read.t.unwrap_or(t),
+                    timed: read.t.is_some(),
+                };
+                self.batch.append_exemplar(series, exemplar);
+            }
+            Err(e) => refuse(&|| format!("exemplar that is not valid: {e}")),
         }
     }
 

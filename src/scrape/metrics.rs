@@ -20,6 +20,10 @@ pub(super) struct ScrapeMetrics {
     pub out_of_order: Counter,
     pub out_of_bounds: Counter,
     pub exemplar_out_of_order: Counter,
+    /// Ferula's own: all others that were not stored.
+    pub exemplars_refused: Counter,
+    /// Ferula's own: samples of scrapes that the storage did not take.
+    pub lost: Counter,
     /// Ferula's own: samples of series that the storage would not make.
     pub refused: Counter,
     pub scrape_duration: Histogram,
@@ -136,6 +140,15 @@ impl ScrapeMetrics {
             exemplar_out_of_order: r.counter(
                 "prometheus_target_scrapes_exemplar_out_of_order_total",
                 "Exemplars refused because they were out of order.",
+            ),
+            exemplars_refused: r.counter(
+                "ferula_target_scrapes_exemplars_refused_total",
+                "Exemplars not stored because they were not valid, too long, or the storage could \
+                 not take them.",
+            ),
+            lost: r.counter(
+                "ferula_target_scrapes_lost_samples_total",
+                "Samples of scrapes that were lost because their commit failed.",
             ),
             refused: r.counter(
                 "ferula_target_scrapes_series_refused_total",

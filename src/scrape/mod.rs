@@ -23,6 +23,7 @@ mod error;
 mod memory;
 
 mod ingest;
+mod refusals;
 mod report;
 
 mod cache;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::end_of_run::EndOfRun;
 use super::metrics::PoolMetrics;
@@ -11,12 +12,14 @@ use super::restart::Restart;
 use super::runner::{Ending, Runnable, Running};
 use super::schedule::{Alignment, Schedule};
 use super::scrape_loop::{LoopEnv, ScrapeLoop};
-use super::target::{Discovered, Health, Status, Target, make_targets};
+use super::target::{Discovered, Health, MadeTargets, Status, Target, make_targets};
 use crate::config::ScrapeConfig;
 use crate::model::TargetGroup;
 use crate::net::ScrapeRequest;
 use crate::stdx::gofmt::api_float;
+use crate::stdx::pacer::Pacer;
 use crate::stdx::stop::{Stop, stop};
+use crate::storage::shortened;
 
 /// What the manager gives a pool at each sync.
 pub(super) struct SyncEnv<'a> {
@@ -51,6 +54,8 @@ pub(super) struct Pool {
     loops: HashMap<u64, Slot>,
     dropped: Arc<Vec<Discovered>>,
     dropped_count: usize,
+    /// The pace of log lines about targets that cannot be made.
+    invalid: Pacer,
 }
 
 struct Slot {
@@ -71,6 +76,7 @@ impl Pool {
             loops: HashMap::new(),
             dropped: Arc::default(),
             dropped_count: 0,
+            invalid: Pacer::default(),
         }
     }
 
@@ -89,6 +95,8 @@ impl Pool {
     pub fn reload(&mut self, job: Arc<Job>, env: &mut SyncEnv<'_>) -> Leftovers {
         let restart = Restart::of(&self.job.config, &job.config);
         self.job = job;
+        // What a reload left wrong is told at once.
+        self.invalid = Pacer::default();
         self.shared
             .metrics
             .target_limit
@@ -106,10 +114,7 @@ impl Pool {
         let clock = env.env.clock.clone();
         let start = clock.mono();
         let made = make_targets(&self.job.config, &self.groups);
-        for error in &made.errors {
-            log::error!(scrape_pool = self.job.config.job_name.as_str();
-                "Creating target failed: {error}");
-        }
+        self.tell_invalid(&made, start);
         self.dropped = Arc::new(made.dropped);
         self.dropped_count = made.dropped_count;
         let leftovers = self.exchange(made.targets, env, restart);
@@ -133,6 +138,20 @@ impl Pool {
         metrics.sync_length_histogram.observe(seconds);
         metrics.syncs.inc();
         leftovers
+    }
+
+    /// Logs the first target that could not be made, at `now` on the monotonic clock.
+    fn tell_invalid(&mut self, made: &MadeTargets, now: Duration) {
+        let (Some(error), Some(first)) = (made.errors.first(), &made.first_invalid) else {
+            return;
+        };
+        let count = made.errors.len() as u64;
+        if let Some(left_out) = self.invalid.pass(now, count) {
+            let labels = shortened(first.labels().labels().to_string());
+            log::error!(scrape_pool = self.job.config.job_name.as_str(),
+                discovered = labels.as_str(), count = count, not_told_since_last = left_out;
+                "Creating target failed: {error}");
+        }
     }
 
     /// Replaces the scraped targets by `targets`. Targets that stay are not touched. Another target

@@ -1,8 +1,9 @@
 //! The series that a scrape writes about itself: `up` and its companions (reference section 5.6).
 
+use super::refusals::{Case, Kind, NoSeries, Refusals};
 use crate::model::names::METRIC_NAME;
 use crate::model::{Labels, LabelsBuilder, SeriesRef, TimestampMs, stale_nan};
-use crate::storage::{Appendable, Appender, StorageError};
+use crate::storage::{Appendable, Appender};
 
 /// In the order of [`Report::values`]. The last three need `extra_scrape_metrics`.
 const NAMES: [&str; 8] = [
@@ -50,21 +51,32 @@ impl Report {
 pub(super) struct ReportRefs([Option<SeriesRef>; 8]);
 
 impl ReportRefs {
+    /// Adds the report to the batch. Its samples are refused as a page's are.
     pub fn append(
         &mut self,
         report: &Report,
-        extra: bool,
-        target: &Labels,
+        (extra, target): (bool, &Labels),
         storage: &dyn Appendable,
         t: TimestampMs,
         batch: &mut Appender,
-    ) -> Result<(), StorageError> {
+        refusals: &mut Refusals,
+    ) {
         let count = if extra { NAMES.len() } else { PLAIN };
         let known = self.0.iter_mut().take(count);
         for ((name, series), v) in NAMES.iter().zip(known).zip(report.values()) {
             let series = match *series {
                 Some(known) => known,
-                None => *series.insert(storage.resolve(&labels(name, target))?),
+                None => {
+                    let labels = labels(name, target);
+                    match storage.resolve(&labels) {
+                        Ok(new) => *series.insert(new),
+                        Err(why) => {
+                            let case = NoSeries { why, labels, t, v };
+                            refusals.add(Kind::NoSeries, 1, || Case::NoSeries(case));
+                            continue;
+                        }
+                    }
+                }
             };
             batch.append(series, t, v);
         }
@@ -72,7 +84,6 @@ impl ReportRefs {
         for series in self.0.iter_mut().skip(count).filter_map(Option::take) {
             batch.append(series, t, stale_nan());
         }
-        Ok(())
     }
 
     pub fn known(&self) -> impl Iterator<Item = SeriesRef> + '_ {

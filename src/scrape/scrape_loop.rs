@@ -11,17 +11,18 @@ use super::ingest::{Counts, Ingest};
 use super::memory::Remembered;
 use super::metrics::{IntervalMetrics, ScrapeMetrics};
 use super::pool_shared::PoolShared;
+use super::refusals::{Case, Kind, NoSeries, Paces, Refusals};
 use super::report::Report;
 use super::restart::Restart;
 use super::schedule::go_text;
 use super::target::{Health, Status, Target};
 use crate::config::ScrapeConfig;
 use crate::exposition::{self, Format};
-use crate::model::{SeriesRef, TimestampMs, stale_nan};
+use crate::model::{Labels, SeriesRef, TimestampMs, stale_nan};
 use crate::net::{Fetch, ScrapeRequest};
 use crate::stdx::clock::Clock;
 use crate::stdx::stop::Stop;
-use crate::storage::{Appendable, Appender, Committed};
+use crate::storage::{Appendable, Appender, Committed, Pending, StorageError};
 
 /// What all loops of the process share.
 pub(super) struct LoopEnv {
@@ -45,6 +46,7 @@ pub(super) struct ScrapeLoop {
     last_body_bytes: usize,
     /// Whether the commit's failure was logged, so that it is logged once.
     commit_failing: bool,
+    paces: Paces,
 }
 
 /// How a turn ended.
@@ -84,6 +86,7 @@ impl ScrapeLoop {
             last_start: None,
             last_body_bytes: 0,
             commit_failing: false,
+            paces: Paces::default(),
         }
     }
 
@@ -98,6 +101,7 @@ impl ScrapeLoop {
             self.last_start = former.last_start;
         }
         self.commit_failing = former.commit_failing;
+        self.paces = former.paces.clone();
         self.target.succeed(&former.target);
         let afresh = Restart::of(&former.config, &self.config) == Restart::Afresh;
         if afresh {
@@ -131,10 +135,10 @@ impl ScrapeLoop {
         if self.stop.is_stopped() {
             return Turned::Cancelled;
         }
-        let page = self.read(&mut memory, fetched, t, work);
+        let mut page = self.read(&mut memory, fetched, t, work);
         let duration = self.env.clock.mono().saturating_sub(start);
-        self.report(&mut memory, &page, t, duration, &mut work.batch);
-        self.commit(&mut memory, &page, work);
+        self.report(&mut memory, &mut page, t, duration, &mut work.batch);
+        self.commit(&mut memory, &mut page, work);
         self.note_metadata(&mut memory);
         drop(memory);
         if self.config.extra_scrape_metrics {
@@ -202,7 +206,8 @@ impl ScrapeLoop {
         } else {
             // Nothing of a page that is broken in the middle counts.
             batch.clear();
-            if counts == Counts::default() {
+            counts.refusals = Refusals::default();
+            if counts.scraped == 0 {
                 memory.cache.begin(memory.cache.format(), &[]);
             }
             if memory
@@ -256,7 +261,7 @@ impl ScrapeLoop {
     fn report(
         &mut self,
         memory: &mut Remembered,
-        page: &Page,
+        page: &mut Page,
         t: TimestampMs,
         duration: Duration,
         batch: &mut Appender,
@@ -271,13 +276,11 @@ impl ScrapeLoop {
             sample_limit: self.config.sample_limit,
             body_bytes: page.body_bytes,
         };
-        let (extra, labels) = (self.config.extra_scrape_metrics, self.target.labels());
-        let appended = memory
+        let kind = (self.config.extra_scrape_metrics, self.target.labels());
+        let (storage, refusals) = (&*self.env.storage, &mut page.counts.refusals);
+        memory
             .report
-            .append(&report, extra, labels, &*self.env.storage, t, batch);
-        if let Err(e) = appended {
-            self.warn("Appending scrape report failed", &e);
-        }
+            .append(&report, kind, storage, t, batch, refusals);
         let last_error = page.error.as_ref().map(|e| Arc::from(e.to_string()));
         if let Some(message) = &last_error
             && !matches!(page.error, Some(ScrapeError::Forced(_)))
@@ -298,23 +301,27 @@ impl ScrapeLoop {
         });
     }
 
-    fn commit(&mut self, memory: &mut Remembered, page: &Page, work: &mut Work) {
-        let committed = match self.env.storage.commit(&work.batch) {
-            Ok(committed) => committed,
+    fn commit(&mut self, memory: &mut Remembered, page: &mut Page, work: &mut Work) {
+        match self.env.storage.commit(&work.batch) {
+            Ok(mut done) => {
+                self.commit_failing = false;
+                if !done.gone.is_empty() {
+                    let gone = std::mem::take(&mut done.gone);
+                    self.commit_again(memory, &gone, work, &mut done, &mut page.counts.refusals);
+                }
+                // A batch without a page has only markers, whose faults do not count.
+                if page.error.is_none() {
+                    page.counts.refusals.add_committed(&done);
+                }
+            }
             Err(e) => {
+                self.env.metrics.lost.add(work.batch.samples.len() as f64);
                 if !std::mem::replace(&mut self.commit_failing, true) {
                     self.warn("Scrape commit failed", &e);
                 }
-                return;
             }
-        };
-        self.commit_failing = false;
-        let mut faults = committed;
-        if !faults.gone.is_empty() {
-            let gone = std::mem::take(&mut faults.gone);
-            self.commit_again(memory, &gone, work, &mut faults);
         }
-        self.count(page, &faults);
+        self.count(page);
     }
 
     /// Makes series anew that the storage has dropped since the cache learned of them, and commits
@@ -324,7 +331,8 @@ impl ScrapeLoop {
         memory: &mut Remembered,
         gone: &[u32],
         work: &mut Work,
-        faults: &mut Committed,
+        done: &mut Committed,
+        refusals: &mut Refusals,
     ) {
         let lost: Vec<_> = gone
             .iter()
@@ -333,38 +341,59 @@ impl ScrapeLoop {
         work.batch.clear();
         // A series that is gone needs no marker.
         let lost = || lost.iter().filter(|s| !crate::model::is_stale_nan(s.v));
-        let renewed = self.renew(memory, lost().map(|s| s.series).collect(), work);
+        let (renewed, mut refused) = self.renew(memory, lost().map(|s| s.series).collect(), work);
         for (old, new) in &renewed {
             memory.cache.replace(*old, *new);
             memory.report.replace(*old, *new);
         }
         for sample in lost() {
-            if let Some(series) = renewed.get(&sample.series) {
-                work.batch.append(*series, sample.t, sample.v);
+            let Pending { series, t, v } = *sample;
+            match renewed.get(&series) {
+                Some(series) => work.batch.append(*series, t, v),
+                None => refusals.add(Kind::NoSeries, 1, || match refused.take() {
+                    Some((labels, why)) => Case::NoSeries(NoSeries { why, labels, t, v }),
+                    None => Case::Sample("the series went away", *sample),
+                }),
             }
         }
-        let storage = &*self.env.storage;
+        let (storage, metrics) = (&*self.env.storage, &self.env.metrics);
         match storage.commit(&work.batch) {
-            Ok(again) => faults.add(&again),
-            Err(e) => self.warn("Scrape commit failed", &e),
+            Ok(again) => {
+                metrics.lost.add(again.gone.len() as f64);
+                done.add(&again);
+            }
+            Err(e) => {
+                metrics.lost.add(work.batch.samples.len() as f64);
+                self.warn("Scrape commit failed", &e);
+            }
         }
     }
 
-    /// Returns the series that replace the lost ones.
+    /// Returns the series that replace the lost ones, and the first that the storage did not make.
     fn renew(
         &self,
         memory: &Remembered,
         mut lost: Vec<SeriesRef>,
         work: &mut Work,
-    ) -> HashMap<SeriesRef, SeriesRef> {
+    ) -> (
+        HashMap<SeriesRef, SeriesRef>,
+        Option<(Labels, StorageError)>,
+    ) {
         lost.sort_unstable();
         lost.dedup();
         let (storage, target) = (&*self.env.storage, self.target.labels());
-        let mut renewed = HashMap::new();
+        let (mut renewed, mut refused) = (HashMap::new(), None);
+        let mut renew = |series, labels: Labels| match storage.resolve(&labels) {
+            Ok(new) => {
+                renewed.entry(series).or_insert(new);
+            }
+            Err(why) => {
+                refused.get_or_insert((labels, why));
+            }
+        };
         for series in &lost {
-            let labels = memory.report.labels_of(*series, target);
-            if let Some(new) = labels.and_then(|labels| storage.resolve(&labels).ok()) {
-                renewed.insert(*series, new);
+            if let Some(labels) = memory.report.labels_of(*series, target) {
+                renew(*series, labels);
             }
         }
         let (cache, builder) = (&memory.cache, &mut work.builder);
@@ -372,16 +401,14 @@ impl ScrapeLoop {
             let labels = exposition::labels(text, cache.format(), kind, builder)
                 .map_err(ScrapeError::from)
                 .and_then(|()| super::merge::series_labels(&self.config, target, builder));
-            if let Ok(Some(labels)) = labels
-                && let Ok(new) = storage.resolve(&labels)
-            {
-                renewed.entry(series).or_insert(new);
+            if let Ok(Some(labels)) = labels {
+                renew(series, labels);
             }
         });
-        renewed
+        (renewed, refused)
     }
 
-    fn count(&self, page: &Page, faults: &Committed) {
+    fn count(&mut self, page: &Page) {
         let metrics = &self.env.metrics;
         if let Some(error) = &page.error {
             metrics
@@ -396,44 +423,11 @@ impl ScrapeLoop {
             if matches!(error, ScrapeError::SampleLimit) {
                 metrics.exceeded_samples.inc();
             }
-            // The batch had only markers, whose faults do not count.
-            return;
         }
-        let counts = &page.counts;
-        let all = [
-            (
-                &metrics.out_of_order,
-                faults.out_of_order,
-                "Error on ingesting out-of-order samples",
-            ),
-            (
-                &metrics.duplicate,
-                faults.duplicate + counts.duplicates,
-                "Error on ingesting samples with different value but same timestamp",
-            ),
-            (
-                &metrics.out_of_bounds,
-                faults.too_old + counts.out_of_bounds,
-                "Error on ingesting samples that are too old or are too far into the future",
-            ),
-            (
-                &metrics.exemplar_out_of_order,
-                faults.exemplars_out_of_order,
-                "Error on ingesting out-of-order exemplars",
-            ),
-            (
-                &metrics.refused,
-                counts.refused,
-                "Error on making new series: the storage takes no more",
-            ),
-        ];
-        for (counter, dropped, message) in all {
-            if dropped > 0 {
-                counter.add(dropped as f64);
-                log::warn!(scrape_pool = self.config.job_name.as_str(), target = self.target.url(),
-                    num_dropped = dropped; "{message}");
-            }
-        }
+        let whose = (self.config.job_name.as_str(), self.target.url());
+        let (storage, now) = (&*self.env.storage, self.env.clock.mono());
+        let refusals = &page.counts.refusals;
+        self.paces.report(refusals, metrics, storage, whose, now);
     }
 
     fn note_metadata(&self, memory: &mut Remembered) {
@@ -465,13 +459,13 @@ impl ScrapeLoop {
             work.batch.append(series, t, stale_nan());
         }
         memory.cache = super::cache::Cache::default();
-        let page = Page {
+        let mut page = Page {
             counts: Counts::default(),
             error: Some(ScrapeError::Panic(message.to_owned())),
             body_bytes: 0,
         };
-        self.report(&mut memory, &page, t, Duration::ZERO, &mut work.batch);
-        self.commit(&mut memory, &page, &mut work);
+        self.report(&mut memory, &mut page, t, Duration::ZERO, &mut work.batch);
+        self.commit(&mut memory, &mut page, &mut work);
     }
 
     fn warn(&self, message: &str, error: &dyn Display) {

@@ -351,6 +351,8 @@ pub(super) struct MadeTargets {
     pub dropped: Vec<Discovered>,
     pub dropped_count: usize,
     pub errors: Vec<String>,
+    /// Where the first error comes from.
+    pub first_invalid: Option<Discovered>,
 }
 
 pub(super) fn make_targets(config: &Arc<ScrapeConfig>, groups: &[Arc<TargetGroup>]) -> MadeTargets {
@@ -380,9 +382,11 @@ pub(super) fn make_targets(config: &Arc<ScrapeConfig>, groups: &[Arc<TargetGroup
                         made.dropped.push(discovered);
                     }
                 }
-                Err(why) => made
-                    .errors
-                    .push(format!("instance {index} in group {source}: {why}")),
+                Err(why) => {
+                    made.errors
+                        .push(format!("instance {index} in group {source}: {why}"));
+                    made.first_invalid.get_or_insert(discovered);
+                }
             }
         }
     }

@@ -1,10 +1,11 @@
 //! Doubles for the room's tests: a storage that keeps everything, a network that gives set answers,
 //! and a rig that turns one loop.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
@@ -25,7 +26,9 @@ use crate::relabel::{RawRule, Rule};
 use crate::stdx::clock::ManualClock;
 use crate::stdx::gofmt::api_float;
 use crate::stdx::stop::{StopSender, stop};
-use crate::storage::{Appendable, Appender, Committed, Exemplar, StorageError};
+use crate::storage::{
+    Appendable, Appender, Committed, Exemplar, ExemplarFault, Fault, RefusedExemplar, StorageError,
+};
 
 /// A storage that judges samples as Prometheus's head does.
 #[derive(Debug, Default)]
@@ -96,6 +99,11 @@ impl Appendable for Store {
         Ok(SeriesRef(stored.series.len() as u64 - 1))
     }
 
+    fn labels_of(&self, series: SeriesRef) -> Option<Labels> {
+        let stored = self.0.lock().unwrap();
+        { stored.series.get(series.0 as usize) }.map(|s| s.0.clone())
+    }
+
     fn takes_exemplars(&self) -> bool {
         true
     }
@@ -112,7 +120,11 @@ impl Appendable for Store {
             let labels = stored.series[pending.series.0 as usize].0.clone();
             // A negative exemplar counts as out of order.
             if pending.exemplar.v < 0.0 {
-                committed.exemplars_out_of_order += 1;
+                committed.refuse_exemplar(RefusedExemplar {
+                    fault: ExemplarFault::OutOfOrder,
+                    series: pending.series,
+                    t: pending.exemplar.t,
+                });
             }
             stored.exemplars.push((labels, pending.exemplar.clone()));
         }
@@ -123,9 +135,10 @@ impl Appendable for Store {
                 continue;
             }
             match *last {
-                Some((t, _)) if sample.t < t => committed.out_of_order += 1,
+                Some((t, _)) if sample.t < t => committed.refuse(Fault::OutOfOrder, *sample),
                 Some((t, v)) if sample.t == t && v.to_bits() != sample.v.to_bits() => {
-                    committed.duplicate += 1;
+                    let (existing, new) = (v, sample.v);
+                    committed.refuse(Fault::Duplicate { t, existing, new }, *sample);
                 }
                 _ => {
                     committed.appended += 1;
@@ -462,4 +475,49 @@ impl Rig {
             .find_map(|line| line.strip_prefix(&format!("{name} ")));
         line.unwrap_or("-").to_owned()
     }
+}
+
+/// A logger for tests: each thread has its own lines.
+struct Lines;
+
+thread_local! {
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+impl log::Log for Lines {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let mut line = Pairs(record.args().to_string());
+        record.key_values().visit(&mut line).unwrap();
+        LINES.with_borrow_mut(|lines| lines.push(line.0));
+    }
+
+    fn flush(&self) {}
+}
+
+struct Pairs(String);
+
+impl<'a> log::kv::VisitSource<'a> for Pairs {
+    fn visit_pair(
+        &mut self,
+        key: log::kv::Key<'a>,
+        value: log::kv::Value<'a>,
+    ) -> Result<(), log::kv::Error> {
+        let _ = write!(self.0, " {key}={value}");
+        Ok(())
+    }
+}
+
+/// Returns what this thread has logged since the last call, warnings and errors: the message, then
+/// the pairs. The first call of the process makes the logger.
+pub fn logged() -> Vec<String> {
+    static LOGGER: Once = Once::new();
+    LOGGER.call_once(|| {
+        log::set_logger(&Lines).unwrap();
+        log::set_max_level(log::LevelFilter::Warn);
+    });
+    LINES.take()
 }

@@ -3,7 +3,9 @@
 use std::mem::discriminant;
 
 use crate::model::{Labels, SeriesRef, TimestampMs};
-use crate::storage::{Exemplar, PendingExemplar, StorageError};
+use crate::storage::{
+    Exemplar, ExemplarFault, Fault, PendingExemplar, Refused, RefusedExemplar, StorageError,
+};
 
 /// One sample that waits for its commit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,55 +56,15 @@ pub struct Committed {
     pub too_old: u64,
     /// Exemplars older than the newest of their series.
     pub exemplars_out_of_order: u64,
-    /// Exemplars that were not stored, including those, and the first of them.
+    /// Exemplars that were not stored, including those.
     pub exemplars_refused: u64,
-    pub first_exemplar: Option<RefusedExemplar>,
+    /// The first of each kind of them.
+    pub first_exemplars: Vec<RefusedExemplar>,
     /// Positions of samples whose series is gone. Resolve their labels anew and commit those
     /// samples.
     pub gone: Vec<u32>,
     /// The first sample of each kind of fault counted above.
     pub firsts: Vec<Refused>,
-}
-
-/// A sample that was not stored, and why.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Refused {
-    pub fault: Fault,
-    pub sample: Pending,
-}
-
-/// Why a sample was not stored.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Fault {
-    OutOfOrder,
-    Duplicate {
-        t: TimestampMs,
-        existing: f64,
-        new: f64,
-    },
-    /// Before the appendable window.
-    OutOfBounds,
-    /// Before the out-of-order window, where out-of-order samples are taken.
-    TooOld,
-}
-
-/// An exemplar that was not stored, and why.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RefusedExemplar {
-    pub fault: ExemplarFault,
-    pub series: SeriesRef,
-    pub t: TimestampMs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExemplarFault {
-    OutOfOrder,
-    /// Its labels have too many characters.
-    TooLong,
-    /// Its series is gone, or has no samples.
-    NoSeries,
-    /// The log cannot be written.
-    NotLogged,
 }
 
 impl Committed {
@@ -118,7 +80,7 @@ impl Committed {
     pub fn refuse_exemplar(&mut self, refused: RefusedExemplar) {
         self.exemplars_out_of_order += u64::from(refused.fault == ExemplarFault::OutOfOrder);
         self.exemplars_refused += 1;
-        self.first_exemplar.get_or_insert(refused);
+        self.name_exemplar(refused);
     }
 
     /// Returns how many samples were refused for this fault.
@@ -137,6 +99,12 @@ impl Committed {
         }
     }
 
+    fn name_exemplar(&mut self, refused: RefusedExemplar) {
+        if { self.first_exemplars.iter() }.all(|first| first.fault != refused.fault) {
+            self.first_exemplars.push(refused);
+        }
+    }
+
     /// Adds the counts of another part of the batch. `gone` is left out, since it holds positions.
     pub fn add(&mut self, other: &Committed) {
         self.appended += other.appended;
@@ -145,7 +113,9 @@ impl Committed {
         self.too_old += other.too_old;
         self.exemplars_out_of_order += other.exemplars_out_of_order;
         self.exemplars_refused += other.exemplars_refused;
-        self.first_exemplar = self.first_exemplar.or(other.first_exemplar);
+        for refused in &other.first_exemplars {
+            self.name_exemplar(*refused);
+        }
         for refused in &other.firsts {
             self.name(*refused);
         }

@@ -7,10 +7,13 @@ mod append;
 mod exemplar;
 mod merge;
 mod query;
+mod refused;
 
-pub use append::{
-    Appendable, Appender, Committed, ExemplarFault, Fault, Pending, Refused, RefusedExemplar,
-};
+pub use append::{Appendable, Appender, Committed, Pending};
 pub use exemplar::{Exemplar, ExemplarQueryable, PendingExemplar, SeriesExemplars};
 pub use merge::{merge_sets, read_parts, read_parts_columns, read_parts_times};
 pub use query::{Columns, Querier, Queryable, SelectHints, Series, SeriesSet, StorageError, Times};
+pub use refused::{
+    ExemplarFault, Fault, FirstRefused, Refused, RefusedExemplar, SERIES_TEXT_BYTES_MAX, TOO_NEW,
+    series_text, shortened,
+};

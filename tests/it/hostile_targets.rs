@@ -1,5 +1,9 @@
 //! Targets that misbehave: only their own `up` turns 0, and `/targets` says why.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ferula::model::timestamp;
+
 use crate::support::{Behaviour, Exporter, Ferula, eventually};
 
 #[test]
@@ -108,4 +112,39 @@ fn limits_take_the_target_down_and_store_nothing() {
         assert!(ferula.query("{__name__=~\"a|b\"}").is_empty(), "{limit}");
         assert_eq!(ferula.values("up"), [0.0], "{limit}");
     }
+}
+
+/// The log said that samples were out of order, and of which target, but not of which series.
+#[test]
+fn a_refused_sample_can_be_found() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = now.as_secs() as i64;
+    let page = |t: i64, v| format!("good 1\nclocked{{disk=\"sda\"}} {v} {}\n", t * 1000);
+    let exporter = Exporter::page(page(now, 1));
+    let ferula = Ferula::start(&format!(
+        "global: {{scrape_interval: 250ms, scrape_timeout: 250ms}}\nscrape_configs:\n\
+         - job_name: a\n  static_configs: [{{targets: ['{}']}}]\n\
+         - job_name: b\n  static_configs: [{{targets: ['x:1'], labels: {{__scrape_timeout__: 1h}}}}]\n",
+        exporter.address
+    ));
+    eventually("the first page is there", || {
+        (!ferula.query("clocked").is_empty()).then_some(())
+    });
+    ferula.wait_for_log(
+        "Creating target failed: instance 0 in group 0: scrape timeout cannot be greater than",
+    );
+    ferula.wait_for_log("count=1 not_told_since_last=0");
+    exporter.set(Behaviour::Page(page(now - 5, 2)));
+    let (address, back) = (exporter.address, timestamp::rfc3339((now - 5) * 1000));
+    ferula.wait_for_log(&format!(
+        "msg=\"Error on ingesting out-of-order samples\" scrape_pool=a \
+         target=http://{address}/metrics num_dropped=1 reason=\"out of order sample\" \
+         series=\"clocked{{disk=\\\"sda\\\", instance=\\\"{address}\\\", job=\\\"a\\\"}}\" \
+         timestamp={back} value=2 not_told_since_last=0"
+    ));
+    let name = "prometheus_target_scrapes_sample_out_of_order_total";
+    eventually("the following ones are counted", || {
+        ferula.metric(name).filter(|n| *n >= 4.0)
+    });
+    assert_eq!(ferula.values("up{job=\"a\"}"), [1.0]);
 }

@@ -177,6 +177,9 @@ fn a_storage_that_fails_or_is_full_costs_no_target() {
     rig.page("a 1");
     rig.store.fail_commits(true);
     assert_eq!(rig.page("a 2"), "");
+    // With the report's five.
+    let lost = rig.metric("ferula_target_scrapes_lost_samples_total");
+    assert_eq!(lost, "6");
     rig.store.fail_commits(false);
     rig.store.refuse_series(true);
     assert_eq!(rig.page("a 3|b 1"), "a 3");

@@ -66,6 +66,17 @@ fn relabelling_and_times() {
 }
 
 #[test]
+fn those_that_are_no_exemplars_are_counted() {
+    let long = format!(
+        "a_total 1 # {{x=\"{}\"}} 1|b_total 1 # {{}} 2 2",
+        "x".repeat(5_000)
+    );
+    let rig = check(|_| {}, &long, "b_total {} 2@2000");
+    let name = "ferula_target_scrapes_exemplars_refused_total";
+    assert_eq!(rig.metric(name), "2");
+}
+
+#[test]
 fn those_out_of_order_are_counted() {
     let rig = check(
         |_| {},

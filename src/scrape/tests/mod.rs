@@ -8,5 +8,6 @@ mod limits;
 mod manager;
 mod merging;
 mod pools;
+mod refusals;
 mod staleness;
 mod targets;
