@@ -8,7 +8,7 @@ PROFILE ?= release
 export PROPTEST_RNG_SEED ?= 1
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: run build release cross cross-tools order test test32 emulate check interop fuzz bench size clean
+.PHONY: run build release cross cross-tools order test soak test32 emulate check interop fuzz bench size clean
 
 # The program that we ship. Where the C library is there to be linked (glibc's libc.a, all musl targets) it is static, at
 # fixed addresses: no code to relocate at the start, so nothing of it is copied. Only this last step knows; plain
@@ -67,6 +67,10 @@ build:
 # Unit tests, the house's rules, and the end-to-end tests that drive the real binary.
 test:
 	$(CARGO) test --locked
+
+# The loop of kills for 200 rounds instead of ten: half an hour.
+soak:
+	FERULA_KILL_ROUNDS=200 $(CARGO) test --locked --test it crash::kills
 
 # The same on 32 bits, which x86-64 kernels run as they are, and a life in 2040.
 test32: TARGET = i686-unknown-linux-musl

@@ -42,6 +42,7 @@ fn run(dir: Arc<dyn Dir>, targets: u64, series: u64) -> io::Result<()> {
         damaged: BTreeSet::new(),
         clock: clock.clone(),
         registry: Registry::new(),
+        patience: Duration::from_secs(1),
     };
     let mut wal = Wal::open(dir.clone(), options)?;
     let pages: Vec<Vec<Labels>> = (0..targets).map(|id| page(id, series)).collect();

@@ -374,14 +374,6 @@ const CIRCLES: &[(&str, &str)] = &[
         "an open chunk becomes a closed one, which is read as the same bytes",
     ),
     (
-        "tsdb/db/shared",
-        "what threads share, and each thread's part of it",
-    ),
-    (
-        "tsdb/head/lock",
-        "the head is one lock over the parts that work under it",
-    ),
-    (
         "tsdb/wal/replay",
         "a replay reads records, which are counted in it",
     ),

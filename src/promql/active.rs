@@ -3,29 +3,43 @@
 //! The file is Prometheus's `queries.active`: `[`, then 1,000 bytes per place, each with one object
 //! and a comma in its last byte, or zeroes. The whole file is allocated in advance, so that a full
 //! disk cannot get in the way later. It is never synced: what a killed process wrote is in the page
-//! cache, and a power cut is not a query's fault. On a disk that stands still one query waits in
-//! its write, and the others leave their writes to it.
+//! cache, and a power cut is not a query's fault. The thread `queries-active` writes it, so that on
+//! a disk that stands still no query waits.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
+
+use crate::stdx::limits::THREAD_STACK;
+use crate::stdx::thread::{Thread, spawn};
 
 const PLACE_BYTES: usize = 1000;
 
 /// LIMIT: the file of the process before, which is read at the start: 4,000 places.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
+/// LIMIT: at the end the thread is waited for so long: where the disk stands still it is left
+/// behind.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub struct ActiveQueries {
-    file: Mutex<File>,
-    /// The new content of places, until some query has written it.
-    wanted: Mutex<BTreeMap<usize, Vec<u8>>>,
+    wanted: Arc<Wanted>,
+    /// Rings the thread; dropped, it ends it.
+    bell: Option<Sender<()>>,
+    thread: Option<Thread>,
 }
+
+/// What the places are to hold and do not hold yet.
+#[derive(Debug, Default)]
+struct Wanted(Mutex<BTreeMap<usize, Vec<u8>>>);
 
 /// A query that had not ended when the last process did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,9 +66,18 @@ impl ActiveQueries {
             *first = b'[';
         }
         file.write_all_at(&zeroes, 0)?;
+        let wanted = Arc::new(Wanted::default());
+        // LIMIT: one; whoever hears it writes all that is wanted.
+        let (bell, rung) = bounded(1);
+        let thread = {
+            let wanted = wanted.clone();
+            let run = move || wanted.write_when_rung(&file, &rung);
+            spawn("queries-active", THREAD_STACK, run)?
+        };
         let active = ActiveQueries {
-            file: Mutex::new(file),
-            wanted: Mutex::default(),
+            wanted,
+            bell: Some(bell),
+            thread: Some(thread),
         };
         Ok((active, unfinished))
     }
@@ -72,22 +95,43 @@ impl ActiveQueries {
     }
 
     fn put(&self, place: usize, entry: Vec<u8>) {
-        self.wanted().insert(place, entry);
-        // NOTE: the holder of the file looks again after releasing it, so nothing is forgotten.
-        while !self.wanted().is_empty()
-            && let Ok(file) = self.file.try_lock()
-        {
-            loop {
-                let next = self.wanted().pop_first();
-                let Some((place, entry)) = next else { break };
+        self.wanted.put(place, entry);
+        if let Some(bell) = &self.bell {
+            // NOTE: a full channel has rung already.
+            let _ = bell.try_send(());
+        }
+    }
+}
+
+impl Drop for ActiveQueries {
+    fn drop(&mut self) {
+        drop(self.bell.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join_within(PATIENCE);
+        }
+    }
+}
+
+impl Wanted {
+    fn put(&self, place: usize, entry: Vec<u8>) {
+        // NOTE: whole at all times, here and below.
+        let mut wanted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.insert(place, entry);
+    }
+
+    fn next(&self) -> Option<(usize, Vec<u8>)> {
+        let mut wanted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.pop_first()
+    }
+
+    fn write_when_rung(&self, file: &File, rung: &Receiver<()>) {
+        let mut goes_on = true;
+        while goes_on {
+            goes_on = rung.recv().is_ok();
+            while let Some((place, entry)) = self.next() {
                 let _ = file.write_all_at(&entry, offset(place));
             }
         }
-    }
-
-    fn wanted(&self) -> MutexGuard<'_, BTreeMap<usize, Vec<u8>>> {
-        // NOTE: no code that can panic halfway runs under the lock.
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,28 +190,34 @@ mod tests {
         active.begin(1, "rate(x[5m])", 3);
         active.end(0);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 3001);
+        drop(active);
         let (active, before) = ActiveQueries::open(&path, 2).unwrap();
         let expect = [unfinished("rate(x[5m])", 3), unfinished("sum(\"a\n\")", 2)];
         assert_eq!(before, expect);
         active.begin(1, "x", 4);
         active.end(1);
+        drop(active);
         assert_eq!(ActiveQueries::open(&path, 2).unwrap().1, []);
     }
 
+    /// Nobody writes here, as while the thread is held in a write: queries go on, and of each
+    /// place the last entry is wanted.
     #[test]
-    fn a_medium_that_stands_still_holds_up_one_query() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("queries.active");
-        let (active, _) = ActiveQueries::open(&path, 3).unwrap();
-        let stuck = active.file.lock().unwrap();
-        active.begin(1, "up", 1);
+    fn a_medium_that_stands_still_holds_up_no_query() {
+        let (bell, _rung) = bounded(1);
+        let active = ActiveQueries {
+            wanted: Arc::default(),
+            bell: Some(bell),
+            thread: None,
+        };
+        for place in [1, 2, 0, 1] {
+            active.begin(place, "up", 1);
+            active.end(place);
+        }
         active.begin(2, "down", 2);
-        active.end(1);
-        drop(stuck);
-        active.begin(0, "next", 3);
-        let queries = ActiveQueries::open(&path, 3).unwrap().1;
-        let queries: Vec<_> = queries.iter().map(|q| q.query.as_str()).collect();
-        assert_eq!(queries, ["next", "down"]);
+        let wanted = std::iter::from_fn(|| active.wanted.next());
+        let wanted: Vec<_> = wanted.map(|(place, entry)| (place, entry[0])).collect();
+        assert_eq!(wanted, [(0, 0), (1, 0), (2, b'{')]);
     }
 
     #[test]

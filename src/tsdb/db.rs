@@ -3,6 +3,7 @@
 mod options;
 
 mod backlog;
+mod bell;
 mod join;
 mod log;
 mod open;
@@ -12,8 +13,10 @@ mod shared;
 
 mod attempt;
 mod backpressure;
+mod commit;
 mod compactor;
 mod flush;
+mod limits;
 mod quarantine;
 mod retention;
 mod snapshot;
@@ -37,6 +40,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 
+use self::bell::Bell;
 use self::compactor::Compactor;
 use self::querier::DbQuerier;
 use self::shared::{Settings, Shared};
@@ -47,17 +51,17 @@ use super::head::{AHEAD_MAX_MS, Cardinality, Head, HeadStats};
 use super::metrics::HeadMetrics;
 use super::wal::LABELS_BYTES_MAX;
 use crate::model::{Labels, Matcher, SeriesRef, TimestampMs};
-use crate::stdx::clock::Step;
+use crate::stdx::clock::{Step, Steps};
 use crate::stdx::limits::THREAD_STACK;
 use crate::stdx::stop::stop;
 use crate::stdx::thread::{Running, spawn_vital};
 use crate::storage::{Appendable, Appender, Committed, Querier, Queryable, StorageError};
 
 pub use self::error::{OpenError, WorkError};
+pub use self::limits::Retention;
 pub use self::offline::Offline;
 pub use self::offline_writer::OfflineWriter;
 pub use self::options::{Options, Place, default_head_budget};
-pub use self::retention::Retention;
 
 /// The database. Clones share it. Dropping the last one closes it.
 #[derive(Debug, Clone)]
@@ -87,11 +91,15 @@ impl Db {
         exemplars.set_ahead(options.clock.wall_ms().saturating_add(AHEAD_MAX_MS));
         let store = open::open_store(&options, &head, &exemplars)?;
         show::show_head(&options.registry, &head);
+        let (bell, heard) = Bell::new();
+        let steps = Steps::new(&*options.clock);
         let shared = Arc::new(Shared {
             head,
             exemplars,
             clock: options.clock,
             settings: Settings::new(options.head_budget, options.wal_sync_interval),
+            bell,
+            steps: Mutex::new(steps),
             last_step: Mutex::default(),
             give_back: options.give_back,
             store,
@@ -99,12 +107,12 @@ impl Db {
         show::show_store(&options.registry, &shared);
         let (stopper, stop) = stop();
         let (jobs, inbox) = bounded(JOBS_MAX);
-        // LIMIT: one, since the receiver looks at everything.
-        let (bell_tx, bell) = bounded(1);
-        let worker = Worker::new(shared.clone(), inbox, bell_tx);
+        // LIMIT: one; whoever hears it looks at everything.
+        let (compact_tx, compact_bell) = bounded(1);
+        let worker = Worker::new(shared.clone(), (inbox, heard), compact_tx);
         let compactor = Compactor {
             shared: shared.clone(),
-            bell,
+            bell: compact_bell,
         };
         let compactor_stop = stop.clone();
         let no_thread = |source: io::Error| OpenError::Io {
@@ -127,9 +135,19 @@ impl Db {
     }
 
     /// Writes and syncs what the log waits for and ends the threads, whoever else holds a clone.
-    /// Returns false if that is not done after `deadline`; the threads are then left to themselves.
+    /// False when that is not done after `deadline`, or when the disk stands still: the threads are
+    /// left to themselves then, and the log tells what is lost.
     pub fn stop(&self, deadline: Duration) -> bool {
-        self.0.running.stop(deadline)
+        let in_time = self.0.running.stop(deadline);
+        if !in_time {
+            self.0.shared.tell_unwritten();
+        }
+        let stands_still = self.0.shared.stands_still().unwrap_or(false);
+        if !in_time || stands_still {
+            // NOTE: whoever let go last would wait for the disk. The system takes all back.
+            std::mem::forget(self.0.clone());
+        }
+        in_time && !stands_still
     }
 
     /// Sets what is kept from now on. It takes effect at the next collection, within a minute.
@@ -161,7 +179,21 @@ impl Db {
         Some(shared.settings.wal_sync_interval)
     }
 
-    /// Returns the wall clock's last step since the start.
+    /// Why the log is not written at this time, if it is not; and how many samples wait in memory
+    /// for the disk.
+    ///
+    /// # Errors
+    /// The storage is closed.
+    pub fn unwritten(&self) -> Result<(Option<String>, u64), StorageError> {
+        let Some(store) = &self.0.shared.store else {
+            return Ok((None, 0));
+        };
+        let log = store.lock_log()?;
+        let waiting = log.backlog.samples() as u64 + log.backlog.passed_over();
+        Ok((log.unwritable.clone(), waiting))
+    }
+
+    /// The wall clock's last step since the start.
     pub fn last_clock_step(&self) -> Option<Step> {
         *shared::locked(&self.0.shared.last_step)
     }
@@ -218,6 +250,14 @@ impl Db {
     /// The storage is closed.
     pub fn has_series(&self, series: SeriesRef) -> Result<bool, StorageError> {
         self.0.shared.head.has_series(series)
+    }
+
+    /// Lets the thread `tsdb` look at everything that may be due, and waits for it.
+    #[cfg(test)]
+    pub(super) fn look(&self) {
+        let (reply, looked) = bounded(1);
+        self.0.jobs.send(Job::Look(reply)).unwrap();
+        let _ = looked.recv();
     }
 
     #[cfg(test)]

@@ -29,7 +29,12 @@ impl Dice {
     }
 }
 
-const ROUNDS: u64 = 50;
+/// Ten, or as many as `FERULA_KILL_ROUNDS` says: `make soak` has 200.
+fn rounds() -> u64 {
+    let given = std::env::var("FERULA_KILL_ROUNDS").ok();
+    given.map_or(10, |rounds| rounds.parse().unwrap())
+}
+
 /// Flushes come a second after the start. One in so many rounds lasts until then.
 const LONG_EVERY: u64 = 5;
 
@@ -57,7 +62,8 @@ fn kill_again_and_again(seed: u64, config: &str, arguments: &[&str]) {
     let mut sender = Sender::new();
     let is_small = arguments.contains(&SMALL_BUDGET);
     let mut ferula = Ferula::start_with(config, arguments);
-    for round in 0..ROUNDS {
+    let rounds = rounds();
+    for round in 0..rounds {
         let (life, gap) = if round % LONG_EVERY == 0 {
             (dice.pause(930, 1080), Duration::from_millis(25))
         } else {
@@ -85,7 +91,7 @@ fn kill_again_and_again(seed: u64, config: &str, arguments: &[&str]) {
         }
         assert_eq!(ferula.metric(QUARANTINED), Some(0.0));
     }
-    assert!(sender.acked.len() as u64 > ROUNDS * 6, "hardly anything");
+    assert!(sender.acked.len() as u64 > rounds * 6, "hardly anything");
     if is_small {
         sender.send_all(&ferula, 1);
         eventually("a flush", || ferula.metric(FLUSHES).filter(|n| *n > 0.0));

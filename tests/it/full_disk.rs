@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::process::Command;
 
 use rustix::process::Signal;
 
@@ -100,4 +101,44 @@ fn a_directory_that_is_removed_comes_back() {
     ferula.kill();
     ferula.start_again(&[]);
     more_than(&ferula, before);
+}
+
+/// A medium that is mounted read-only, as after an error of it: what is there is served, what is
+/// scraped waits, and everything is written once it can be.
+#[test]
+fn a_start_on_a_medium_that_can_only_be_read() {
+    let exporter = Exporter::page("a 1\n");
+    let mut before = Ferula::start(&scraping(&exporter));
+    let kept = more_than(&before, 3.0);
+    before.kill();
+    let fill = format!(
+        "cp -r {}/. data/; mount -o remount,ro none data",
+        before.path("data").display()
+    );
+    let Some(ferula) = Ferula::start_on_medium(&scraping(&exporter), 4096, &fill) else {
+        return;
+    };
+    ferula.wait_for_log("the data directory can only be read");
+    let all = more_than(&ferula, kept + 3.0);
+    let status = ferula.get("/api/v1/status/tsdb").json();
+    assert!(status["data"]["logUnwritable"].is_string(), "{status}");
+    assert!(
+        status["data"]["waitingSamples"].as_f64() > Some(0.0),
+        "{status}"
+    );
+    let pid = ferula.pid().to_string();
+    let mut remount = Command::new("nsenter");
+    remount.args(["-t", &pid, "-U", "-m", "--preserve-credentials"]);
+    remount
+        .args(["sh", "-c", "mount -o remount,rw none \"$0\""])
+        .arg(ferula.path("data"));
+    assert!(remount.status().unwrap().success());
+    eventually("nothing waits", || {
+        (ferula.metric(WAITING) == Some(0.0)).then_some(())
+    });
+    let status = ferula.get("/api/v1/status/tsdb").json();
+    assert!(status["data"]["logUnwritable"].is_null(), "{status}");
+    more_than(&ferula, all);
+    ferula.signal(Signal::TERM);
+    assert_eq!(ferula.wait().code(), 0);
 }

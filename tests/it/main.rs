@@ -15,6 +15,7 @@ mod damage;
 mod discovery;
 mod exemplars;
 mod forms;
+mod frozen_disk;
 mod full_disk;
 mod hostile_clients;
 mod hostile_targets;

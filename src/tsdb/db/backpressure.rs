@@ -5,7 +5,7 @@
 //! take too long: a slow or failing disk, or queries that need what the block has. Then batches are
 //! refused from [`limit_bytes`] on: a scrape fails, a remote writer sends again.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::shared::{Shared, Store};
 use crate::storage::{Pending, StorageError};
@@ -24,10 +24,6 @@ pub fn limit_bytes(head_budget: u64) -> u64 {
     head_budget.saturating_mul(BUDGETS_MAX).max(BYTES_MIN)
 }
 
-/// Whether batches are being refused, so that it is logged once.
-#[derive(Debug, Default)]
-pub struct Backpressure(AtomicBool);
-
 impl Shared {
     /// Checks for room.
     ///
@@ -36,8 +32,9 @@ impl Shared {
     pub fn has_room(&self, store: &Store, batch: &[Pending]) -> Result<(), StorageError> {
         let limit = limit_bytes(self.settings.head_budget);
         let used = self.head.used_bytes()?.0 as u64;
+        self.bell.has_grown(used);
         let is_full = used >= limit;
-        if store.backpressure.0.swap(is_full, Relaxed) != is_full {
+        if store.is_refusing.swap(is_full, Relaxed) != is_full {
             if is_full {
                 log::error!(used_bytes = used, limit_bytes = limit;
                     "samples are refused: the head cannot become a block, or not fast enough");

@@ -42,7 +42,15 @@ pub fn is_full(error: &io::Error) -> bool {
     )
 }
 
-/// Background work that failed, and will be tried again.
+/// Whether nothing can be written there, while what is there may be readable.
+pub fn is_read_only(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+    )
+}
+
+/// Work in the background that failed, and will be tried again.
 #[derive(Debug, Error)]
 pub enum WorkError {
     #[error(transparent)]

@@ -13,15 +13,15 @@ use crate::model::{Labels, Sample, TimestampMs, timestamp};
 use crate::storage::StorageError;
 use crate::tsdb::block::{BlockId, BlockMeta, BlockWriter, Options};
 use crate::tsdb::dir::Dir;
+use crate::tsdb::filenames::BLOCKS_DIR;
 use crate::tsdb::head::Release;
 use crate::tsdb::wal::{Dropped, Position};
 
 /// The longest time span of the head before it is flushed.
 pub const SPAN_MS: i64 = 2 * 3600 * 1000;
 
-/// LIMIT: the least samples in the head for a flush when room is short. Smaller blocks compress
-/// badly, and are many.
-const EARLY_BYTES: usize = 256 << 10;
+/// LIMIT: of samples in the head, where room ends; blocks of less compress badly, and are many.
+pub const EARLY_BYTES: usize = 256 << 10;
 
 /// The log may have one in so many parts of the directory's limit. The rest is for blocks.
 const LOG_SHARE: u64 = 4;
@@ -77,6 +77,8 @@ impl Shared {
         mut pause: impl FnMut() -> Result<(), WorkError>,
     ) -> Result<Release, WorkError> {
         let began = self.clock.mono();
+        // NOTE: a start on a medium that could not be written has not made it; else it is there.
+        store.dir.create_dir(BLOCKS_DIR)?;
         let from = *locked(&store.flushed);
         let begun = self.begin_flush(store)?;
         let (mut flush, cut) = (begun.flush, begun.cut);

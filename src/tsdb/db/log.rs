@@ -1,19 +1,15 @@
-//! Commits: a batch is in the log before it is in memory.
-
-use std::io;
-use std::sync::MutexGuard;
+//! The log and what waits for it: a batch is committed when the log has it, or cannot be written.
 
 use super::backlog::Backlog;
-use super::error::{WorkError, is_full};
-use super::shared::{Shared, Store};
+use super::error::is_full;
 use crate::storage::{Committed, Pending, StorageError};
-use crate::tsdb::head::{Flush, Head, Sifted};
+use crate::tsdb::head::{Head, Sifted};
 use crate::tsdb::metrics::StoreMetrics;
-use crate::tsdb::wal::{Position, Wal, WalError};
+use crate::tsdb::wal::{Wal, WalError};
 
-/// LIMIT: free bytes below which waiting samples are not written. Each attempt would make a file
-/// for nothing, and flash wears.
-const CATCH_UP_BYTES: u64 = 64 << 10;
+/// LIMIT: free bytes below which waiting samples are not tried: each attempt makes a file for
+/// nothing, and flash wears.
+pub const CATCH_UP_BYTES: u64 = 64 << 10;
 
 /// The state behind the log's lock.
 #[derive(Debug)]
@@ -23,18 +19,21 @@ pub struct Log {
     wanted: Sifted,
     /// Used while the disk is full.
     pub backlog: Backlog,
+    /// Why the log was not written when it was tried last.
+    pub unwritable: Option<String>,
 }
 
 impl Log {
-    pub fn new(wal: Wal) -> Log {
+    pub fn new(wal: Wal, unwritable: Option<String>) -> Log {
         Log {
             wal,
             wanted: Sifted::default(),
             backlog: Backlog::default(),
+            unwritable,
         }
     }
 
-    fn commit(
+    pub fn commit(
         &mut self,
         head: &Head,
         batch: &[Pending],
@@ -46,21 +45,20 @@ impl Log {
             return Ok(done);
         }
         // ORDER: after what waits already.
-        let mut waits = !self.backlog.is_empty();
-        if !waits {
-            match write(&mut self.wal, head, &self.wanted) {
-                Ok(()) => {}
-                Err(WalError::Write(error)) => {
-                    tell_waiting(&error);
-                    waits = true;
-                }
-                Err(error) => return Err(StorageError::Other(error.to_string())),
-            }
-        }
-        if waits {
-            self.backlog.wait(ordered, late, metrics);
-        }
+        let begun = { self.backlog.is_empty() }.then(|| begin(&mut self.wal, head, &self.wanted));
+        // NOTE: while the log's thread writes, so that its write is waited for less. Whoever is
+        // told that a batch is committed is told so when the log has it, or cannot be written.
         let (taken, strays) = head.take(ordered, late)?;
+        let written = begun.map(|begun| begun.and_then(|()| self.wal.settle()));
+        match written {
+            Some(Ok(_)) => self.unwritable = None,
+            Some(Err(error)) => {
+                tell_waiting(&error);
+                self.unwritable = Some(error.to_string());
+                self.backlog.wait(ordered, late, metrics);
+            }
+            None => self.backlog.wait(ordered, late, metrics),
+        }
         if !taken.gone.is_empty() {
             crate::bug!("series went while a batch was logged");
         }
@@ -84,18 +82,26 @@ impl Log {
         }
     }
 
-    /// Writes the batches that wait for room.
-    fn catch_up(&mut self, head: &Head, metrics: &StoreMetrics) {
+    /// Whether the last batch had late samples.
+    pub fn has_late(&self) -> bool {
+        !self.wanted.late.is_empty()
+    }
+
+    /// Writes what waits for room.
+    pub fn catch_up(&mut self, head: &Head, metrics: &StoreMetrics) {
         let Log { wal, backlog, .. } = self;
-        // NOTE: logged when it began to wait. It is tried again.
-        let _ = backlog.drain(|batch| write(wal, head, batch));
+        // NOTE: told when it began to wait; it is tried again.
+        let drained = backlog.drain(|batch| write(wal, head, batch));
+        self.unwritable = drained.err().map(|error| error.to_string());
         metrics.waiting_samples.set(backlog.samples() as f64);
     }
 }
 
-fn tell_waiting(error: &io::Error) {
+fn tell_waiting(error: &WalError) {
     let then = "what is committed waits in memory, and is lost if the process ends before";
-    if is_full(error) {
+    if let WalError::Write(error) = error
+        && is_full(error)
+    {
         log::error!(
             "the disk is full: {then} there is room ({error}); --storage.tsdb.retention.size keeps \
              the directory within a limit"
@@ -105,82 +111,21 @@ fn tell_waiting(error: &io::Error) {
     }
 }
 
-fn write(wal: &mut Wal, head: &Head, batch: &Sifted) -> Result<(), WalError> {
+/// Writes a batch, and waits only for the write of late samples. [`Wal::settle`] waits for the
+/// other.
+fn begin(wal: &mut Wal, head: &Head, batch: &Sifted) -> Result<(), WalError> {
     let mut labels = |series| head.labels(series);
     if !batch.ordered.is_empty() {
-        wal.log(&batch.ordered, &mut labels)?;
+        wal.begin(&batch.ordered, &mut labels)?;
     }
     if !batch.late.is_empty() {
+        wal.settle()?;
         wal.log_out_of_order(&batch.late, &mut labels)?;
     }
     Ok(())
 }
 
-impl Shared {
-    pub fn commit(&self, batch: &[Pending]) -> Result<Committed, StorageError> {
-        let done = match &self.store {
-            Some(store) => {
-                self.has_room(store, batch)?;
-                let mut log = store.lock_log()?;
-                log.commit(&self.head, batch, &store.metrics)?
-            }
-            None => self.head.take(batch, &[])?.0,
-        };
-        self.head.metrics.count(&done);
-        Ok(done)
-    }
-
-    /// Writes the batches that wait for room on the disk.
-    pub fn catch_up(&self, store: &Store) -> Result<(), StorageError> {
-        let mut log = store.lock_log()?;
-        let free = store.dir.free_bytes();
-        if !log.backlog.is_empty() && free.map_or(true, |free| free >= CATCH_UP_BYTES) {
-            log.catch_up(&self.head, &store.metrics);
-        }
-        Ok(())
-    }
-
-    /// Begins a flush of what is committed now, with the log's position after it.
-    pub fn begin_flush(&self, store: &Store) -> Result<Begun, WorkError> {
-        let mut log = store.lock_log()?;
-        let cut = log.wal.cut();
-        // ORDER: before the log goes on.
-        let flush = self.head.flush()?;
-        let waiting = log.backlog.end();
-        drop(log);
-        Ok(Begun {
-            flush,
-            cut,
-            waiting,
-        })
-    }
-}
-
-/// The beginning of a flush.
-#[derive(Debug)]
-pub struct Begun {
-    pub flush: Flush,
-    pub cut: Position,
-    /// Batches that waited for room and have numbers below this one are in the flush.
-    pub waiting: u64,
-}
-
-impl Store {
-    /// Drops the batches that waited when a flush began. They are in its block.
-    pub fn let_go_waiting(&self, end: u64) -> Result<(), StorageError> {
-        let mut log = self.lock_log()?;
-        log.backlog.let_go(end);
-        self.metrics
-            .waiting_samples
-            .set(log.backlog.samples() as f64);
-        Ok(())
-    }
-
-    /// Takes the log's lock.
-    ///
-    /// # Errors
-    /// A panic left a half-written batch.
-    pub fn lock_log(&self) -> Result<MutexGuard<'_, Log>, StorageError> {
-        self.log.lock().map_err(|_| StorageError::Closed)
-    }
+fn write(wal: &mut Wal, head: &Head, batch: &Sifted) -> Result<(), WalError> {
+    begin(wal, head, batch)?;
+    wal.settle().map(|_| ())
 }

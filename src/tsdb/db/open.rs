@@ -1,10 +1,10 @@
 //! Opens a database on a directory as it was left.
 
+use std::io::ErrorKind;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use super::backpressure::Backpressure;
-use super::error::OpenError;
+use super::error::{OpenError, is_read_only};
 use super::foreign::{blocks_beside, prometheus_sign};
 use super::log::Log;
 use super::options::{Options, Place};
@@ -16,7 +16,7 @@ use crate::model::timestamp;
 use crate::stdx::clock::Clock;
 use crate::tsdb::block::{Block, BlockId, PageCache, unfinished};
 use crate::tsdb::compact::obsolete;
-use crate::tsdb::dir::{Dir, Disk, Lock};
+use crate::tsdb::dir::{Dir, Disk, Lock, advice};
 use crate::tsdb::exemplars::Exemplars;
 use crate::tsdb::filenames::{BLOCKS_DIR, LOCK, WAL_DIR};
 use crate::tsdb::head::{AHEAD_MAX_MS, Head};
@@ -47,13 +47,7 @@ pub fn open_store(
         refuse_foreign(&*dir, "the directory")?;
     }
     let began = options.clock.mono();
-    for sub in [WAL_DIR, BLOCKS_DIR] {
-        dir.create_dir(sub)
-            .map_err(OpenError::io("cannot make a directory"))?;
-    }
-    dir.sync_dir("")
-        .map_err(OpenError::io("cannot sync the data directory"))?;
-    remove_leftovers(&*dir)?;
+    let unwritable = prepare(&*dir, lock.as_ref())?;
     if let Some(block) = blocks_beside(&*dir).unwrap_or_default().first() {
         log::warn!(
             block = block;
@@ -88,6 +82,7 @@ pub fn open_store(
             damaged: replayed.damaged.into_iter().collect(),
             clock: options.clock.clone(),
             registry: options.registry.clone(),
+            patience: options.log_patience,
         },
     )
     .map_err(OpenError::io("cannot begin a segment of the log"))?;
@@ -95,7 +90,7 @@ pub fn open_store(
     metrics.replay_duration.set(took.as_secs_f64());
     Ok(Some(Store {
         segments: wal.segments(),
-        log: Mutex::new(Log::new(wal)),
+        log: Mutex::new(Log::new(wal, unwritable)),
         dir,
         cache,
         changes: Mutex::new(Changes { last_id }),
@@ -103,13 +98,40 @@ pub fn open_store(
         merging_wanted: AtomicBool::new(false),
         wal_held_bytes: options.wal_held_bytes,
         metrics,
-        backpressure: Backpressure::default(),
+        is_refusing: AtomicBool::new(false),
         flushed: Mutex::new(flushed.unwrap_or_default()),
         lock,
     }))
 }
 
-/// Notes that the clock was set back, if there are samples from the future.
+/// Makes what must be there and removes what a crash left. Returns why not, where the directory can
+/// only be read: what is there is served then.
+fn prepare(dir: &dyn Dir, lock: Option<&Lock>) -> Result<Option<String>, OpenError> {
+    let prepared = || {
+        for sub in [WAL_DIR, BLOCKS_DIR] {
+            dir.create_dir(sub)
+                .map_err(OpenError::io("cannot make a directory"))?;
+        }
+        dir.sync_dir("")
+            .map_err(OpenError::io("cannot sync the data directory"))?;
+        remove_leftovers(dir)
+    };
+    let why = match prepared() {
+        Err(OpenError::Io { source, .. }) if is_read_only(&source) => {
+            Some(format!("{source}{}", advice(&source)))
+        }
+        done => done.map(|()| lock.and_then(|lock| lock.unwritable.clone()))?,
+    };
+    if let Some(why) = &why {
+        log::error!(
+            "the data directory can only be read: what is there is served, and what is committed \
+             waits in memory until the directory can be written, or is lost with the process ({why})"
+        );
+    }
+    Ok(why)
+}
+
+/// Where there are samples from the future, the clock was set back, as far as can be seen now.
 fn meet_future(head: &Head, clock: &dyn Clock) -> Result<(), OpenError> {
     let (newest, now) = (head.stats()?.max_t, clock.wall_ms());
     if newest > now {
@@ -167,9 +189,11 @@ fn open_blocks(
     cache: &Arc<PageCache>,
     metrics: &StoreMetrics,
 ) -> Result<Opened, OpenError> {
-    let list = dir
-        .list(BLOCKS_DIR)
-        .map_err(OpenError::io("cannot list blocks"))?;
+    let list = match dir.list(BLOCKS_DIR) {
+        // NOTE: in a directory that can only be read.
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        list => list.map_err(OpenError::io("cannot list blocks"))?,
+    };
     let ids = list.iter().filter_map(|e| BlockId::from_file_name(&e.name));
     let mut last_id = BlockId(0);
     let mut blocks = Vec::new();

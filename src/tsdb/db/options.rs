@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::retention::Retention;
+use super::limits::Retention;
 use crate::metrics::Registry;
 use crate::stdx::clock::Clock;
 use crate::stdx::memory;
@@ -20,7 +20,11 @@ pub struct Options {
     pub head_budget: u64,
     /// How often the log is synced, which is the most that a power cut loses.
     pub wal_sync_interval: Duration,
-    /// The bytes of the log that are kept for slow readers, without a limit for the directory.
+    /// How long a write of the log is waited for: then its samples wait in memory, as on a full
+    /// disk.
+    pub log_patience: Duration,
+    /// Bytes of the log that are kept for readers that lag, without a limit for the
+    /// directory.
     pub wal_held_bytes: u64,
     /// How much older than its series' newest a sample may be; zero refuses such samples.
     pub out_of_order_window: Duration,
@@ -52,6 +56,7 @@ impl Options {
             retention: Retention::default(),
             head_budget: default_head_budget(),
             wal_sync_interval: Duration::from_secs(30),
+            log_patience: LOG_PATIENCE,
             wal_held_bytes: WAL_HELD_BYTES,
             out_of_order_window: Duration::ZERO,
             exemplars_max: 0,
@@ -64,7 +69,14 @@ impl Options {
     }
 }
 
-/// LIMIT: a day of 2,000 series every 15 s, for a receiver that is down that long.
+/// LIMIT: a disk that is busy answers within a second, and a scrape may wait so long.
+const LOG_PATIENCE: Duration = if cfg!(test) {
+    Duration::from_secs(60)
+} else {
+    Duration::from_secs(1)
+};
+
+/// LIMIT: a day of 2,000 series every 15 s, which is a day's outage of a small machine's receiver.
 const WAL_HELD_BYTES: u64 = 32 << 20;
 
 /// LIMIT: smaller blocks are too short to compress well.

@@ -1,63 +1,17 @@
 //! Retention: by time, and by the bytes of the whole directory.
 
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
-use std::{fmt, io};
 
 use super::error::WorkError;
 use super::flush::SPAN_MS;
 use super::quarantine::make_room;
 use super::shared::{Shared, Store};
-use crate::model::{TimestampMs, duration, size};
+use crate::model::TimestampMs;
 use crate::storage::StorageError;
 use crate::tsdb::block::{Block, BlockId, BlockMeta};
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::{BLOCKS_DIR, QUARANTINE_DIR, WAL_DIR};
-
-/// What is kept. For each field zero means no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Retention {
-    /// The longest time.
-    pub time: Duration,
-    /// The bytes of the whole directory without snapshots.
-    pub bytes: u64,
-    /// The same as a percentage of the directory's medium, 0 to 100; it wins over `bytes`.
-    pub percentage: f64,
-}
-
-/// Writes it as Prometheus's status does: `15d or 1GiB or 80%`.
-impl fmt::Display for Retention {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let limits = [
-            (!self.time.is_zero()).then(|| duration::format(self.time)),
-            (self.bytes > 0).then(|| size::format(self.bytes)),
-            (self.percentage > 0.0).then(|| format!("{}%", self.percentage)),
-        ];
-        let limits: Vec<String> = limits.into_iter().flatten().collect();
-        f.write_str(&limits.join(" or "))
-    }
-}
-
-impl Retention {
-    pub fn time_ms(&self) -> Option<i64> {
-        let ms = i64::try_from(self.time.as_millis()).unwrap_or(i64::MAX);
-        (ms > 0).then_some(ms)
-    }
-
-    /// Returns the bytes that the whole directory may have, if there is a limit.
-    pub fn directory_limit(&self, dir: &dyn Dir) -> Option<u64> {
-        let share = self.share_of_medium(dir);
-        share.or((self.bytes > 0).then_some(self.bytes))
-    }
-
-    fn share_of_medium(&self, dir: &dyn Dir) -> Option<u64> {
-        if self.percentage <= 0.0 {
-            return None;
-        }
-        let total = dir.total_bytes().ok().filter(|total| *total > 0)?;
-        Some((total as f64 * self.percentage / 100.0) as u64)
-    }
-}
 
 impl Shared {
     /// Removes the blocks that are over a limit.

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::attempt::{Setbacks, attempt};
-use super::backpressure::Backpressure;
+use super::bell::Bell;
 use super::error::WorkError;
+use super::limits::Retention;
 use super::log::Log;
-use super::retention::Retention;
 use crate::model::TimestampMs;
-use crate::stdx::clock::{Clock, Step};
+use crate::stdx::clock::{Clock, Step, Steps};
 use crate::storage::StorageError;
 use crate::tsdb::block::{Block, BlockId, BlockMeta, PageCache};
 use crate::tsdb::compact::remove;
@@ -26,7 +26,11 @@ pub struct Shared {
     pub exemplars: Arc<Exemplars>,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
-    /// The wall clock's last step since the start.
+    /// Wakes the thread `tsdb`.
+    pub bell: Bell,
+    /// Looked at by commits and by the thread `tsdb`. ORDER: no other lock is taken under it.
+    pub steps: Mutex<Steps>,
+    /// The wall clock's last, since the start.
     pub last_step: Mutex<Option<Step>>,
     /// From [`Options::give_back`](super::Options::give_back).
     pub give_back: fn(),
@@ -85,8 +89,9 @@ pub struct Store {
     /// The bytes of the log that are kept for slow readers.
     pub wal_held_bytes: u64,
     pub metrics: Arc<StoreMetrics>,
-    pub backpressure: Backpressure,
-    /// The end of the newest block's part of the log.
+    /// Batches are refused for want of room in memory.
+    pub is_refusing: AtomicBool,
+    /// Where the newest block's part of the log ends.
     pub flushed: Mutex<Position>,
     // ORDER: dropped last.
     #[expect(dead_code, reason = "held for its drop")]

@@ -15,9 +15,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard};
 
 use super::attempt::Setbacks;
+use super::commit::Begun;
 use super::error::WorkError;
 use super::flush::Parts;
-use super::log::Begun;
 use super::shared::{Shared, Store, locked};
 use crate::model::timestamp;
 use crate::tsdb::block::Block;

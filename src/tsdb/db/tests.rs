@@ -11,6 +11,7 @@ mod model;
 mod panics;
 mod power;
 mod promises;
+mod still;
 mod strange;
 mod together;
 
@@ -21,7 +22,7 @@ use super::{Db, Options, Place};
 use crate::metrics::Registry;
 use crate::model::TimestampMs;
 use crate::model::{Matcher, SeriesRef};
-use crate::stdx::atomic::{AtomicI64, Ordering::Relaxed};
+use crate::stdx::atomic::{AtomicI64, Ordering::Relaxed, Ordering::SeqCst};
 use crate::stdx::clock::ManualClock;
 use crate::storage::{Appendable, Appender, Queryable, SelectHints};
 use crate::tsdb::Retention;
@@ -48,11 +49,13 @@ fn start_at(now: TimestampMs, disk: &Double, change: impl FnOnce(&mut Options)) 
     let place = Place::Dir(disk.dir());
     let mut options = Options::new(place, Arc::new(clock.clone()), Registry::new());
     change(&mut options);
-    World {
+    let world = World {
         db: Db::open(options).unwrap(),
         clock,
         disk: disk.clone(),
-    }
+    };
+    world.mute(true);
+    world
 }
 
 impl World {
@@ -60,7 +63,12 @@ impl World {
         start(&Double::new(), |_| {})
     }
 
-    /// Returns the disk of a killed process: what was written is there, and nothing is finished.
+    /// Whether commits wake the thread `tsdb`. By default they do not, and tests let it look.
+    fn mute(&self, muted: bool) {
+        self.db.0.shared.bell.muted.store(muted, SeqCst);
+    }
+
+    /// As a killed process leaves it: what was written is there, nothing is finished.
     fn killed(&self) -> World {
         start(&self.disk.copy(), |_| {})
     }
@@ -167,9 +175,8 @@ fn a_flush_changes_nothing_that_is_seen() {
     assert_eq!(read(&*old, &[]), before);
     assert_eq!(read(&*new, &[]), before);
     drop(old);
-    wait_until(|| world.clock.waiting() == 1);
-    world.clock.advance(Duration::from_secs(1));
-    wait_until(|| world.db.stats().unwrap().chunks == 0);
+    world.db.look();
+    assert_eq!(world.db.stats().unwrap().chunks, 0);
     assert_eq!(read(&*new, &[]), before);
     assert_eq!(new.label_names(&[], 0).unwrap(), ["n", "x", "y"]);
     assert_eq!(new.label_values("n", &[], 0).unwrap(), ["a", "b"]);
@@ -274,9 +281,8 @@ fn budget_and_two_hours() {
     }
     assert!((500..2_000).contains(&(t - 2 * HOUR)), "{t}");
     // The thread sees to it.
-    wait_until(|| world.clock.waiting() == 1);
-    world.clock.advance(Duration::from_secs(1));
-    wait_until(|| !due());
+    world.db.look();
+    assert!(!due());
 }
 
 #[test]
@@ -568,6 +574,41 @@ fn late_samples_are_merged() {
     );
 }
 
+/// Nothing ticks: the thread sleeps until a commit makes work for it, or until the next minute.
+#[test]
+fn a_commit_that_makes_work_wakes_the_thread() {
+    let world = start(&Double::new(), |o| o.head_budget = 300 << 10);
+    world.mute(false);
+    let metrics = &world.db.0.shared.store.as_ref().unwrap().metrics;
+    let all: Vec<_> = (0..100)
+        .map(|i| resolve(&world.db, &format!("n={i}")))
+        .collect();
+    let (series, mut t) = (all[0], 0);
+    wait_until(|| {
+        t += 1;
+        let noise = |(i, of): (usize, &SeriesRef)| (*of, t, ((t + i as i64) as f64 * 0.7).sin());
+        commit(
+            &world.db,
+            &all.iter().enumerate().map(noise).collect::<Vec<_>>(),
+        );
+        metrics.truncations.get() > 0.0
+    });
+    // All is durable and at rest: the next write is durable after the interval again.
+    let store = world.db.0.shared.store.as_ref().unwrap();
+    let is_durable = || store.segments.durable() == store.segments.position();
+    for _ in 0..2 {
+        commit(&world.db, &[(series, t + 1, 1.0)]);
+        t += 1;
+        assert!(!is_durable());
+        wait_until(|| {
+            world.clock.advance(Duration::from_secs(1));
+            is_durable()
+        });
+        world.clock.advance(Duration::from_secs(61));
+        world.db.look();
+    }
+}
+
 #[test]
 fn a_full_disk_is_a_state() {
     let world = World::new();
@@ -579,10 +620,9 @@ fn a_full_disk_is_a_state() {
     assert_eq!(world.all(), all, "it is in memory");
     assert_eq!(world.killed().all(), expected(&[("a", &[1])]));
     world.disk.set_free(None);
-    wait_until(|| world.clock.waiting() == 1);
-    world.clock.advance(Duration::from_secs(1));
+    world.db.look();
     let store = world.db.0.shared.store.as_ref().unwrap();
-    wait_until(|| store.lock_log().unwrap().backlog.is_empty());
+    assert!(store.lock_log().unwrap().backlog.is_empty());
     assert_eq!(world.killed().all(), all);
 }
 

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, select};
+use crossbeam_channel::{Receiver, Sender, never, select};
 
 use super::attempt::{Pauses, attempt};
 use super::error::WorkError;
+use super::flush::EARLY_BYTES;
 use super::shared::{Shared, Store, locked};
-use crate::stdx::clock::{Step, Steps, Ticker};
+use crate::stdx::clock::Step;
 use crate::stdx::stop::Stop;
 use crate::stdx::thread::give_up;
 use crate::storage::StorageError;
 use crate::tsdb::head::Release;
 
-/// How often the thread checks what is due.
-const TICK: Duration = Duration::from_secs(1);
+/// How often it is asked whether what waits for the disk, or for a view, can go on.
+const POLL: Duration = Duration::from_secs(1);
 
 /// How often garbage is collected and retention applied. A series without samples lives at least
 /// once as long.
@@ -35,6 +36,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 pub enum Job {
     /// Makes a block of the head's content.
     Flush(Sender<Result<(), WorkError>>),
+    /// Looks at what is due.
+    #[cfg(test)]
+    Look(Sender<()>),
 }
 
 /// LIMIT: each comes from a request that waits for its answer.
@@ -43,11 +47,16 @@ pub const JOBS_MAX: usize = 4;
 pub struct Worker {
     shared: Arc<Shared>,
     jobs: Receiver<Job>,
+    /// Rung by commits.
+    bell: Receiver<()>,
     /// Rings the compactor.
-    bell: Sender<()>,
+    compact: Sender<()>,
     next_collect: Duration,
-    next_sync: Duration,
-    /// Used while the disk is full.
+    /// `None` while all of the log is durable.
+    next_sync: Option<Duration>,
+    /// While something waits that nobody rings for.
+    next_poll: Option<Duration>,
+    /// While the disk is full.
     next_retain: Duration,
     /// The pauses after failed flushes.
     flush_pauses: Pauses,
@@ -56,58 +65,63 @@ pub struct Worker {
     next_set_back: Duration,
     /// Samples taken late after a clock was set back, up to the last flush.
     corrected: u64,
-    steps: Steps,
     /// Samples that blocks have and a view still needs.
     pending: Vec<Release>,
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>, jobs: Receiver<Job>, bell: Sender<()>) -> Worker {
+    pub fn new(
+        shared: Arc<Shared>,
+        (jobs, bell): (Receiver<Job>, Receiver<()>),
+        compact: Sender<()>,
+    ) -> Worker {
         let now = shared.clock.mono();
         Worker {
             next_collect: now + COLLECT_EVERY,
             next_retain: now,
-            next_sync: now + shared.settings.wal_sync_interval,
+            next_sync: Some(now + shared.settings.wal_sync_interval),
+            next_poll: None,
             flush_pauses: Pauses::default(),
             full_with: None,
             next_set_back: now,
             corrected: 0,
-            steps: Steps::new(&*shared.clock),
             pending: Vec::new(),
             shared,
             jobs,
             bell,
+            compact,
         }
     }
 
     pub fn run(mut self, stop: &Stop) {
-        let first = self.shared.clock.mono() + TICK;
-        let mut ticker = Ticker::new(&*self.shared.clock, first, TICK);
         // NOTE: a full channel has rung already.
-        let _ = self.bell.try_send(());
-        let mut closed = false;
-        loop {
-            select! {
-                recv(stop.channel()) -> _ => break,
-                recv(self.jobs) -> job => match job {
-                    Ok(Job::Flush(reply)) => {
-                        let result = self.flush(stop);
-                        let _ = reply.try_send(result);
-                    }
-                    Err(_) => break,
-                },
-                recv(ticker.channel()) -> _ => {
-                    let done = self.on_tick(stop);
-                    ticker.advance(&*self.shared.clock);
-                    if let Err(StorageError::Closed) = done {
-                        closed = true;
-                        break;
-                    }
-                }
+        let _ = self.compact.try_send(());
+        let (mut due, mut timer) = (Duration::MAX, never());
+        let closed = loop {
+            if self.due() != due {
+                due = self.due();
+                timer = self.shared.clock.at(due);
             }
-        }
+            let done = select! {
+                recv(stop.channel()) -> _ => break false,
+                recv(self.jobs) -> job => match job {
+                    Ok(job) => self.on_job(job, stop),
+                    Err(_) => break false,
+                },
+                recv(self.bell) -> _ => self.look(stop),
+                recv(timer) -> _ => {
+                    due = Duration::MAX;
+                    self.look(stop)
+                }
+            };
+            if let Err(StorageError::Closed) = done {
+                break true;
+            }
+        };
         self.write_rest();
-        self.sync();
+        if !self.shared.stands_still().unwrap_or(false) {
+            self.sync();
+        }
         if closed {
             // NOTE: a request or a scrape may have panicked under a lock, and its end ends nothing.
             // Without its storage the process has no purpose, and the next start has what is in the
@@ -116,7 +130,30 @@ impl Worker {
         }
     }
 
-    /// Makes the last attempt to write what waits for room.
+    /// When something is due, on the monotonic clock.
+    fn due(&self) -> Duration {
+        let others = [self.next_sync, self.next_poll].into_iter().flatten();
+        others.fold(self.next_collect, Duration::min)
+    }
+
+    fn on_job(&mut self, job: Job, stop: &Stop) -> Result<(), StorageError> {
+        match job {
+            Job::Flush(reply) => {
+                let result = self.flush(stop);
+                let _ = reply.try_send(result);
+                // ORDER: what a view still needs of it is looked after from now on.
+                self.plan(false)
+            }
+            #[cfg(test)]
+            Job::Look(reply) => {
+                let done = self.look(stop);
+                let _ = reply.try_send(());
+                done
+            }
+        }
+    }
+
+    /// The last chance of what waits for room.
     fn write_rest(&self) {
         let Some(store) = &self.shared.store else {
             return;
@@ -128,12 +165,14 @@ impl Worker {
         }
     }
 
-    fn on_tick(&mut self, stop: &Stop) -> Result<(), StorageError> {
+    /// Does what is due, and finds out when the next thing is.
+    fn look(&mut self, stop: &Stop) -> Result<(), StorageError> {
         let shared = self.shared.clone();
-        if let Some(step) = self.steps.look(&*shared.clock) {
-            shared.on_step(step)?;
+        shared.look_at_clock()?;
+        let stands_still = shared.stands_still()?;
+        if !stands_still {
+            self.sync_if_due();
         }
-        self.sync_if_due();
         self.let_go()?;
         if let Some(store) = &shared.store
             && !store.lock_log()?.backlog.is_over()
@@ -141,21 +180,45 @@ impl Worker {
             self.make_room(store, stop)?;
         }
         let now = shared.clock.mono();
-        let may_flush = self.pending.is_empty() && self.flush_pauses.is_over(now);
-        if may_flush && (shared.flush_is_due()? || self.is_set_back(now)?) {
-            // NOTE: logged where it failed. Samples stay where they are until it works.
+        let may_flush = self.pending.is_empty() && self.flush_pauses.is_over(now) && !stands_still;
+        let wants_flush = shared.flush_is_due()? || self.is_set_back(now)?;
+        if may_flush && wants_flush {
+            // NOTE: told where it failed; samples stay where they are until it works.
             let _ = self.flush(stop);
         }
         if now >= self.next_collect {
             self.next_collect = now + COLLECT_EVERY;
+            shared.bell.may_ring_for_late();
             self.collect()?;
-            self.retain();
+            if !stands_still {
+                self.retain();
+            }
+        }
+        self.plan(wants_flush && !may_flush)
+    }
+
+    fn plan(&mut self, flush_waits: bool) -> Result<(), StorageError> {
+        let shared = self.shared.clone();
+        let waits = match &shared.store {
+            Some(store) => !store.lock_log()?.backlog.is_over() || store.stands_still()?,
+            None => false,
+        };
+        let is_polled = waits || flush_waits || !self.pending.is_empty();
+        self.next_poll = is_polled.then(|| shared.clock.mono() + POLL);
+        shared.bell.wants_bytes(shared.bytes_of_interest()?);
+        if self.next_sync.is_none() && !shared.is_durable() {
+            // NOTE: a commit has come, and has rung or is about to.
+            shared.bell.set_at_rest(false);
+            self.next_sync = Some(shared.clock.mono() + shared.settings.wal_sync_interval);
         }
         Ok(())
     }
 
     /// Works while samples wait for room on the disk, or for a disk that can be written.
     fn make_room(&mut self, store: &Store, stop: &Stop) -> Result<(), StorageError> {
+        if store.stands_still()? {
+            return Ok(());
+        }
         let now = self.shared.clock.mono();
         if now >= self.next_retain {
             self.next_retain = now + FIRST_PAUSE;
@@ -265,13 +328,21 @@ impl Worker {
         if let Err(error) = attempt(|| self.shared.retain(store)) {
             log::error!("retention failed and will be tried again: {error}");
         }
-        let _ = self.bell.try_send(());
+        let _ = self.compact.try_send(());
     }
 
+    /// A sync that finds nothing to do is the last, until somebody writes.
     fn sync_if_due(&mut self) {
         let now = self.shared.clock.mono();
-        if now >= self.next_sync {
-            self.next_sync = now + self.shared.settings.wal_sync_interval;
+        if self.next_sync.is_none_or(|due| now < due) {
+            return;
+        }
+        if self.shared.is_durable() {
+            self.shared.bell.set_at_rest(true);
+            // ORDER: `plan` asks again.
+            self.next_sync = None;
+        } else {
+            self.next_sync = Some(now + self.shared.settings.wal_sync_interval);
             self.sync();
         }
     }
@@ -291,7 +362,36 @@ impl Store {
     }
 }
 
+/// LIMIT: bytes of samples after which it is asked again whether there is room for a block: as much
+/// as makes an early one.
+const LOOK_BYTES: u64 = EARLY_BYTES as u64;
+
 impl Shared {
+    /// Bytes of samples in the head at which it may have to become a block.
+    fn bytes_of_interest(&self) -> Result<u64, StorageError> {
+        let (samples, series) = self.head.used_bytes()?;
+        let (samples, budget) = (samples as u64, self.settings.head_budget);
+        let full = budget.saturating_sub((series as u64).min(budget / 2));
+        let next = samples.saturating_add(LOOK_BYTES);
+        Ok(if full > samples { next.min(full) } else { next })
+    }
+
+    pub fn stands_still(&self) -> Result<bool, StorageError> {
+        self.store.as_ref().map_or(Ok(false), Store::stands_still)
+    }
+
+    /// Whether a power cut would lose nothing.
+    fn is_durable(&self) -> bool {
+        let segments = self.store.as_ref().map(|store| &store.segments);
+        segments.is_none_or(|segments| segments.durable() == segments.position())
+    }
+
+    /// Whether the wall clock was set since the last look.
+    pub fn look_at_clock(&self) -> Result<(), StorageError> {
+        let step = locked(&self.steps).look(&*self.clock);
+        step.map_or(Ok(()), |step| self.on_step(step))
+    }
+
     pub fn on_step(&self, step: Step) -> Result<(), StorageError> {
         *locked(&self.last_step) = Some(step);
         let (metrics, seconds) = (&self.head.metrics, (step.to_ms - step.from_ms) as f64 / 1e3);

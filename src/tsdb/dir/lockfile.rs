@@ -28,9 +28,12 @@ fn owner(pid: &str) -> String {
 /// after a stop, and holds the process's number otherwise.
 #[derive(Debug)]
 pub struct Lock {
-    file: fs::File,
-    /// Whether the last owner stopped properly, or there was none.
+    /// `None` where no file can be made.
+    file: Option<fs::File>,
+    /// Whether the last owner ended as it should, or there was none.
     pub clean: bool,
+    /// Why the file could not be written, where it could only be read.
+    pub unwritable: Option<String>,
 }
 
 impl Lock {
@@ -41,19 +44,15 @@ impl Lock {
         };
         let mut options = fs::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(path).map_err(io)?;
+        let mut file = match options.open(path) {
+            Err(error) if cannot_write(&error) => return Lock::take_read_only(path, &error),
+            file => file.map_err(io)?,
+        };
         let mut pid = String::new();
         // NOTE: used in the message only. A file of any content can be locked.
         let _ = (&file).take(20).read_to_string(&mut pid);
         let pid: String = pid.chars().filter(char::is_ascii_digit).collect();
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let path = path.to_owned();
-                return Err(LockError::Held { path, pid });
-            }
-            Err(error) => return Err(io(error.into())),
-        }
+        lock(&file, path, &pid)?;
         file.rewind().map_err(io)?;
         let text = format!("{}\n", std::process::id());
         // NOTE: a full disk does not prevent the start. Mostly the bytes have their place already.
@@ -67,14 +66,68 @@ impl Lock {
         }
         file.set_len(text.len() as u64).map_err(io)?;
         let clean = pid.is_empty();
-        Ok(Lock { file, clean })
+        Ok(Lock {
+            file: Some(file),
+            clean,
+            unwritable: None,
+        })
     }
+
+    /// On a medium that cannot be written the file that is there is locked, and stays as it is.
+    fn take_read_only(path: &Path, why: &io::Error) -> Result<Lock, LockError> {
+        let unwritable = Some(format!("{}: {why}", path.display()));
+        let mut file = match fs::File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                log::warn!("{}: no lock file can be made", path.display());
+                return Ok(Lock {
+                    file: None,
+                    clean: true,
+                    unwritable,
+                });
+            }
+            Err(source) => {
+                let path = path.to_owned();
+                return Err(LockError::Io { path, source });
+            }
+        };
+        let mut pid = String::new();
+        let _ = (&mut file).take(20).read_to_string(&mut pid);
+        lock(&file, path, pid.trim())?;
+        Ok(Lock {
+            file: Some(file),
+            clean: pid.is_empty(),
+            unwritable,
+        })
+    }
+}
+
+fn lock(file: &fs::File, path: &Path, pid: &str) -> Result<(), LockError> {
+    let path = path.to_owned();
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Held {
+            path,
+            pid: pid.to_owned(),
+        }),
+        Err(error) => Err(LockError::Io {
+            path,
+            source: error.into(),
+        }),
+    }
+}
+
+fn cannot_write(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied
+    )
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // NOTE: if this fails, the next start only says that this process was killed.
-        let _ = self.file.set_len(0);
+        // NOTE: a file that can't be cut only makes the next start say that this one was killed.
+        let _ = self.file.as_ref().map(|file| file.set_len(0));
     }
 }
 

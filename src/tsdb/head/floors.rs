@@ -7,8 +7,6 @@
 
 use std::sync::Arc;
 
-use super::lock::State;
-use super::snapshot::Scope;
 use super::views::NEVER;
 use crate::model::{SeriesRef, TimestampMs};
 
@@ -77,23 +75,5 @@ impl Floor {
     /// Returns the first time that the view sees in the head.
     pub fn after(self) -> TimestampMs {
         self.through.saturating_add(1)
-    }
-}
-
-impl State {
-    /// Whether a series may have samples in the scope.
-    pub fn has_samples(&self, at: u32, scope: Scope) -> bool {
-        let (series, mut start) = (self.slab.at(at), scope.start);
-        if !self.floors.0.is_empty() {
-            let floor = self.floors.of(self.slab.reference(at), scope.view);
-            start = start.max(floor.after());
-        }
-        series.overlaps(&self.pool, start, scope.end) || self.has_late(at, scope)
-    }
-
-    /// Whether the newest sample that a view sees is in a block that it sees too.
-    pub fn is_in_block(&self, at: u32, seen_t: TimestampMs, scope: Scope) -> bool {
-        let floor = || self.floors.of(self.slab.reference(at), scope.view);
-        !self.floors.0.is_empty() && seen_t <= floor().through
     }
 }

@@ -3,8 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::lock::State;
-use super::snapshot::Scope;
+use super::views::Scope;
 use crate::model::{Sample, TimestampMs};
 
 /// The samples by place. Each list is in order of time, then of commits.
@@ -74,8 +73,8 @@ impl LateSamples {
         self.count * size_of::<Late>()
     }
 
-    /// Yields the samples in scope of commits after `after`.
-    fn seen(&self, at: u32, scope: Scope, after: u64) -> impl Iterator<Item = Sample> {
+    /// Of commits after `after`.
+    pub fn seen(&self, at: u32, scope: Scope, after: u64) -> impl Iterator<Item = Sample> {
         let list = self.series.get(&at).map_or(&[][..], Vec::as_slice);
         let from = list.partition_point(|late| late.t < scope.start);
         { list.iter().skip(from) }
@@ -105,25 +104,7 @@ impl LateSamples {
     }
 }
 
-impl State {
-    /// Returns the time of the oldest sample of the series at a place.
-    pub fn first_t(&self, at: u32) -> Option<TimestampMs> {
-        let ordered = self.slab.at(at).first_t(&self.pool);
-        let both = ordered.into_iter().chain(self.late.first_t(at));
-        both.min()
-    }
-
-    pub fn has_late(&self, at: u32, scope: Scope) -> bool {
-        if !self.late.has_series(at) {
-            return false;
-        }
-        let floor = self.floors.of(self.slab.reference(at), scope.view);
-        self.late.seen(at, scope, floor.commit).next().is_some()
-    }
-}
-
-/// Merges `late` into `out[from..]`, both in order of time. At the same time the sample in `out`
-/// counts.
+/// Adds `late` to `out[from..]`, both in order of time; of the same time, what is in `out` counts.
 pub fn merge(out: &mut Vec<Sample>, from: usize, late: &[Sample]) {
     if late.is_empty() {
         return;

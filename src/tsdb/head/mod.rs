@@ -26,6 +26,7 @@ mod late;
 mod stats;
 
 mod matching;
+mod seen;
 mod snapshot;
 mod views;
 

@@ -10,24 +10,15 @@ use super::append::newest;
 use super::index::PairId;
 use super::lock::{Head, State};
 use super::views::NEVER;
+pub use super::views::Scope;
 use crate::model::{Matcher, TimestampMs};
 use crate::storage::StorageError;
 
 /// LIMIT: texts copied per hold of the lock, some 100 µs.
 const TEXTS_AT_ONCE: usize = 4096;
 
-/// The range and the last commit that a selection sees.
-#[derive(Debug, Clone, Copy)]
-pub struct Scope {
-    /// The view's number, which tells the blocks that it sees.
-    pub view: u64,
-    pub commit: u64,
-    pub start: TimestampMs,
-    pub end: TimestampMs,
-}
-
-/// The series of a selection. NOTE: two lists and no references, since a view keeps its series in
-/// their places. That is 12 bytes per series, when many threads select many.
+/// The series of a selection. NOTE: two lists, and no references, as a view keeps its series in
+/// their places: 12 bytes each, where many are selected by each of many threads.
 #[derive(Debug)]
 pub struct Rows {
     pub places: Vec<u32>,

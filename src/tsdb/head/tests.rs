@@ -590,7 +590,7 @@ fn the_thread_collects_every_minute() {
     wait_until(|| db.stats().unwrap().series == 0);
 }
 
-pub fn wait_until(condition: impl Fn() -> bool) {
+pub fn wait_until(mut condition: impl FnMut() -> bool) {
     for _ in 0..10_000 {
         if condition() {
             return;

@@ -36,6 +36,16 @@ struct Mark {
 /// The newest time of a series without samples.
 pub const NEVER: TimestampMs = TimestampMs::MIN;
 
+/// The range and the last commit that a selection sees.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope {
+    /// Its number, which tells the blocks that it sees.
+    pub view: u64,
+    pub commit: u64,
+    pub start: TimestampMs,
+    pub end: TimestampMs,
+}
+
 impl Views {
     /// Adds a view of everything up to `commit` that will not ask for samples before `start`.
     pub fn add(&mut self, commit: u64, start: TimestampMs) -> u64 {

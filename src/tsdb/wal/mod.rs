@@ -1,9 +1,9 @@
-//! The write-ahead log: commits are on disk before they are in memory.
+//! The write-ahead log: what is committed is on disk, unless the disk cannot be written.
 //!
 //! Segments are self-contained: each names every series before its first use. So one segment can be
 //! dropped or lost alone, and reading can begin at any. [`Wal`] writes. [`Segments`] syncs and
 //! drops. [`replay()`] and [`Reader`] read; [`replay_ahead`] reads on a thread of its own. Owns the
-//! files in `wal/`, which `docs/FORMAT.md` draws.
+//! thread `wal-write`, which alone writes, and the files in `wal/`, which `docs/FORMAT.md` draws.
 //! **Invariant:** knows no head, no block and no query.
 
 mod ahead;
@@ -11,6 +11,7 @@ mod entry;
 mod part;
 mod reader;
 mod replay;
+mod scribe;
 mod segments;
 mod writer;
 

@@ -215,12 +215,17 @@ impl Shared {
         metrics: WalMetrics,
         damaged: BTreeSet<u32>,
     ) -> io::Result<Shared> {
-        dir.create_dir(WAL_DIR)?;
+        // NOTE: a medium that cannot be written now is one later; the first segment makes it then.
+        let made = dir.create_dir(WAL_DIR);
         let mut files = Files {
             damaged,
             ..Files::default()
         };
-        for entry in dir.list(WAL_DIR)? {
+        let entries = match dir.list(WAL_DIR) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && is_read_only(&made) => Vec::new(),
+            entries => entries?,
+        };
+        for entry in entries {
             if let Some(number) = segment_number(&entry.name) {
                 files.segments.insert(number, entry.len);
             }
@@ -323,6 +328,15 @@ impl Shared {
     fn files(&self) -> MutexGuard<'_, Files> {
         ignore_poison(&self.files)
     }
+}
+
+fn is_read_only(made: &io::Result<()>) -> bool {
+    made.as_ref().is_err_and(|error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+        )
+    })
 }
 
 impl Files {

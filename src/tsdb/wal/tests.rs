@@ -9,6 +9,7 @@ mod round_trip;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::metrics::Registry;
@@ -28,6 +29,7 @@ fn options(segment_bytes: u32) -> Options {
         damaged: BTreeSet::new(),
         clock: Arc::new(ManualClock::new(0)),
         registry: Registry::new(),
+        patience: Duration::from_secs(60),
     }
 }
 

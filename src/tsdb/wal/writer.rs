@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -12,6 +13,7 @@ use super::entry::Position;
 use super::exemplar::ExemplarWriter;
 use super::format::{self, HEADER_BYTES, Header, PAYLOAD_BYTES_MAX};
 use super::metrics::WalMetrics;
+use super::scribe::{Done, Job, Scribe};
 use super::segments::{Segments, Shared};
 use super::slots::Slots;
 use super::value::Last;
@@ -22,7 +24,7 @@ use crate::stdx::varint::{put_text, put_varint, zigzag};
 use crate::storage::Pending;
 use crate::tsdb::dir::{Dir, File};
 use crate::tsdb::exemplars::Named;
-use crate::tsdb::filenames::{WAL_DIR, segment as segment_path};
+use crate::tsdb::filenames::segment as segment_path;
 
 /// A segment's size with few series. LIMIT: if one sample in a segment is still needed, this much
 /// is kept longer.
@@ -66,6 +68,9 @@ pub struct Options {
     pub damaged: BTreeSet<u32>,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
+    /// How long a write is waited for: a disk that takes longer counts as one that can't be
+    /// written.
+    pub patience: Duration,
 }
 
 /// Returns the size of a segment whose series take so many bytes to name. Repeating them in the
@@ -79,9 +84,12 @@ pub fn segment_limit(segment_bytes: u32, definition_bytes: u64) -> u64 {
 #[derive(Debug)]
 pub struct Wal {
     shared: Arc<Shared>,
+    scribe: Scribe,
     segment_bytes: u32,
     /// The current segment's file, which does not exist before its first record.
     file: Option<Box<dyn File>>,
+    /// A write was begun, and its end is not known yet; meanwhile `file` and `out` are away.
+    is_writing: bool,
     position: Position,
     /// The number of records before this segment, and in it.
     first_seq: u64,
@@ -101,6 +109,7 @@ impl Wal {
     /// Begins a new segment after the existing ones, which it does not touch.
     pub fn open(dir: Arc<dyn Dir>, options: Options) -> io::Result<Wal> {
         let metrics = WalMetrics::new(&options.registry);
+        let scribe = Scribe::start(dir.clone(), options.patience)?;
         let shared = Shared::open(dir, options.clock, metrics, options.damaged)?;
         let newest = shared.newest().unwrap_or(0).max(options.after);
         let position = Position {
@@ -111,8 +120,10 @@ impl Wal {
         shared.show();
         Ok(Wal {
             shared: Arc::new(shared),
+            scribe,
             segment_bytes: options.segment_bytes,
             file: None,
+            is_writing: false,
             position,
             first_seq: options.next_seq,
             seq: 0,
@@ -129,12 +140,23 @@ impl Wal {
     /// Writes a batch with one write and no sync. Samples of series without labels are left out.
     ///
     /// # Errors
-    /// Nothing of the batch is in the log. The next call begins a new segment.
+    /// Nothing of the batch is in the log, or what is there comes again to be ignored. The next
+    /// call begins a new segment.
     pub fn log(
         &mut self,
         samples: &[Pending],
         labels: &mut dyn FnMut(SeriesRef) -> Option<Labels>,
     ) -> Result<Position, WalError> {
+        self.begin(samples, labels)?;
+        self.settle()
+    }
+
+    /// As [`Wal::log`], and does not wait for the write: [`Wal::settle`] does.
+    pub fn begin(
+        &mut self,
+        samples: &[Pending],
+        labels: &mut dyn FnMut(SeriesRef) -> Option<Labels>,
+    ) -> Result<(), WalError> {
         self.log_batch(samples, format::SAMPLES, labels)
     }
 
@@ -144,7 +166,13 @@ impl Wal {
         samples: &[Pending],
         labels: &mut dyn FnMut(SeriesRef) -> Option<Labels>,
     ) -> Result<Position, WalError> {
-        self.log_batch(samples, format::OUT_OF_ORDER, labels)
+        self.log_batch(samples, format::OUT_OF_ORDER, labels)?;
+        self.settle()
+    }
+
+    /// Whether the disk has held a write back for longer than anybody waits.
+    pub fn stands_still(&mut self) -> bool {
+        self.scribe.stands_still()
     }
 
     pub fn log_delete(
@@ -243,9 +271,9 @@ impl Wal {
         samples: &[Pending],
         kind: u8,
         labels: &mut dyn FnMut(SeriesRef) -> Option<Labels>,
-    ) -> Result<Position, WalError> {
+    ) -> Result<(), WalError> {
         if samples.is_empty() {
-            return Ok(self.position);
+            return Ok(());
         }
         self.prepare()?;
         for samples in samples.chunks(batch::SAMPLES_MAX) {
@@ -257,7 +285,7 @@ impl Wal {
                 self.kept = kept;
             }
         }
-        self.write()
+        self.begin_write()
     }
 
     /// Finds the ids of the samples' series, and defines new ones. If a series has no labels it
@@ -376,6 +404,8 @@ impl Wal {
 
     /// Makes sure that there is a segment to write to.
     fn prepare(&mut self) -> io::Result<()> {
+        // NOTE: only after a panic between the two halves of a write.
+        let _ = self.settle();
         let limit = segment_limit(self.segment_bytes, self.definition_bytes);
         let full = u64::from(self.position.offset) >= limit;
         if self.file.is_some() && (full || self.shared.has_failed(self.position.segment)) {
@@ -395,29 +425,15 @@ impl Wal {
     fn create(&mut self) -> io::Result<()> {
         let number = self.position.segment;
         let path = segment_path(number);
-        let dir = &self.shared.dir;
         let header = Header {
             segment: number,
             first_seq: self.first_seq,
             created_ms: self.shared.clock.wall_ms(),
         };
-        let create = || {
-            let mut file = match dir.create(&path) {
-                // NOTE: somebody has removed the directory while we run.
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    dir.create_dir(WAL_DIR)?;
-                    dir.create(&path)
-                }
-                file => file,
-            }?;
-            file.append(&header.to_bytes())?;
-            Ok((file, dir.open(&path)?))
+        let header = header.to_bytes();
+        let Done::Created(made) = self.scribe.ask(Job::Create { path, header })? else {
+            return Err(unexpected());
         };
-        let made: io::Result<_> = create();
-        if made.is_err() {
-            // NOTE: at worst an empty segment stays, which is read as one.
-            let _ = dir.remove(&path);
-        }
         let (file, sync) = made?;
         self.file = Some(file);
         self.position.offset = HEADER_BYTES as u32;
@@ -426,36 +442,63 @@ impl Wal {
     }
 
     fn write(&mut self) -> Result<Position, WalError> {
-        let Some(file) = &mut self.file else {
-            return Ok(self.position);
+        self.begin_write()?;
+        self.settle()
+    }
+
+    fn begin_write(&mut self) -> Result<(), WalError> {
+        let Some(file) = self.file.take() else {
+            return Ok(());
         };
-        if let Err(error) = file.append(&self.out) {
-            self.shared.metrics.writes_failed.inc();
-            self.abandon();
-            return Err(error.into());
+        let bytes = std::mem::take(&mut self.out);
+        if let Err(error) = self.scribe.begin(Job::Append { file, bytes }) {
+            return Err(self.has_failed(error));
         }
-        self.shared.metrics.bytes_written.add(self.out.len() as f64);
-        self.position.offset += self.out.len() as u32;
+        self.is_writing = true;
+        Ok(())
+    }
+
+    /// Waits for the write that was begun last, if its end is not known yet.
+    pub fn settle(&mut self) -> Result<Position, WalError> {
+        if !std::mem::take(&mut self.is_writing) {
+            return Ok(self.position);
+        }
+        let written = self.scribe.wait().and_then(|done| match done {
+            Done::Appended {
+                file,
+                bytes,
+                result,
+            } => result.map(|()| (file, bytes)),
+            _ => Err(unexpected()),
+        });
+        let (file, bytes) = written.map_err(|error| self.has_failed(error))?;
+        self.shared.metrics.bytes_written.add(bytes.len() as f64);
+        self.position.offset += bytes.len() as u32;
+        (self.file, self.out) = (Some(file), bytes);
         self.written = self.seq;
         self.shared.wrote(self.position);
         self.release();
         Ok(self.position)
     }
 
-    /// Leaves the segment after a failed write, and takes back what was written.
+    fn has_failed(&mut self, error: io::Error) -> WalError {
+        self.shared.metrics.writes_failed.inc();
+        self.abandon();
+        error.into()
+    }
+
+    /// Leaves the segment after a write that failed; what was written of it is taken back.
     fn abandon(&mut self) {
         let (number, good) = (self.position.segment, self.position.offset);
         let path = segment_path(number);
-        // NOTE: if this fails too, what stays is a torn tail, or records of a refused batch. When
-        // the batch comes again, a reader takes those for a repetition.
+        // NOTE: if this fails too, or the write comes to the disk later, what stays is a torn tail,
+        // or records of a refused batch. When the batch comes again, a reader takes those for a
+        // repetition.
         self.file = None;
         self.seq = self.written;
-        if good as usize <= HEADER_BYTES {
-            if self.shared.dir.remove(&path).is_ok() {
-                self.shared.forget(number);
-            }
-        } else {
-            let _ = self.shared.dir.truncate(&path, good.into());
+        let taken_back = self.scribe.ask(Job::TakeBack { path, len: good });
+        if let Ok(Done::TakenBack(true)) = taken_back {
+            self.shared.forget(number);
         }
         self.next_segment();
     }
@@ -491,6 +534,12 @@ impl Wal {
             self.kept = Vec::new();
         }
     }
+}
+
+/// The thread does what it is asked for.
+fn unexpected() -> io::Error {
+    crate::bug!("the thread wal-write did something else");
+    io::ErrorKind::Other.into()
 }
 
 /// A record of definitions that is being written.

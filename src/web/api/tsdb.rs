@@ -65,7 +65,15 @@ pub fn status(context: &Context, request: &Request) -> Result<Answer, ApiError> 
         Some(window) => data.number("lossWindowSeconds", window.as_secs_f64()),
         None => data,
     };
-    // Not in Prometheus either: whether the clock was set, and samples are from the future.
+    // Nor is this: what waits in memory for the disk, and why.
+    let (unwritable, waiting) = db.unwritten()?;
+    let data = match unwritable {
+        Some(why) => data
+            .text("logUnwritable", &why)
+            .number("waitingSamples", waiting as f64),
+        None => data,
+    };
+    // Nor is this: whether the clock was set, and samples are from the future.
     let ahead = db.newest_ahead()?;
     let data = data.number("newestAheadSeconds", ahead.as_secs_f64());
     let data = match db.last_clock_step() {

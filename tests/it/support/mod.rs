@@ -10,10 +10,18 @@ pub use exporter::{Behaviour, Exporter};
 pub use http::{Reply, request, send_raw};
 pub use process::{Ferula, run_to_end};
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 /// LIMIT: far beyond what a loaded machine takes. A test that waits this long has failed.
 pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Says that a test did nothing, and why: past the harness, which shows nothing of tests that pass.
+pub fn skipped(why: &str) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a test");
+    let _ = writeln!(std::io::stderr(), "test {name} ... skipped: {why}");
+}
 
 /// Polls until `probe` returns something.
 #[track_caller]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::http::{Reply, get, request};
-use super::{eventually, within};
+use super::{eventually, skipped, within};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ferula");
 
@@ -76,12 +76,11 @@ impl Ferula {
 
     /// Starts it with `data` on a medium of its own, of so many KiB. `first` is a shell command
     /// that runs before it. Returns `None` if the system forbids such a medium.
-    #[expect(clippy::print_stdout, reason = "says that a test is skipped")]
     pub fn start_on_medium(config: &str, kib: u32, first: &str) -> Option<Ferula> {
         let mut unshare = Command::new("unshare");
         unshare.args(["-r", "-m", "true"]).stderr(Stdio::null());
         if !unshare.status().is_ok_and(|status| status.success()) {
-            println!("skipped: `unshare -r -m` does not work here");
+            skipped("`unshare -r -m` does not work here");
             return None;
         }
         let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,112 @@
+//! A disk that stands still: writes neither fail nor return. Nobody waits for it but the thread
+//! that writes.
+
+use super::*;
+use crate::tsdb::dir::double::Kind;
+
+fn impatient(disk: &Double) -> World {
+    start(disk, |o| o.log_patience = Duration::from_millis(20))
+}
+
+fn waits(world: &World) -> bool {
+    let store = world.db.0.shared.store.as_ref().unwrap();
+    !store.lock_log().unwrap().backlog.is_over()
+}
+
+#[test]
+fn what_is_committed_meanwhile_waits_in_memory_and_is_written_later() {
+    let world = impatient(&Double::new());
+    let a = fill(&world.db, "n=a", [1]);
+    let held = world.disk.hold(Kind::Append, "wal/");
+    assert_eq!(commit(&world.db, &[(a, 2, 2.0)]).appended, 1);
+    assert!(waits(&world));
+    for t in 3..50 {
+        assert_eq!(commit(&world.db, &[(a, t, t as f64)]).appended, 1);
+    }
+    let b = fill(&world.db, "n=b", [50]);
+    assert_eq!(held.waiting(), 1, "nobody else asks the disk for anything");
+    let times: Vec<i64> = (1..50).collect();
+    let all = expected(&[("a", &times), ("b", &[50])]);
+    assert_eq!(world.all(), all);
+    assert_eq!(world.killed().all(), expected(&[("a", &[1])]));
+    // The thread that keeps the storage is not held either, whatever falls due.
+    for minute in 1..5 {
+        world.clock.advance(Duration::from_secs(60));
+        world.db.look();
+        assert!(waits(&world), "{minute}");
+    }
+    drop(held);
+    wait_until(|| {
+        world.db.look();
+        !waits(&world)
+    });
+    assert_eq!(world.all(), all);
+    assert_eq!(world.killed().all(), all, "what came late is there once");
+    commit(&world.db, &[(b, 51, 51.0)]);
+    assert!(!waits(&world));
+    assert_eq!(world.killed().all(), world.all());
+}
+
+/// A segment that cannot even be begun.
+#[test]
+fn a_start_of_a_segment_that_stands_still() {
+    let world = impatient(&Double::new());
+    let held = world.disk.hold(Kind::Append, "wal/");
+    let a = fill(&world.db, "n=a", [1]);
+    assert_eq!(commit(&world.db, &[(a, 2, 2.0)]).appended, 1);
+    assert_eq!(held.waiting(), 1);
+    drop(held);
+    wait_until(|| {
+        world.db.look();
+        !waits(&world)
+    });
+    assert_eq!(world.killed().all(), expected(&[("a", &[1, 2])]));
+}
+
+#[test]
+fn exemplars_and_collections_wait_for_nobody() {
+    let disk = Double::new();
+    let world = start(&disk, |o| {
+        o.log_patience = Duration::from_millis(20);
+        o.exemplars_max = 10;
+    });
+    let a = fill(&world.db, "n=a", [1]);
+    let held = disk.hold(Kind::Append, "wal/");
+    let mut batch = Appender::default();
+    batch.append_exemplar(
+        a,
+        crate::storage::Exemplar {
+            labels: crate::model::Labels::empty(),
+            v: 1.0,
+            t: 1,
+            timed: true,
+        },
+    );
+    for _ in 0..3 {
+        assert_eq!(world.db.commit(&batch).unwrap().exemplars_refused, 1);
+    }
+    world.db.collect_garbage().unwrap();
+    drop(held);
+}
+
+/// A stop has a deadline, whatever the disk does: with a write that is held, and with a sync.
+#[test]
+fn a_stop_does_not_wait_for_it() {
+    for kind in [Kind::Append, Kind::Sync] {
+        let world = impatient(&Double::new());
+        let a = fill(&world.db, "n=a", [1]);
+        let held = world.disk.hold(kind, "wal/");
+        commit(&world.db, &[(a, 2, 2.0)]);
+        let World { db, disk, .. } = world;
+        assert!(!db.stop(Duration::from_millis(50)), "{kind:?}");
+        assert_eq!(held.waiting(), 1, "{kind:?}");
+        drop(held);
+        let found = impatient(&disk.copy()).all();
+        // What was held may have come since.
+        let both = [&[1][..], &[1, 2]].map(|times| expected(&[("a", times)]));
+        assert!(both.contains(&found), "{kind:?} {found:?}");
+    }
+    let world = World::new();
+    fill(&world.db, "n=a", [1]);
+    assert!(world.db.stop(Duration::from_secs(60)));
+}
