@@ -64,17 +64,16 @@ impl ReportRefs {
         let count = if extra { NAMES.len() } else { PLAIN };
         let known = self.0.iter_mut().take(count);
         for ((name, series), v) in NAMES.iter().zip(known).zip(report.values()) {
-            let series = match *series {
-                Some(known) => known,
-                None => {
-                    let labels = labels(name, target);
-                    match storage.resolve(&labels) {
-                        Ok(new) => *series.insert(new),
-                        Err(why) => {
-                            let case = NoSeries { why, labels, t, v };
-                            refusals.add(Kind::NoSeries, 1, || Case::NoSeries(case));
-                            continue;
-                        }
+            let series = if let Some(known) = *series {
+                known
+            } else {
+                let labels = labels(name, target);
+                match storage.resolve(&labels) {
+                    Ok(new) => *series.insert(new),
+                    Err(why) => {
+                        let case = NoSeries { why, labels, t, v };
+                        refusals.add(Kind::NoSeries, 1, || Case::NoSeries(case));
+                        continue;
                     }
                 }
             };

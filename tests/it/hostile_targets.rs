@@ -1,8 +1,7 @@
 //! Targets that misbehave: only their own `up` turns 0, and `/targets` says why.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use ferula::model::timestamp;
+use ferula::stdx::clock::{Clock, RealClock};
 
 use crate::support::{Behaviour, Exporter, Ferula, eventually};
 
@@ -117,8 +116,7 @@ fn limits_take_the_target_down_and_store_nothing() {
 /// The log said that samples were out of order, and of which target, but not of which series.
 #[test]
 fn a_refused_sample_can_be_found() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let now = now.as_secs() as i64;
+    let now = RealClock::new().wall_ms() / 1000;
     let page = |t: i64, v| format!("good 1\nclocked{{disk=\"sda\"}} {v} {}\n", t * 1000);
     let exporter = Exporter::page(page(now, 1));
     let ferula = Ferula::start(&format!(
