@@ -19,7 +19,7 @@ fn each_costs_only_itself() {
         ),
         (
             "bomb",
-            Behaviour::GzipBomb(64 << 20),
+            Behaviour::gzip_bomb(64 << 20),
             "body size limit exceeded",
         ),
         ("huge", Behaviour::Huge(1 << 30), "body size limit exceeded"),
@@ -53,12 +53,12 @@ fn each_costs_only_itself() {
         "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}"
     ));
     for (name, _, why) in &cases {
-        let error = eventually(&format!("{name} is down"), || {
+        // On a busy machine a scrape may run out of time before it meets the fault.
+        eventually(&format!("{name} is down: {why}"), || {
             let targets = ferula.targets();
             let target = targets.iter().find(|t| t["scrapePool"] == *name)?;
-            (target["health"] == "down").then(|| target["lastError"].as_str().unwrap().to_owned())
+            is_down_by(target, why).then_some(())
         });
-        assert!(error.contains(why), "{name}: {error}");
         assert_eq!(
             ferula.values(&format!("up{{job=\"{name}\"}}")),
             [0.0],
@@ -75,6 +75,11 @@ fn each_costs_only_itself() {
     let kib = ferula.peak_kib();
     // Far below what they sent: 1 GiB, and 64 MiB unpacked.
     assert!(kib < 64 << 10, "the peak was {kib} KiB");
+}
+
+/// Returns whether the last scrape of a target, as `/targets` has it, failed because of `why`.
+fn is_down_by(target: &serde_json::Value, why: &str) -> bool {
+    target["health"] == "down" && target["lastError"].as_str().unwrap().contains(why)
 }
 
 #[test]
@@ -103,11 +108,9 @@ fn limits_take_the_target_down_and_store_nothing() {
              - job_name: j\n  {limit}\n  static_configs: [{{targets: ['{}'], labels: {{instance: i}}}}]\n",
             exporter.address
         ));
-        let error = eventually("the target is down", || {
-            let target = ferula.targets().first()?.clone();
-            (target["health"] == "down").then(|| target["lastError"].as_str().unwrap().to_owned())
+        eventually(&format!("the target is down: {why}"), || {
+            is_down_by(ferula.targets().first()?, why).then_some(())
         });
-        assert!(error.contains(why), "{limit}: {error}");
         assert!(ferula.query("{__name__=~\"a|b\"}").is_empty(), "{limit}");
         assert_eq!(ferula.values("up"), [0.0], "{limit}");
     }

@@ -32,10 +32,20 @@ pub enum Behaviour {
     Garbage,
     /// Redirects to itself.
     RedirectForEver,
-    /// A page of this many bytes, compressed by a factor of a thousand.
-    GzipBomb(usize),
+    /// A page, compressed: see `gzip_bomb`.
+    Gzip(Vec<u8>),
     /// A page of this many bytes, plain.
     Huge(u64),
+}
+
+impl Behaviour {
+    /// A page of this many bytes, compressed by a factor of a thousand. That takes a second, which
+    /// an answer does not have.
+    pub fn gzip_bomb(bytes: usize) -> Behaviour {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+        packed.write_all(&vec![b'\n'; bytes]).unwrap();
+        Behaviour::Gzip(packed.finish().unwrap())
+    }
 }
 
 /// Serves on a free loopback port until it is dropped.
@@ -199,16 +209,13 @@ impl Shared {
                 )?;
                 return Ok(true);
             }
-            Behaviour::GzipBomb(size) => {
-                let mut packed = GzEncoder::new(Vec::new(), Compression::best());
-                packed.write_all(&vec![b'\n'; *size])?;
-                let packed = packed.finish()?;
+            Behaviour::Gzip(packed) => {
                 let len = packed.len();
                 write!(
                     out,
                     "HTTP/1.1 200 OK\r\n{TEXT}Content-Encoding: gzip\r\nContent-Length: {len}\r\n\r\n"
                 )?;
-                out.write_all(&packed)?;
+                out.write_all(packed)?;
                 return Ok(true);
             }
             Behaviour::Huge(size) => {
