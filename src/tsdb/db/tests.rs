@@ -212,7 +212,8 @@ fn a_view_is_whole_while_the_head_becomes_blocks() {
     let world = World::new();
     let db = world.db.clone();
     let flushed = Arc::new(AtomicI64::new(0));
-    let flushes = flushed.clone();
+    let committed = Arc::new(AtomicI64::new(0));
+    let (flushes, commits) = (flushed.clone(), committed.clone());
     let write = move || {
         let series: Vec<_> = (0..SERIES)
             .map(|i| resolve(&db, &format!("i={i}")))
@@ -226,9 +227,12 @@ fn a_view_is_whole_while_the_head_becomes_blocks() {
                 batch.append(*series, t * 1000, t as f64);
             }
             assert_eq!(db.commit(&batch).unwrap().appended, SERIES as u64);
+            commits.fetch_add(1, Relaxed);
         }
     };
     let writer = crate::stdx::thread::spawn("writer", 1 << 20, write).unwrap();
+    // NOTE: a series without a sample goes with the second flush that sees it.
+    wait_until(|| committed.load(Relaxed) > 0);
     loop {
         let finished = writer.is_finished();
         let view = world.db.querier(ALL.0, ALL.1).unwrap();
