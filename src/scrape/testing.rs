@@ -1,11 +1,10 @@
 //! Doubles for the room's tests: a storage that keeps everything, a network that gives set answers,
 //! and a rig that turns one loop.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
@@ -26,6 +25,7 @@ use crate::relabel::{RawRule, Rule};
 use crate::stdx::clock::ManualClock;
 use crate::stdx::gofmt::api_float;
 use crate::stdx::stop::{StopSender, stop};
+use crate::stdx::testing::DEADLINE;
 use crate::storage::{
     Appendable, Appender, Committed, Exemplar, ExemplarFault, Fault, RefusedExemplar, StorageError,
 };
@@ -224,9 +224,6 @@ impl Default for Gate {
         }
     }
 }
-
-/// LIMIT: far beyond what a loaded machine takes.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 impl Gate {
     pub fn dial(&self) -> Dial {
@@ -475,49 +472,4 @@ impl Rig {
             .find_map(|line| line.strip_prefix(&format!("{name} ")));
         line.unwrap_or("-").to_owned()
     }
-}
-
-/// A logger for tests: each thread has its own lines.
-struct Lines;
-
-thread_local! {
-    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-}
-
-impl log::Log for Lines {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        let mut line = Pairs(record.args().to_string());
-        record.key_values().visit(&mut line).unwrap();
-        LINES.with_borrow_mut(|lines| lines.push(line.0));
-    }
-
-    fn flush(&self) {}
-}
-
-struct Pairs(String);
-
-impl<'a> log::kv::VisitSource<'a> for Pairs {
-    fn visit_pair(
-        &mut self,
-        key: log::kv::Key<'a>,
-        value: log::kv::Value<'a>,
-    ) -> Result<(), log::kv::Error> {
-        let _ = write!(self.0, " {key}={value}");
-        Ok(())
-    }
-}
-
-/// Returns what this thread has logged since the last call, warnings and errors: the message, then
-/// the pairs. The first call of the process makes the logger.
-pub fn logged() -> Vec<String> {
-    static LOGGER: Once = Once::new();
-    LOGGER.call_once(|| {
-        log::set_logger(&Lines).unwrap();
-        log::set_max_level(log::LevelFilter::Warn);
-    });
-    LINES.take()
 }

@@ -18,5 +18,7 @@ pub mod mailbox;
 pub mod memory;
 pub mod pacer;
 pub mod stop;
+#[cfg(test)]
+pub mod testing;
 pub mod thread;
 pub mod varint;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::*;
 use crate::metrics::Registry;
 use crate::stdx::clock::{ManualClock, RealClock};
+use crate::stdx::testing::DEADLINE;
 
-const DEADLINE: Duration = Duration::from_secs(20);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// A subscription whose bell only the kernel's hints ring, and its files' last fingerprint.

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::sender::{FLUSHES, QUARANTINED, RECEIVE, SMALL_BUDGET, Sender, range};
-use crate::support::{Exporter, Ferula, eventually, run_to_end};
+use crate::support::{DEADLINE, Exporter, Ferula, eventually, run_to_end, scraping};
 
 /// The same numbers in every run.
 struct Dice(u64);
@@ -42,11 +42,7 @@ const LONG_EVERY: u64 = 5;
 fn kills_at_any_moment_lose_nothing_that_was_answered() {
     let target = Exporter::page("scraped 1\n");
     let quiet = "global: {}\n".to_owned();
-    let scraping = format!(
-        "scrape_configs:\n- job_name: s\n  scrape_interval: 100ms\n  scrape_timeout: 100ms\n  \
-         static_configs:\n  - targets: ['{}']\n",
-        target.address
-    );
+    let scraping = scraping(&target, "100ms");
     let plain: &[&str] = &[RECEIVE];
     let small: &[&str] = &[RECEIVE, SMALL_BUDGET];
     std::thread::scope(|scope| {
@@ -117,17 +113,15 @@ fn send_until_killed(ferula: &mut Ferula, sender: &mut Sender, gap: Duration, wa
 
 /// Returns at once when a file in the directory comes or goes, or the wait fails. A panic here
 /// would leave the sender without an end, and the last flush is waited for anyway.
+#[expect(clippy::disallowed_methods, reason = "a deadline for a real process")]
 fn wait_for_a_change(dir: &Path) {
     let names = || -> BTreeSet<_> {
         let files = fs::read_dir(dir).unwrap();
         files.map(|file| file.unwrap().file_name()).collect()
     };
     let before = names();
-    // LIMIT: ten seconds at least.
-    for _ in 0..100_000 {
-        if names() != before {
-            return;
-        }
+    let began = Instant::now();
+    while names() == before && began.elapsed() < DEADLINE {
         std::thread::sleep(Duration::from_micros(100));
     }
 }

@@ -9,10 +9,9 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{Exporter, Ferula, eventually, skipped};
+use crate::support::{Exporter, Ferula, eventually, more_than, scraping, skipped};
 
 const WAITING: &str = "ferula_tsdb_full_disk_waiting_samples";
-const COUNT: &str = "count_over_time(a[1h])";
 
 /// A file system of the test's own, in a file. A shell undoes everything when its input ends, which
 /// it does with the test, however that ends.
@@ -68,22 +67,6 @@ impl Drop for Medium {
     }
 }
 
-fn scraping(exporter: &Exporter) -> String {
-    format!(
-        "scrape_configs:\n- job_name: j\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n  \
-         static_configs: [{{targets: ['{}']}}]\n",
-        exporter.address
-    )
-}
-
-/// How many samples are found, once there are more than so many.
-fn more_than(ferula: &Ferula, count: f64) -> f64 {
-    eventually("more samples", || {
-        let found = ferula.values(COUNT).first().copied();
-        found.filter(|found| *found > count)
-    })
-}
-
 #[test]
 fn a_frozen_disk_stops_neither_scrapes_nor_answers_nor_the_end() {
     let exporter = Exporter::page("a 1\n");
@@ -91,7 +74,11 @@ fn a_frozen_disk_stops_neither_scrapes_nor_answers_nor_the_end() {
     let Some(medium) = Medium::mount(dir.path()) else {
         return;
     };
-    fs::write(dir.path().join("prometheus.yml"), scraping(&exporter)).unwrap();
+    fs::write(
+        dir.path().join("prometheus.yml"),
+        scraping(&exporter, "200ms"),
+    )
+    .unwrap();
     let ferula = Ferula::start_in(dir, &[]);
     // ORDER: undone before the directory is removed.
     let medium = medium;

@@ -8,26 +8,9 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::support::{Exporter, Ferula, eventually};
+use crate::support::{Exporter, Ferula, eventually, more_than, scraping};
 
 const WAITING: &str = "ferula_tsdb_full_disk_waiting_samples";
-const COUNT: &str = "count_over_time(a[1h])";
-
-fn scraping(exporter: &Exporter) -> String {
-    format!(
-        "scrape_configs:\n- job_name: j\n  scrape_interval: 100ms\n  scrape_timeout: 100ms\n  \
-         static_configs: [{{targets: ['{}']}}]\n",
-        exporter.address
-    )
-}
-
-/// Waits until more than `count` samples are found. Returns how many.
-fn more_than(ferula: &Ferula, count: f64) -> f64 {
-    eventually("more samples", || {
-        let found = ferula.values(COUNT).first().copied();
-        found.filter(|found| *found > count)
-    })
-}
 
 fn lines(ferula: &Ferula, level: &str) -> usize {
     ferula
@@ -39,7 +22,7 @@ fn lines(ferula: &Ferula, level: &str) -> usize {
 #[test]
 fn a_full_disk_heals_by_itself() {
     let exporter = Exporter::page("a 1\n");
-    let Some(ferula) = Ferula::start_on_medium(&scraping(&exporter), 1024, "true") else {
+    let Some(ferula) = Ferula::start_on_medium(&scraping(&exporter, "100ms"), 1024, "true") else {
         return;
     };
     let before = more_than(&ferula, 3.0);
@@ -75,7 +58,7 @@ fn a_full_disk_heals_by_itself() {
 fn a_start_on_a_full_disk() {
     let exporter = Exporter::page("a 1\n");
     let fill = "cat /dev/zero > data/ballast 2> /dev/null";
-    let Some(ferula) = Ferula::start_on_medium(&scraping(&exporter), 256, fill) else {
+    let Some(ferula) = Ferula::start_on_medium(&scraping(&exporter, "100ms"), 256, fill) else {
         return;
     };
     more_than(&ferula, 3.0);
@@ -95,7 +78,7 @@ fn a_directory_that_is_removed_comes_back() {
     let exporter = Exporter::page("a 1\n");
     let mut ferula = Ferula::start("global: {}\n");
     fs::remove_dir_all(ferula.path("data")).unwrap();
-    ferula.write("prometheus.yml", &scraping(&exporter));
+    ferula.write("prometheus.yml", &scraping(&exporter, "100ms"));
     assert_eq!(ferula.reload().status, 200);
     let before = more_than(&ferula, 3.0);
     ferula.kill();
@@ -108,14 +91,14 @@ fn a_directory_that_is_removed_comes_back() {
 #[test]
 fn a_start_on_a_medium_that_can_only_be_read() {
     let exporter = Exporter::page("a 1\n");
-    let mut before = Ferula::start(&scraping(&exporter));
+    let mut before = Ferula::start(&scraping(&exporter, "100ms"));
     let kept = more_than(&before, 3.0);
     before.kill();
     let fill = format!(
         "cp -r {}/. data/; mount -o remount,ro none data",
         before.path("data").display()
     );
-    let Some(ferula) = Ferula::start_on_medium(&scraping(&exporter), 4096, &fill) else {
+    let Some(ferula) = Ferula::start_on_medium(&scraping(&exporter, "100ms"), 4096, &fill) else {
         return;
     };
     ferula.wait_for_log("the data directory can only be read");

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::support::{Exporter, Ferula, eventually, run_to_end};
+use crate::support::{Exporter, Ferula, eventually, run_to_end, scraping};
 
 const EMPTY: &str = "global: {}\n";
 
@@ -123,11 +123,7 @@ fn what_ends_a_start_is_named_with_its_flag_and_value() {
 #[test]
 fn zero_is_what_prometheus_takes_it_for() {
     let page = Exporter::page("a 1\n");
-    let config = format!(
-        "scrape_configs:\n- job_name: a\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n  \
-         static_configs: [{{targets: ['{}']}}]\n",
-        page.address
-    );
+    let config = scraping(&page, "200ms");
     let zero = ["--web.read-timeout=0s", "--query.lookback-delta=0s"];
     let ferula = Ferula::start_with(&config, &zero);
     eventually("a is 1", || (ferula.values("a") == [1.0]).then_some(()));

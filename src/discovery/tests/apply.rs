@@ -72,7 +72,7 @@ fn later_changes_wait_for_the_interval() {
     let received = bed.manager_metrics.received_updates.get();
     bed.write("a.json", &json(&["a:2"]));
     let counter = bed.manager_metrics.received_updates.clone();
-    until("the update", || {
+    eventually("the update", || {
         counter.get() > received && clock.waiting() > 0
     });
     clock.advance(Duration::from_millis(4_999));

@@ -14,9 +14,8 @@ use crate::model::{LabelMap, TargetGroup, TargetSets};
 use crate::net;
 use crate::stdx::clock::{Clock, RealClock};
 use crate::stdx::mailbox::Mailbox;
+pub use crate::stdx::testing::{DEADLINE, eventually};
 use crate::watch;
-
-pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Addresses by job, sorted.
 pub type Found = BTreeMap<String, Vec<String>>;
@@ -123,17 +122,6 @@ pub fn found(sets: &TargetSets) -> Found {
     sets.iter()
         .map(|(job, groups)| (job.clone(), addresses(groups)))
         .collect()
-}
-
-/// Asks again and again until it is so.
-pub fn until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..2_000 {
-        if condition() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("never came: {what}");
 }
 
 pub fn static_config(groups: &[&[&str]]) -> SdConfig {

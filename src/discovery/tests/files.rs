@@ -35,7 +35,7 @@ fn a_broken_file_keeps_its_last_targets_and_holds_up_no_other() {
     for broken in ["[{\"targets\":[\"a", "", "[null]", "[{\"targts\":[]}]"] {
         let errors = bed.metrics.file_read_errors.get();
         bed.write("a.json", broken);
-        until("an error", || bed.metrics.file_read_errors.get() > errors);
+        eventually("an error", || bed.metrics.file_read_errors.get() > errors);
     }
     bed.expect_no_other();
     bed.write("b.json", &json(&["b:2"]));
@@ -100,7 +100,7 @@ fn a_directory_may_be_swapped_by_a_link() {
     bed.expect("swapped", &[("j", &["a:2"])]);
     let errors = bed.metrics.file_read_errors.get();
     fs::rename(bed.root.join("..2"), bed.root.join("..3")).unwrap();
-    until("an error", || bed.metrics.file_read_errors.get() > errors);
+    eventually("an error", || bed.metrics.file_read_errors.get() > errors);
     bed.expect_no_other();
     link(&bed.root, "..1", "..data");
     bed.expect("swapped back", &[("j", &["a:1"])]);

@@ -93,17 +93,17 @@ fn a_list_is_asked_for_at_the_interval_and_kept_while_it_fails() {
 
     server.answers("500 Internal Server Error", JSON, "[]");
     let failures = bed.metrics.http_failures.clone();
-    until("asleep", || clock.waiting() > 0);
+    eventually("asleep", || clock.waiting() > 0);
     clock.advance(Duration::from_secs(60));
-    until("a failure", || failures.get() >= 1.0);
+    eventually("a failure", || failures.get() >= 1.0);
     server.answers("200 OK", "text/html", "[]");
-    until("asleep", || clock.waiting() > 0);
+    eventually("asleep", || clock.waiting() > 0);
     clock.advance(Duration::from_secs(60));
-    until("another", || failures.get() >= 2.0);
+    eventually("another", || failures.get() >= 2.0);
     bed.expect_no_other();
 
     server.answers("200 OK", JSON, &json(&["a:2"]));
-    until("asleep", || clock.waiting() > 0);
+    eventually("asleep", || clock.waiting() > 0);
     clock.advance(Duration::from_secs(60));
     bed.expect("fewer groups", &[("j", &["a:2"])]);
 }
@@ -118,7 +118,7 @@ fn a_changed_provider_keeps_the_old_targets_until_its_first() {
     server.answers("503 Busy", "text/plain", "");
     bed.apply(&[("j", &[server.config(1), static_config(&[&["s:1"]])])]);
     bed.expect("changed", &[("j", &["a:1", "s:1"])]);
-    until("a failure", || bed.metrics.http_failures.get() >= 1.0);
+    eventually("a failure", || bed.metrics.http_failures.get() >= 1.0);
     bed.expect_no_other();
     server.answers("200 OK", JSON, &json(&["b:1"]));
     bed.expect("its first", &[("j", &["b:1", "s:1"])]);

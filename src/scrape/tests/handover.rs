@@ -5,12 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::house::{House, STEP, eventually};
+use super::house::{House, STEP};
 use crate::config::ScrapeConfig;
 use crate::model::is_stale_nan;
 use crate::net::NetError;
 use crate::scrape::target::Target;
 use crate::scrape::testing::{Answer, Gate, TEXT, group};
+use crate::stdx::testing::eventually;
 
 /// A target `a:1`, whose scrapes a test holds as long as it likes.
 struct Bed {

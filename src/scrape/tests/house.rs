@@ -17,19 +17,9 @@ use crate::scrape::scrape_loop::LoopEnv;
 use crate::scrape::target::Target;
 use crate::scrape::testing::{Answer, Pages, Store, TEXT, config};
 use crate::stdx::clock::{Clock, ManualClock};
+use crate::stdx::testing::eventually;
 
 pub const STEP: Duration = Duration::from_secs(15);
-
-/// Polls, because threads are at work.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..10_000 {
-        if holds() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    panic!("never: {what}");
-}
 
 /// Pools, with what their loops scrape and write to.
 pub struct House {

@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::house::eventually;
 use crate::metrics::Registry;
 use crate::net::{Env, Strictness};
 use crate::scrape::manager::{Handle, Options};
@@ -15,6 +14,7 @@ use crate::scrape::target::Health;
 use crate::scrape::testing::{Answer, Pages, Store, TEXT, config, group, whole};
 use crate::stdx::clock::{Clock, ManualClock, RealClock};
 use crate::stdx::mailbox::mailbox;
+use crate::stdx::testing::eventually;
 
 fn prepared(pages: &Pages) -> Prepared {
     let pages = pages.clone();

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::house::{House, STEP, eventually};
+use super::house::{House, STEP};
 use crate::config::ScrapeConfig;
 use crate::model::TargetGroup;
 use crate::scrape::restart::Restart;
 use crate::scrape::target::Health;
 use crate::scrape::testing::{Answer, Gate, TEXT, config, group, rule};
+use crate::stdx::testing::eventually;
 
 fn two() -> Vec<Arc<TargetGroup>> {
     vec![group(

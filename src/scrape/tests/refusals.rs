@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::house::House;
 use crate::model::Labels;
-use crate::scrape::testing::{Answer, OPEN_METRICS, Rig, TEXT, group, logged};
+use crate::scrape::testing::{Answer, OPEN_METRICS, Rig, TEXT, group};
+use crate::stdx::testing::logged;
 
 const LATE: &str = "Error on ingesting out-of-order samples";
 const TWICE: &str = "Error on ingesting samples with different value but same timestamp";

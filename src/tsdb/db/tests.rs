@@ -24,11 +24,12 @@ use crate::model::TimestampMs;
 use crate::model::{Matcher, SeriesRef};
 use crate::stdx::atomic::{AtomicI64, Ordering::Relaxed, Ordering::SeqCst};
 use crate::stdx::clock::ManualClock;
+use crate::stdx::testing::eventually;
 use crate::storage::{Appendable, Appender, Queryable, SelectHints};
 use crate::tsdb::Retention;
 use crate::tsdb::dir::double::{Choice, Double, Fault};
 use crate::tsdb::head::tests::{
-    ALL, HOUR, MINUTE, check_ways, commit, fill, names, read, read_hinted, resolve, wait_until,
+    ALL, HOUR, MINUTE, check_ways, commit, fill, names, read, read_hinted, resolve,
 };
 
 /// In milliseconds, far after all samples of these tests.
@@ -134,10 +135,12 @@ fn a_stop_is_a_sync_whoever_holds_a_clone() {
 fn a_power_cut_loses_what_came_after_the_sync() {
     let world = World::new();
     let a = fill(&world.db, "n=a", [1, 2, 3]);
-    wait_until(|| world.clock.waiting() == 1);
+    eventually("the thread sleeps", || world.clock.waiting() == 1);
     world.clock.advance(Duration::from_secs(30));
     let store = world.db.0.shared.store.as_ref().unwrap();
-    wait_until(|| store.segments.durable() == store.segments.position());
+    eventually("all is durable", || {
+        store.segments.durable() == store.segments.position()
+    });
     commit(&world.db, &[(a, 4, 4.0)]);
     let lost = start(&world.disk.crash(Choice::Nothing), |_| {});
     assert_eq!(lost.all(), expected(&[("a", &[1, 2, 3])]));
@@ -221,7 +224,9 @@ fn a_view_is_whole_while_the_head_becomes_blocks() {
         let mut batch = Appender::default();
         for t in 0..BATCHES {
             // NOTE: on a busy machine the loop would be over before the first flush.
-            wait_until(|| flushes.load(Relaxed) >= t / (BATCHES / 4));
+            eventually("the head became a block", || {
+                flushes.load(Relaxed) >= t / (BATCHES / 4)
+            });
             batch.clear();
             for series in &series {
                 batch.append(*series, t * 1000, t as f64);
@@ -232,7 +237,7 @@ fn a_view_is_whole_while_the_head_becomes_blocks() {
     };
     let writer = crate::stdx::thread::spawn("writer", 1 << 20, write).unwrap();
     // NOTE: a series without a sample goes with the second flush that sees it.
-    wait_until(|| committed.load(Relaxed) > 0);
+    eventually("the first batch", || committed.load(Relaxed) > 0);
     loop {
         let finished = writer.is_finished();
         let view = world.db.querier(ALL.0, ALL.1).unwrap();
@@ -588,7 +593,7 @@ fn a_commit_that_makes_work_wakes_the_thread() {
         .map(|i| resolve(&world.db, &format!("n={i}")))
         .collect();
     let (series, mut t) = (all[0], 0);
-    wait_until(|| {
+    eventually("the head became a block", || {
         t += 1;
         let noise = |(i, of): (usize, &SeriesRef)| (*of, t, ((t + i as i64) as f64 * 0.7).sin());
         commit(
@@ -604,7 +609,7 @@ fn a_commit_that_makes_work_wakes_the_thread() {
         commit(&world.db, &[(series, t + 1, 1.0)]);
         t += 1;
         assert!(!is_durable());
-        wait_until(|| {
+        eventually("it is durable", || {
             world.clock.advance(Duration::from_secs(1));
             is_durable()
         });

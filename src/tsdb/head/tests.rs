@@ -9,6 +9,7 @@ use super::Head;
 use crate::metrics::Registry;
 use crate::model::{Labels, MatchOp, Matcher, Sample, SeriesRef};
 use crate::stdx::clock::ManualClock;
+use crate::stdx::testing::eventually;
 use crate::stdx::thread;
 use crate::storage::{
     Appendable, Appender, Committed, Fault, Pending, Querier, Queryable, Refused, SelectHints,
@@ -584,20 +585,10 @@ fn the_thread_collects_every_minute() {
     let (db, clock, _) = open(Duration::ZERO);
     resolve(&db, "n=never");
     for _ in 0..2 {
-        wait_until(|| clock.waiting() == 1);
+        eventually("the thread sleeps", || clock.waiting() == 1);
         clock.advance(Duration::from_secs(60));
     }
-    wait_until(|| db.stats().unwrap().series == 0);
-}
-
-pub fn wait_until(mut condition: impl FnMut() -> bool) {
-    for _ in 0..10_000 {
-        if condition() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    panic!("waited too long");
+    eventually("it is collected", || db.stats().unwrap().series == 0);
 }
 
 #[test]

@@ -16,6 +16,23 @@ use std::time::{Duration, Instant};
 /// LIMIT: far beyond what a loaded machine takes. A test that waits this long has failed.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Returns a configuration that scrapes a target as the job `j`, so often.
+pub fn scraping(target: &Exporter, interval: &str) -> String {
+    format!(
+        "scrape_configs:\n- job_name: j\n  scrape_interval: {interval}\n  \
+         scrape_timeout: {interval}\n  static_configs: [{{targets: ['{}']}}]\n",
+        target.address
+    )
+}
+
+/// Waits until more than so many samples of `a` are found. Returns how many.
+pub fn more_than(ferula: &Ferula, count: f64) -> f64 {
+    eventually("more samples", || {
+        let found = ferula.values("count_over_time(a[1h])").first().copied();
+        found.filter(|found| *found > count)
+    })
+}
+
 /// Says that a test did nothing, and why: past the harness, which shows nothing of tests that pass.
 pub fn skipped(why: &str) {
     let thread = std::thread::current();

@@ -50,7 +50,7 @@ fn what_waits_becomes_a_block_rather_than_log() {
     let samples = world.db.0.shared.head.used_bytes().unwrap().0 as u64;
     world.disk.set_free(Some(samples));
     tick(&world);
-    wait_until(|| !waits(&world));
+    eventually("nothing waits", || !waits(&world));
     assert_eq!(world.db.head().blocks().unwrap().len(), 1);
     assert_eq!(world.disk.dir().list("wal").unwrap().len(), 0);
     assert!(world.all() == all && world.killed().all() == all);
@@ -80,7 +80,7 @@ fn more_than_can_wait_is_not_refused() {
     );
     world.disk.set_free(None);
     tick(&world);
-    wait_until(|| !waits(&world));
+    eventually("nothing waits", || !waits(&world));
     assert!(world.all() == all && world.killed().all() == all);
 }
 
@@ -97,7 +97,7 @@ fn a_write_that_fails_is_done_again() {
     assert_eq!(world.all(), all);
     assert_eq!(world.killed().all(), expected(&[("a", &[1])]));
     tick(&world);
-    wait_until(|| !waits(&world));
+    eventually("nothing waits", || !waits(&world));
     assert_eq!(world.killed().all(), all);
     assert_eq!(world.db.head().blocks().unwrap().len(), 0);
 }

@@ -42,7 +42,7 @@ fn a_merge_that_panics_is_tried_again() {
         });
         let metrics = world.db.0.shared.store.as_ref().unwrap().metrics.clone();
         let count = || (metrics.compactions.get(), metrics.compactions_failed.get());
-        wait_until(|| count() != (0.0, 0.0));
+        eventually("it is tried", || count() != (0.0, 0.0));
         assert_eq!(world.all(), all, "{number}");
         assert_eq!(world.killed().all(), all, "{number}");
         if count() == (1.0, 0.0) {
@@ -50,9 +50,9 @@ fn a_merge_that_panics_is_tried_again() {
             break;
         }
         met += 1;
-        wait_until(|| world.clock.waiting() >= 2);
+        eventually("the threads sleep", || world.clock.waiting() >= 2);
         world.clock.advance(MINUTE);
-        wait_until(|| count().0 == 1.0);
+        eventually("it is done", || count().0 == 1.0);
         assert_eq!(count().1, 1.0, "{number}");
         assert_eq!(world.all(), all, "{number}");
         assert_eq!(world.killed().all(), all, "{number}");
@@ -72,9 +72,9 @@ fn blocks_that_cannot_be_merged_are_left_alone() {
     let mut seen = Vec::new();
     for minute in 0..30 {
         let due = [0, 1, 3, 7, 15].iter().filter(|at| **at <= minute).count() as i64;
-        wait_until(|| tries() >= due);
+        eventually("it is tried again", || tries() >= due);
         seen.push(tries());
-        wait_until(|| world.clock.waiting() >= 1);
+        eventually("the thread sleeps", || world.clock.waiting() >= 1);
         world.clock.advance(MINUTE);
     }
     assert_eq!(seen.last(), Some(&5), "{seen:?}");
@@ -136,6 +136,6 @@ fn a_storage_that_a_panic_closed_ends_the_process() {
         let (thread, message) = (panicked.thread.as_str(), panicked.message.as_str());
         panicked.is_vital && (thread, message) == ("tsdb", "a panic has closed the storage")
     };
-    wait_until(|| told.try_iter().any(is_it));
+    eventually("the panic is told", || told.try_iter().any(is_it));
     assert_eq!(world.killed().all(), expected(&[("a", &[1, 2])]));
 }

@@ -28,14 +28,14 @@ fn a_disk_whose_write_takes_ten_seconds_delays_no_query() {
     let commit_it = beside(&world, move |db| {
         assert_eq!(commit(db, &[(a, 2, 2.0)]).appended, 1);
     });
-    wait_until(|| held.waiting() == 1);
+    eventually("the write is held", || held.waiting() == 1);
     // It is in memory before the log has it, and committed when the log has it.
     ask(&world, &[("a", &[1, 2])]);
     // A scrape finds its series meanwhile.
     assert_eq!(resolve(&world.db, "n=a"), a);
     assert!(!commit_it.is_finished());
     drop(held);
-    wait_until(|| commit_it.is_finished());
+    eventually("the commit ends", || commit_it.is_finished());
     ask(&world, &[("a", &[1, 2])]);
 }
 
@@ -43,10 +43,10 @@ fn a_disk_whose_write_takes_ten_seconds_delays_no_query() {
 fn a_disk_whose_sync_takes_ten_seconds_delays_neither_query_nor_append() {
     let world = World::new();
     let a = fill(&world.db, "n=a", [1]);
-    wait_until(|| world.clock.waiting() == 1);
+    eventually("the thread sleeps", || world.clock.waiting() == 1);
     let held = world.disk.hold(Kind::Sync, "wal/");
     world.clock.advance(Duration::from_secs(30));
-    wait_until(|| held.waiting() == 1);
+    eventually("the sync is held", || held.waiting() == 1);
     assert_eq!(commit(&world.db, &[(a, 2, 2.0)]).appended, 1);
     ask(&world, &[("a", &[1, 2])]);
     let store = world.db.0.shared.store.as_ref().unwrap();
@@ -60,14 +60,14 @@ fn a_block_whose_write_takes_ten_seconds_delays_neither_query_nor_append() {
     let a = fill(&world.db, "n=a", [1]);
     let held = world.disk.hold(Kind::Append, "blocks/");
     let flush = beside(&world, |db| db.flush().unwrap());
-    wait_until(|| held.waiting() == 1);
+    eventually("the write is held", || held.waiting() == 1);
     assert_eq!(commit(&world.db, &[(a, 2, 2.0)]).appended, 1);
     fill(&world.db, "n=b", [3]);
     world.db.collect_garbage().unwrap();
     ask(&world, &[("a", &[1, 2]), ("b", &[3])]);
     assert!(!flush.is_finished());
     drop(held);
-    wait_until(|| flush.is_finished());
+    eventually("the flush ends", || flush.is_finished());
     ask(&world, &[("a", &[1, 2]), ("b", &[3])]);
     assert_eq!(world.killed().all(), world.all());
 }
@@ -129,7 +129,7 @@ fn memory_is_bounded_while_a_block_is_written() {
     let held = world.disk.hold(Kind::Append, "blocks/");
     world.mute(false);
     world.db.0.shared.bell.ring();
-    wait_until(|| held.waiting() == 1);
+    eventually("the write is held", || held.waiting() == 1);
     let error = loop {
         if let Err(error) = append() {
             break error.to_string();
@@ -146,7 +146,7 @@ fn memory_is_bounded_while_a_block_is_written() {
     assert_eq!(store.metrics.refused_samples.get(), 100.0);
     assert_eq!(world.all().len(), 50, "queries go on");
     drop(held);
-    wait_until(|| used() < limit);
+    eventually("there is room again", || used() < limit);
     assert_eq!(append().unwrap().appended, 50);
     let all = world.all();
     assert!(

@@ -36,7 +36,7 @@ fn what_is_committed_meanwhile_waits_in_memory_and_is_written_later() {
         assert!(waits(&world), "{minute}");
     }
     drop(held);
-    wait_until(|| {
+    eventually("nothing waits", || {
         world.db.look();
         !waits(&world)
     });
@@ -56,7 +56,7 @@ fn a_start_of_a_segment_that_stands_still() {
     assert_eq!(commit(&world.db, &[(a, 2, 2.0)]).appended, 1);
     assert_eq!(held.waiting(), 1);
     drop(held);
-    wait_until(|| {
+    eventually("nothing waits", || {
         world.db.look();
         !waits(&world)
     });

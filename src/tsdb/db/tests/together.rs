@@ -19,7 +19,9 @@ fn write(db: &Db, stop: &Stop) {
     let store = db.0.shared.store.as_ref().unwrap();
     for generation in 0..GENERATIONS {
         // NOTE: on a busy machine the loop would be over before the others begin.
-        wait_until(|| stop.is_stopped() || store.metrics.truncations.get() >= generation as f64);
+        eventually("the generation before is in a block", || {
+            stop.is_stopped() || store.metrics.truncations.get() >= generation as f64
+        });
         let name = |i| format!("n=x,i={},g={generation}", i % SERIES);
         let all = || (0..SERIES).map(|i| resolve(db, &name(i * 7)));
         let mut series: Vec<_> = all().collect();
@@ -99,7 +101,7 @@ fn series_come_and_go_beside_everything() {
         go("read-2", read_twice),
     ];
     let writer = go("writer", write);
-    wait_until(|| {
+    eventually("the writer ends", || {
         world.clock.advance(Duration::from_secs(1));
         writer.is_finished() || others.iter().any(Thread::is_finished)
     });

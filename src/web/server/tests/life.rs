@@ -8,9 +8,10 @@ use crossbeam_channel::bounded;
 
 use crate::metrics::Registry;
 use crate::stdx::clock::RealClock;
+use crate::stdx::testing::{DEADLINE, eventually};
 
 use super::super::{Options, Server, ServerError};
-use super::{PATIENCE, echo, eventually, start};
+use super::{echo, start};
 
 #[test]
 fn panics_become_500() {
@@ -86,7 +87,7 @@ fn stopping_finishes_what_is_in_flight() {
         move |request| {
             if request.path == "/slow" {
                 let _ = entered.send(());
-                let _ = wait.recv_timeout(PATIENCE);
+                let _ = wait.recv_timeout(DEADLINE);
             }
             echo(request)
         },
@@ -96,10 +97,10 @@ fn stopping_finishes_what_is_in_flight() {
     assert_eq!(idle.get("/").status, 200);
     let mut busy = fixture.client();
     busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
-    inside.recv_timeout(PATIENCE).unwrap();
+    inside.recv_timeout(DEADLINE).unwrap();
     let server = fixture.server;
     let stopping = crate::stdx::thread::spawn("stops", 64 << 10, move || {
-        server.stop(PATIENCE);
+        server.stop(DEADLINE);
     });
     assert!(idle.is_closed());
     eventually("it does not listen", || {
@@ -110,7 +111,7 @@ fn stopping_finishes_what_is_in_flight() {
     assert_eq!(answer.text(), "GET /slow ");
     assert!(answer.has("Connection: close") && busy.is_closed());
     drop(busy);
-    assert!(stopping.unwrap().join_within(PATIENCE));
+    assert!(stopping.unwrap().join_within(DEADLINE));
 }
 
 #[test]
@@ -126,7 +127,7 @@ fn stopping_cancels_what_takes_too_long() {
     );
     let mut client = fixture.client();
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    inside.recv_timeout(PATIENCE).unwrap();
+    inside.recv_timeout(DEADLINE).unwrap();
     fixture.server.stop(Duration::from_millis(10));
     assert!(client.is_closed());
 }

@@ -10,7 +10,8 @@ use crossbeam_channel::bounded;
 
 use super::super::Response;
 use super::client::Client;
-use super::{PATIENCE, echo, eventually, start};
+use super::{echo, start};
+use crate::stdx::testing::{DEADLINE, eventually};
 
 #[test]
 fn idle_and_half_open_connections_grow_no_threads() {
@@ -150,7 +151,7 @@ fn management_is_never_starved() {
         move |request| {
             if request.path == "/slow" {
                 let _ = entered.try_send(());
-                let _ = wait.recv_timeout(PATIENCE);
+                let _ = wait.recv_timeout(DEADLINE);
             }
             echo(request)
         },
@@ -162,7 +163,7 @@ fn management_is_never_starved() {
     for (i, client) in slow.iter_mut().enumerate() {
         client.send(get);
         if i < 2 {
-            inside.recv_timeout(PATIENCE).unwrap();
+            inside.recv_timeout(DEADLINE).unwrap();
         }
     }
     eventually("two are refused", || {
@@ -194,7 +195,7 @@ fn waiting_for_a_worker_has_an_end() {
         |options| options.queue_timeout = Duration::from_millis(20),
         move |request| {
             let _ = entered.try_send(());
-            let _ = wait.recv_timeout(PATIENCE);
+            let _ = wait.recv_timeout(DEADLINE);
             echo(request)
         },
     );
@@ -202,7 +203,7 @@ fn waiting_for_a_worker_has_an_end() {
     for (i, client) in clients.iter_mut().enumerate() {
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         if i < 2 {
-            inside.recv_timeout(PATIENCE).unwrap();
+            inside.recv_timeout(DEADLINE).unwrap();
         }
     }
     eventually("two waited too long", || {
@@ -255,7 +256,7 @@ fn at_the_limit_the_busy_are_waited_for() {
         |options| options.max_connections = 2,
         move |request| {
             if request.path == "/slow" {
-                let _ = wait.recv_timeout(PATIENCE);
+                let _ = wait.recv_timeout(DEADLINE);
             }
             echo(request)
         },

@@ -11,17 +11,13 @@ mod load;
 mod pieces;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::metrics::Registry;
-use crate::stdx::clock::{Clock, RealClock};
+use crate::stdx::clock::RealClock;
 
 use super::{Class, Options, Request, Response, Server};
 
 use client::Client;
-
-/// How long a test waits for what must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Fixture {
     server: Server,
@@ -64,13 +60,4 @@ fn echo(request: Request) -> Response {
     let body = String::from_utf8_lossy(&request.body).into_owned();
     let Request { method, path, .. } = &request;
     Response::text(200, format!("{method} {path} {body}")).handler("/echo")
-}
-
-/// Waits until something holds.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let clock = RealClock::new();
-    while !holds() {
-        assert!(clock.mono() < PATIENCE, "never: {what}");
-        let _ = clock.after(Duration::from_millis(2)).recv();
-    }
 }

@@ -4,8 +4,9 @@ use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use super::{Fixture, echo, eventually, start};
+use super::{Fixture, echo, start};
 use crate::stdx::gofmt;
+use crate::stdx::testing::eventually;
 use crate::web::server::{Pieces, Request, Response};
 
 const PIECE_BYTES: usize = 64 << 10;
