@@ -133,7 +133,8 @@ fn stalled_handshakes_hold_nobody_and_end() {
     let fixture = start(
         |options| {
             options.web_config = Some(path);
-            options.head_timeout = Duration::from_millis(500);
+            // LIMIT: what a busy machine takes for the handshake that does not stall.
+            options.head_timeout = Duration::from_secs(3);
         },
         echo,
     );

@@ -60,11 +60,16 @@ fn idle_connections_are_closed_in_the_end() {
         echo,
     );
     assert!(fixture.client().is_closed());
-    let mut client = fixture.client();
-    assert_eq!(client.get("/").status, 200);
-    assert!(client.is_closed());
-    eventually("both are counted", || {
-        fixture.shows("net_conntrack_listener_conn_closed_total{listener_name=\"http\"} 2")
+    let mut made = 1;
+    // NOTE: on a busy machine a client may be too slow even for its request.
+    eventually("one is answered", || {
+        let mut client = fixture.client();
+        made += 1;
+        client.try_get("/") == Some(200) && client.is_closed()
+    });
+    eventually("all are counted", || {
+        let closed = "net_conntrack_listener_conn_closed_total{listener_name=\"http\"}";
+        fixture.registry.shown(closed) == made.to_string()
     });
 }
 
@@ -192,7 +197,8 @@ fn waiting_for_a_worker_has_an_end() {
     let (release, wait) = bounded::<()>(0);
     let (entered, inside) = bounded::<()>(2);
     let fixture = start(
-        |options| options.queue_timeout = Duration::from_millis(20),
+        // LIMIT: what a busy machine takes to wake a worker that is free.
+        |options| options.queue_timeout = Duration::from_secs(1),
         move |request| {
             let _ = entered.try_send(());
             let _ = wait.recv_timeout(DEADLINE);
