@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
@@ -16,7 +16,7 @@ use super::prepare::{Prepared, PreparedProvider};
 use super::provider::{News, Provider, Running, join_all};
 use crate::metrics::Registry;
 use crate::model::TargetSets;
-use crate::stdx::clock::Clock;
+use crate::stdx::clock::{Alarm, Clock};
 use crate::stdx::limits::THREAD_STACK;
 use crate::stdx::mailbox::{Mailbox, Poster, mailbox};
 use crate::stdx::stop::{Stop, StopSender, stop};
@@ -105,7 +105,7 @@ impl Handle {
             providers: BTreeMap::new(),
             next_id: 0,
             pace: Pace::new(options.send_interval),
-            timer: None,
+            alarm: Alarm::default(),
             metrics: ManagerMetrics::new(&options.registry, &options.name),
             sd_metrics: SdMetrics::new(&options.registry),
             options,
@@ -159,7 +159,7 @@ struct ManagerLoop {
     providers: BTreeMap<u64, Provider>,
     next_id: u64,
     pace: Pace,
-    timer: Option<(Duration, Receiver<Instant>)>,
+    alarm: Alarm,
     metrics: ManagerMetrics,
     sd_metrics: SdMetrics,
     options: Options,
@@ -167,14 +167,12 @@ struct ManagerLoop {
 
 impl ManagerLoop {
     fn next_event(&mut self) -> Event {
-        self.arm();
-        let never = crossbeam_channel::never();
-        let timer = self.timer.as_ref().map_or(&never, |(_, timer)| timer);
+        self.alarm.set(&*self.options.clock, self.pace.due());
         select! {
             recv(self.stop.channel()) -> _ => Event::Stop,
             recv(self.inbox) -> apply => apply.map_or(Event::Stop, Event::Apply),
             recv(self.updates) -> update => update.map_or(Event::Stop, Event::Update),
-            recv(timer) -> _ => Event::Due,
+            recv(self.alarm.channel()) -> _ => Event::Due,
         }
     }
 
@@ -190,13 +188,6 @@ impl ManagerLoop {
         let all = std::mem::take(&mut self.providers).into_values();
         let threads = all.filter_map(|mut it| it.stop()).collect();
         join_all(threads, &*self.options.clock, JOIN_WAIT);
-    }
-
-    fn arm(&mut self) {
-        let due = self.pace.due();
-        if self.timer.as_ref().map(|(at, _)| *at) != due {
-            self.timer = due.map(|at| (at, self.options.clock.at(at)));
-        }
     }
 
     fn on_apply(&mut self, Apply { prepared, reply }: Apply) {
@@ -294,8 +285,7 @@ impl ManagerLoop {
             user_agent: self.options.user_agent.clone(),
             job,
         });
-        let name: String = format!("sd-{}-{id}", provider.config.kind());
-        let name = name.get(..15).unwrap_or(&name).to_owned();
+        let name = thread_name(provider.config.kind(), id);
         let (stop_tx, stop) = stop();
         let updates = Updates::new(id, self.updates_tx.clone(), stop.clone());
         let thread = spawn(name, THREAD_STACK, move || discoverer.run(stop, updates))?;
@@ -325,6 +315,7 @@ impl ManagerLoop {
     }
 
     fn on_due(&mut self) {
+        self.alarm.heard();
         if !self.pace.take_due(self.options.clock.mono()) {
             return;
         }
@@ -350,5 +341,33 @@ impl ManagerLoop {
             }
         }
         sets
+    }
+}
+
+/// Returns `sd-KIND-N`. The kind is cut rather than the number, which tells threads apart.
+fn thread_name(kind: &str, id: u64) -> String {
+    let room = (NAME_BYTES_MAX - "sd--".len()).saturating_sub(id.to_string().len());
+    let kind = kind.get(..room).unwrap_or(kind);
+    format!("sd-{kind}-{id}")
+}
+
+/// LIMIT: what Linux keeps of a thread's name.
+const NAME_BYTES_MAX: usize = 15;
+
+#[cfg(test)]
+mod tests {
+    use super::thread_name;
+
+    #[test]
+    fn a_thread_s_name_ends_with_its_number() {
+        for (kind, id, expect) in [
+            ("file", 7, "sd-file-7"),
+            ("kubernetes", 3, "sd-kubernetes-3"),
+            ("kubernetes", 42, "sd-kubernete-42"),
+            ("http", 1_234_567_890, "sd-h-1234567890"),
+        ] {
+            assert_eq!(thread_name(kind, id), expect);
+            assert!(expect.len() <= 15, "{expect}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, never};
 
 /// The time, for every room that needs it.
 pub trait Clock: Debug + Send + Sync {
@@ -153,6 +153,42 @@ impl Clock for ManualClock {
     }
 }
 
+/// A timer that follows whatever is due next.
+#[derive(Debug)]
+pub struct Alarm {
+    due: Option<Duration>,
+    channel: Receiver<Instant>,
+}
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Alarm {
+            due: None,
+            channel: never(),
+        }
+    }
+}
+
+impl Alarm {
+    /// Sets it to a monotonic time, or to none. The time that it is set to already changes nothing.
+    pub fn set(&mut self, clock: &dyn Clock, due: Option<Duration>) {
+        if self.due != due {
+            self.due = due;
+            self.channel = due.map_or_else(never, |at| clock.at(at));
+        }
+    }
+
+    /// The channel for `select!`. After a message, call [`Alarm::heard`].
+    pub fn channel(&self) -> &Receiver<Instant> {
+        &self.channel
+    }
+
+    /// Notes that it has rung, so that it can be set to the same time again.
+    pub fn heard(&mut self) {
+        *self = Alarm::default();
+    }
+}
+
 /// Ticks at `first`, `first + interval`, … of the monotonic clock. Ticks that nobody took in time
 /// are skipped, so the phase never moves.
 #[derive(Debug)]
@@ -272,6 +308,26 @@ mod tests {
         check(60_000, 0, None);
         check(1_000, -5_000, Some((3_716_999, 3_711_999)));
         check(1_000, 0, None);
+    }
+
+    #[test]
+    fn an_alarm_follows_what_is_due_next() {
+        let clock = ManualClock::new(0);
+        let mut alarm = Alarm::default();
+        let mut check = |due: Option<u64>, advance: u64, rings: bool| {
+            alarm.set(&clock, due.map(Duration::from_secs));
+            clock.advance(Duration::from_secs(advance));
+            assert_eq!(alarm.channel().try_recv().is_ok(), rings, "{due:?}");
+            if rings {
+                alarm.heard();
+            }
+        };
+        check(Some(5), 4, false);
+        check(Some(5), 1, true);
+        check(Some(5), 0, true);
+        check(Some(9), 1, false);
+        check(None, 9, false);
+        check(Some(16), 1, true);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -16,7 +16,7 @@ use super::schedule::Schedule;
 use super::watch_points::{WatchPoints, watch_points};
 use crate::metrics::Registry;
 use crate::stdx::atomic::AtomicU64;
-use crate::stdx::clock::Clock;
+use crate::stdx::clock::{Alarm, Clock};
 use crate::stdx::limits::THREAD_STACK;
 use crate::stdx::locked::locked;
 use crate::stdx::stop::{Stop, stop};
@@ -127,7 +127,7 @@ impl Handle {
             shared,
             subscribers: BTreeMap::new(),
             watched: HashMap::new(),
-            timer: None,
+            alarm: Alarm::default(),
             refused: false,
             metrics,
             clock,
@@ -212,7 +212,7 @@ struct WatchLoop {
     subscribers: BTreeMap<u64, Subscriber>,
     /// Watched directories, with the device and inode that they had.
     watched: HashMap<PathBuf, (u64, u64)>,
-    timer: Option<(Duration, Receiver<Instant>)>,
+    alarm: Alarm,
     /// Whether a refused watch was logged once.
     refused: bool,
     metrics: Metrics,
@@ -227,14 +227,13 @@ struct Subscriber {
 
 impl WatchLoop {
     fn next_event(&mut self) -> Event {
-        self.arm();
-        let never = crossbeam_channel::never();
-        let timer = self.timer.as_ref().map_or(&never, |(_, timer)| timer);
+        let due = self.subscribers.values().map(|it| it.schedule.due()).min();
+        self.alarm.set(&*self.clock, due);
         select! {
             recv(self.stop.channel()) -> _ => Event::Stop,
             recv(self.inbox) -> command => command.map_or(Event::Stop, Event::Command),
             recv(self.hints) -> _ => Event::Hint,
-            recv(timer) -> _ => Event::Due,
+            recv(self.alarm.channel()) -> _ => Event::Due,
         }
     }
 
@@ -248,13 +247,6 @@ impl WatchLoop {
                 Event::Hint => self.on_hint(),
                 Event::Due => self.on_due(),
             }
-        }
-    }
-
-    fn arm(&mut self) {
-        let due = self.subscribers.values().map(|it| it.schedule.due()).min();
-        if self.timer.as_ref().map(|(at, _)| *at) != due {
-            self.timer = due.map(|at| (at, self.clock.at(at)));
         }
     }
 
@@ -292,7 +284,7 @@ impl WatchLoop {
     }
 
     fn on_due(&mut self) {
-        self.timer = None;
+        self.alarm.heard();
         let now = self.clock.mono();
         let due: Vec<u64> = self
             .subscribers

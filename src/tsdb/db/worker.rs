@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, never, select};
+use crossbeam_channel::{Receiver, Sender, select};
 
 use super::attempt::{Pauses, attempt};
 use super::error::WorkError;
 use super::flush::EARLY_BYTES;
 use super::shared::{Shared, Store, locked};
-use crate::stdx::clock::Step;
+use crate::stdx::clock::{Alarm, Step};
 use crate::stdx::stop::Stop;
 use crate::stdx::thread::give_up;
 use crate::storage::StorageError;
@@ -96,12 +96,9 @@ impl Worker {
     pub fn run(mut self, stop: &Stop) {
         // NOTE: a full channel has rung already.
         let _ = self.compact.try_send(());
-        let (mut due, mut timer) = (Duration::MAX, never());
+        let mut alarm = Alarm::default();
         let closed = loop {
-            if self.due() != due {
-                due = self.due();
-                timer = self.shared.clock.at(due);
-            }
+            alarm.set(&*self.shared.clock, Some(self.due()));
             let done = select! {
                 recv(stop.channel()) -> _ => break false,
                 recv(self.jobs) -> job => match job {
@@ -109,8 +106,8 @@ impl Worker {
                     Err(_) => break false,
                 },
                 recv(self.bell) -> _ => self.look(stop),
-                recv(timer) -> _ => {
-                    due = Duration::MAX;
+                recv(alarm.channel()) -> _ => {
+                    alarm.heard();
                     self.look(stop)
                 }
             };
