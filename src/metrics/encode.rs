@@ -10,6 +10,17 @@ use crate::stdx::gofmt::push_text_float;
 use crate::stdx::locked::locked;
 
 impl Registry {
+    /// Returns the value of a counter or gauge, which is named as in the exposition, as it is shown
+    /// there; `-` if it is not.
+    #[cfg(test)]
+    pub(crate) fn shown(&self, series: &str) -> String {
+        let mut text = String::new();
+        self.encode(&mut text);
+        let mut lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let found = lines.find(|(of, _)| *of == series);
+        found.map_or("-", |(_, value)| value).to_owned()
+    }
+
     /// Writes every family that has instruments, sorted by name.
     pub fn encode(&self, out: &mut String) {
         for (name, family) in self.families() {

@@ -7,7 +7,7 @@ use super::error::WriteError;
 use super::labels;
 use super::media_type::AcceptedMessages;
 use super::metrics::ReceiverMetrics;
-use super::refusals::{Kind, Pace, RefusalReports, Refusals};
+use super::refusals::{Kind, RefusalReports, Refusals};
 use super::scratch::{DECODED_BYTES_MAX, Run, Scratch, Scratches};
 use super::series::{RawExemplar, SeriesMessage, WriteRequest};
 use super::wire::WireError;
@@ -15,6 +15,7 @@ use crate::metrics::Registry;
 use crate::model::{Labels, Sample, SeriesRef, TimestampMs};
 use crate::stdx::clock::Clock;
 use crate::stdx::limits::APPEND_AHEAD_MAX_MS;
+use crate::stdx::pacer::SharedPacer;
 use crate::storage::{
     Appendable, Appender, Committed, Exemplar, FirstRefused, Refused, RefusedExemplar, TOO_NEW,
     series_text,
@@ -52,7 +53,7 @@ pub struct Receiver {
     refusals: RefusalReports,
     /// The paces of log lines about requests that were refused whole: by the sender's fault, and by
     /// ours.
-    rejections: [Pace; 2],
+    rejections: [SharedPacer; 2],
 }
 
 /// The outcome of a request.
@@ -84,7 +85,7 @@ impl Receiver {
             scratches: Scratches::default(),
             cache: Mutex::new(Cache::new()),
             refusals: RefusalReports::new(&options.registry),
-            rejections: [Pace::default(), Pace::default()],
+            rejections: Default::default(),
         }
     }
 

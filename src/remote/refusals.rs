@@ -1,13 +1,12 @@
 //! What requests bring that is not stored: counted by kind. The first case of each kind is named in
 //! the sender's answer and in the log.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::labels::{self, InvalidLabels};
 use crate::metrics::{Counter, Registry};
 use crate::model::TimestampMs;
-use crate::stdx::pacer::Pacer;
+use crate::stdx::pacer::SharedPacer;
 use crate::storage::{Fault, FirstRefused};
 
 /// Why something was not stored. The kinds before [`Kind::OutOfOrderInRequest`] make the answer an
@@ -176,25 +175,12 @@ fn text(first: &FirstRefused, cases: u64) -> String {
     text
 }
 
-/// A pacer that requests share.
-#[derive(Debug, Default)]
-pub(super) struct Pace(Mutex<Pacer>);
-
-impl Pace {
-    /// Paces as [`Pacer::pass`] does.
-    pub fn pass(&self, now: Duration, cases: u64) -> Option<u64> {
-        // NOTE: whole at all times.
-        let mut pacer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        pacer.pass(now, cases)
-    }
-}
-
 /// LIMIT: how often a kind is logged that is no error to the sender and that it sends for ever.
 const NEVER_STORED_EVERY: Duration = Duration::from_secs(3600);
 
 /// Counters and log lines, by kind.
 #[derive(Debug)]
-pub(super) struct RefusalReports(Vec<(Counter, Pace)>);
+pub(super) struct RefusalReports(Vec<(Counter, SharedPacer)>);
 
 impl RefusalReports {
     pub fn new(registry: &Registry) -> RefusalReports {
@@ -206,11 +192,11 @@ impl RefusalReports {
         );
         let report = |kind: Kind| {
             let pacer = if kind.is_never_stored() {
-                Pacer::new(NEVER_STORED_EVERY)
+                SharedPacer::new(NEVER_STORED_EVERY)
             } else {
-                Pacer::default()
+                SharedPacer::default()
             };
-            (refused.with(&[kind.name()]), Pace(Mutex::new(pacer)))
+            (refused.with(&[kind.name()]), pacer)
         };
         RefusalReports(Kind::ALL.into_iter().map(report).collect())
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::memory::Memory;
+use super::scrape_loop::LoopEnv;
 use crate::model::{TimestampMs, stale_nan};
-use crate::storage::{Appendable, Appender};
+use crate::storage::Appender;
 
 /// LIMIT: each keeps a target's cache. Beyond this the oldest are marked early.
 const ENDS_OF_RUN_MAX: usize = 4096;
@@ -39,7 +40,7 @@ impl EndOfRun {
     }
 
     /// Marks all series of the target's last good page, and its report, stale.
-    pub fn mark_stale(&self, storage: &dyn Appendable) {
+    pub fn mark_stale(&self, env: &LoopEnv) {
         let mut batch = Appender::default();
         // NOTE: the loop stopped long ago, or is about to release the lock.
         for series in self.memory.lock().tracked() {
@@ -47,9 +48,11 @@ impl EndOfRun {
         }
         // Series that somebody still writes have newer samples, so the storage refuses the markers.
         if !batch.samples.is_empty()
-            && let Err(e) = storage.commit(&batch)
+            && let Err(e) = env.storage.commit(&batch)
+            && let Some(left_out) = env.lose(&batch)
         {
-            log::warn!("Stale commit failed: {e}");
+            log::warn!(num_dropped = batch.samples.len(), not_told_since_last = left_out;
+                "Stale commit failed: {e}");
         }
     }
 }

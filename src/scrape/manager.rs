@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 
-use super::buffers::Buffers;
 use super::metrics::ScrapeMetrics;
 use super::pools::Pools;
 use super::prepare::Prepared;
@@ -68,13 +67,12 @@ impl Handle {
     /// The system has no threads.
     pub fn start(options: Options) -> io::Result<Handle> {
         let metrics = ScrapeMetrics::new(&options.registry);
-        let env = Arc::new(LoopEnv {
-            storage: options.storage,
-            clock: options.clock.clone(),
-            metrics,
-            buffers: Buffers::default(),
-        });
-        let pools = Arc::new(Pools::new(env, options.alignment, options.user_agent));
+        let env = LoopEnv::new(options.storage, options.clock.clone(), metrics);
+        let pools = Arc::new(Pools::new(
+            Arc::new(env),
+            options.alignment,
+            options.user_agent,
+        ));
         let (sender, token) = stop();
         let (inbox_tx, inbox) = bounded(INBOX);
         // LIMIT: one ring each, since it only says that there is something to look at.

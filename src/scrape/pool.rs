@@ -228,8 +228,10 @@ impl Pool {
             Err(e) => {
                 env.env.metrics.spawn_failures.inc();
                 let message = format!("no thread for the scrape loop: {e}");
-                log::warn!(scrape_pool = self.job.config.job_name.as_str(), target = target.url();
-                    "{message}");
+                if let Some(left_out) = env.env.thread_failures.pass(env.env.clock.mono(), 1) {
+                    log::warn!(scrape_pool = self.job.config.job_name.as_str(),
+                        target = target.url(), not_told_since_last = left_out; "{message}");
+                }
                 target.set_status(Status {
                     health: Health::Down,
                     last_error: Some(Arc::from(message)),

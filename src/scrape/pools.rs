@@ -66,10 +66,6 @@ impl Pools {
         &self.view
     }
 
-    pub fn storage(&self) -> &dyn crate::storage::Appendable {
-        &*self.env.storage
-    }
-
     /// Stores what was discovered. [`Pools::sync`] acts on it.
     pub fn set_targets(&self, target_sets: TargetSets) {
         self.lock().target_sets = target_sets;
@@ -209,7 +205,7 @@ impl Pools {
 
     pub fn mark_stale(&self, ends_of_run: &[EndOfRun]) {
         for end_of_run in ends_of_run {
-            end_of_run.mark_stale(self.storage());
+            end_of_run.mark_stale(&self.env);
         }
     }
 

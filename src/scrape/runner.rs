@@ -262,7 +262,6 @@ fn guarded_turn(scrape_loop: &mut ScrapeLoop, t: TimestampMs) -> Turned {
         Err(payload) => payload,
     };
     let message = panic_message(&*payload);
-    log::error!("a scrape panicked: {message}");
     let recover = AssertUnwindSafe(|| scrape_loop.recover(t, &message));
     if catch_unwind(recover).is_err() {
         log::error!("a scrape's recovery panicked");

@@ -1,7 +1,6 @@
 //! One target's loop, without its thread: what happens at a tick.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use crate::exposition::{self, Format};
 use crate::model::{Labels, SeriesRef, TimestampMs, stale_nan};
 use crate::net::{Fetch, ScrapeRequest};
 use crate::stdx::clock::Clock;
+use crate::stdx::pacer::SharedPacer;
 use crate::stdx::stop::Stop;
 use crate::storage::{Appendable, Appender, Committed, Pending, StorageError};
 
@@ -30,6 +30,40 @@ pub(super) struct LoopEnv {
     pub clock: Arc<dyn Clock>,
     pub metrics: ScrapeMetrics,
     pub buffers: Buffers,
+    /// The pace of log lines about commits that fail, as they then do for all targets.
+    commit_failures: SharedPacer,
+    /// The pace of log lines about scrapes that panic.
+    panics: SharedPacer,
+    /// The pace of log lines about loops without a thread.
+    pub thread_failures: SharedPacer,
+}
+
+impl LoopEnv {
+    pub fn new(
+        storage: Arc<dyn Appendable>,
+        clock: Arc<dyn Clock>,
+        metrics: ScrapeMetrics,
+    ) -> LoopEnv {
+        LoopEnv {
+            storage,
+            clock,
+            metrics,
+            buffers: Buffers::default(),
+            commit_failures: SharedPacer::default(),
+            panics: SharedPacer::default(),
+            thread_failures: SharedPacer::default(),
+        }
+    }
+
+    /// Counts what a failed commit was to store. Returns how many lost samples had no log line
+    /// since the last one; `None` if these have none either.
+    pub fn lose(&self, batch: &Appender) -> Option<u64> {
+        self.metrics.lost.add(batch.samples.len() as f64);
+        let exemplars = batch.exemplars.len() as f64;
+        self.metrics.exemplars_refused.add(exemplars);
+        let (now, samples) = (self.clock.mono(), batch.samples.len() as u64);
+        self.commit_failures.pass(now, samples)
+    }
 }
 
 pub(super) struct ScrapeLoop {
@@ -44,10 +78,11 @@ pub(super) struct ScrapeLoop {
     interval_metrics: IntervalMetrics,
     last_start: Option<Duration>,
     last_body_bytes: usize,
-    /// Whether the commit's failure was logged, so that it is logged once.
-    commit_failing: bool,
     paces: Paces,
 }
+
+/// The words for a sample whose series the storage has dropped, and does not make again.
+const WENT_AWAY: &str = "the series went away";
 
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +120,6 @@ impl ScrapeLoop {
             stop,
             last_start: None,
             last_body_bytes: 0,
-            commit_failing: false,
             paces: Paces::default(),
         }
     }
@@ -100,7 +134,6 @@ impl ScrapeLoop {
         if self.target.interval == former.target.interval {
             self.last_start = former.last_start;
         }
-        self.commit_failing = former.commit_failing;
         self.paces = former.paces.clone();
         self.target.succeed(&former.target);
         let afresh = Restart::of(&former.config, &self.config) == Restart::Afresh;
@@ -304,7 +337,6 @@ impl ScrapeLoop {
     fn commit(&mut self, memory: &mut Remembered, page: &mut Page, work: &mut Work) {
         match self.env.storage.commit(&work.batch) {
             Ok(mut done) => {
-                self.commit_failing = false;
                 if !done.gone.is_empty() {
                     let gone = std::mem::take(&mut done.gone);
                     self.commit_again(memory, &gone, work, &mut done, &mut page.counts.refusals);
@@ -314,12 +346,7 @@ impl ScrapeLoop {
                     page.counts.refusals.add_committed(&done);
                 }
             }
-            Err(e) => {
-                self.env.metrics.lost.add(work.batch.samples.len() as f64);
-                if !std::mem::replace(&mut self.commit_failing, true) {
-                    self.warn("Scrape commit failed", &e);
-                }
-            }
+            Err(e) => self.lose(&work.batch, &e),
         }
         self.count(page);
     }
@@ -352,20 +379,29 @@ impl ScrapeLoop {
                 Some(series) => work.batch.append(*series, t, v),
                 None => refusals.add(Kind::NoSeries, 1, || match refused.take() {
                     Some((labels, why)) => Case::NoSeries(NoSeries { why, labels, t, v }),
-                    None => Case::Sample("the series went away", *sample),
+                    None => Case::Sample(WENT_AWAY, *sample),
                 }),
             }
         }
-        let (storage, metrics) = (&*self.env.storage, &self.env.metrics);
-        match storage.commit(&work.batch) {
+        match self.env.storage.commit(&work.batch) {
             Ok(again) => {
-                metrics.lost.add(again.gone.len() as f64);
+                let lost = { again.gone.iter() }
+                    .filter_map(|at| work.batch.samples.get(*at as usize).copied());
+                for sample in lost {
+                    refusals.add(Kind::NoSeries, 1, || Case::Sample(WENT_AWAY, sample));
+                }
                 done.add(&again);
             }
-            Err(e) => {
-                metrics.lost.add(work.batch.samples.len() as f64);
-                self.warn("Scrape commit failed", &e);
-            }
+            Err(e) => self.lose(&work.batch, &e),
+        }
+    }
+
+    /// Counts a batch that could not be committed.
+    fn lose(&self, batch: &Appender, error: &StorageError) {
+        if let Some(left_out) = self.env.lose(batch) {
+            log::warn!(scrape_pool = self.config.job_name.as_str(), target = self.target.url(),
+                num_dropped = batch.samples.len(), not_told_since_last = left_out;
+                "Scrape commit failed: {error}");
         }
     }
 
@@ -449,6 +485,10 @@ impl ScrapeLoop {
     /// starts afresh.
     pub fn recover(&mut self, t: TimestampMs, message: &str) {
         self.env.metrics.panics.inc();
+        if let Some(left_out) = self.env.panics.pass(self.env.clock.mono(), 1) {
+            log::error!(scrape_pool = self.config.job_name.as_str(), target = self.target.url(),
+                not_told_since_last = left_out; "a scrape panicked: {message}");
+        }
         if self.stop.is_stopped() {
             return;
         }
@@ -466,10 +506,5 @@ impl ScrapeLoop {
         };
         self.report(&mut memory, &mut page, t, Duration::ZERO, &mut work.batch);
         self.commit(&mut memory, &mut page, &mut work);
-    }
-
-    fn warn(&self, message: &str, error: &dyn Display) {
-        log::warn!(scrape_pool = self.config.job_name.as_str(), target = self.target.url();
-            "{message}: {error}");
     }
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
-use super::buffers::Buffers;
 use super::metrics::ScrapeMetrics;
 use super::pool_shared::PoolShared;
 use super::prepare::Dial;
@@ -43,6 +42,8 @@ struct Stored {
     log: Vec<(Labels, TimestampMs, f64)>,
     exemplars: Vec<(Labels, Exemplar)>,
     fail_commit: bool,
+    /// Removes every series before each of the next so many commits.
+    going: usize,
     refuse: bool,
     commits: usize,
 }
@@ -66,6 +67,11 @@ impl Store {
             .series
             .iter_mut()
             .for_each(|s| s.2 = true);
+    }
+
+    /// Drops all series before each of the next so many commits.
+    pub fn forget_series_at_commits(&self, commits: usize) {
+        self.0.lock().unwrap().going = commits;
     }
 
     pub fn fail_commits(&self, fail: bool) {
@@ -115,6 +121,10 @@ impl Appendable for Store {
             return Err(StorageError::Closed);
         }
         stored.commits += 1;
+        if stored.going > 0 {
+            stored.going -= 1;
+            stored.series.iter_mut().for_each(|s| s.2 = true);
+        }
         let mut committed = Committed::default();
         for pending in &batch.exemplars {
             let labels = stored.series[pending.series.0 as usize].0.clone();
@@ -358,17 +368,12 @@ impl Rig {
         let (clock, registry) = (ManualClock::new(0), Registry::new());
         let metrics = ScrapeMetrics::new(&registry);
         let pool = Arc::new(PoolShared::new(metrics.pool("j")));
-        let env = Arc::new(LoopEnv {
-            storage: store.clone(),
-            clock: Arc::new(clock.clone()),
-            metrics,
-            buffers: Buffers::default(),
-        });
+        let env = LoopEnv::new(store.clone(), Arc::new(clock.clone()), metrics);
         let target = Arc::new(target(&config, &[("__address__", "h:1")]));
         let (sender, token) = stop();
         let request = Ok(ScrapeRequest::new(target.url(), &[]).unwrap());
         let scrape_loop = ScrapeLoop::new(
-            env,
+            Arc::new(env),
             pool.clone(),
             Arc::new(config),
             target.clone(),
@@ -465,11 +470,6 @@ impl Rig {
 
     /// Returns a counter's or gauge's value, found by the line's beginning.
     pub fn metric(&self, name: &str) -> String {
-        let mut text = String::new();
-        self.registry.encode(&mut text);
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(&format!("{name} ")));
-        line.unwrap_or("-").to_owned()
+        self.registry.shown(name)
     }
 }

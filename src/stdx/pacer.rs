@@ -1,12 +1,15 @@
 //! Paces log lines: the first is written at once, then one per interval, with the number left out
 //! since.
 
+use std::sync::Mutex;
 use std::time::Duration;
+
+use super::locked::locked;
 
 /// LIMIT: a failure of every scrape or request is logged once a minute per kind.
 pub const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Paces one kind of message. Several users share it behind a lock of their own.
+/// Paces one kind of message.
 #[derive(Debug, Clone)]
 pub struct Pacer {
     interval: Duration,
@@ -40,6 +43,21 @@ impl Pacer {
         }
         self.passed = Some(now);
         Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+/// A pacer that threads share.
+#[derive(Debug, Default)]
+pub struct SharedPacer(Mutex<Pacer>);
+
+impl SharedPacer {
+    pub const fn new(interval: Duration) -> SharedPacer {
+        SharedPacer(Mutex::new(Pacer::new(interval)))
+    }
+
+    /// Decides as [`Pacer::pass`] does.
+    pub fn pass(&self, now: Duration, count: u64) -> Option<u64> {
+        locked(&self.0).pass(now, count)
     }
 }
 

@@ -78,6 +78,8 @@ fn start(
         name.len() <= 15,
         "thread name {name:?} is longer than 15 bytes"
     );
+    #[cfg(test)]
+    super::testing::may_spawn()?;
     let (alive, ended) = bounded::<Never>(0);
     let reported = name.clone();
     let join = Builder::new()

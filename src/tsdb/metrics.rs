@@ -146,6 +146,7 @@ pub struct StoreMetrics {
     pub skipped_bytes: Counter,
     pub unread_samples: Counter,
     pub torn_bytes: Counter,
+    pub unknown_segments: Counter,
     pub dropped_segments: Counter,
     pub clean_start: Gauge,
     pub replay_duration: Gauge,
@@ -238,6 +239,10 @@ impl StoreMetrics {
             torn_bytes: registry.counter(
                 "ferula_tsdb_wal_torn_bytes_total",
                 "Bytes at the log's end that were the beginning of a record at the start.",
+            ),
+            unknown_segments: registry.counter(
+                "ferula_tsdb_wal_unknown_segments_total",
+                "Segments of the log in a version that this program does not know, left alone.",
             ),
             dropped_segments: registry.counter(
                 "ferula_tsdb_wal_dropped_unread_segments_total",

@@ -162,6 +162,15 @@ fn faults_of_requests() {
     let text = "proto: wrong wireType = 0 for field Timeseries";
     check(HEADERS, &snappy(b"\x08\x01"), 400, text);
 
+    let code = |code| {
+        let counter = "prometheus_http_requests_total";
+        ferula.metric(&format!(
+            "{counter}{{code=\"{code}\",handler=\"/api/v1/write\"}}"
+        ))
+    };
+    assert_eq!([code(204), code(400), code(415)], [2.0, 5.0, 3.0].map(Some));
+    ferula.wait_for_log("remote write: request not stored");
+
     let reply = ferula.get("/api/v1/write");
     assert_eq!(
         (reply.status, reply.header("Allow")),

@@ -14,7 +14,7 @@ use crate::model::{LabelMap, TargetGroup, TargetSets};
 use crate::net;
 use crate::stdx::clock::{Clock, RealClock};
 use crate::stdx::mailbox::Mailbox;
-pub use crate::stdx::testing::{DEADLINE, eventually};
+pub use crate::stdx::testing::{DEADLINE, eventually, logged, logged_by_any};
 use crate::watch;
 
 /// Addresses by job, sorted.
@@ -27,6 +27,7 @@ pub struct Bed {
     pub manager_metrics: ManagerMetrics,
     pub last: TargetSets,
     pub root: PathBuf,
+    registry: Registry,
     env: net::Env,
     _temp: tempfile::TempDir,
 }
@@ -48,6 +49,7 @@ pub fn bed(clock: Arc<dyn Clock>, send_interval: Duration) -> Bed {
         last: TargetSets::new(),
         root: temp.path().to_owned(),
         env: net::Env::new(real, &registry),
+        registry,
         _temp: temp,
     }
 }
@@ -65,6 +67,11 @@ impl Bed {
             .collect();
         let prepared = prepare(&jobs, &self.env, net::Strictness::Strict).unwrap();
         self.handle.apply(prepared)
+    }
+
+    /// Returns a counter's or gauge's value, found by the line's beginning.
+    pub fn metric(&self, name: &str) -> String {
+        self.registry.shown(name)
     }
 
     pub fn files(&self, pattern: &str) -> SdConfig {

@@ -32,12 +32,15 @@ fn a_broken_file_keeps_its_last_targets_and_holds_up_no_other() {
     bed.write("b.json", &json(&["b:1"]));
     bed.apply(&[("j", &[bed.files("*.json")])]);
     bed.expect("first", &[("j", &["a:1", "b:1"])]);
+    logged();
     for broken in ["[{\"targets\":[\"a", "", "[null]", "[{\"targts\":[]}]"] {
         let errors = bed.metrics.file_read_errors.get();
         bed.write("a.json", broken);
         eventually("an error", || bed.metrics.file_read_errors.get() > errors);
     }
     bed.expect_no_other();
+    let path = bed.root.join("a.json").display().to_string();
+    logged_by_any(&["can't use target file, keeping its last targets", &path]);
     bed.write("b.json", &json(&["b:2"]));
     bed.expect("other file", &[("j", &["a:1", "b:2"])]);
     bed.write("a.json", &json(&["a:2"]));

@@ -91,6 +91,7 @@ fn a_list_is_asked_for_at_the_interval_and_kept_while_it_fails() {
         assert!(request.contains(header), "{request}");
     }
 
+    logged();
     server.answers("500 Internal Server Error", JSON, "[]");
     let failures = bed.metrics.http_failures.clone();
     eventually("asleep", || clock.waiting() > 0);
@@ -101,6 +102,9 @@ fn a_list_is_asked_for_at_the_interval_and_kept_while_it_fails() {
     clock.advance(Duration::from_secs(60));
     eventually("another", || failures.get() >= 2.0);
     bed.expect_no_other();
+    let refreshes = "prometheus_sd_refresh_failures_total{config=\"j\",mechanism=\"http\"}";
+    eventually("both are counted", || bed.metric(refreshes) == "2");
+    logged_by_any(&["can't refresh target groups, keeping the last", &server.url]);
 
     server.answers("200 OK", JSON, &json(&["a:2"]));
     eventually("asleep", || clock.waiting() > 0);

@@ -4,12 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::messages::{Exemplar, Histogram, Label, body, compressed, series};
+use super::messages::{
+    Exemplar, Histogram, Label, Metadata, WriteRequest, body, compressed, series,
+};
 use crate::metrics::Registry;
 use crate::model::{Labels, SeriesRef, TimestampMs};
 use crate::remote::{AcceptedMessages, Options, Receiver};
 use crate::stdx::clock::ManualClock;
-use crate::storage::{Appendable, Appender, Committed, Fault, PendingExemplar, StorageError};
+use crate::stdx::testing::logged;
+use crate::storage::{
+    Appendable, Appender, Committed, ExemplarFault, Fault, PendingExemplar, RefusedExemplar,
+    StorageError,
+};
 
 const NOW: i64 = 1_700_000_000_000;
 
@@ -90,6 +96,13 @@ impl Appendable for Double {
         for PendingExemplar { series, exemplar } in &batch.exemplars {
             if state.live.values().any(|s| s == series) {
                 let labels = state.series[series.0 as usize].0.clone();
+                // A negative exemplar counts as out of order.
+                if exemplar.v < 0.0 {
+                    let (fault, t) = (ExemplarFault::OutOfOrder, exemplar.t);
+                    let series = *series;
+                    done.refuse_exemplar(RefusedExemplar { fault, series, t });
+                    continue;
+                }
                 let of = (exemplar.labels.to_string(), exemplar.v, exemplar.t);
                 state.exemplars.push((labels, of));
             }
@@ -102,6 +115,7 @@ impl Appendable for Double {
             let samples = &mut state.series[pending.series.0 as usize].1;
             let bits = pending.v.to_bits();
             match samples.last() {
+                _ if pending.t < -1_000_000 => done.refuse(Fault::TooOld, *pending),
                 _ if pending.t < 0 => done.refuse(Fault::OutOfBounds, *pending),
                 Some((t, _)) if pending.t < *t => done.refuse(Fault::OutOfOrder, *pending),
                 Some((t, v)) if pending.t == *t && bits != *v => {
@@ -169,12 +183,7 @@ impl Bed {
     }
 
     fn metric(&self, name: &str) -> String {
-        let mut text = String::new();
-        self.registry.encode(&mut text);
-        let line = text
-            .lines()
-            .find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_default().to_owned()
+        self.registry.shown(name)
     }
 }
 
@@ -288,7 +297,13 @@ fn the_first_of_each_kind_is_named() {
         far,
         histogram,
     ];
+    logged();
     let answer = bed.send(&body(&all));
+    let lines = logged();
+    let line = "remote write: not stored reason=out of order sample series=z{host=\"a\"} \
+                timestamp=2023-11-14T22:13:15Z value=2 count=2 not_told_since_last=0";
+    assert!(lines.iter().any(|l| l == line), "{lines:#?}");
+    assert_eq!(lines.len(), 11, "{lines:#?}");
     let pieces = [
         "400 out of order sample for series z{host=\"a\"} at 2023-11-14T22:13:15Z, value 2 (the \
          first of 2)",
@@ -326,12 +341,53 @@ fn the_first_of_each_kind_is_named() {
         ("label_twice", "1"),
         ("invalid_labels", "1"),
         ("labels_too_large", "1"),
+        ("out_of_order_in_request", "2"),
+        ("duplicate_in_request", "1"),
         ("invalid_exemplar", "1"),
         ("histogram", "1"),
         ("metadata", "0"),
     ] {
         assert_eq!(bed.refused(reason), count, "{reason}");
     }
+}
+
+#[test]
+fn every_other_reason_is_counted_and_told() {
+    let bed = Bed::new();
+    let check = |reason: &str, why: &str, request: &[u8]| {
+        logged();
+        bed.send(request);
+        let lines = logged();
+        let begin = format!("remote write: not stored reason={why} series=m");
+        assert!(
+            lines.len() == 1 && lines[0].starts_with(&begin),
+            "{lines:?}"
+        );
+        assert_eq!(bed.refused(reason), "1", "{reason}");
+    };
+    let m = |samples: &[(i64, f64)]| series(&[("__name__", "m")], samples);
+    let mut with_exemplar = m(&[(1, 1.0)]);
+    with_exemplar.exemplars.push(exemplar("x", -1.0, 1));
+    let off = "exemplars are not kept (--enable-feature=exemplar-storage)";
+    let with_exemplar = body(&[with_exemplar]);
+    check("exemplars_off", off, &with_exemplar);
+    bed.state(|s| s.takes_exemplars = true);
+    check("exemplar_refused", "out of order exemplar", &with_exemplar);
+    let metadata = Metadata {
+        family: "m".to_owned(),
+        ..Metadata::default()
+    };
+    let metadata = WriteRequest {
+        timeseries: Vec::new(),
+        metadata: vec![metadata],
+    };
+    let metadata = compressed(&prost::Message::encode_to_vec(&metadata));
+    check("metadata", "metadata are not kept", &metadata);
+    check(
+        "too_old",
+        "too old sample",
+        &body(&[m(&[(-2_000_000, 1.0)])]),
+    );
 }
 
 /// Late ones were left out too, even if the storage would have taken them.
@@ -519,12 +575,16 @@ fn series_that_went_away_are_resolved_anew() {
 fn nothing_is_stored_of_what_is_no_request() {
     let bed = Bed::new();
     let good = series(&[("__name__", "m")], &[(1, 1.0)]);
-    let mut raw = prost::Message::encode_to_vec(&super::messages::WriteRequest {
+    let mut raw = prost::Message::encode_to_vec(&WriteRequest {
         timeseries: vec![good.clone()],
         metadata: Vec::new(),
     });
     raw.extend([0x0a, 5]);
+    logged();
     assert_eq!(bed.send(&compressed(&raw)), "400 unexpected EOF");
+    let line = "remote write: request not stored err=unexpected EOF status=400 \
+                not_told_since_last=0";
+    assert_eq!(logged(), [line]);
     assert_eq!(bed.send(b""), "400 snappy: corrupt input");
     assert_eq!(bed.send(&[0xff; 9]), "400 snappy: corrupt input");
     assert_eq!(bed.send(&[5, 0, b'a']), "400 snappy: corrupt input");
@@ -534,6 +594,9 @@ fn nothing_is_stored_of_what_is_no_request() {
     assert_eq!(bed.state(|s| s.commits), 0);
     bed.state(|s| s.broken = true);
     assert_eq!(bed.send(&body(&[good])), "500 the storage is closed");
+    let line = "remote write: request not stored err=the storage is closed status=500 \
+                not_told_since_last=0";
+    assert_eq!(logged(), [line], "ours has a pace of its own");
 }
 
 #[test]

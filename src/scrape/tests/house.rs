@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::config::ScrapeConfig;
 use crate::metrics::Registry;
 use crate::model::TargetGroup;
-use crate::scrape::buffers::Buffers;
 use crate::scrape::manager::Applied;
 use crate::scrape::metrics::ScrapeMetrics;
 use crate::scrape::pools::Pools;
@@ -28,6 +27,7 @@ pub struct House {
     pub clock: ManualClock,
     pub pages: Pages,
     pub dialled: Arc<AtomicUsize>,
+    pub registry: Registry,
     dial: Dial,
 }
 
@@ -46,18 +46,16 @@ impl House {
     /// Makes pools whose targets answer as `dial`'s connections do.
     pub fn dialling(dial: Dial) -> House {
         let (store, clock) = (Arc::new(Store::default()), ManualClock::new(0));
-        let env = LoopEnv {
-            storage: store.clone(),
-            clock: Arc::new(clock.clone()),
-            metrics: ScrapeMetrics::new(&Registry::new()),
-            buffers: Buffers::default(),
-        };
+        let registry = Registry::new();
+        let metrics = ScrapeMetrics::new(&registry);
+        let env = LoopEnv::new(store.clone(), Arc::new(clock.clone()), metrics);
         House {
             pools: Pools::new(Arc::new(env), Alignment::default(), "test".to_owned()),
             store,
             clock,
             pages: Pages::default(),
             dialled: Arc::default(),
+            registry,
             dial,
         }
     }
@@ -91,6 +89,10 @@ impl House {
     pub fn sync(&self, groups: Vec<Arc<TargetGroup>>) {
         self.pools.set_targets([("j".to_owned(), groups)].into());
         self.pools.sync();
+    }
+
+    pub fn metric(&self, name: &str) -> String {
+        self.registry.shown(name)
     }
 
     pub fn clock_ms(&self) -> i64 {

@@ -8,9 +8,9 @@ use super::house::{House, STEP};
 use crate::config::ScrapeConfig;
 use crate::model::TargetGroup;
 use crate::scrape::restart::Restart;
-use crate::scrape::target::Health;
+use crate::scrape::target::{Health, Target};
 use crate::scrape::testing::{Answer, Gate, TEXT, config, group, rule};
-use crate::stdx::testing::eventually;
+use crate::stdx::testing::{eventually, logged, without_threads};
 
 fn two() -> Vec<Arc<TargetGroup>> {
     vec![group(
@@ -223,6 +223,8 @@ fn too_many_targets_are_all_refused() {
         let expect = "target_limit exceeded (number of targets: 2, limit: 1)";
         assert_eq!(status.last_error.as_deref(), Some(expect));
     }
+    let exceeded = "prometheus_target_scrape_pool_exceeded_target_limit_total";
+    assert_eq!(house.metric(exceeded), "1");
     house.apply(|c| c.target_limit = 2);
     house.step(2);
     assert!(
@@ -231,6 +233,63 @@ fn too_many_targets_are_all_refused() {
             .iter()
             .all(|t| t.status().health == Health::Up)
     );
+}
+
+/// Only the first is logged, and each is tried again.
+#[test]
+fn loops_that_find_no_thread_begin_later() {
+    let house = House::new("x 1\n");
+    house.apply(|_| {});
+    logged();
+    without_threads(|| house.sync(two()));
+    let lines = logged();
+    let begin = "no thread for the scrape loop: operation would block scrape_pool=j target=http://";
+    let end = ":1/metrics not_told_since_last=0";
+    assert!(
+        lines.len() == 1 && lines[0].starts_with(begin) && lines[0].ends_with(end),
+        "{lines:?}"
+    );
+    let failures = "ferula_target_scrape_thread_failures_total";
+    assert_eq!(house.metric(failures), "2");
+    let is_down = |t: &Arc<Target>| t.status().health == Health::Down;
+    assert!(house.targets().iter().all(is_down));
+    house.pools.look_after();
+    house.clock.advance(STEP);
+    let is_up = |t: &Arc<Target>| t.status().health == Health::Up;
+    eventually("both are scraped", || house.targets().iter().all(is_up));
+}
+
+#[test]
+fn stale_markers_that_cannot_be_committed_are_counted() {
+    let house = House::new("x 1\n");
+    house.apply(|_| {});
+    house.sync(two());
+    house.step(2);
+    house.sync(Vec::new());
+    house.clock.advance(STEP * 4);
+    house.store.fail_commits(true);
+    logged();
+    house.mark_stale();
+    let line = "Stale commit failed: the storage is closed num_dropped=6 not_told_since_last=0";
+    assert_eq!(logged(), [line]);
+    assert_eq!(
+        house.metric("ferula_target_scrapes_lost_samples_total"),
+        "12"
+    );
+}
+
+#[test]
+fn targets_that_relabelling_drops_are_counted() {
+    let house = House::new("x 1\n");
+    house.apply(|c| {
+        c.relabel_configs = vec![rule("drop", "__address__", "b:1", "", "")];
+        c.keep_dropped_targets = 1;
+    });
+    house.sync(two());
+    let dropped = house.pools.view().dropped(None);
+    let counts: Vec<_> = dropped.iter().map(|of| of.count).collect();
+    assert_eq!(counts, [1]);
+    assert_eq!(house.targets().len(), 1);
 }
 
 #[test]

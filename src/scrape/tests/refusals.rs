@@ -149,6 +149,44 @@ fn an_exemplar_is_named() {
     check(&mut Rig::plain(), OPEN_METRICS, &page, &lines);
 }
 
+/// Even what was made anew may be gone again.
+#[test]
+fn a_series_that_goes_away_twice_is_named() {
+    let mut rig = Rig::plain();
+    check(&mut rig, TEXT, "a 1|b 1", &[]);
+    rig.store.forget_series_at_commits(2);
+    let line = (
+        NO_SERIES,
+        "num_dropped=7 reason=the series went away series=a{OWN} timestamp=1970-01-01T00:00:30Z \
+         value=1 not_told_since_last=0",
+    );
+    check(&mut rig, TEXT, "a 1|b 1", &[line]);
+    let refused = "ferula_target_scrapes_series_refused_total";
+    assert_eq!(rig.metric(refused), "7");
+    check(&mut rig, TEXT, "a 1|b 1", &[]);
+}
+
+/// The storage fails for all targets together, so the pace is theirs together.
+#[test]
+fn a_commit_that_fails_is_told_once_a_minute() {
+    let mut rig = Rig::plain();
+    rig.store.fail_commits(true);
+    let page = "a_total 1 # {} 1|# EOF";
+    let failed = "Scrape commit failed: the storage is closed scrape_pool=j \
+                  target=http://h:1/metrics";
+    let mut turn = |expect: &[&str]| {
+        logged();
+        rig.answer(Answer::Page(OPEN_METRICS, page.replace('|', "\n") + "\n"));
+        assert_eq!(logged(), expect);
+    };
+    turn(&[&format!("{failed} num_dropped=6 not_told_since_last=0")]);
+    (0..3).for_each(|_| turn(&[]));
+    turn(&[&format!("{failed} num_dropped=6 not_told_since_last=18")]);
+    let lost = ["lost_samples", "exemplars_refused"];
+    let lost = lost.map(|what| rig.metric(&format!("ferula_target_scrapes_{what}_total")));
+    assert_eq!(lost, ["30", "5"]);
+}
+
 /// What the commit's failure hides is counted all the same.
 #[test]
 fn samples_left_out_before_a_commit_that_fails_are_named() {
@@ -188,6 +226,8 @@ fn the_first_invalid_target_of_a_sync_is_named_once_a_minute_and_after_a_reload(
     assert_eq!(sync(&["3", "4", "5"]), Vec::<String>::new());
     house.clock.advance(Duration::from_secs(60));
     expect(&sync(&["6"]), "6", "count=1 not_told_since_last=3");
+    let failed = "prometheus_target_sync_failed_total{scrape_job=\"j\"}";
+    assert_eq!(house.metric(failed), "6");
     house.apply(|c| c.sample_limit = 1);
     expect(&logged(), "6", "count=1 not_told_since_last=0");
 }

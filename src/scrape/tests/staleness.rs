@@ -3,6 +3,7 @@
 use crate::net::NetError;
 use crate::scrape::scrape_loop::Turned;
 use crate::scrape::testing::{Answer, Rig, TEXT};
+use crate::stdx::testing::logged;
 
 /// Checks what each page in turn stores. `!` is a target that is down.
 fn check(rig: &mut Rig, steps: &[(&str, &str)]) {
@@ -166,7 +167,11 @@ fn a_panic_marks_and_costs_the_target_only() {
     let mut rig = Rig::plain();
     rig.page("a 1");
     rig.turns += 1;
+    logged();
     rig.scrape_loop.recover(rig.turns * 15_000, "oops");
+    let line = "a scrape panicked: oops scrape_pool=j target=http://h:1/metrics \
+                not_told_since_last=0";
+    assert_eq!(logged(), [line]);
     assert_eq!(rig.stored(), "a stale");
     assert_eq!(rig.last_error(), "a mistake of the program: oops");
     assert_eq!(rig.metric("ferula_target_scrape_panics_total"), "1");

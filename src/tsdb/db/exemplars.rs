@@ -118,6 +118,7 @@ mod tests {
     use crate::metrics::Registry;
     use crate::model::{Labels, SeriesRef};
     use crate::stdx::clock::ManualClock;
+    use crate::stdx::testing::logged;
     use crate::storage::{Appendable, Appender, Exemplar};
     use crate::tsdb::dir::double::{Choice, Double, Fault};
     use crate::tsdb::head::tests::{fill, resolve};
@@ -127,10 +128,14 @@ mod tests {
     const MINUTE: i64 = 60_000;
 
     fn start(disk: &Double, exemplars_max: u64) -> Db {
-        let clock = Arc::new(ManualClock::new(NOW));
-        let mut options = Options::new(Place::Dir(disk.dir()), clock, Registry::new());
+        counted(disk, exemplars_max).0
+    }
+
+    fn counted(disk: &Double, exemplars_max: u64) -> (Db, Registry) {
+        let (clock, registry) = (Arc::new(ManualClock::new(NOW)), Registry::new());
+        let mut options = Options::new(Place::Dir(disk.dir()), clock, registry.clone());
         options.exemplars_max = exemplars_max;
-        Db::open(options).unwrap()
+        (Db::open(options).unwrap(), registry)
     }
 
     fn commit(db: &Db, series: SeriesRef, times: impl IntoIterator<Item = i64>) -> Committed {
@@ -231,14 +236,37 @@ mod tests {
     #[test]
     fn what_is_not_logged_is_not_there() {
         let disk = Double::new();
-        let db = start(&disk, 10);
+        let (db, registry) = counted(&disk, 10);
         let a = fill(&db, "n=a", [1]);
         commit(&db, a, [1]);
         disk.fault(disk.operations(), Fault::Error);
-        commit(&db, a, [2]);
+        assert_eq!(commit(&db, a, [2]).exemplars_refused, 1);
         commit(&db, a, [3]);
         assert_eq!(all(&db), "a: 1 3");
+        let unlogged = "ferula_tsdb_exemplar_unlogged_exemplars_total";
+        assert_eq!(registry.shown(unlogged), "1");
+        assert_eq!(commit(&db, SeriesRef(99), [4]).exemplars_refused, 1);
+        let without = "ferula_tsdb_exemplar_without_series_exemplars_total";
+        assert_eq!(registry.shown(without), "1");
         assert_eq!(all(&start(&disk.copy(), 10)), "a: 1 3");
+    }
+
+    /// A flush drops the part of the log that has them, whether or not they can be logged again.
+    #[test]
+    fn what_a_restart_will_not_know_is_told() {
+        let told = |fault: u64| {
+            let disk = Double::new();
+            let db = start(&disk, 10);
+            let a = fill(&db, "n=a", [NOW]);
+            commit(&db, a, [NOW]);
+            logged();
+            disk.fault(disk.operations() + fault, Fault::Error);
+            let store = db.0.shared.store.as_ref().unwrap();
+            let flushed = db.0.shared.flush(store, || Ok(()));
+            let told = "a restart will not know older exemplars: ";
+            flushed.is_ok() && logged().iter().any(|line| line.starts_with(told))
+        };
+        assert!((0..20).any(told));
     }
 
     #[test]

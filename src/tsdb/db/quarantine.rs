@@ -45,6 +45,8 @@ fn move_away(dir: &dyn Dir, path: &str, beside: Option<&str>) -> io::Result<Stri
     let files = files(dir)?;
     for (path, _) in files.iter().take(files.len().saturating_sub(FILES_MAX)) {
         dir.remove(path)?;
+        log::warn!(path = path.as_str(), files_max = FILES_MAX;
+            "a damaged file was removed for the limit of files");
     }
     dir.sync_dir(QUARANTINE_DIR)?;
     dir.sync_dir(parent)?;
@@ -75,4 +77,25 @@ fn files(dir: &dyn Dir) -> io::Result<Vec<(String, u64)>> {
     let files = list.into_iter().filter(|entry| !entry.is_dir);
     let path = |name: String| format!("{QUARANTINE_DIR}/{name}");
     Ok(files.map(|entry| (path(entry.name), entry.len)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stdx::testing::logged;
+    use crate::tsdb::dir::double::Double;
+
+    #[test]
+    fn the_oldest_go_and_that_is_told() {
+        let disk = Double::new();
+        logged();
+        for id in (1..=FILES_MAX as u64 + 2).map(BlockId) {
+            disk.set_bytes(&id.path(), b"damaged");
+            quarantine(&*disk.dir(), id, "it is damaged");
+        }
+        let lines = logged();
+        let gone = "a damaged file was removed for the limit of files";
+        assert_eq!(lines.iter().filter(|l| l.starts_with(gone)).count(), 2);
+        assert_eq!(files(&*disk.dir()).unwrap().len(), FILES_MAX);
+    }
 }

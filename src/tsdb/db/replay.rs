@@ -121,6 +121,7 @@ fn tell(replayed: &Replayed, metrics: &StoreMetrics) {
             segments = format!("{:?}", replayed.damaged).as_str();
             "the write-ahead log is damaged; the rest of it was read");
     }
+    metrics.unknown_segments.add(replayed.unknown.len() as f64);
     if !replayed.unknown.is_empty() {
         log::error!(segments = format!("{:?}", replayed.unknown).as_str();
             "segments of the write-ahead log have an unknown version and were left alone");

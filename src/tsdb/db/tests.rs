@@ -24,9 +24,10 @@ use crate::model::TimestampMs;
 use crate::model::{Matcher, SeriesRef};
 use crate::stdx::atomic::{AtomicI64, Ordering::Relaxed, Ordering::SeqCst};
 use crate::stdx::clock::ManualClock;
-use crate::stdx::testing::eventually;
+use crate::stdx::testing::{eventually, logged, logged_by_any, logged_from};
 use crate::storage::{Appendable, Appender, Queryable, SelectHints};
 use crate::tsdb::Retention;
+use crate::tsdb::block::BlockId;
 use crate::tsdb::dir::double::{Choice, Double, Fault};
 use crate::tsdb::head::tests::{
     ALL, HOUR, MINUTE, check_ways, commit, fill, names, read, read_hinted, resolve,
@@ -332,12 +333,15 @@ fn retention_by_time_and_by_size() {
     commit(&world.db, &[(a, 7 * HOUR + 1, 0.0)]);
     world.db.flush().unwrap();
     assert_eq!(blocks(), 2);
+    let metrics = &world.db.0.shared.store.as_ref().unwrap().metrics;
+    assert_eq!(metrics.time_retentions.get(), 1.0);
     assert_eq!(read(&*view, &[]), before, "who has it reads on");
     assert_eq!(world.killed().all().len(), 1);
     world.db.set_retention(of_bytes(1));
     commit(&world.db, &[(a, 7 * HOUR + 2, 0.0)]);
     world.db.flush().unwrap();
     assert_eq!(blocks(), 0);
+    assert_eq!(metrics.size_retentions.get(), 1.0);
 }
 
 /// Makes a retention by size.
@@ -374,9 +378,14 @@ fn a_part_of_the_disk_wins_over_a_size() {
             percentage,
             ..Retention::default()
         });
+        logged();
         world.db.0.shared.retain(store).unwrap();
         let blocks = world.db.head().blocks().unwrap().len();
         assert_eq!(blocks, kept, "{percentage}");
+        let told = "blocks are beyond retention and were removed blocks=1 by=size";
+        let lines = logged_from(log::Level::Info);
+        let is_told = lines.iter().any(|line| line == told);
+        assert_eq!(is_told, kept == 0, "{lines:?}");
     }
 }
 
@@ -391,10 +400,113 @@ fn damaged_blocks_go_to_quarantine() {
     let dir = disk.dir();
     let first = dir.list("blocks").unwrap()[0].name.clone();
     disk.set_bytes(&format!("blocks/{first}"), b"nothing like a block");
+    logged();
     let again = start(&disk, |_| {});
+    let lines = logged();
+    let (told, moved) = ("a damaged block: ", format!("moved_to=quarantine/{first}"));
+    assert!(
+        lines.len() == 1 && lines[0].starts_with(told) && lines[0].ends_with(&moved),
+        "{lines:?}"
+    );
+    let metrics = &again.db.0.shared.store.as_ref().unwrap().metrics;
+    assert_eq!(metrics.quarantined.get(), 1.0);
     assert_eq!(again.all(), expected(&[("b", &[2])]));
     assert_eq!(dir.list("quarantine").unwrap()[0].name, first);
     assert_eq!(again.killed().all(), again.all());
+}
+
+/// What could not be read is counted, so that nobody takes the rest for the whole.
+#[test]
+fn what_damage_in_the_log_costs_is_counted() {
+    let world = World::new();
+    for t in 1..100 {
+        fill(&world.db, "n=a", [t * 1000]);
+    }
+    let whole = world.disk.copy();
+    let path = format!("wal/{}", whole.dir().list("wal").unwrap()[0].name);
+    let bytes = whole.bytes(&path).unwrap();
+    let begin = |bytes: &[u8]| {
+        let disk = whole.copy();
+        disk.set_bytes(&path, bytes);
+        logged();
+        let world = start(&disk, |_| {});
+        let lost = 99 - world.all()[0].1.split(' ').count() as u64;
+        (world, lost, logged_from(log::Level::Info))
+    };
+    let is_told = |lines: &[String], told: &str| lines.iter().any(|line| line.starts_with(told));
+    let mut damaged = bytes.clone();
+    damaged[bytes.len() / 2] ^= 1;
+    let (world, lost, lines) = begin(&damaged);
+    let metrics = &world.db.0.shared.store.as_ref().unwrap().metrics;
+    assert_eq!(metrics.wal_corruptions.get(), 1.0);
+    assert_eq!(metrics.skipped_records.get(), 1.0);
+    assert!(metrics.skipped_bytes.get() > 0.0);
+    assert_eq!(metrics.unread_samples.get() + 1.0, lost as f64);
+    let told = "the write-ahead log is damaged; the rest of it was read records=1";
+    assert!(is_told(&lines, told), "{lines:?}");
+
+    let (world, lost, lines) = begin(&bytes[..bytes.len() - 1]);
+    let metrics = &world.db.0.shared.store.as_ref().unwrap().metrics;
+    assert_eq!((lost, metrics.wal_corruptions.get()), (1, 0.0));
+    assert!(metrics.torn_bytes.get() > 0.0);
+    let told = "the write-ahead log ends in the middle of a record";
+    assert!(is_told(&lines, told), "{lines:?}");
+}
+
+/// A reader may come too late for what the disk has no room to keep.
+#[test]
+fn segments_that_a_reader_still_wanted_are_counted() {
+    logged();
+    let world = start(&Double::new(), |o| o.wal_held_bytes = 0);
+    fill(&world.db, "n=a", [1]);
+    let store = world.db.0.shared.store.as_ref().unwrap();
+    let _reader = store.segments.hold("reader", store.segments.durable());
+    world.db.flush().unwrap();
+    assert_eq!(store.metrics.dropped_segments.get(), 1.0);
+    logged_by_any(&[
+        "segments of the log that a reader has not read yet had to go segments=1",
+        "limit_bytes=0",
+    ]);
+}
+
+/// A medium that rots while the process runs: each page is counted once.
+#[test]
+fn queries_go_without_what_rots() {
+    let world = World::new();
+    fill(&world.db, "n=a", [1]);
+    world.db.flush().unwrap();
+    fill(&world.db, "n=b", [2]);
+    // The new process has no page of it in memory.
+    let world = world.killed();
+    let name = world.disk.dir().list("blocks").unwrap()[0].name.clone();
+    world.disk.rot(&format!("blocks/{name}"));
+    logged();
+    assert_eq!(world.all(), expected(&[("b", &[2])]));
+    let store = world.db.0.shared.store.as_ref().unwrap();
+    let lines = logged();
+    assert_eq!(lines.len() as u64, store.cache.damaged_pages(), "{lines:?}");
+    assert!(lines[0].contains(": damaged series at byte "), "{lines:?}");
+    assert_eq!(world.all(), expected(&[("b", &[2])]));
+    assert_eq!(logged(), Vec::<String>::new());
+}
+
+#[test]
+fn a_block_that_cannot_be_opened_is_counted_and_stays() {
+    let world = World::new();
+    fill(&world.db, "n=a", [1]);
+    world.db.flush().unwrap();
+    let disk = world.disk.copy();
+    let path = BlockId(7).path();
+    disk.dir().create_dir(&path).unwrap();
+    logged();
+    let world = start(&disk, |_| {});
+    let metrics = &world.db.0.shared.store.as_ref().unwrap().metrics;
+    assert_eq!(metrics.reload_failures.get(), 1.0);
+    let lines = logged();
+    let told = "a block is left out: ";
+    assert!(lines.len() == 1 && lines[0].starts_with(told), "{lines:?}");
+    assert_eq!(world.all(), expected(&[("a", &[1])]));
+    assert!(disk.dir().list(&path).unwrap().is_empty(), "it is there");
 }
 
 /// A damaged segment is kept once the head is a block; one of another version stays where it is.
@@ -414,8 +526,17 @@ fn segments_that_could_not_be_read_are_kept() {
         let mut bytes = disk.bytes(&path).unwrap();
         bytes[..40].copy_from_slice(&header);
         disk.set_bytes(&path, &bytes);
+        logged();
         let again = start(&disk, |_| {});
+        let lines = logged();
         assert_eq!(disk.bytes(&path).as_ref(), Some(&bytes));
+        let metrics = &again.db.0.shared.store.as_ref().unwrap().metrics;
+        let is_unknown = kept_in == "wal";
+        let unknown = if is_unknown { 1.0 } else { 0.0 };
+        assert_eq!(metrics.unknown_segments.get(), unknown);
+        let told = "segments of the write-ahead log have an unknown version and were left alone";
+        let is_told = lines.iter().any(|line| line.starts_with(told));
+        assert_eq!(is_told, is_unknown, "{lines:?}");
         fill(&again.db, "n=b", [2]);
         for _ in 0..2 {
             again.db.flush().unwrap();

@@ -183,6 +183,15 @@ impl Double {
         world.durable_names.insert(path.to_owned(), Node::File(at));
     }
 
+    /// Zeroes a file under whoever has it open, as a medium does that rots.
+    pub fn rot(&self, path: &str) {
+        let mut world = self.world();
+        let at = world.file(path).unwrap();
+        let Content { written, durable } = &mut world.files[at];
+        written.fill(0);
+        durable.fill(0);
+    }
+
     /// Returns another directory with the same content, all of it durable.
     pub fn copy(&self) -> Double {
         self.crash(Choice::Everything)

@@ -9,8 +9,10 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::access::Access;
 use super::budget::Budget;
+use super::head::Reject;
 use super::metrics::HttpMetrics;
 use super::options::{Handler, Options};
+use crate::stdx::pacer::SharedPacer;
 
 pub(super) struct Shared {
     pub options: Options,
@@ -22,8 +24,21 @@ pub(super) struct Shared {
     /// The budget of heads that are being read or handled, beyond each connection's own share.
     pub heads: Budget,
     pub waker: Waker,
+    /// The pace of log lines about requests that no handler sees.
+    pub refusals: SharedPacer,
     /// Set when the server is stopped. From then on answers close their connection.
     pub stopping: AtomicBool,
+}
+
+impl Shared {
+    /// Counts a request that no handler sees.
+    pub fn refuse(&self, reject: &Reject) {
+        self.metrics.refuse(reject.status);
+        if let Some(left_out) = self.refusals.pass(self.options.clock.mono(), 1) {
+            log::warn!(status = reject.status, err = reject.why.as_ref(),
+                not_told_since_last = left_out; "HTTP request refused");
+        }
+    }
 }
 
 /// Wakes the poller out of poll(2). Cheap when it is already on its way.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded, never};
 
 use crate::stdx::limits::{QUERY_STACK, THREAD_STACK};
+use crate::stdx::pacer::SharedPacer;
 use crate::stdx::thread::{Thread, spawn, spawn_vital};
 
 use super::access::Access;
@@ -69,6 +70,7 @@ impl Server {
             access,
             handler,
             waker,
+            refusals: SharedPacer::default(),
             stopping: AtomicBool::new(false),
             options,
         });

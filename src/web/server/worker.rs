@@ -251,7 +251,7 @@ impl Worker {
     }
 
     fn refuse(&self, conn: &mut Conn, reject: &Reject) -> Then {
-        self.shared.metrics.refuse(reject.status);
+        self.shared.refuse(reject);
         conn.forget_input();
         let wall_ms = self.shared.options.clock.wall_ms();
         let config = self.shared.access.snapshot();

@@ -16,7 +16,7 @@ pub(super) const BYTES_PER_SECOND_MIN: usize = 16 << 10;
 
 impl Poller {
     pub(super) fn refuse(&mut self, id: u64, reject: Reject) {
-        self.shared.metrics.refuse(reject.status);
+        self.shared.refuse(&reject);
         if let Some(conn) = self.slots.get_mut(&id).and_then(|slot| slot.conn.as_mut()) {
             conn.forget_input();
         }

@@ -1,6 +1,7 @@
 //! Tests that a slow disk delays no query, a long query delays nobody, and memory is bounded.
 
 use super::*;
+use crate::stdx::testing::logged;
 use crate::stdx::thread::{Thread, spawn};
 use crate::tsdb::dir::double::Kind;
 
@@ -130,6 +131,7 @@ fn memory_is_bounded_while_a_block_is_written() {
     world.mute(false);
     world.db.0.shared.bell.ring();
     eventually("the write is held", || held.waiting() == 1);
+    logged();
     let error = loop {
         if let Err(error) = append() {
             break error.to_string();
@@ -144,6 +146,9 @@ fn memory_is_bounded_while_a_block_is_written() {
     assert!(append().is_err());
     let store = world.db.0.shared.store.as_ref().unwrap();
     assert_eq!(store.metrics.refused_samples.get(), 100.0);
+    let lines = logged();
+    let told = "samples are refused: the head cannot become a block, or not fast enough";
+    assert!(lines.len() == 1 && lines[0].starts_with(told), "{lines:?}");
     assert_eq!(world.all().len(), 50, "queries go on");
     drop(held);
     eventually("there is room again", || used() < limit);
