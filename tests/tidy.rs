@@ -322,56 +322,17 @@ fn atomics_of_64_bits_come_from_stdx() {
 /// Circles of more than two files that stand for now, each by one of its files, with its reason.
 const CIRCLES: &[(&str, &str)] = &[
     (
-        "config/types",
-        "the sections' structures, and `sigv4`, which two sections have",
-    ),
-    (
-        "discovery/kinds",
-        "the table of kinds, and what its lines give",
-    ),
-    (
-        "web/server/head",
-        "a head is refused by its lines, and has them",
-    ),
-    (
-        "cli/flags",
-        "a tool's arguments take flags, and the flags' parser finds the tools",
-    ),
-    (
-        "exposition/parser",
-        "the parser is one machine in three files",
-    ),
-    (
         "net/client",
-        "OAuth2's tokens are fetched by a client, which has an authentication",
-    ),
-    (
-        "promql/engine",
-        "the query log writes what an engine answers",
-    ),
-    (
-        "promql/eval/binary/dispatch",
-        "an operand is an expression, so that evaluation recurses",
+        "OAuth2's tokens are fetched by a client, which has an authentication; a trait between the \
+         two would have one implementation",
     ),
     (
         "promql/eval/run",
-        "a run lends its helper, which counts against it",
+        "a run lends its helper to who reads rows beside it, and the rows count against the run",
     ),
     (
         "promql/functions/scratch",
-        "the table of kept plans is the rates' own",
-    ),
-    (
-        "promql/functions/table",
-        "functions and the type of their table",
-    ),
-    (
-        "scrape/manager",
-        "the pools tell what the manager's handle returns",
-    ),
-    (
-        "tsdb/chunk/open",
-        "an open chunk becomes a closed one, which is read as the same bytes",
+        "a window carries what its functions keep from one window to the next",
     ),
     (
         "tsdb/wal/replay",

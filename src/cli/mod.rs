@@ -5,12 +5,14 @@
 
 mod command;
 mod flags;
+mod parse;
 mod query_tools;
 mod table;
 mod tools;
 mod tsdb_tools;
 
-pub use flags::{Flags, Invocation, LogFormat, parse};
+pub use flags::{Flags, LogFormat};
+pub use parse::{Invocation, parse};
 pub use query_tools::{Ask, QueryTool};
 pub use tools::{CheckConfig, CheckServer, Tool};
 pub use tsdb_tools::{Analyze, CreateBlocks, Dump, Export, Import, List, TsdbTool};

@@ -5,6 +5,7 @@ use super::http;
 use super::relabel::rules;
 use super::sd::{check_static_targets, service_discovery};
 use super::section::{Item, Section};
+use super::sigv4::sigv4_section;
 use super::types::AlertmanagerConfig;
 use super::yaml::Out;
 use crate::model::names::NameScheme;
@@ -83,24 +84,4 @@ fn sigv4(s: &mut Section<'_>, others: bool) {
         "sigv4",
         "sigv4 is not supported by Ferula; requests would go without it",
     );
-}
-
-pub(super) fn sigv4_section(mut s: Section<'_>) {
-    for key in [
-        "region",
-        "access_key",
-        "secret_key",
-        "profile",
-        "role_arn",
-        "external_id",
-    ] {
-        s.string(key);
-    }
-    s.bool("use_fips_sts_endpoint");
-    if s.has("access_key") != s.has("secret_key") {
-        let text = "must provide a AWS SigV4 Access key and Secret Key if credentials are \
-                    specified in the SigV4 config";
-        s.error(text);
-    }
-    s.finish();
 }

@@ -21,6 +21,7 @@ mod rule_file;
 mod scrape;
 mod sd;
 mod section;
+mod sigv4;
 mod storage_section;
 mod target_file;
 mod target_json;

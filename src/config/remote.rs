@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::alerting::sigv4_section;
 use super::http;
 use super::relabel::rules;
 use super::section::{Item, Section};
+use super::sigv4::sigv4_section;
 use super::url;
 use super::yaml::Out;
 use crate::model::names::NameScheme;

@@ -12,8 +12,8 @@ use xxhash_rust::xxh64::xxh64;
 
 use super::discoverer::{Discoverer, Updates};
 use super::error::Error;
-use super::kinds::Source;
 use super::metrics::SdMetrics;
+use super::source::Source;
 use crate::config::{FileSdConfig, TargetFileKind, parse_target_groups};
 use crate::model::TargetGroup;
 use crate::stdx::clock::Clock;

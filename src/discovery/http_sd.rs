@@ -7,8 +7,8 @@ use crossbeam_channel::select;
 
 use super::discoverer::{Discoverer, Updates};
 use super::error::Error;
-use super::kinds::Source;
 use super::metrics::SdMetrics;
+use super::source::Source;
 use crate::config::{HttpSdConfig, TargetFileKind, parse_target_groups};
 use crate::model::TargetGroup;
 use crate::net::{self, Client, FetchRequest, Fetched, NetError, Strictness, without_password};

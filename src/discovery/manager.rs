@@ -9,11 +9,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use super::discoverer::{Update, Updates, channel};
-use super::kinds::{Factory, Source, Surroundings};
 use super::metrics::{ManagerMetrics, SdMetrics};
 use super::pace::Pace;
 use super::prepare::{Prepared, PreparedProvider};
 use super::provider::{News, Provider, Running, join_all};
+use super::source::{Factory, Source, Surroundings};
 use crate::metrics::Registry;
 use crate::model::TargetSets;
 use crate::stdx::clock::{Alarm, Clock};

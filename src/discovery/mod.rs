@@ -11,6 +11,7 @@ mod error;
 mod kinds;
 mod metrics;
 mod prepare;
+mod source;
 
 mod file_sd;
 mod http_sd;

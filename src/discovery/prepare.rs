@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::kinds::{Source, source};
+use super::kinds::source;
+use super::source::Source;
 use crate::config::SdConfig;
 use crate::net::{self, Strictness};
 

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
+use super::entry::{Entry, Point};
 use super::error::{ParseError, Problem, excerpt};
 use super::escape::{unescape, unescape_help};
 use super::float;
 use super::labels::{Braces, walk_braces};
 use super::lexer::{Lexer, State, Token};
-use super::parser::{Entry, Point};
 use super::protocol::Format;
 use crate::model::{MetricType, TimestampMs};
 

@@ -6,6 +6,7 @@
 //! **Invariant:** knows no target, no series of the storage and no relabelling; no bytes make it
 //! panic.
 
+mod entry;
 mod parser;
 
 mod labels;
@@ -18,9 +19,10 @@ mod float;
 mod lexer;
 mod media_type;
 
+pub use entry::{Entry, Point};
 pub use error::ParseError;
 pub use labels::{labels, parse_exemplar};
-pub use parser::{Entry, Parser, Point};
+pub use parser::Parser;
 pub use protocol::{Format, Protocol, accept_header, format_of};
 
 #[cfg(test)]

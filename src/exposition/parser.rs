@@ -1,15 +1,14 @@
 //! The parser of a body. It reads entry by entry; where the caller expects the lines of the last
 //! body, it reads line by line, which is faster.
 
-use std::borrow::Cow;
-
+use super::entry::{Entry, Point};
 use super::error::ParseError;
 use super::float::short_decimal;
 use super::labels::labels;
 use super::lexer::is_blank;
 use super::line::Line;
 use super::protocol::Format;
-use crate::model::{LabelsBuilder, MetricType, TimestampMs};
+use crate::model::{LabelsBuilder, MetricType};
 
 pub struct Parser<'a> {
     body: &'a [u8],
@@ -19,40 +18,6 @@ pub struct Parser<'a> {
     kind: MetricType,
     /// The position of a TYPE line that was passed over as known and is newer than `kind`.
     type_line: Option<usize>,
-}
-
-/// What one line says, or several lines where a quoted string contains line breaks.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Entry<'a> {
-    Series {
-        /// The bytes of name and labels as they stand in the body. `labels` decodes them.
-        series: &'a [u8],
-        point: Point<'a>,
-    },
-    Help {
-        name: Cow<'a, str>,
-        text: Cow<'a, str>,
-    },
-    Type {
-        name: Cow<'a, str>,
-        kind: MetricType,
-    },
-    Unit {
-        name: Cow<'a, str>,
-        unit: Cow<'a, str>,
-    },
-    Comment,
-}
-
-/// One sample of a series.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point<'a> {
-    pub v: f64,
-    /// The timestamp, where the target gives one.
-    pub t: Option<TimestampMs>,
-    /// The exemplar's bytes, from the brace to the end of the line. They are well-formed;
-    /// `parse_exemplar` decodes them.
-    pub exemplar: Option<&'a [u8]>,
 }
 
 impl<'a> Parser<'a> {

@@ -13,6 +13,7 @@ mod error;
 mod eval;
 mod functions;
 mod gate;
+mod query;
 mod query_log;
 mod statistics;
 mod value;
@@ -22,13 +23,14 @@ mod tests;
 
 pub use active::{ActiveQueries, UnfinishedQuery};
 pub use annotations::Severity;
-pub use engine::{Engine, Query, Settings, Times, default_memory_budget};
+pub use engine::Engine;
 pub use error::QueryError;
 pub use parser::{
     Aggregate, Aggregator, Arity, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, Expr,
     Extent, Features, Length, Matching, Subquery, VectorSelector, functions, parse, parse_selector,
     pretty, resolve, selectors,
 };
+pub use query::{Query, Settings, Times, default_memory_budget};
 pub use query_log::{HttpOrigin, QueryLog};
 
 pub use value::{Answer, Series, Value};

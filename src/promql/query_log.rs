@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::engine::{Query, Times};
+use super::query::{Query, Times};
 use super::statistics::Statistics;
 use crate::model::{TimestampMs, timestamp};
 use crate::stdx::append;

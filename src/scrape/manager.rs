@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 
 use super::metrics::ScrapeMetrics;
-use super::pools::Pools;
+use super::pools::{Applied, Pools};
 use super::prepare::Prepared;
 use super::reloader;
 use super::schedule::Alignment;
@@ -42,15 +42,6 @@ pub struct Handle {
     // ORDER: senders before threads, so that a drop stops and then joins.
     stop: Option<StopSender>,
     threads: Vec<Thread>,
-}
-
-/// The jobs that a configuration touched.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Applied {
-    pub added: Vec<String>,
-    pub removed: Vec<String>,
-    pub changed: Vec<String>,
-    pub unchanged: Vec<String>,
 }
 
 enum Cmd {

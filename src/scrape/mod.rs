@@ -40,7 +40,8 @@ mod end_of_run;
 mod failure_log;
 mod metrics;
 
-pub use manager::{Applied, Handle, Options};
+pub use manager::{Handle, Options};
+pub use pools::Applied;
 pub use prepare::{PrepareEnv, Prepared, prepare};
 pub use schedule::Alignment;
 pub use target::Target;

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::end_of_run::{EndOfRun, EndsOfRun};
-use super::manager::Applied;
 use super::pool::{Leftovers, Pool, SyncEnv};
 use super::prepare::Prepared;
 use super::runner::Ending;
@@ -50,6 +49,15 @@ pub(super) struct Chores {
 
 /// How often loops without a thread, and threads that were told to end, are looked after.
 const LOOK_AFTER: Duration = Duration::from_secs(5);
+
+/// The jobs that a configuration touched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+    pub changed: Vec<String>,
+    pub unchanged: Vec<String>,
+}
 
 impl Pools {
     pub fn new(env: Arc<LoopEnv>, alignment: Alignment, user_agent: String) -> Pools {

@@ -14,11 +14,11 @@ use super::run::Run;
 use super::view::View;
 use super::wanted::Wanted;
 use crate::model::{Sample, TimestampMs};
-use crate::promql::engine::{Query, Times};
 use crate::promql::error::QueryError;
 use crate::promql::parser::{
     Aggregate, Aggregator, At, Binary, Expr, Extent, Length, Subquery, Unary, VectorSelector,
 };
+use crate::promql::query::{Query, Times};
 use crate::storage::Queryable;
 
 /// What a query is evaluated on, and at which steps.

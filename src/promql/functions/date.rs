@@ -1,6 +1,6 @@
 //! Parts of the date, in UTC, for a value in Unix seconds.
 
-use super::table::ValueFn;
+use super::implementation::ValueFn;
 
 pub(super) fn function(name: &str) -> Option<ValueFn> {
     let f: ValueFn = match name {

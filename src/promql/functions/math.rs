@@ -3,7 +3,7 @@
 
 use std::f64::consts::{LN_2, LN_10, PI};
 
-use super::table::ValueFn;
+use super::implementation::ValueFn;
 use crate::promql::eval::absent;
 
 pub(super) fn function(name: &str) -> Option<ValueFn> {

@@ -3,6 +3,7 @@
 //! Owns nothing. **Invariant:** sees only the windows, values and rows that it is given, never the
 //! storage.
 
+mod implementation;
 mod table;
 
 mod extended;
@@ -32,7 +33,8 @@ mod sum;
 mod tests;
 
 pub(super) use extended::{extend, extended};
+pub(super) use implementation::{Implementation, ValueFn, WholeFn};
 pub(super) use rank::quantile_ranked;
 pub(super) use remarks::{check_arguments, is_counters_name, remark_name, remarks_names};
 pub(super) use scratch::Scratch;
-pub(super) use table::{Implementation, ValueFn, WholeFn, implementation};
+pub(super) use table::implementation;

@@ -1,30 +1,10 @@
 //! A closed chunk: bits in the pool that no longer change.
 
 use super::gather::Gather;
+use super::header::{HEADER_BYTES, Mode};
 use super::open::{Open, after};
 use super::pool::{Chain, Pool};
 use crate::model::TimestampMs;
-
-/// Mode and number of samples.
-pub const HEADER_BYTES: usize = 2;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    Integer,
-    Xor,
-    Decimal,
-}
-
-impl Mode {
-    pub fn from_byte(byte: u8) -> Option<Mode> {
-        match byte {
-            0 => Some(Mode::Integer),
-            1 => Some(Mode::Xor),
-            2 => Some(Mode::Decimal),
-            _ => None,
-        }
-    }
-}
 
 /// A closed chunk. Its bits are always in the same [`Pool`], and only [`Chunk::release`] gives them
 /// back.

@@ -7,8 +7,8 @@
 
 use thiserror::Error;
 
-use super::closed::{HEADER_BYTES, Mode};
 use super::decimal::{BESIDE_BITS, Step, Walk, beside_of};
+use super::header::{HEADER_BYTES, Mode};
 use super::window::{Bits, WINDOW_BITS};
 use crate::model::{STALE_NAN_BITS, Sample, TimestampMs};
 use crate::stdx::varint::unzigzag;

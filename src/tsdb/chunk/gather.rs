@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::closed::HEADER_BYTES;
+use super::header::HEADER_BYTES;
 use super::pool::{Chain, LINK_BYTES, Pool};
 
 /// Chunks one after the other, ready for decoding once [`Gather::fetch`] was called.

@@ -29,6 +29,7 @@ mod closed;
 mod decimal;
 mod decode;
 mod gather;
+mod header;
 mod open;
 mod pool;
 

@@ -5,10 +5,11 @@
     reason = "built for size, each of them would be a call for each value"
 )]
 
-use super::closed::{Chunk, HEADER_BYTES, Mode};
+use super::closed::Chunk;
 use super::decimal::{SCALE_MAX, Step};
 use super::decode::decode;
 use super::gather::Gather;
+use super::header::{HEADER_BYTES, Mode};
 use super::pool::{Chain, Pool};
 use crate::model::{Sample, TimestampMs};
 use crate::stdx::bits::width;

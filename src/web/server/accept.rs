@@ -8,9 +8,9 @@ use rustls::ServerConnection;
 
 use super::conn::Conn;
 use super::encode::refusal;
-use super::head::Reject;
 use super::listen::Accepted;
 use super::poller::{ACCEPT_REST, Poller};
+use super::reject::Reject;
 use super::scan::HeadScan;
 use super::slot::{Slot, Stage};
 use super::worker::SCRATCH_BYTES;

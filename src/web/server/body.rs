@@ -1,6 +1,7 @@
 //! Reads a request's body from its connection's bytes: by length, or chunked.
 
-use super::head::{Framing, Reject, bad};
+use super::head::Framing;
+use super::reject::{Reject, bad};
 
 /// LIMIT: a chunk's size with its extensions, which nobody sends.
 const SIZE_LINE_BYTES_MAX: usize = 256;

@@ -9,9 +9,10 @@ use flate2::write::GzEncoder;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::head::{Head, Reject};
+use super::head::Head;
 use super::headers::Headers;
 use super::pieces::{PieceBody, Step};
+use super::reject::Reject;
 use super::request::{Method, Version};
 use super::response::{Body, Response, reason};
 use crate::metrics::Histogram;

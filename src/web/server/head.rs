@@ -6,15 +6,8 @@
 use std::borrow::Cow;
 
 use super::headers::{Headers, is_token};
+use super::reject::{Reject, bad};
 use super::request::{Method, Version};
-use crate::model::size;
-
-/// Why a request is refused. The connection is closed after it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reject {
-    pub status: u16,
-    pub why: Cow<'static, str>,
-}
 
 /// How a request's body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,23 +32,6 @@ pub(super) struct Head {
 
 /// LIMIT: the longest registered method has 17.
 const METHOD_BYTES_MAX: usize = 32;
-
-impl Reject {
-    pub fn new(status: u16, why: impl Into<Cow<'static, str>>) -> Reject {
-        let why = why.into();
-        Reject { status, why }
-    }
-
-    /// Makes the refusal of a body that is larger than `bytes_max`.
-    pub fn too_large(bytes_max: usize) -> Reject {
-        let limit = size::format(bytes_max as u64);
-        Reject::new(413, format!("the request's body is larger than {limit}"))
-    }
-}
-
-pub(super) fn bad(why: &'static str) -> Reject {
-    Reject::new(400, why)
-}
 
 impl Head {
     pub fn has_body(&self) -> bool {

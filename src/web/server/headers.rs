@@ -1,7 +1,7 @@
 //! A request's headers, kept as the text in which they came. As a list of names and values a head
 //! of a megabyte in short lines would take twenty.
 
-use super::head::{Reject, bad};
+use super::reject::{Reject, bad};
 
 /// Names and values in the order of arrival.
 #[derive(Debug, Clone, Default)]

@@ -35,6 +35,7 @@ mod encode;
 mod head;
 mod headers;
 mod multipart;
+mod reject;
 mod scan;
 
 // Who may ask.

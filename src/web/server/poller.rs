@@ -13,10 +13,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use crate::stdx::stop::stop;
 
 use super::conn::{Fill, timespec};
-use super::head::{Head, Reject};
+use super::head::Head;
 use super::lanes::Lanes;
 use super::listen::Listeners;
 use super::options::Class;
+use super::reject::Reject;
 use super::scan::{Limits, Scan};
 use super::shared::{Shared, WakeEnd};
 use super::slot::{Slot, Stage};

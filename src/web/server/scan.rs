@@ -3,7 +3,8 @@
 //! Every byte is looked at once: a head of a megabyte that comes byte by byte costs as much as one
 //! that comes at once.
 
-use super::head::{Head, Reject, bad, parse};
+use super::head::{Head, parse};
+use super::reject::{Reject, bad};
 use crate::model::size;
 
 /// The limits of a head and its body, in bytes.

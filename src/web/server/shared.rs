@@ -9,9 +9,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::access::Access;
 use super::budget::Budget;
-use super::head::Reject;
 use super::metrics::HttpMetrics;
 use super::options::{Handler, Options};
+use super::reject::Reject;
 use crate::stdx::pacer::SharedPacer;
 
 pub(super) struct Shared {

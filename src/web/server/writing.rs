@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::encode::{Output, refusal};
-use super::head::Reject;
 use super::poller::Poller;
+use super::reject::Reject;
 use super::slot::{Slot, Stage};
 
 /// LIMIT: bytes written, and encrypted with TLS, before others get their turn.

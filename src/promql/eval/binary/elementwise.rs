@@ -1,7 +1,7 @@
 //! Operators with a scalar on one side. Series stream through one at a time.
 
 use super::arithmetic::{compute, with_operator};
-use super::dispatch::inform_of_types;
+use super::remarks::inform_of_types;
 use crate::promql::QueryError;
 use crate::promql::eval::{Row, Rows, Run, Scalars, absent, is_absent};
 use crate::promql::parser::{Binary, BinaryOp};

@@ -1,8 +1,8 @@
 //! Joins two vectors: pairs series of equal signature.
 
 use super::arithmetic::with_operator;
-use super::dispatch::inform_of_types;
 use super::one_side::{OneSide, Signature};
+use super::remarks::inform_of_types;
 use super::results::Results;
 use super::signature::{projection, result_labels};
 use super::steps::Steps;

@@ -10,6 +10,7 @@ mod dispatch;
 mod elementwise;
 mod join;
 mod one_side;
+mod remarks;
 mod results;
 mod sets;
 mod signature;
