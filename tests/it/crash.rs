@@ -109,6 +109,9 @@ fn send_until_killed(ferula: &mut Ferula, sender: &mut Sender, gap: Duration, wa
         ferula.kill();
         killed.store(true, SeqCst);
     });
+    if ferula.log_text().contains("the disk stands still") {
+        sender.doubt();
+    }
 }
 
 /// Returns at once when a file in the directory comes or goes, or the wait fails. A panic here

@@ -90,7 +90,8 @@ fn a_frozen_disk_stops_neither_scrapes_nor_answers_nor_the_end() {
     ferula.wait_for_log("the disk stands still");
     let frozen = more_than(&ferula, before + 10.0);
     assert_eq!(ferula.get("/api/v1/status/tsdb").status, 200);
-    assert!(ferula.values("up") == [1.0] && ferula.reload().status == 200);
+    ferula.wait_until_up("up");
+    assert_eq!(ferula.reload().status, 200);
     medium.freeze("-u");
     eventually("nothing waits", || {
         (ferula.metric(WAITING) == Some(0.0)).then_some(())

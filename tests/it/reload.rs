@@ -189,10 +189,16 @@ fn a_hundred_reloads_disturb_nothing() {
     let asked: Vec<usize> = kept.iter().map(|e| e.requests() as usize).collect();
     let all = ferula.points("kept[10m]");
     assert_eq!(all.len(), 20);
+    // On a busy machine one may run out of time; then it has no sample.
+    let up = ferula.points("up{job=\"kept\"}[10m]");
+    let failed = up.iter().flatten().filter(|(_, v)| v == "0").count();
     for points in all {
         let exporter: usize = points[0].1.parse().unwrap();
         let (stored, asked) = (points.len(), asked[exporter]);
-        assert!(stored + 1 >= asked, "{asked} scrapes, stored {points:?}");
+        assert!(
+            stored + failed + 1 >= asked,
+            "{asked} scrapes, {failed} of all failed, stored {points:?}"
+        );
         let times: Vec<f64> = points.iter().map(|(t, _)| *t).collect();
         assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
     }
@@ -268,7 +274,7 @@ fn scrapes_that_are_under_way_delay_no_reload_and_are_stored() {
     assert!(stored.iter().all(|v| *v == 1.0), "{stored:?}");
     let counts = ferula.values("count_over_time(up{job=\"held\"}[20m])");
     assert!(counts.iter().all(|n| *n == 1.0), "{counts:?}");
-    for points in ferula.points("up[20m]") {
+    for points in ferula.points("up{job=\"held\"}[20m]") {
         assert!(points.iter().all(|(_, v)| v == "1"), "{points:?}");
     }
 }

@@ -187,6 +187,21 @@ impl Ferula {
         self.query(expr).iter().map(value).collect()
     }
 
+    /// Waits until the last scrape of each of these targets has succeeded. On a busy machine one
+    /// may run out of time now and then.
+    pub fn wait_until_up(&self, up: &str) {
+        eventually(&format!("{up} is 1"), || {
+            let values = self.values(up);
+            (!values.is_empty() && values.iter().all(|v| *v == 1.0)).then_some(())
+        });
+    }
+
+    /// Whether no scrape has failed so far. One that ran out of time ends series rightly.
+    pub fn was_always_up(&self) -> bool {
+        let worst = self.values("min_over_time(up[10m])");
+        worst.iter().all(|v| *v == 1.0)
+    }
+
     /// Returns the raw points `(seconds, value)` of every series of a range selector.
     pub fn points(&self, expr: &str) -> Vec<Vec<(f64, String)>> {
         let points = |series: &Value| {
