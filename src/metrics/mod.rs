@@ -6,6 +6,8 @@
 mod encode;
 mod instrument;
 mod registry;
+mod showing;
 
 pub use instrument::{Counter, Gauge, Histogram, Summary};
 pub use registry::{CounterVec, GaugeVec, HistogramVec, Registry, SummaryVec};
+pub use showing::Showing;

@@ -1,36 +1,28 @@
 //! Metrics that are computed when they are read.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use super::shared::Shared;
-use crate::metrics::Registry;
+use crate::metrics::{Registry, Showing};
 use crate::tsdb::head::{Head, HeadStats};
 
 /// Registers the metrics of what is on disk.
 pub fn show_store(registry: &Registry, shared: &Arc<Shared>) {
-    let gauge = |name, help, read: fn(&Shared) -> f64| {
-        // NOTE: weak, because the registry outlives a database.
-        let shared: Weak<Shared> = Arc::downgrade(shared);
-        registry.gauge_fn(name, help, move || {
-            shared.upgrade().map_or(0.0, |shared| read(&shared))
-        });
-    };
-    let weak: Weak<Shared> = Arc::downgrade(shared);
-    registry.counter_fn(
+    let show = Showing::new(registry, shared);
+    show.counter(
         "ferula_tsdb_damaged_pages_total",
         "Pages of blocks that were found damaged; queries go on without them, or by their copies.",
-        move || {
-            let shared = weak.upgrade();
-            let store = shared.as_ref().and_then(|shared| shared.store.as_ref());
+        |shared| {
+            let store = shared.store.as_ref();
             store.map_or(0.0, |store| store.cache.damaged_pages() as f64)
         },
     );
-    gauge(
+    show.gauge(
         "prometheus_tsdb_blocks_loaded",
         "Blocks that are open.",
         |shared| shared.head.blocks().map_or(0, |blocks| blocks.len()) as f64,
     );
-    gauge(
+    show.gauge(
         "prometheus_tsdb_storage_blocks_bytes",
         "Bytes of all blocks.",
         |shared| {
@@ -38,22 +30,22 @@ pub fn show_store(registry: &Registry, shared: &Arc<Shared>) {
             blocks.iter().map(|block| block.meta().bytes).sum::<u64>() as f64
         },
     );
-    gauge(
+    show.gauge(
         "prometheus_tsdb_lowest_timestamp",
         "The oldest sample, in milliseconds.",
         |shared| oldest(shared) as f64,
     );
-    gauge(
+    show.gauge(
         "prometheus_tsdb_lowest_timestamp_seconds",
         "The oldest sample, in seconds.",
         |shared| (oldest(shared) / 1000) as f64,
     );
-    gauge(
+    show.gauge(
         "ferula_tsdb_head_budget_bytes",
         "Bytes of memory at which the head becomes a block.",
         |shared| shared.settings.head_budget as f64,
     );
-    gauge(
+    show.gauge(
         "ferula_tsdb_head_used_bytes",
         "Bytes of memory that samples in the head take.",
         |shared| shared.head.used_bytes().map_or(0, |used| used.0) as f64,
@@ -62,59 +54,53 @@ pub fn show_store(registry: &Registry, shared: &Arc<Shared>) {
 
 /// Registers the head's metrics.
 pub fn show_head(registry: &Registry, head: &Arc<Head>) {
-    let gauge = |name, help, read: fn(&HeadStats) -> f64| {
-        // NOTE: weak, because the registry outlives a database.
-        let head: Weak<Head> = Arc::downgrade(head);
-        registry.gauge_fn(name, help, move || {
-            let stats = head.upgrade().and_then(|head| head.stats().ok());
-            stats.as_ref().map_or(0.0, read)
-        });
-    };
-    let weak: Weak<Head> = Arc::downgrade(head);
-    registry.counter_fn(
+    let show = Showing::new(registry, head);
+    show.counter(
         "ferula_tsdb_clock_corrected_samples_total",
         "Samples taken late because their series' newest is dated after the clock, which was set \
          back.",
-        move || {
-            let stats = weak.upgrade().and_then(|head| head.stats().ok());
-            stats.map_or(0.0, |stats| stats.corrected as f64)
-        },
+        |head| of(head, |stats| stats.corrected as f64),
     );
-    gauge(
+    show.gauge(
         "prometheus_tsdb_head_series",
         "Series in the head.",
-        |stats| stats.series as f64,
+        |head| of(head, |stats| stats.series as f64),
     );
-    gauge(
+    show.gauge(
         "prometheus_tsdb_head_chunks",
         "Chunks in the head.",
-        |stats| stats.chunks as f64,
+        |head| of(head, |stats| stats.chunks as f64),
     );
-    gauge(
+    show.gauge(
         "prometheus_tsdb_symbol_table_size_bytes",
         "Bytes of label names and values held in memory.",
-        |stats| stats.symbol_bytes as f64,
+        |head| of(head, |stats| stats.symbol_bytes as f64),
     );
-    gauge(
+    show.gauge(
         "prometheus_tsdb_head_max_time",
         "The head's newest sample, in milliseconds.",
-        |stats| stats.max_t as f64,
+        |head| of(head, |stats| stats.max_t as f64),
     );
-    gauge(
+    show.gauge(
         "prometheus_tsdb_head_max_time_seconds",
         "The head's newest sample, in seconds.",
-        |stats| (stats.max_t / 1000) as f64,
+        |head| of(head, |stats| (stats.max_t / 1000) as f64),
     );
-    gauge(
+    show.gauge(
         "prometheus_tsdb_head_min_time",
         "The head's oldest sample, in milliseconds.",
-        |stats| stats.min_t as f64,
+        |head| of(head, |stats| stats.min_t as f64),
     );
-    gauge(
+    show.gauge(
         "prometheus_tsdb_head_min_time_seconds",
         "The head's oldest sample, in seconds.",
-        |stats| (stats.min_t / 1000) as f64,
+        |head| of(head, |stats| (stats.min_t / 1000) as f64),
     );
+}
+
+/// Returns a value of the head's statistics; 0 if a panic has closed the head.
+fn of(head: &Head, read: fn(&HeadStats) -> f64) -> f64 {
+    head.stats().as_ref().map_or(0.0, read)
 }
 
 /// Returns the oldest time in the head and all blocks.

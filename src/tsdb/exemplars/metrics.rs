@@ -1,9 +1,9 @@
 //! The ring's metrics, under Prometheus's names where it has them.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use super::store::{Exemplars, Filled};
-use crate::metrics::{Counter, Registry};
+use super::store::Exemplars;
+use crate::metrics::{Counter, Registry, Showing};
 
 #[derive(Debug)]
 pub(super) struct ExemplarMetrics {
@@ -43,32 +43,25 @@ impl ExemplarMetrics {
 
 /// Registers the metrics that are computed when they are read.
 pub(super) fn show(registry: &Registry, exemplars: &Arc<Exemplars>) {
-    let gauge = |name, help, read: fn(&Filled) -> f64| {
-        // NOTE: weak, because the registry outlives a database.
-        let exemplars: Weak<Exemplars> = Arc::downgrade(exemplars);
-        registry.gauge_fn(name, help, move || {
-            let exemplars = exemplars.upgrade();
-            exemplars.map_or(0.0, |exemplars| read(&exemplars.filled()))
-        });
-    };
-    gauge(
+    let show = Showing::new(registry, exemplars);
+    show.gauge(
         "prometheus_tsdb_exemplar_exemplars_in_storage",
         "Exemplars in the ring.",
-        |filled| filled.exemplars as f64,
+        |exemplars| exemplars.filled().exemplars as f64,
     );
-    gauge(
+    show.gauge(
         "prometheus_tsdb_exemplar_series_with_exemplars_in_storage",
         "Series with exemplars in the ring.",
-        |filled| filled.series as f64,
+        |exemplars| exemplars.filled().series as f64,
     );
-    gauge(
+    show.gauge(
         "prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds",
         "The time of the exemplar that has been in the ring for the longest time.",
-        |filled| filled.oldest as f64 / 1000.0,
+        |exemplars| exemplars.filled().oldest as f64 / 1000.0,
     );
-    gauge(
+    show.gauge(
         "prometheus_tsdb_exemplar_max_exemplars",
         "How many exemplars the ring has room for.",
-        |filled| f64::from(filled.room),
+        |exemplars| f64::from(exemplars.filled().room),
     );
 }

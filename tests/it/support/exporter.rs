@@ -156,29 +156,13 @@ impl Shared {
     fn answer(&self, out: &mut TcpStream, behaviour: &Behaviour) -> std::io::Result<bool> {
         const TEXT: &str = "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n";
         match behaviour {
-            Behaviour::Page(page) => {
-                let len = page.len();
-                write!(
-                    out,
-                    "HTTP/1.1 200 OK\r\n{TEXT}Content-Length: {len}\r\n\r\n{page}"
-                )?;
-                return Ok(true);
-            }
+            Behaviour::Page(page) => return whole(out, TEXT, page.as_bytes()),
             Behaviour::OpenMetrics(page) => {
-                let (kind, len) = ("application/openmetrics-text; version=1.0.0", page.len());
-                write!(
-                    out,
-                    "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\n\r\n{page}"
-                )?;
-                return Ok(true);
+                let kind = "Content-Type: application/openmetrics-text; version=1.0.0\r\n";
+                return whole(out, kind, page.as_bytes());
             }
             Behaviour::Json(json) => {
-                let (kind, len) = ("Content-Type: application/json\r\n", json.len());
-                write!(
-                    out,
-                    "HTTP/1.1 200 OK\r\n{kind}Content-Length: {len}\r\n\r\n{json}"
-                )?;
-                return Ok(true);
+                return whole(out, "Content-Type: application/json\r\n", json.as_bytes());
             }
             Behaviour::Status(status) => {
                 write!(
@@ -210,13 +194,7 @@ impl Shared {
                 return Ok(true);
             }
             Behaviour::Gzip(packed) => {
-                let len = packed.len();
-                write!(
-                    out,
-                    "HTTP/1.1 200 OK\r\n{TEXT}Content-Encoding: gzip\r\nContent-Length: {len}\r\n\r\n"
-                )?;
-                out.write_all(packed)?;
-                return Ok(true);
+                return whole(out, &format!("{TEXT}Content-Encoding: gzip\r\n"), packed);
             }
             Behaviour::Huge(size) => {
                 write!(
@@ -241,4 +219,15 @@ impl Shared {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// Answers with a body of known length. Returns true, since the connection goes on.
+fn whole(out: &mut TcpStream, headers: &str, body: &[u8]) -> std::io::Result<bool> {
+    let len = body.len();
+    write!(
+        out,
+        "HTTP/1.1 200 OK\r\n{headers}Content-Length: {len}\r\n\r\n"
+    )?;
+    out.write_all(body)?;
+    Ok(true)
 }
