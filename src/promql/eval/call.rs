@@ -3,6 +3,7 @@
 use super::absence::absence;
 use super::distinct::{Merge, Names, merged, names, refused};
 use super::evaluator::Evaluation;
+use super::counted::Counted;
 use super::grid::Grid;
 use super::instant::Takes;
 use super::operand::{Operand, Scalars};
@@ -215,6 +216,7 @@ impl Evaluation {
             Some(Expr::Matrix(matrix)) => {
                 let mut slide = self.slide(matrix, grid);
                 slide.args = args;
+                slide.counted = run.counted(grid);
                 slide.f = match matrix.selector.extent {
                     Extent::Plain => f,
                     extent => extended(call.function.name, extent)?,
@@ -244,6 +246,7 @@ impl Evaluation {
                     before_ms: 0,
                     ahead_ms: 0,
                     grid,
+                    counted: Counted::default(),
                 };
                 Ok(Rollup::new(
                     call,
@@ -276,6 +279,7 @@ impl Evaluation {
             before_ms,
             ahead_ms,
             grid,
+            counted: Counted::default(),
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use super::aggregate::{aggregate, projection, totals};
 use super::binary::binary;
+use super::counted::Counted;
 use super::distinct::merged;
 use super::grid::Grid;
-use super::instant::{Instant, Look, Takes};
+use super::instant::{Instant, Look, Newest, Takes};
 use super::invariant::{is_invariant, spread};
 use super::operand::{Operand, Scalars};
 use super::reach::{Reach, left_open};
@@ -77,7 +78,7 @@ impl Evaluation {
         run.look()?;
         if grid.steps > 1 && is_invariant(expr) {
             let before = run.statistics.queryable_samples;
-            let operand = self.node(expr, Grid::at(grid.start), run)?;
+            let operand = self.node(expr, grid.first(), run)?;
             let looked_at = run.statistics.queryable_samples - before;
             run.statistics.queryable_samples = before + looked_at * grid.steps as u64;
             return Ok(spread(operand, grid.steps));
@@ -146,7 +147,8 @@ impl Evaluation {
     ) -> Result<Instant, QueryError> {
         let reach = self.reach(selector.at, &selector.offset, grid);
         let look = Look::new(selector, reach, grid, self.lookback_ms, takes);
-        Instant::open(self, selector, look, wanted, run)
+        let newest = Newest::new(look, wanted, run.counted(grid));
+        Instant::open(self, selector, newest, run)
     }
 
     pub fn reach(&self, at: Option<At>, offset: &Length, grid: Grid) -> Reach {
@@ -262,6 +264,9 @@ impl Evaluation {
         // ORDER: before any row with so many steps is made. The source releases what it reads when
         // it ends.
         run.hold(inner.steps, inner.steps.saturating_mul(size_of::<Sample>()))?;
+        let windows = (reach, subquery.range.ms(), grid.steps);
+        let counted = Counted::within(inner, windows, &run.counted(grid));
+        let inner = run.count_only(inner, counted)?;
         let counted = run.statistics.queryable_samples;
         let rows = self.rows(&subquery.expr, inner, run)?;
         run.statistics.queryable_samples = counted;

@@ -11,6 +11,8 @@ pub struct Grid {
     pub steps: usize,
     /// Whether this is a range query, even with a single step.
     pub is_range: bool,
+    /// The number by which the run knows which steps count; 0 where all do.
+    pub counted: usize,
 }
 
 impl Grid {
@@ -21,6 +23,7 @@ impl Grid {
             step_ms: 1,
             steps: 1,
             is_range: false,
+            counted: 0,
         }
     }
 
@@ -35,6 +38,15 @@ impl Grid {
                 .unwrap_or(usize::MAX)
                 .saturating_add(1),
             is_range: end > start,
+            counted: 0,
+        }
+    }
+
+    /// Makes the grid of the first step alone.
+    pub fn first(self) -> Grid {
+        Grid {
+            counted: self.counted,
+            ..Grid::at(self.start)
         }
     }
 

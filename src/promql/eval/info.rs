@@ -91,6 +91,7 @@ impl Evaluation {
         let selector = info_selector(base, matchers);
         let reach = self.reach(selector.at, &selector.offset, grid);
         let look = Look::new(&selector, reach, grid, self.lookback_ms, Takes::Times);
+        let counted = run.counted(grid);
         let mut stored = Stored::open(self, &selector.matchers, look.times(), run)?;
         let (mut samples, mut read) = (Vec::new(), Times::default());
         while let Some(series) = stored.next(&mut samples, run)? {
@@ -104,7 +105,7 @@ impl Evaluation {
             }
             let present = look.fill_times(&read, &mut times);
             if present > 0 {
-                run.looked_at(present);
+                run.looked_at(present, counted.among_present(&times, present));
                 run.hold(
                     grid.steps,
                     grid.steps * size_of::<f64>() + labels.heap_bytes(),

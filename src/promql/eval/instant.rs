@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::counted::Counted;
 use super::evaluator::Evaluation;
 use super::grid::Grid;
 use super::parallel::{Job, Made, Make, Parallel};
@@ -33,13 +34,12 @@ impl Instant {
     pub fn open(
         evaluation: &Evaluation,
         selector: &VectorSelector,
-        look: Look,
-        wanted: Wanted,
+        newest: Newest,
         run: &mut Run<'_>,
     ) -> Result<Instant, QueryError> {
-        let any_order = !wanted.is_all();
-        let set = evaluation.select(&selector.matchers, look.times(), any_order, run)?;
-        Ok(Instant(Parallel::new(set, Newest::new(look, wanted), run)))
+        let any_order = !newest.wanted.is_all();
+        let set = evaluation.select(&selector.matchers, newest.look.times(), any_order, run)?;
+        Ok(Instant(Parallel::new(set, newest, run)))
     }
 }
 
@@ -54,9 +54,12 @@ impl Rows for Instant {
     }
 }
 
-struct Newest {
+/// Makes rows of the newest samples.
+pub struct Newest {
     look: Look,
     wanted: Wanted,
+    /// The steps whose samples are told as read.
+    counted: Counted,
     tally: Tally,
     /// The samples of the current series.
     samples: Vec<Sample>,
@@ -64,10 +67,11 @@ struct Newest {
 }
 
 impl Newest {
-    fn new(look: Look, wanted: Wanted) -> Newest {
+    pub fn new(look: Look, wanted: Wanted, counted: Counted) -> Newest {
         Newest {
             look,
             wanted,
+            counted,
             tally: Tally::new(look.steps),
             samples: Vec::new(),
             times: Times::default(),
@@ -104,7 +108,7 @@ impl Newest {
         if spans.peek().is_some() {
             let counts = self.tally.of(self.wanted.glance(series).labels);
             for steps in spans {
-                run.looked_at(steps.len());
+                run.looked_at(steps.len(), self.counted.among(steps.clone()));
                 counts.add(steps);
             }
         }
@@ -126,7 +130,7 @@ impl Make for Newest {
             Takes::Values => self.look.fill(&mut self.samples, &mut values),
             _ => self.look.fill_times(&self.times, &mut values),
         };
-        run.looked_at(present);
+        run.looked_at(present, self.counted.among_present(&values, present));
         if present == 0 {
             return Ok(None);
         }
@@ -154,7 +158,7 @@ impl Make for Newest {
     }
 
     fn another(&self) -> Newest {
-        Newest::new(self.look, self.wanted.another())
+        Newest::new(self.look, self.wanted.another(), self.counted.clone())
     }
 
     fn steps(&self) -> usize {

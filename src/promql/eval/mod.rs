@@ -11,6 +11,7 @@ mod aggregate;
 mod binary;
 mod buffered;
 mod call;
+mod counted;
 mod distinct;
 mod edge;
 mod grid;

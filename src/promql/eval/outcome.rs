@@ -114,7 +114,7 @@ impl Evaluation {
             if !kept.is_empty() {
                 let labels = series.labels();
                 run.hold(kept.len(), bytes_of(&labels, kept.len()))?;
-                run.looked_at(kept.len());
+                run.looked_at(kept.len(), kept.len());
                 found.push((labels, kept));
             }
         }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::distinct::same_labels;
+use super::counted::Counted;
 use super::edge::Edge;
 use super::grid::Grid;
 use super::operand::Scalars;
@@ -212,10 +213,10 @@ impl Make for Windows {
         let Some((values, found)) = self.values(run)? else {
             return Ok(None);
         };
-        run.statistics.read_samples += if self.slide.is_seamless() {
-            self.samples.len() as u64
-        } else {
-            run.statistics.queryable_samples - before
+        run.statistics.read_samples += match &self.slide.counted {
+            counted if !counted.is_all() => self.slide.read(&self.samples.times),
+            _ if self.slide.is_seamless() => self.samples.len() as u64,
+            _ => run.statistics.queryable_samples - before,
         };
         if !found {
             return Ok(Some(Made::nothing()));
@@ -320,6 +321,8 @@ pub struct Slide {
     pub before_ms: i64,
     pub ahead_ms: i64,
     pub grid: Grid,
+    /// The steps whose samples are told as read.
+    pub counted: Counted,
 }
 
 /// A faster way to compute a function than window by window, if there is one.
@@ -365,6 +368,20 @@ impl Slide {
     fn is_seamless(&self) -> bool {
         let length = self.range_ms.saturating_add(self.before_ms);
         self.reach.stride < length.saturating_add(self.ahead_ms)
+    }
+
+    /// The number of samples that are in the window of a step that counts, and in none before.
+    fn read(&self, times: &[TimestampMs]) -> u64 {
+        let mut before = 0;
+        let new = self.spans(times).map(|span| {
+            let new = span.range.end.saturating_sub(span.range.start.max(before));
+            before = span.range.end;
+            new as u64
+        });
+        let steps = new.enumerate();
+        { steps.filter(|(step, _)| self.counted.has(*step)) }
+            .map(|(_, new)| new)
+            .sum()
     }
 
     /// Returns the range of times that any window covers, both inclusive.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::counted::Counted;
+use super::grid::Grid;
 use super::parallel::{Helpers, Limits};
 use super::row::Row;
 use crate::promql::annotations::Annotations;
@@ -27,6 +29,8 @@ pub struct Run<'e> {
     rows_until_look: u32,
     delays_names: bool,
     helpers: Option<Arc<Helpers>>,
+    /// Which steps of subqueries count.
+    counted: Vec<Counted>,
     pub annotations: Annotations,
     pub statistics: Statistics,
 }
@@ -50,6 +54,7 @@ impl<'e> Run<'e> {
             rows_until_look: 0,
             delays_names,
             helpers: None,
+            counted: Vec::new(),
             annotations: Annotations::default(),
             statistics: Statistics::default(),
         }
@@ -118,10 +123,33 @@ impl<'e> Run<'e> {
         Ok(())
     }
 
-    /// Counts stored samples, each used by one step.
-    pub fn looked_at(&mut self, samples: usize) {
+    /// Counts stored samples, each used by one step. `read` are those of steps that count.
+    pub fn looked_at(&mut self, samples: usize, read: usize) {
         self.statistics.queryable_samples += samples as u64;
-        self.statistics.read_samples += samples as u64;
+        self.statistics.read_samples += read as u64;
+    }
+
+    /// Returns the steps of `grid` that count.
+    pub fn counted(&self, grid: Grid) -> Counted {
+        let known = grid.counted.checked_sub(1);
+        let known = known.and_then(|at| self.counted.get(at));
+        known.cloned().unwrap_or_default()
+    }
+
+    /// Notes which steps of `grid` count. Returns a grid that knows it.
+    ///
+    /// # Errors
+    /// The query's limits.
+    pub fn count_only(&mut self, grid: Grid, counted: Counted) -> Result<Grid, QueryError> {
+        if counted.is_all() {
+            return Ok(grid);
+        }
+        self.hold(0, counted.heap_bytes())?;
+        self.counted.push(counted);
+        Ok(Grid {
+            counted: self.counted.len(),
+            ..grid
+        })
     }
 
     /// Counts samples and bytes that are held until [`Run::release`]. Whatever keeps more than one

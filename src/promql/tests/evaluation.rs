@@ -348,4 +348,19 @@ fn what_steps_looked_at() {
     );
     check("g[30s]", Times::At(90_000), (3, 3));
     check("g[30s:10s]", Times::At(90_000), (3, 3));
+    // What a subquery reads between two windows is not counted, however deep.
+    let wide = range(0, 90, 30);
+    check("sum_over_time(g[30s:10s])", wide, (10, 10));
+    check("sum_over_time(g[20s:10s])", wide, (7, 7));
+    check("sum_over_time(g[10s:10s])", wide, (4, 4));
+    check("sum_over_time(timestamp(g)[10s:10s])", wide, (4, 4));
+    check("sum_over_time(count(c_total)[10s:10s])", wide, (4, 8));
+    check("sum_over_time(rate(g[20s])[10s:10s])", wide, (3, 4));
+    check("max_over_time(sum_over_time(g[20s])[10s:10s])", wide, (4, 4));
+    check("max_over_time(sum_over_time(g[20s:10s])[10s:10s])", wide, (4, 4));
+    check("max_over_time(sum_over_time(g[10s:10s])[10s:30s])", wide, (4, 4));
+    check("sum_over_time(sum(c_total @ 20)[10s:10s])", wide, (4, 2));
+    let later = range(10, 100, 30);
+    check("sum_over_time(g[10s:10s] offset 10s)", later, (4, 4));
+    check("sum_over_time(g[10s:10s])", later, (4, 4));
 }
