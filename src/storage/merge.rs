@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use super::{Columns, Series, SeriesSet, StorageError, Times};
+use super::parts::{Parts, Whole};
+use super::{Series, SeriesSet, StorageError};
 use crate::model::labels::pairs_of;
-use crate::model::{Labels, Sample, TimestampMs};
 
 /// Merges sets that are sorted by labels. Of samples at the same time, the first set's counts, so
 /// put the newest source first. Reads one series of each set ahead.
@@ -104,7 +104,7 @@ impl SeriesSet for Merge {
         let mut parts = Vec::with_capacity(self.next.len());
         parts.extend([first, second]);
         parts.extend(taken);
-        Some(Ok(Box::new(Merged { parts })))
+        Some(Ok(Box::new(Whole(Merged(parts)))))
     }
 
     /// NOTE: the largest count, since most series are in several sets.
@@ -115,134 +115,16 @@ impl SeriesSet for Merge {
 }
 
 /// One series from several sources, the one that counts most first.
-struct Merged {
-    parts: Vec<Box<dyn Series>>,
-}
+struct Merged(Vec<Box<dyn Series>>);
 
-impl Series for Merged {
-    fn labels(&self) -> Labels {
-        Labels::of_pushed(&self.text())
+impl Parts for Merged {
+    fn named(&self) -> Option<&dyn Series> {
+        self.0.first().map(|part| &**part)
     }
 
-    fn text(&self) -> Cow<'_, str> {
-        self.parts.first().map_or(Cow::Borrowed(""), |s| s.text())
-    }
-
-    fn read(
-        &self,
-        start: TimestampMs,
-        end: TimestampMs,
-        out: &mut Vec<Sample>,
-    ) -> Result<(), StorageError> {
-        read_parts(self.oldest_first(), (start, end), out)
-    }
-
-    fn read_columns(
-        &self,
-        start: TimestampMs,
-        end: TimestampMs,
-        out: &mut Columns,
-    ) -> Result<(), StorageError> {
-        read_parts_columns(self.oldest_first(), (start, end), out)
-    }
-
-    fn read_times(
-        &self,
-        start: TimestampMs,
-        end: TimestampMs,
-        out: &mut Times,
-    ) -> Result<(), StorageError> {
-        read_parts_times(self.oldest_first(), (start, end), out)
-    }
-}
-
-impl Merged {
-    /// NOTE: mostly the oldest source ends before the next begins.
     fn oldest_first(&self) -> impl Iterator<Item = &dyn Series> + Clone {
-        self.parts.iter().rev().map(|part| &**part)
+        self.0.iter().rev().map(|part| &**part)
     }
-}
-
-/// Reads a series in several parts as [`Series::read`] does. The part that counts least comes
-/// first.
-pub fn read_parts<'a>(
-    parts: impl Iterator<Item = &'a dyn Series>,
-    (start, end): (TimestampMs, TimestampMs),
-    out: &mut Vec<Sample>,
-) -> Result<(), StorageError> {
-    let before = out.len();
-    let mut sorted = true;
-    for part in parts {
-        let at = out.len();
-        part.read(start, end, out)?;
-        let (old, new) = out.split_at(at);
-        let old = old.get(before..).unwrap_or_default();
-        sorted &= old.last().zip(new.first()).is_none_or(|(a, b)| a.t < b.t);
-    }
-    if !sorted {
-        // NOTE: stable, so that of samples at one time that of the part that counts most comes
-        // last. Fast, since the input is a few sorted runs.
-        let mut new = out.split_off(before);
-        new.sort_by_key(|s| s.t);
-        new.dedup_by(|next, kept| {
-            let same = next.t == kept.t;
-            if same {
-                *kept = *next;
-            }
-            same
-        });
-        out.append(&mut new);
-    }
-    Ok(())
-}
-
-/// Does as [`read_parts`], for [`Series::read_columns`].
-pub fn read_parts_columns<'a>(
-    parts: impl Iterator<Item = &'a dyn Series> + Clone,
-    (start, end): (TimestampMs, TimestampMs),
-    out: &mut Columns,
-) -> Result<(), StorageError> {
-    let before = out.len();
-    for part in parts.clone() {
-        let at = out.len();
-        part.read_columns(start, end, out)?;
-        if overlaps(&out.times, before, at) {
-            out.truncate(before);
-            let mut samples = Vec::new();
-            read_parts(parts, (start, end), &mut samples)?;
-            out.extend(samples);
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-/// Does as [`read_parts`], for [`Series::read_times`].
-pub fn read_parts_times<'a>(
-    parts: impl Iterator<Item = &'a dyn Series> + Clone,
-    (start, end): (TimestampMs, TimestampMs),
-    out: &mut Times,
-) -> Result<(), StorageError> {
-    let before = out.times.len();
-    for part in parts.clone() {
-        let at = out.times.len();
-        part.read_times(start, end, out)?;
-        if overlaps(&out.times, before, at) {
-            out.truncate(before);
-            let mut samples = Vec::new();
-            read_parts(parts, (start, end), &mut samples)?;
-            out.extend(&samples);
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-/// Whether the samples in `times` from `at` on begin before the end of those from `before` on.
-fn overlaps(times: &[TimestampMs], before: usize, at: usize) -> bool {
-    let (old, new) = times.split_at(at);
-    let old = old.get(before..).unwrap_or_default();
-    old.last().zip(new.first()).is_some_and(|(a, b)| a >= b)
 }
 
 #[cfg(test)]
@@ -252,6 +134,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::{Labels, Sample};
+    use crate::storage::Times;
 
     struct Set(std::vec::IntoIter<(&'static str, Vec<(i64, f64)>)>);
     struct One(&'static str, Vec<(i64, f64)>);

@@ -6,12 +6,14 @@
 mod append;
 mod exemplar;
 mod merge;
+mod parts;
 mod query;
 mod refused;
 
 pub use append::{Appendable, Appender, Committed, Pending};
 pub use exemplar::{Exemplar, ExemplarQueryable, PendingExemplar, SeriesExemplars};
-pub use merge::{merge_sets, read_parts, read_parts_columns, read_parts_times};
+pub use merge::merge_sets;
+pub use parts::{Parts, Whole};
 pub use query::{Columns, Querier, Queryable, SelectHints, Series, SeriesSet, StorageError, Times};
 pub use refused::{
     ExemplarFault, Fault, FirstRefused, Refused, RefusedExemplar, SERIES_TEXT_BYTES_MAX, TOO_NEW,

@@ -6,17 +6,12 @@
 //! order is allowed the head is not sorted: its rows come in the order of the blocks, and those
 //! that no block has come last.
 
-use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::model::labels::pairs_of;
-use crate::model::{Labels, Sample, TimestampMs};
-use crate::storage::{
-    Columns, Series, SeriesSet, StorageError, Times, read_parts, read_parts_columns,
-    read_parts_times,
-};
+use crate::storage::{Parts, Series, SeriesSet, StorageError, Whole};
 use crate::tsdb::block::{BlockSeries, SeriesView};
 use crate::tsdb::head::{HeadSeries, Lookup, Selection};
 
@@ -297,11 +292,11 @@ impl Found {
         match (head, self.first) {
             (None, Some(first)) if self.more.is_empty() => Box::new(first),
             (Some(head), None) => Box::new(head),
-            (head, first) => Box::new(Joined {
+            (head, first) => Box::new(Whole(Joined {
                 head,
                 first,
                 more: self.more,
-            }),
+            })),
         }
     }
 }
@@ -314,54 +309,16 @@ struct Joined {
     more: Vec<SeriesView>,
 }
 
-impl Joined {
+impl Parts for Joined {
     fn named(&self) -> Option<&dyn Series> {
         let head = self.head.as_ref().map(|head| head as &dyn Series);
         head.or(self.first.as_ref().map(|view| view as &dyn Series))
     }
 
-    /// NOTE: mostly the oldest part ends before the next begins.
     fn oldest_first(&self) -> impl Iterator<Item = &dyn Series> + Clone {
         let more = self.more.iter().rev().map(|view| view as &dyn Series);
         let first = self.first.iter().map(|view| view as &dyn Series);
         let head = self.head.iter().map(|head| head as &dyn Series);
         more.chain(first).chain(head)
-    }
-}
-
-impl Series for Joined {
-    fn labels(&self) -> Labels {
-        Labels::of_pushed(&self.text())
-    }
-
-    fn text(&self) -> Cow<'_, str> {
-        self.named().map_or(Cow::Borrowed(""), Series::text)
-    }
-
-    fn read(
-        &self,
-        start: TimestampMs,
-        end: TimestampMs,
-        out: &mut Vec<Sample>,
-    ) -> Result<(), StorageError> {
-        read_parts(self.oldest_first(), (start, end), out)
-    }
-
-    fn read_columns(
-        &self,
-        start: TimestampMs,
-        end: TimestampMs,
-        out: &mut Columns,
-    ) -> Result<(), StorageError> {
-        read_parts_columns(self.oldest_first(), (start, end), out)
-    }
-
-    fn read_times(
-        &self,
-        start: TimestampMs,
-        end: TimestampMs,
-        out: &mut Times,
-    ) -> Result<(), StorageError> {
-        read_parts_times(self.oldest_first(), (start, end), out)
     }
 }
