@@ -1,9 +1,9 @@
 //! Evaluates calls: the evaluator's own functions, and those in the table.
 
 use super::absence::absence;
+use super::counted::Counted;
 use super::distinct::{Merge, Names, merged, names, refused};
 use super::evaluator::Evaluation;
-use super::counted::Counted;
 use super::grid::Grid;
 use super::instant::Takes;
 use super::operand::{Operand, Scalars};

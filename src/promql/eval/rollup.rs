@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::distinct::same_labels;
 use super::counted::Counted;
+use super::distinct::same_labels;
 use super::edge::Edge;
 use super::grid::Grid;
 use super::operand::Scalars;

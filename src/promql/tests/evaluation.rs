@@ -356,9 +356,21 @@ fn what_steps_looked_at() {
     check("sum_over_time(timestamp(g)[10s:10s])", wide, (4, 4));
     check("sum_over_time(count(c_total)[10s:10s])", wide, (4, 8));
     check("sum_over_time(rate(g[20s])[10s:10s])", wide, (3, 4));
-    check("max_over_time(sum_over_time(g[20s])[10s:10s])", wide, (4, 4));
-    check("max_over_time(sum_over_time(g[20s:10s])[10s:10s])", wide, (4, 4));
-    check("max_over_time(sum_over_time(g[10s:10s])[10s:30s])", wide, (4, 4));
+    check(
+        "max_over_time(sum_over_time(g[20s])[10s:10s])",
+        wide,
+        (4, 4),
+    );
+    check(
+        "max_over_time(sum_over_time(g[20s:10s])[10s:10s])",
+        wide,
+        (4, 4),
+    );
+    check(
+        "max_over_time(sum_over_time(g[10s:10s])[10s:30s])",
+        wide,
+        (4, 4),
+    );
     check("sum_over_time(sum(c_total @ 20)[10s:10s])", wide, (4, 2));
     let later = range(10, 100, 30);
     check("sum_over_time(g[10s:10s] offset 10s)", later, (4, 4));

@@ -21,13 +21,16 @@ const STAMPS_KEPT: usize = 32 << 10;
 /// File, page and offset.
 type TimesKey = (u64, u32, u32);
 
-/// What a reading thread reuses: buffers, and the page it read last.
+/// LIMIT: pages that a thread keeps at hand, whatever the cache holds. Readers of a series go from
+/// block to block.
+const PAGES_KEPT: usize = 4;
+
+/// What a reading thread reuses.
 #[derive(Default)]
 struct Buffers {
     values: Scratch,
     /// A column's times and values, for callers who want pairs.
     apart: Columns,
-    page: Option<(u64, u64, Page)>,
     /// The times of shared columns, with the file and place of each.
     times: VecDeque<(TimesKey, Vec<TimestampMs>)>,
     /// The number of timestamps in `times` together.
@@ -38,8 +41,54 @@ struct Buffers {
     beside: Vec<TimestampMs>,
 }
 
+/// The pages that a thread read last, with the file and offset of each.
+#[derive(Default)]
+struct Pages {
+    pages: Vec<(u64, u64, Page)>,
+    /// The page that is replaced next.
+    oldest: usize,
+}
+
 thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
+    // NOTE: apart, so that a page is read while buffers are filled.
+    static PAGES: RefCell<Pages> = RefCell::default();
+}
+
+/// Calls `read` with the buffers of this thread and a column's page.
+fn with_page<T>(
+    block: &Block,
+    column: &Column,
+    read: impl FnOnce(&mut Buffers, &[u8]) -> Result<T, BlockError>,
+) -> Result<T, BlockError> {
+    PAGES.with_borrow_mut(|pages| {
+        let page = pages.get(block, column.page)?;
+        BUFFERS.with_borrow_mut(|buffers| read(buffers, page.bytes()))
+    })
+}
+
+impl Pages {
+    fn get(&mut self, block: &Block, at: PageRef) -> Result<&Page, BlockError> {
+        let key = (block.file_no, at.offset);
+        let known = self.pages.iter().position(|page| (page.0, page.1) == key);
+        let place = match known {
+            Some(place) => place,
+            None => self.put((key.0, key.1, block.page(at, "columns")?)),
+        };
+        Ok(&self.pages[place].2)
+    }
+
+    /// Returns its index.
+    fn put(&mut self, page: (u64, u64, Page)) -> usize {
+        if self.pages.len() < PAGES_KEPT {
+            self.pages.push(page);
+            return self.pages.len() - 1;
+        }
+        let place = self.oldest;
+        self.oldest = (place + 1) % PAGES_KEPT;
+        self.pages[place] = page;
+        place
+    }
 }
 
 /// Where a column's times are.
@@ -58,10 +107,10 @@ pub fn read_column(
     end: TimestampMs,
     out: &mut Vec<Sample>,
 ) -> Result<(), BlockError> {
-    BUFFERS.with_borrow_mut(|buffers| {
+    with_page(block, column, |buffers, page| {
         let mut apart = std::mem::take(&mut buffers.apart);
         apart.clear();
-        let read = buffers.read(block, column, start, end, &mut apart);
+        let read = buffers.read((block, page), column, start, end, &mut apart);
         out.extend(apart.samples());
         buffers.apart = apart;
         read
@@ -76,7 +125,9 @@ pub fn read_column_apart(
     end: TimestampMs,
     out: &mut Columns,
 ) -> Result<(), BlockError> {
-    BUFFERS.with_borrow_mut(|buffers| buffers.read(block, column, start, end, out))
+    with_page(block, column, |buffers, page| {
+        buffers.read((block, page), column, start, end, out)
+    })
 }
 
 /// Appends the times of the samples in `start..=end`.
@@ -87,9 +138,8 @@ pub fn read_column_times(
     end: TimestampMs,
     out: &mut Times,
 ) -> Result<(), BlockError> {
-    BUFFERS.with_borrow_mut(|buffers| {
-        let page = buffers.page(block, column.page)?;
-        let (when, values) = buffers.parts(block, column, page.bytes())?;
+    with_page(block, column, |buffers, page| {
+        let (when, values) = buffers.parts(block, column, page)?;
         let bad = || block.nonsense("columns", column.page);
         let count = column.time.count as usize;
         let stale = buffers.values.staleness(values).ok_or_else(bad)?;
@@ -124,14 +174,13 @@ pub fn read_column_times(
 impl Buffers {
     fn read(
         &mut self,
-        block: &Block,
+        (block, page): (&Block, &[u8]),
         column: &Column,
         start: TimestampMs,
         end: TimestampMs,
         out: &mut Columns,
     ) -> Result<(), BlockError> {
-        let page = self.page(block, column.page)?;
-        let (when, stored) = self.parts(block, column, page.bytes())?;
+        let (when, stored) = self.parts(block, column, page)?;
         let (before, count) = (out.len(), column.time.count as usize);
         let values = &mut out.values;
         if { self.values.decode(stored, count, block.footer.pco, values) }.is_none() {
@@ -277,20 +326,6 @@ impl Buffers {
                 return;
             };
             self.stamps -= times.len();
-        }
-    }
-
-    /// Returns the page. The one read last is at hand without the cache, however small that is.
-    fn page(&mut self, block: &Block, at: PageRef) -> Result<Page, BlockError> {
-        match &self.page {
-            Some((file, offset, page)) if (*file, *offset) == (block.file_no, at.offset) => {
-                Ok(page.clone())
-            }
-            _ => {
-                let page = block.page(at, "columns")?;
-                self.page = Some((block.file_no, at.offset, page.clone()));
-                Ok(page)
-            }
         }
     }
 }

@@ -35,6 +35,9 @@ pub struct Finder {
     /// The numbers of the batch's pairs in the block, and the end of each series.
     labels: Vec<u32>,
     ends: Vec<u32>,
+    /// Where the last series' pairs begin in `labels`. NOTE: series come in order of labels, so
+    /// most of its pairs are at the same place in the next one too.
+    before: usize,
     /// Pairs of the batch that are not known yet.
     new: Vec<u32>,
     new_texts: String,
@@ -49,6 +52,7 @@ impl Finder {
             known: HashMap::default(),
             labels: Vec::new(),
             ends: Vec::new(),
+            before: 0,
             new: Vec::new(),
             new_texts: String::new(),
             numbers: Vec::new(),
@@ -62,6 +66,7 @@ impl Finder {
         }
         self.labels.clear();
         self.ends.clear();
+        self.before = 0;
     }
 
     /// Adds a series with these pairs to the batch. It adds nothing if one of them cannot be read.
@@ -71,13 +76,16 @@ impl Finder {
         pairs: &[u32],
         speller: &mut Speller,
     ) -> Result<(), BlockError> {
-        for pair in pairs {
-            if !self.known.contains_key(pair) {
+        let start = self.before;
+        for (place, pair) in pairs.iter().enumerate() {
+            let is_as_before = self.labels.get(start + place) == Some(pair);
+            if !is_as_before && !self.known.contains_key(pair) {
                 speller.push_pair(block, *pair, &mut self.new_texts)?;
                 self.new.push(*pair);
                 self.known.insert(*pair, NOWHERE);
             }
         }
+        self.before = self.labels.len();
         self.labels.extend_from_slice(pairs);
         self.ends.push(self.labels.len() as u32);
         Ok(())
@@ -92,8 +100,21 @@ impl Finder {
             self.known.extend(self.new.drain(..).zip(numbers.drain(..)));
             self.new_texts.clear();
         }
-        let known = { self.labels.iter() }.map(|pair| self.known.get(pair));
-        numbers.extend(known.map(|number| number.copied().unwrap_or(NOWHERE)));
+        let (mut before, mut start) = (0, 0);
+        for end in &self.ends {
+            let end = *end as usize;
+            for at in start..end {
+                let pair = self.labels[at];
+                let same = before + (at - start);
+                let number = if same < start && self.labels[same] == pair {
+                    numbers[same]
+                } else {
+                    self.known.get(&pair).copied().unwrap_or(NOWHERE)
+                };
+                numbers.push(number);
+            }
+            (before, start) = (start, end);
+        }
         self.elsewhere.series(numbers, &self.ends, found);
     }
 

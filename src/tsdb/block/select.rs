@@ -138,6 +138,8 @@ impl BlockSeries {
         series_batch
             .series
             .reserve_exact(self.walk.left().min(SERIES));
+        // NOTE: mostly each has one.
+        { &mut series_batch.columns }.reserve_exact(self.walk.left().min(SERIES));
         if let Some(finder) = &mut self.finder {
             finder.begin();
         }

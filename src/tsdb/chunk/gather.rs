@@ -34,6 +34,15 @@ struct Piece {
 }
 
 impl Gather {
+    /// Makes one with room for short chunks.
+    pub fn for_chunks(count: usize) -> Gather {
+        Gather {
+            pieces: Vec::with_capacity(count),
+            links: Vec::with_capacity(count * 2),
+            ..Gather::default()
+        }
+    }
+
     /// Empties it, and reserves room for `bytes`.
     pub fn clear(&mut self, bytes: usize) {
         self.pieces.clear();

@@ -27,7 +27,9 @@ pub struct Join {
     /// All rows before this one were given.
     next_row: u32,
     rows_left: usize,
-    ready: std::vec::IntoIter<Box<dyn Series>>,
+    /// The series of the current fill, the next one last; and where they are put together.
+    ready: Vec<Box<dyn Series>>,
+    found: Vec<Found>,
     failed: Option<StorageError>,
     through: bool,
 }
@@ -82,7 +84,8 @@ impl Join {
             given,
             next_row: 0,
             rows_left: rows,
-            ready: Vec::new().into_iter(),
+            ready: Vec::new(),
+            found: Vec::new(),
             failed: None,
             through: false,
         };
@@ -94,23 +97,25 @@ impl Join {
 
     /// Fills in the next series, as many as share a batch of the head.
     fn fill(&mut self) -> Result<(), StorageError> {
-        let mut found = Vec::with_capacity(SERIES);
-        while found.len() < SERIES && self.failed.is_none() {
+        self.found.clear();
+        while self.found.len() < SERIES && self.failed.is_none() {
             match self.find_next() {
-                Ok(Some(next)) => found.push(next),
+                Ok(Some(next)) => self.found.push(next),
                 Ok(None) => break,
                 Err(error) => self.failed = Some(error),
             }
         }
-        self.through = found.is_empty();
-        let rows: Vec<u32> = found.iter().filter_map(|found| found.row).collect();
+        self.through = self.found.is_empty();
+        let mut rows = Vec::with_capacity(self.found.len());
+        rows.extend(self.found.iter().filter_map(|found| found.row));
         self.rows_left = self.rows_left.saturating_sub(rows.len());
         let mut rows = self.head.series(rows)?;
-        let ready = found.into_iter().map(|found| {
+        // NOTE: from the last to the first, as they are taken.
+        self.ready.extend(self.found.drain(..).map(|found| {
             let head = found.row.and_then(|_| rows.next());
             found.series(head)
-        });
-        self.ready = ready.collect::<Vec<_>>().into_iter();
+        }));
+        self.ready.reverse();
         Ok(())
     }
 
@@ -187,7 +192,7 @@ impl Join {
 impl SeriesSet for Join {
     fn next(&mut self) -> Option<Result<Box<dyn Series>, StorageError>> {
         loop {
-            if let Some(series) = self.ready.next() {
+            if let Some(series) = self.ready.pop() {
                 return Some(Ok(series));
             }
             if let Some(error) = self.failed.take() {

@@ -61,6 +61,22 @@ impl Lookup {
         { &mut self.table }.insert_unique(hasher.hash_one(numbers), row, hash_of);
     }
 
+    /// Returns a row that may have these pairs.
+    fn guess(&self, wanted: &[u32]) -> u32 {
+        if wanted.contains(&NOWHERE) {
+            return NOWHERE;
+        }
+        let row = self.table.find(self.hasher.hash_one(wanted), |_| true);
+        row.copied().unwrap_or(NOWHERE)
+    }
+
+    /// Returns the row that has these pairs.
+    fn find(&self, state: &State, wanted: &[u32]) -> u32 {
+        let same = |row: &u32| is_same(numbers_of(&self.of, state, *row), wanted);
+        let row = self.table.find(self.hasher.hash_one(wanted), same);
+        row.copied().unwrap_or(NOWHERE)
+    }
+
     fn has_pair(&self, number: u32) -> bool {
         let word = self.pairs.get(number as usize / 64);
         word.is_some_and(|word| word >> (number % 64) & 1 == 1)
@@ -69,6 +85,11 @@ impl Lookup {
 
 fn numbers_of<'s>(of: &Selection, state: &'s State, row: u32) -> &'s [u32] {
     state.slab.pairs(of.rows.places[row as usize])
+}
+
+/// NOTE: faster for a few numbers than a call that compares bytes.
+fn is_same(a: &[u32], b: &[u32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
 impl Elsewhere for Lookup {
@@ -85,20 +106,28 @@ impl Elsewhere for Lookup {
         }
     }
 
+    /// NOTE: in steps, each for all series. So the processor waits once for the memory of many
+    /// rows, which lie anywhere. Most guesses are right, as a table keeps some bits of each hash.
     fn series(&self, labels: &[u32], ends: &[u32], found: &mut Vec<u32>) {
-        let state = self.of.pin.head.lock().ok();
-        let mut start = 0;
-        for end in ends {
-            let wanted = labels.get(start..*end as usize).unwrap_or_default();
-            start = *end as usize;
-            let row = { state.as_ref() }.and_then(|state| {
-                if wanted.contains(&NOWHERE) {
-                    return None;
-                }
-                let same = |row: &u32| numbers_of(&self.of, state, *row) == wanted;
-                self.table.find(self.hasher.hash_one(wanted), same)
-            });
-            found.push(row.copied().unwrap_or(NOWHERE));
+        let first = found.len();
+        let wanted = |at: usize| {
+            let start = at.checked_sub(1).map_or(0, |before| ends[before]);
+            &labels[start as usize..ends[at] as usize]
+        };
+        found.extend((0..ends.len()).map(|at| self.guess(wanted(at))));
+        let Ok(state) = self.of.pin.head.lock() else {
+            return found[first..].fill(NOWHERE);
+        };
+        let rows = &self.of.rows.places;
+        let of_row = |row: &u32| {
+            rows.get(*row as usize)
+                .map_or(&[][..], |at| state.slab.pairs(*at))
+        };
+        let known: Vec<&[u32]> = found[first..].iter().map(of_row).collect();
+        for ((at, row), known) in found[first..].iter_mut().enumerate().zip(known) {
+            if *row != NOWHERE && !is_same(known, wanted(at)) {
+                *row = self.find(&state, wanted(at));
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::hint::black_box;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -168,8 +169,10 @@ impl SeriesBatch {
 
     /// Copies as many series as there is room for.
     fn copy(&self, scope: Scope) -> Result<Copies, StorageError> {
-        let (mut chunks, mut parts) = (Gather::default(), Vec::with_capacity(self.rows.len()));
+        let count = self.rows.len();
+        let (mut chunks, mut parts) = (Gather::for_chunks(count), Vec::with_capacity(count));
         let state = self.of.pin.head.lock()?;
+        state.touch(self.places());
         for row in &self.rows {
             parts.push(state.part(&self.of.rows, *row as usize, scope, &mut chunks));
             if chunks.planned_bytes() > BYTES {
@@ -371,6 +374,13 @@ impl HeadSeries {
 }
 
 impl State {
+    /// Has the memory of series and of their chunks fetched, all at once rather than one after the
+    /// other.
+    fn touch(&self, places: impl Iterator<Item = u32>) {
+        let firsts = places.map(|at| self.slab.at(at).open.first_t(&self.pool));
+        black_box(firsts.fold(0, i64::wrapping_add));
+    }
+
     /// Returns what a row has in the scope, and adds its chunks to `chunks`.
     fn part(&self, rows: &Rows, at: usize, scope: Scope, chunks: &mut Gather) -> Part {
         let (place, seen_t) = (rows.places[at], rows.seen[at]);
