@@ -1,6 +1,6 @@
 //! Signals: SIGINT by `ctrlc`, SIGTERM and SIGHUP by `signal-hook`. All become events for main.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,6 +11,7 @@ use signal_hook::iterator::{Handle, Signals};
 use super::events::{Event, ReloadRequest};
 use crate::stdx::clock::{Clock, RealClock};
 use crate::stdx::limits::THREAD_STACK;
+use crate::stdx::locked::locked;
 use crate::stdx::stop::StopSender;
 use crate::stdx::thread::{Thread, spawn};
 
@@ -61,7 +62,7 @@ pub fn stop_work(running: StopSender) -> anyhow::Result<SignalThread> {
     let stop = move || {
         if asked.is_first() {
             // NOTE: an option of a sender is always whole.
-            let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut running = locked(&running);
             drop(running.take());
         }
     };
@@ -114,7 +115,7 @@ impl Asked {
     fn ask(&self) -> Request {
         let now = self.clock.mono();
         // NOTE: a plain value is always whole.
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = locked(&self.first);
         match *first {
             None => {
                 *first = Some(now);

@@ -1,9 +1,10 @@
 //! Counters, gauges, histograms and summaries: atomics behind cheap handles.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::stdx::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::stdx::locked::locked;
 
 /// A value that only goes up.
 #[derive(Debug, Clone, Default)]
@@ -125,7 +126,7 @@ impl Summary {
     }
 
     pub fn observe(&self, v: f64) {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.0.state);
         if !self.0.quantiles.is_empty() {
             if state.latest.len() == SUMMARY_WINDOW {
                 state.latest.pop_front();
@@ -138,7 +139,7 @@ impl Summary {
 
     /// Returns `(quantile, value)` pairs, sum and count. Without observations the values are NaN.
     pub(super) fn read(&self) -> (Vec<(f64, f64)>, f64, u64) {
-        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = locked(&self.0.state);
         let mut sorted: Vec<f64> = state.latest.iter().copied().collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let at = |q: f64| {

@@ -5,11 +5,12 @@
 //! decoder is lent only for unpacking it. No server can hold a decoder up.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use super::NetError;
+use crate::stdx::locked::locked;
 
 /// LIMIT: bodies unpacked at the same time. More are no faster on the cores of small machines.
 const DECODERS: usize = 2;
@@ -61,7 +62,7 @@ impl Unpackers {
             }
         }
         let [first, ..] = &self.0;
-        first.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&first)
     }
 }
 

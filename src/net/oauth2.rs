@@ -16,6 +16,7 @@ use super::watched_file::Source;
 use super::{
     Client, ClientSettings, Connection, Env, Fetch, NetError, OAuth2, ScrapeRequest, ScrapeResponse,
 };
+use crate::stdx::locked::locked;
 
 /// A token is renewed this long before it expires, as in Go.
 const LEEWAY: Duration = Duration::from_secs(10);
@@ -199,7 +200,7 @@ impl TokenSource {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // NOTE: each change is one step, so a panic leaves nothing half done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 

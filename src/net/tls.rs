@@ -2,7 +2,7 @@
 //! files has changed.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use rustls::ClientConfig;
 use rustls::RootCertStore;
@@ -15,6 +15,7 @@ use rustls::sign::CertifiedKey;
 use super::tls_verify::{Anything, Lenient};
 use super::watched_file::Source;
 use super::{NetError, TlsSettings, TlsVersion};
+use crate::stdx::locked::locked;
 
 /// The system's certificate bundles, in the order of trying.
 const SYSTEM_BUNDLES: [&str; 6] = [
@@ -81,7 +82,7 @@ impl TlsSource {
         let text = |s: &Option<Source>| s.as_ref().map(Source::text).transpose();
         let from = [text(&self.ca)?, text(&self.cert)?, text(&self.key)?];
         // NOTE: replaced whole, so a panic elsewhere leaves the last configuration.
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = locked(&self.made);
         if let Some(made) = &*made
             && made
                 .from

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::error::reason;
 use super::{NetError, SecretSource};
+use crate::stdx::locked::locked;
 
 /// LIMIT: the largest certificate bundle or secret. A system's whole bundle has 250 KiB.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -85,7 +86,7 @@ impl Source {
 impl WatchedFile {
     fn text(&self) -> Result<Arc<str>, NetError> {
         // NOTE: replaced whole, so a panic elsewhere leaves the last content.
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = locked(&self.read);
         let metadata = std::fs::metadata(&self.path).map_err(|e| self.error(&reason(&e)))?;
         let signature = Signature {
             modified: (metadata.mtime(), metadata.mtime_nsec()),

@@ -11,13 +11,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::stdx::limits::THREAD_STACK;
+use crate::stdx::locked::locked;
 use crate::stdx::thread::{Thread, spawn};
 
 const PLACE_BYTES: usize = 1000;
@@ -115,12 +116,12 @@ impl Drop for ActiveQueries {
 impl Wanted {
     fn put(&self, place: usize, entry: Vec<u8>) {
         // NOTE: whole at all times, here and below.
-        let mut wanted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted = locked(&self.0);
         wanted.insert(place, entry);
     }
 
     fn next(&self) -> Option<(usize, Vec<u8>)> {
-        let mut wanted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted = locked(&self.0);
         wanted.pop_first()
     }
 

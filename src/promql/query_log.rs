@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -13,6 +13,7 @@ use super::query::{Query, Times};
 use super::statistics::Statistics;
 use crate::model::{TimestampMs, timestamp};
 use crate::stdx::append;
+use crate::stdx::locked::locked;
 
 /// A query log. It takes queries once the engine has it. Each reload makes a new one, so that a
 /// rotated file is released.
@@ -112,7 +113,7 @@ impl QueryLog {
         let mut text = serde_json::to_vec(&line)?;
         text.push(b'\n');
         // NOTE: a writer that panicked left nothing half done that matters to the next one.
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = locked(&self.file);
         match &mut *file {
             Some(file) => file.write_all(&text),
             None => Err(io::Error::other("the query log is not open")),

@@ -1,6 +1,6 @@
 //! The receiver: checks, decompresses, decodes, commits.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::cache::{Cache, Key, Place};
 use super::error::WriteError;
@@ -15,6 +15,7 @@ use crate::metrics::Registry;
 use crate::model::{Labels, Sample, SeriesRef, TimestampMs};
 use crate::stdx::clock::Clock;
 use crate::stdx::limits::APPEND_AHEAD_MAX_MS;
+use crate::stdx::locked::locked;
 use crate::stdx::pacer::SharedPacer;
 use crate::storage::{
     Appendable, Appender, Committed, Exemplar, FirstRefused, Refused, RefusedExemplar, TOO_NEW,
@@ -363,7 +364,7 @@ impl Receiver {
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
         // NOTE: entries are changed whole, so a panic leaves a valid cache.
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.cache)
     }
 
     #[cfg(test)]

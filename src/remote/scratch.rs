@@ -1,9 +1,10 @@
 //! Buffers that requests borrow, and the budget for what is decoded at once.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 
 use super::error::WriteError;
+use crate::stdx::locked::locked;
 use crate::storage::{Appender, Pending, PendingExemplar};
 
 /// LIMIT: one decoded request, as in Prometheus.
@@ -71,7 +72,7 @@ impl Scratches {
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
         // NOTE: a panic leaves only whole buffers here.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.kept)
     }
 }
 

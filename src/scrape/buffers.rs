@@ -1,8 +1,9 @@
 //! The buffers that a turn needs and an idle loop does not. They are lent for the turn.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::model::LabelsBuilder;
+use crate::stdx::locked::locked;
 use crate::storage::Appender;
 
 /// Working space of one turn.
@@ -37,7 +38,7 @@ pub(super) struct Buffers(Mutex<Vec<Work>>);
 impl Buffers {
     /// Returns the smallest buffers that hold a body of so many bytes, or else the largest.
     pub fn take(&self, body_bytes: usize) -> Work {
-        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = locked(&self.0);
         let sizes = free.iter().map(|w| w.body.capacity()).enumerate();
         let fits = sizes.clone().filter(|(_, size)| *size >= body_bytes);
         let found = fits
@@ -56,7 +57,7 @@ impl Buffers {
         if work.body.capacity() > BYTES_FREE && work.body.capacity() / 4 > used {
             work.body.shrink_to(used);
         }
-        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = locked(&self.0);
         let bytes: usize = free.iter().map(Work::heap_bytes).sum();
         if free.len() < COUNT_MAX && bytes + work.heap_bytes() <= BYTES_MAX {
             free.push(work);

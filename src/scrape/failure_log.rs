@@ -3,11 +3,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use serde_json::json;
 
 use crate::model::{TimestampMs, timestamp};
+use crate::stdx::locked::locked;
 
 /// One file, which several jobs may share. It is opened when a configuration is applied. A reload
 /// makes new ones, so that a file that was moved away is opened anew.
@@ -39,7 +40,7 @@ impl FailureLog {
 
     /// Opens the file now, so that a failure is logged when it is configured.
     pub fn open(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.state);
         self.try_append(&mut state, b"");
     }
 
@@ -53,7 +54,7 @@ impl FailureLog {
             json!(target),
         );
         // NOTE: after a panic the file is as good as before it.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.state);
         self.try_append(&mut state, line.as_bytes());
     }
 

@@ -2,12 +2,13 @@
 //! to the loop's successor.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::cache::Cache;
 use super::report::ReportRefs;
 use crate::exposition::Entry;
 use crate::model::{Metadata, SeriesRef};
+use crate::stdx::locked::locked;
 
 /// Shared by the loop, which holds it while it reads a page and commits, and by requests for
 /// metadata. It is never locked under the pools' lock.
@@ -23,7 +24,7 @@ pub(super) struct Remembered {
 impl Memory {
     pub fn lock(&self) -> MutexGuard<'_, Remembered> {
         // NOTE: a loop that panicked discards the cache before anybody reads it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }
 

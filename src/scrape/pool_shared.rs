@@ -1,9 +1,10 @@
 //! What a pool tells its loops while they run.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::failure_log::FailureLog;
 use super::metrics::PoolMetrics;
+use crate::stdx::locked::locked;
 
 /// One per pool, shared with all its loops.
 #[derive(Debug)]
@@ -45,6 +46,6 @@ impl PoolShared {
 
     fn lock(&self) -> MutexGuard<'_, Told> {
         // NOTE: fields are replaced whole.
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.told)
     }
 }

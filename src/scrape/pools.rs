@@ -4,7 +4,7 @@
 //! never taken under it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::end_of_run::{EndOfRun, EndsOfRun};
@@ -15,6 +15,7 @@ use super::schedule::{Alignment, go_text};
 use super::scrape_loop::LoopEnv;
 use super::view::{PoolPicture, View};
 use crate::model::TargetSets;
+use crate::stdx::locked::locked;
 use crate::stdx::thread::Thread;
 
 pub(super) struct Pools {
@@ -247,7 +248,7 @@ impl Pools {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // NOTE: a panic in a sync may lose targets until the next one. It breaks no invariant.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 

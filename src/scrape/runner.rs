@@ -2,7 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crossbeam_channel::{bounded, select_biased};
@@ -12,6 +12,7 @@ use super::scrape_loop::{ScrapeLoop, Turned};
 use crate::model::TimestampMs;
 use crate::stdx::clock::{Clock, Ticker};
 use crate::stdx::limits::LOOP_STACK;
+use crate::stdx::locked::locked;
 use crate::stdx::mailbox::{Mailbox, Poster, mailbox};
 use crate::stdx::stop::{Stop, StopSender};
 use crate::stdx::thread::{self, Thread, panic_message};
@@ -251,7 +252,7 @@ fn first_turn(name: String, shared: &Arc<Mutex<ScrapeLoop>>, t: TimestampMs) -> 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     // NOTE: a turn's panic is caught under the lock, and the loop recovers from it. Loops and
     // cancels are replaced whole.
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+    locked(shared)
 }
 
 /// Runs a turn. A panic in it affects only the target.

@@ -1,7 +1,7 @@
 //! A target: a discovered endpoint after relabelling, and the state of its scrapes.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::memory::Memory;
@@ -11,6 +11,7 @@ use crate::config::ScrapeConfig;
 use crate::model::{Labels, LabelsBuilder, Metadata, TargetGroup, TimestampMs, duration};
 use crate::relabel;
 use crate::stdx::gofmt;
+use crate::stdx::locked::locked;
 
 /// One endpoint that is scraped. Its loop and its viewers share it.
 #[derive(Debug)]
@@ -238,7 +239,7 @@ impl Target {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // NOTE: fields are replaced whole, so a panic leaves none half done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 

@@ -2,12 +2,13 @@
 //! waiting.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::target::{Discovered, Target};
 use crate::config::ScrapeConfig;
 use crate::model::{Labels, Metadata};
 use crate::relabel::Rule;
+use crate::stdx::locked::locked;
 
 /// Cheap to clone. It always shows the newest picture.
 #[derive(Debug, Clone, Default)]
@@ -118,6 +119,6 @@ impl View {
 
     fn lock(&self) -> MutexGuard<'_, Picture> {
         // NOTE: a picture is replaced whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }

@@ -3,9 +3,10 @@
 //! The daemon uses [`RealClock`], tests use [`ManualClock`].
 
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::locked::locked;
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 
 /// The time, for every room that needs it.
@@ -124,7 +125,7 @@ impl ManualClock {
     }
 
     fn lock(&self) -> MutexGuard<'_, ManualState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 

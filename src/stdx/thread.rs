@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, after, bounded, select};
 
+use super::locked::locked;
 use super::stop::{Never, StopSender};
 
 /// The report about a thread that panicked.
@@ -169,7 +170,7 @@ impl Running {
     /// one still runs; it is then left to itself. A second call finds nothing to do.
     pub fn stop(&self, deadline: Duration) -> bool {
         // NOTE: an option is always whole.
-        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let running = locked(&self.0).take();
         let Some((stop, threads)) = running else {
             return true;
         };

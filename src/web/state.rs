@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::TimestampMs;
+use crate::stdx::locked::locked;
 
 /// The phase of the daemon's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl State {
 
     pub fn set_config(&self, status: ConfigStatus) {
         // NOTE: the status is replaced whole, so a panic elsewhere leaves nothing half done.
-        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(status);
+        *locked(&self.config) = Arc::new(status);
     }
 
     pub fn config(&self) -> Arc<ConfigStatus> {

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::stdx::atomic::AtomicU64;
+use crate::stdx::locked::locked;
 
 /// The file (a number within this process), and the offset in it.
 type Key = (u64, u64);
@@ -114,7 +115,7 @@ impl PageCache {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // NOTE: no code that can panic halfway runs under the lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 

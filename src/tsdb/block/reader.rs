@@ -8,6 +8,7 @@ use super::footer::{self, Footer, HEADER_BYTES, HEADER_MAGIC, TRAILER_BYTES, TRA
 use super::page::{self, PAGE_BYTES_MAX, PageRef};
 use super::tombstones::{self, Tombstones};
 use super::{BlockError, BlockId, BlockMeta, PageCache};
+use crate::stdx::locked::locked;
 use crate::tsdb::dir::{Dir, File};
 
 /// LIMIT: the bytes at the end of a file that are searched for a whole trailer if the last one is
@@ -179,7 +180,7 @@ impl Block {
 
     fn lock_damaged(&self) -> MutexGuard<'_, BTreeMap<u64, bool>> {
         // NOTE: a set of numbers is never half changed.
-        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.damaged)
     }
 }
 

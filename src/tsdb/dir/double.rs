@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::{Dir, Entry, File};
+use crate::stdx::locked::locked;
 
 const PAGE: usize = 4096;
 const SECTOR: usize = 512;
@@ -231,7 +232,7 @@ impl Double {
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }
 

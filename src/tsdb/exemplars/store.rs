@@ -1,12 +1,13 @@
 //! The ring behind its lock.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::metrics::{ExemplarMetrics, show};
 use super::ring::{Ring, Verdict};
 use crate::metrics::Registry;
 use crate::model::{Labels, Matcher, SeriesRef, TimestampMs};
+use crate::stdx::locked::locked;
 use crate::storage::{
     Committed, Exemplar, ExemplarFault, PendingExemplar, RefusedExemplar, SeriesExemplars,
 };
@@ -275,7 +276,7 @@ impl Exemplars {
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
         // NOTE: a panic may leave dangling links, which every walk takes for an end.
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.ring)
     }
 }
 
