@@ -68,7 +68,7 @@ build:
 test:
 	$(CARGO) test --locked
 
-# The loop of kills for 200 rounds instead of ten: half an hour.
+# The loop of kills for 200 rounds instead of ten: some two minutes.
 soak:
 	FERULA_KILL_ROUNDS=200 $(CARGO) test --locked --test it crash::kills
 

@@ -7,21 +7,18 @@
 //! what is asked then is tried.
 
 use std::any::Any;
+use std::fmt::{self, Debug, Formatter};
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
-
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::format::HEADER_BYTES;
 use crate::stdx::limits::THREAD_STACK;
+use crate::stdx::locked::locked;
 use crate::stdx::thread::{Thread, panic_message, spawn};
 use crate::tsdb::dir::{Dir, File};
 use crate::tsdb::filenames::WAL_DIR;
-
-/// LIMIT: jobs and results, of each one: the writer has one operation under way.
-const AT_ONCE: usize = 1;
 
 #[derive(Debug)]
 pub(super) enum Job {
@@ -54,34 +51,106 @@ pub(super) enum Done {
     Panicked(Box<dyn Any + Send>),
 }
 
-#[derive(Debug)]
+/// What the writer and the thread hand each other.
+///
+/// NOTE: a channel does the same, but its receivers yield the processor several times before they
+/// sleep, and wake under its lock: at each commit that cost more than the write.
+#[derive(Default)]
+struct Desk {
+    tray: Mutex<Tray>,
+    /// Rung when there is a job, or none will come any more.
+    asked: Condvar,
+    /// Rung when there is a result, if the writer waits for it.
+    answered: Condvar,
+}
+
+#[derive(Default)]
+struct Tray {
+    job: Option<Job>,
+    done: Option<Done>,
+    writer_waits: bool,
+    is_closed: bool,
+}
+
+impl Desk {
+    fn ask(&self, job: Job) {
+        locked(&self.tray).job = Some(job);
+        self.asked.notify_one();
+    }
+
+    /// Waits for a job. Returns nothing when none will come any more.
+    fn next(&self) -> Option<Job> {
+        let idle = |tray: &mut Tray| tray.job.is_none() && !tray.is_closed;
+        let tray = self.asked.wait_while(locked(&self.tray), idle);
+        tray.unwrap_or_else(PoisonError::into_inner).job.take()
+    }
+
+    fn answer(&self, done: Done) {
+        let mut tray = locked(&self.tray);
+        tray.done = Some(done);
+        let writer_waits = tray.writer_waits;
+        drop(tray);
+        if writer_waits {
+            self.answered.notify_one();
+        }
+    }
+
+    /// Waits for a result, so long at most.
+    fn result(&self, patience: Duration) -> Option<Done> {
+        let mut tray = locked(&self.tray);
+        if tray.done.is_none() {
+            tray.writer_waits = true;
+            let open = |tray: &mut Tray| tray.done.is_none();
+            let waited = self.answered.wait_timeout_while(tray, patience, open);
+            tray = waited.unwrap_or_else(PoisonError::into_inner).0;
+            tray.writer_waits = false;
+        }
+        tray.done.take()
+    }
+}
+
+/// The writer's side of the desk: no job comes after its end.
+struct Asker(Arc<Desk>);
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        locked(&self.0.tray).is_closed = true;
+        self.0.asked.notify_one();
+    }
+}
+
 pub(super) struct Scribe {
-    // ORDER: the sender ends the thread, which is then joined.
-    jobs: Sender<Job>,
-    done: Receiver<Done>,
+    // ORDER: its end ends the thread, which is then joined.
+    asker: Asker,
     patience: Duration,
     /// The result of an operation that nobody waits for any more is still to come.
     overdue: bool,
     _thread: Thread,
 }
 
+impl Debug for Scribe {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Scribe");
+        shown
+            .field("overdue", &self.overdue)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Scribe {
     /// # Errors
     /// The system has no thread for it.
     pub fn start(dir: Arc<dyn Dir>, patience: Duration) -> io::Result<Scribe> {
-        let (jobs, inbox) = bounded(AT_ONCE);
-        let (results, done) = bounded(AT_ONCE);
+        let desk = Arc::new(Desk::default());
+        let asker = Asker(desk.clone());
         let thread = spawn("wal-write", THREAD_STACK, move || {
-            for job in inbox {
+            while let Some(job) = desk.next() {
                 let done = catch_unwind(AssertUnwindSafe(|| work(&*dir, job)));
-                if results.send(done.unwrap_or_else(Done::Panicked)).is_err() {
-                    return;
-                }
+                desk.answer(done.unwrap_or_else(Done::Panicked));
             }
         })?;
         Ok(Scribe {
-            jobs,
-            done,
+            asker,
             patience,
             overdue: false,
             _thread: thread,
@@ -96,15 +165,15 @@ impl Scribe {
         if self.stands_still() {
             return Err(self.late());
         }
-        self.jobs.send(job).map_err(|_| gone())
+        self.asker.0.ask(job);
+        Ok(())
     }
 
     pub fn wait(&mut self) -> io::Result<Done> {
-        match self.done.recv_timeout(self.patience) {
-            Ok(Done::Panicked(payload)) => resume_unwind(payload),
-            Ok(done) => Ok(done),
-            Err(RecvTimeoutError::Disconnected) => Err(gone()),
-            Err(RecvTimeoutError::Timeout) => {
+        match self.asker.0.result(self.patience) {
+            Some(Done::Panicked(payload)) => resume_unwind(payload),
+            Some(done) => Ok(done),
+            None => {
                 self.overdue = true;
                 Err(self.late())
             }
@@ -119,7 +188,7 @@ impl Scribe {
     /// Whether an operation is overdue.
     pub fn stands_still(&mut self) -> bool {
         if self.overdue
-            && let Ok(late) = self.done.try_recv()
+            && let Some(late) = self.asker.0.result(Duration::ZERO)
         {
             self.overdue = false;
             if let Done::Panicked(payload) = late {
@@ -136,10 +205,6 @@ impl Scribe {
         );
         io::Error::new(ErrorKind::TimedOut, text)
     }
-}
-
-fn gone() -> io::Error {
-    io::Error::other("the thread wal-write has ended")
 }
 
 fn work(dir: &dyn Dir, job: Job) -> Done {
