@@ -16,7 +16,8 @@ export PYTHONDONTWRITEBYTECODE = 1
 LIBC_A = $(if $(TARGET),$(findstring musl,$(TARGET)),$(wildcard $(shell $(CC) -print-file-name=libc.a)))
 STATIC = $(if $(LIBC_A),-C target-feature=+crt-static -C relocation-model=static)
 RELEASE = $(CARGO) rustc --release --locked --bin ferula $(TARGET:%=--target=%) -- $(STATIC)
-FERULA = target/$(TARGET:%=%/)release/ferula
+# `make cross` builds below target/cross.
+FERULA = target/$(if $(filter $(CROSS),$(CARGO)),cross/)$(TARGET:%=%/)release/ferula
 
 # For another processor of 64 bits, with rustup's std and a C compiler of one's own: make release TARGET=aarch64-unknown-linux-musl
 release: $(if $(TARGET),std)
@@ -76,11 +77,11 @@ soak:
 test32: TARGET = i686-unknown-linux-musl
 test32:
 	$(CROSS) test --locked --target=$(TARGET) --lib --test promql --test it
-	tests/cross/in_2040.py target/$(TARGET)/debug/ferula
+	tests/cross/in_2040.py target/cross/$(TARGET)/debug/ferula
 
 # What `make cross` made for TARGET does as the native program does, run by qemu if need be.
 emulate: build cross
-	tests/cross/emulate.py target/debug/ferula target/$(TARGET)/$(PROFILE:dev=debug)/ferula $(TARGET)
+	tests/cross/emulate.py target/debug/ferula target/cross/$(TARGET)/$(PROFILE:dev=debug)/ferula $(TARGET)
 
 # Format, lints with warnings denied, links in the documentation, the example configuration.
 check:
