@@ -62,7 +62,7 @@ impl Unpackers {
             }
         }
         let [first, ..] = &self.0;
-        locked(&first)
+        locked(first)
     }
 }
 
