@@ -2,7 +2,7 @@
 //! that writes.
 
 use super::*;
-use crate::tsdb::dir::double::Kind;
+use crate::tsdb::dir::double::{Held, Kind};
 
 fn impatient(disk: &Double) -> World {
     start(disk, |o| o.log_patience = Duration::from_millis(20))
@@ -22,6 +22,12 @@ fn settle(world: &World) {
     });
 }
 
+/// Waits until the disk holds a write, since a commit may lose its patience before the thread that
+/// writes has begun.
+fn wait_until_held(held: &Held) {
+    eventually("the disk holds it", || held.waiting() == 1);
+}
+
 #[test]
 fn what_is_committed_meanwhile_waits_in_memory_and_is_written_later() {
     let world = impatient(&Double::new());
@@ -29,6 +35,7 @@ fn what_is_committed_meanwhile_waits_in_memory_and_is_written_later() {
     settle(&world);
     let held = world.disk.hold(Kind::Append, "wal/");
     assert_eq!(commit(&world.db, &[(a, 2, 2.0)]).appended, 1);
+    wait_until_held(&held);
     assert!(waits(&world));
     for t in 3..50 {
         assert_eq!(commit(&world.db, &[(a, t, t as f64)]).appended, 1);
@@ -61,7 +68,7 @@ fn a_start_of_a_segment_that_stands_still() {
     let held = world.disk.hold(Kind::Append, "wal/");
     let a = fill(&world.db, "n=a", [1]);
     assert_eq!(commit(&world.db, &[(a, 2, 2.0)]).appended, 1);
-    assert_eq!(held.waiting(), 1);
+    wait_until_held(&held);
     drop(held);
     settle(&world);
     assert_eq!(world.killed().all(), expected(&[("a", &[1, 2])]));
@@ -105,7 +112,7 @@ fn a_stop_does_not_wait_for_it() {
         commit(&world.db, &[(a, 2, 2.0)]);
         let World { db, disk, .. } = world;
         assert!(!db.stop(Duration::from_millis(50)), "{kind:?}");
-        assert_eq!(held.waiting(), 1, "{kind:?}");
+        wait_until_held(&held);
         drop(held);
         let found = impatient(&disk.copy()).all();
         // What was held may have come since.
