@@ -20,6 +20,8 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+from weigh import unhashed
+
 READY_SECONDS = 120
 SCRAPES_SECONDS = 20
 # A type of ELF file, at byte 16: the addresses of the map are those of the run.
@@ -82,12 +84,11 @@ def code_sections(map_text):
 
 
 def pattern(file, section):
-    """What names a section in any build: without the hashes, which differ from one compiler to the next."""
+    """What names a section in any build."""
     member = re.search(r"([^/]+\.a)\((.+)\)$", file)
     if member and not member[2].endswith(".rcgu.o"):
         return f"*{member[1]}:{member[2]}({section})"
-    section = re.sub(r"17h[0-9a-f]{16}E(\.llvm\.\d+)?$", "17h*", section)
-    return "*(" + re.sub(r"Cs[0-9A-Za-z]+_", "Cs*_", section) + ")"
+    return f"*({unhashed(section)})"
 
 
 def in_order(sections, halves):
