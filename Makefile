@@ -15,15 +15,13 @@ export PYTHONDONTWRITEBYTECODE = 1
 # `cargo build --release` needs no libc.a.
 LIBC_A = $(if $(TARGET),$(findstring musl,$(TARGET)),$(wildcard $(shell $(CC) -print-file-name=libc.a)))
 STATIC = $(if $(LIBC_A),-C target-feature=+crt-static -C relocation-model=static)
-RELEASE = $(CARGO) rustc --release --locked --bin ferula $(TARGET:%=--target=%) -- $(STATIC) --emit=obj=$(FERULA).o
+RELEASE = $(CARGO) rustc --release --locked --bin ferula $(TARGET:%=--target=%) -- $(STATIC)
 # `make cross` builds below target/cross.
 FERULA = target/$(if $(filter $(CROSS),$(CARGO)),cross/)$(TARGET:%=%/)release/ferula
 
 # For another processor of 64 bits, with rustup's std and a C compiler of one's own: make release TARGET=aarch64-unknown-linux-musl
 release: $(if $(TARGET),std)
-	@mkdir -p $(dir $(FERULA))
 	$(RELEASE)
-	@if command -v python3 >/dev/null; then link/weigh.py $(FERULA).o link/start.ld; fi
 
 STD = $(shell rustc --print sysroot)/lib/rustlib/$(TARGET)/lib
 std:
@@ -116,10 +114,14 @@ fuzz:
 bench:
 	$(CARGO) bench --locked
 
-# What the shipped program weighs, and its ten largest crates; with TARGET, what `make cross` makes.
+# What the program weighs, its ten largest crates, and whether link/start.ld is of use; with TARGET, of what `make cross`
+# makes. A build of its own, which leaves its Rust beside it, with names and not linked.
 size: CARGO = $(if $(TARGET),$(CROSS),cargo)
-size: release
+size:
+	@mkdir -p $(dir $(FERULA))
+	$(RELEASE) --emit=obj=$(FERULA).o
 	@link/weigh.py $(FERULA).o $(FERULA)
+	@link/weigh.py $(FERULA).o link/start.ld
 
 clean:
 	$(CARGO) clean

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Says which crates a program is made of: weigh.py OBJECT PROGRAM, or weigh.py OBJECT start.ld
 
-OBJECT is all of the program's Rust, compiled and not linked yet; `make release` leaves it beside the program. Of a
+OBJECT is all of the program's Rust, compiled and not linked yet; `make size` leaves it beside the program. Of a
 program the ten largest crates are printed; of a list that knows too little of them, a warning.
 """
 
