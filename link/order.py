@@ -23,7 +23,27 @@ from pathlib import Path
 from weigh import unhashed
 
 READY_SECONDS = 120
-SCRAPES_SECONDS = 20
+# Long enough for what the storage does each minute.
+SCRAPES_SECONDS = 75
+# In the style in which people write it.
+CONFIG = """\
+global:
+  scrape_interval: 2s
+  scrape_timeout: 2s
+
+scrape_configs:
+  # Itself, under two names.
+  - job_name: self
+    static_configs:
+      - targets: ['{address}']
+        labels:
+          group: a
+  - job_name: again
+    metrics_path: /metrics
+    static_configs:
+      - targets:
+          - {address}
+"""
 # A type of ELF file, at byte 16: the addresses of the map are those of the run.
 FIXED_ADDRESSES = 2
 QUERIES = ["up", "sum by (job) (rate(prometheus_http_requests_total[1m]))"]
@@ -55,10 +75,7 @@ def wait_until_ready(address):
 def live(binary, work):
     """One short life under callgrind: start and scrapes of itself, then queries and stop; what each half executed."""
     address = f"127.0.0.1:{free_port()}"
-    (work / "ferula.yml").write_text(
-        "global: {scrape_interval: 2s, scrape_timeout: 2s}\n"
-        f"scrape_configs: [{{job_name: self, static_configs: [{{targets: ['{address}']}}]}}]\n"
-    )
+    (work / "ferula.yml").write_text(CONFIG.format(address=address))
     out = work / "callgrind.out"
     command = ["valgrind", "--tool=callgrind", "--dump-instr=yes", "--compress-pos=no", f"--callgrind-out-file={out}"]
     command += [binary, f"--config.file={work}/ferula.yml", f"--storage.tsdb.path={work}/data"]

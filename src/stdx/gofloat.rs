@@ -49,27 +49,36 @@ pub fn parse_int(text: &str) -> Option<i64> {
 }
 
 fn number(text: &str) -> Result<f64, NotANumber> {
-    // NOTE: what Rust reads beyond Go's numbers are names, whose letters are none of these.
-    let is_part = |b: u8| b.is_ascii_hexdigit() || b"._+-xXpP".contains(&b);
-    if !text.bytes().all(is_part) || !separates_digits(text) {
-        return Err(NotANumber::Syntax);
-    }
-    let plain;
-    let text = if text.contains('_') {
-        plain = text.replace('_', "");
-        &plain
+    let is_decimal = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-');
+    let value = if text.bytes().all(is_decimal) {
+        decimal(text)
     } else {
-        text
-    };
-    let value = match text.get(..2) {
-        Some("0x" | "0X") => hexadecimal(text.get(2..).unwrap_or_default()),
-        _ if text.starts_with(['+', '-']) => None,
-        _ => text.parse().ok(),
+        unusual(text)
     };
     match value {
         None => Err(NotANumber::Syntax),
         Some(f64::INFINITY) => Err(NotANumber::Range),
         Some(value) => Ok(value),
+    }
+}
+
+fn decimal(text: &str) -> Option<f64> {
+    // NOTE: the sign is gone by now, and there is one at most.
+    let has_sign = text.starts_with(['+', '-']);
+    { !has_sign }.then(|| text.parse().ok())?
+}
+
+/// A number with underscores, or a hexadecimal one.
+fn unusual(text: &str) -> Option<f64> {
+    // NOTE: what Rust reads beyond Go's numbers are names, whose letters are none of these.
+    let is_part = |b: u8| b.is_ascii_hexdigit() || b"._+-xXpP".contains(&b);
+    if !text.bytes().all(is_part) || !separates_digits(text) {
+        return None;
+    }
+    let plain = text.replace('_', "");
+    match plain.get(..2) {
+        Some("0x" | "0X") => hexadecimal(plain.get(2..).unwrap_or_default()),
+        _ => decimal(&plain),
     }
 }
 
