@@ -1,7 +1,7 @@
 //! The daemon's state for the handlers: its phase, its configuration, the last reload.
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::model::TimestampMs;
 use crate::stdx::locked::locked;
@@ -64,9 +64,6 @@ impl State {
     }
 
     pub fn config(&self) -> Arc<ConfigStatus> {
-        self.config
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        locked(&self.config).clone()
     }
 }

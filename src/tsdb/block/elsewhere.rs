@@ -35,9 +35,6 @@ pub struct Finder {
     /// The numbers of the batch's pairs in the block, and the end of each series.
     labels: Vec<u32>,
     ends: Vec<u32>,
-    /// Where the last series' pairs begin in `labels`. NOTE: series come in order of labels, so
-    /// most of its pairs are at the same place in the next one too.
-    before: usize,
     /// Pairs of the batch that are not known yet.
     new: Vec<u32>,
     new_texts: String,
@@ -52,7 +49,6 @@ impl Finder {
             known: HashMap::default(),
             labels: Vec::new(),
             ends: Vec::new(),
-            before: 0,
             new: Vec::new(),
             new_texts: String::new(),
             numbers: Vec::new(),
@@ -66,7 +62,6 @@ impl Finder {
         }
         self.labels.clear();
         self.ends.clear();
-        self.before = 0;
     }
 
     /// Adds a series with these pairs to the batch. It adds nothing if one of them cannot be read.
@@ -76,7 +71,8 @@ impl Finder {
         pairs: &[u32],
         speller: &mut Speller,
     ) -> Result<(), BlockError> {
-        let start = self.before;
+        // NOTE: series come in order of labels, so most pairs stand where the last one has them.
+        let start = self.ends.iter().nth_back(1).map_or(0, |end| *end as usize);
         for (place, pair) in pairs.iter().enumerate() {
             let is_as_before = self.labels.get(start + place) == Some(pair);
             if !is_as_before && !self.known.contains_key(pair) {
@@ -85,7 +81,6 @@ impl Finder {
                 self.known.insert(*pair, NOWHERE);
             }
         }
-        self.before = self.labels.len();
         self.labels.extend_from_slice(pairs);
         self.ends.push(self.labels.len() as u32);
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::footer::{self, Footer, HEADER_BYTES, HEADER_MAGIC, TRAILER_BYTES, TRAILER_MAGIC};
 use super::page::{self, PAGE_BYTES_MAX, PageRef};
@@ -128,8 +128,7 @@ impl Block {
 
     pub(super) fn tombstones(&self) -> Arc<Tombstones> {
         // NOTE: what is under the lock is replaced whole.
-        let guard = self.tombstones.lock();
-        guard.unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.tombstones).clone()
     }
 
     /// Returns a page without its CRC, which is checked.

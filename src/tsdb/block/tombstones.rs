@@ -3,12 +3,13 @@
 //! They are a file beside the block, which each deletion writes anew.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::bytes::{Cursor, put_signed, put_varint};
 use super::reader::read_full;
 use super::{Block, BlockError, BlockId};
 use crate::model::{Matcher, TimestampMs};
+use crate::stdx::locked::locked;
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::BLOCKS_DIR;
 
@@ -126,16 +127,14 @@ impl Block {
         }
         // ORDER: held while the file is written, so that no deletion is lost to another. Queries
         // don't wait for it.
-        let deleting = self.deleting.lock();
-        let _deleting = deleting.unwrap_or_else(PoisonError::into_inner);
+        let _deleting = locked(&self.deleting);
         let mut new = Tombstones::clone(&self.tombstones());
         for place in places {
             let ranges = new.0.entry(place).or_default();
             *ranges = ranges.with(start, end);
         }
         write(&*self.dir, self.id(), &new)?;
-        let guard = self.tombstones.lock();
-        *guard.unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        *locked(&self.tombstones) = Arc::new(new);
         Ok(count as u64)
     }
 }

@@ -42,14 +42,6 @@ pub fn is_full(error: &io::Error) -> bool {
     )
 }
 
-/// Whether nothing can be written there, while what is there may be readable.
-pub fn is_read_only(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
-    )
-}
-
 /// Work in the background that failed, and will be tried again.
 #[derive(Debug, Error)]
 pub enum WorkError {

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use super::error::{OpenError, is_read_only};
+use super::error::OpenError;
 use super::foreign::{blocks_beside, prometheus_sign};
 use super::log::Log;
 use super::options::{Options, Place};
@@ -16,7 +16,7 @@ use crate::model::timestamp;
 use crate::stdx::clock::Clock;
 use crate::tsdb::block::{Block, BlockId, PageCache, unfinished};
 use crate::tsdb::compact::obsolete;
-use crate::tsdb::dir::{Dir, Disk, Lock, advice};
+use crate::tsdb::dir::{Dir, Disk, Lock, advice, is_read_only};
 use crate::tsdb::exemplars::Exemplars;
 use crate::tsdb::filenames::{BLOCKS_DIR, LOCK, WAL_DIR};
 use crate::tsdb::head::{AHEAD_MAX_MS, Head};

@@ -1,7 +1,7 @@
 //! What the database's face and its threads share.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::attempt::{Setbacks, attempt};
@@ -56,17 +56,11 @@ impl Settings {
     }
 
     pub fn set_retention(&self, retention: Retention) {
-        *self.locked_retention() = retention;
+        *locked(&self.retention) = retention;
     }
 
     pub fn retention(&self) -> Retention {
-        *self.locked_retention()
-    }
-
-    fn locked_retention(&self) -> MutexGuard<'_, Retention> {
-        // NOTE: a plain value, whole at all times.
-        let retention = self.retention.lock();
-        retention.unwrap_or_else(PoisonError::into_inner)
+        *locked(&self.retention)
     }
 }
 

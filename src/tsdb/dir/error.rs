@@ -27,6 +27,14 @@ pub fn of_file(path: &Path, source: io::Error) -> io::Error {
     io::Error::new(source.kind(), FileError { path, source })
 }
 
+/// Whether nothing can be written there, while what is there may be readable.
+pub fn is_read_only(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+    )
+}
+
 /// Returns what the operator can do about the error, in brackets, to stand before it. Empty if
 /// there is nothing to say.
 pub fn advice(error: &io::Error) -> String {

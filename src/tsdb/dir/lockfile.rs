@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 use thiserror::Error;
 
-use super::error::advice;
+use super::error::{advice, is_read_only};
 
 #[derive(Debug, Error)]
 pub enum LockError {
@@ -45,7 +45,7 @@ impl Lock {
         let mut options = fs::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = match options.open(path) {
-            Err(error) if cannot_write(&error) => return Lock::take_read_only(path, &error),
+            Err(error) if is_read_only(&error) => return Lock::take_read_only(path, &error),
             file => file.map_err(io)?,
         };
         let mut pid = String::new();
@@ -115,13 +115,6 @@ fn lock(file: &fs::File, path: &Path, pid: &str) -> Result<(), LockError> {
             source: error.into(),
         }),
     }
-}
-
-fn cannot_write(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied
-    )
 }
 
 impl Drop for Lock {

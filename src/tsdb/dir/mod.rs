@@ -15,7 +15,7 @@ use std::fmt::Debug;
 use std::io;
 
 pub use disk::Disk;
-pub use error::advice;
+pub use error::{advice, is_read_only};
 pub use lockfile::{Lock, LockError};
 pub use sub::{Sub, remove_tree};
 

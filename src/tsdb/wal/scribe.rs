@@ -7,7 +7,6 @@
 //! what is asked then is tried.
 
 use std::any::Any;
-use std::fmt::{self, Debug, Formatter};
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -38,6 +37,7 @@ pub(super) enum Job {
     },
 }
 
+#[derive(Debug)]
 pub(super) enum Done {
     Created(io::Result<(Box<dyn File>, Box<dyn File>)>),
     Appended {
@@ -55,7 +55,7 @@ pub(super) enum Done {
 ///
 /// NOTE: a channel does the same, but its receivers yield the processor several times before they
 /// sleep, and wake under its lock: at each commit that cost more than the write.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Desk {
     tray: Mutex<Tray>,
     /// Rung when there is a job, or none will come any more.
@@ -64,7 +64,7 @@ struct Desk {
     answered: Condvar,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Tray {
     job: Option<Job>,
     done: Option<Done>,
@@ -110,6 +110,7 @@ impl Desk {
 }
 
 /// The writer's side of the desk: no job comes after its end.
+#[derive(Debug)]
 struct Asker(Arc<Desk>);
 
 impl Drop for Asker {
@@ -119,6 +120,7 @@ impl Drop for Asker {
     }
 }
 
+#[derive(Debug)]
 pub(super) struct Scribe {
     // ORDER: its end ends the thread, which is then joined.
     asker: Asker,
@@ -126,15 +128,6 @@ pub(super) struct Scribe {
     /// The result of an operation that nobody waits for any more is still to come.
     overdue: bool,
     _thread: Thread,
-}
-
-impl Debug for Scribe {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Scribe");
-        shown
-            .field("overdue", &self.overdue)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Scribe {

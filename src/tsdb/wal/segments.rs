@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::entry::Position;
 use super::format::{Begins, HEADER_BYTES, Header};
 use super::metrics::WalMetrics;
 use crate::model::TimestampMs;
 use crate::stdx::clock::Clock;
-use crate::tsdb::dir::{Dir, File};
+use crate::stdx::locked::locked;
+use crate::tsdb::dir::{Dir, File, is_read_only};
 use crate::tsdb::filenames::{WAL_DIR, segment as segment_path, segment_number};
 
 /// Shared by all except the writer. The writer never waits for their disk work.
@@ -56,7 +57,7 @@ impl Segments {
     /// What was written since the last sync may be lost at a power cut. The writer begins a new
     /// segment.
     pub fn sync(&self) -> io::Result<Position> {
-        let _one = ignore_poison(&self.0.syncing);
+        let _one = locked(&self.0.syncing);
         let files = self.0.files();
         let (to, names) = (files.position, files.names);
         let names_dirty = names != files.names_durable;
@@ -89,7 +90,7 @@ impl Segments {
 
     fn sync_all(&self, dirty: &[Dirty], names: bool) -> Result<(), (u32, io::Error)> {
         for (number, file) in dirty {
-            ignore_poison(file).sync().map_err(|e| (*number, e))?;
+            locked(file).sync().map_err(|e| (*number, e))?;
         }
         if names {
             let newest = dirty.last().map_or(0, |(number, _)| *number);
@@ -121,7 +122,7 @@ impl Segments {
     /// than `held_bytes_max` bytes, it removes the oldest of them too. It leaves the files of
     /// damaged segments to the caller, and never removes segments of unknown versions.
     pub fn drop_before(&self, position: Position, held_bytes_max: u64) -> io::Result<Dropped> {
-        let _one = ignore_poison(&self.0.syncing);
+        let _one = locked(&self.0.syncing);
         let victims = self.0.files().victims(position, held_bytes_max);
         if !victims.is_empty() {
             self.0.metrics.truncations.inc();
@@ -217,12 +218,13 @@ impl Shared {
     ) -> io::Result<Shared> {
         // NOTE: a medium that cannot be written now is one later; the first segment makes it then.
         let made = dir.create_dir(WAL_DIR);
+        let may_miss = made.as_ref().is_err_and(is_read_only);
         let mut files = Files {
             damaged,
             ..Files::default()
         };
         let entries = match dir.list(WAL_DIR) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound && is_read_only(&made) => Vec::new(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound && may_miss => Vec::new(),
             entries => entries?,
         };
         for entry in entries {
@@ -326,17 +328,8 @@ impl Shared {
 
     /// NOTE: each change is one assignment, so a panic leaves a valid state.
     fn files(&self) -> MutexGuard<'_, Files> {
-        ignore_poison(&self.files)
+        locked(&self.files)
     }
-}
-
-fn is_read_only(made: &io::Result<()>) -> bool {
-    made.as_ref().is_err_and(|error| {
-        matches!(
-            error.kind(),
-            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
-        )
-    })
 }
 
 impl Files {
@@ -359,8 +352,4 @@ impl Files {
         }
         victims
     }
-}
-
-fn ignore_poison<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
