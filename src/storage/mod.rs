@@ -9,6 +9,7 @@ mod merge;
 mod parts;
 mod query;
 mod refused;
+mod spans;
 
 pub use append::{Appendable, Appender, Committed, Pending};
 pub use exemplar::{Exemplar, ExemplarQueryable, PendingExemplar, SeriesExemplars};
@@ -19,3 +20,4 @@ pub use refused::{
     ExemplarFault, Fault, FirstRefused, Refused, RefusedExemplar, SERIES_TEXT_BYTES_MAX, TOO_NEW,
     series_text, shortened,
 };
+pub use spans::Spans;

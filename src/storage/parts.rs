@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Columns, Series, StorageError, Times};
+use super::{Columns, Series, Spans, StorageError, Times};
 use crate::model::{Labels, Sample, TimestampMs};
 
 /// The parts of one series.
@@ -97,6 +97,18 @@ impl<P: Parts> Series for Whole<P> {
                 out.extend(&samples);
                 break;
             }
+        }
+        Ok(())
+    }
+
+    fn read_spans(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Spans,
+    ) -> Result<(), StorageError> {
+        for part in self.0.oldest_first() {
+            part.read_spans(start, end, out)?;
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! Queries: series by matchers within a range of time.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use thiserror::Error;
 
+use super::Spans;
 use crate::model::labels::pairs_of;
 use crate::model::{Labels, Matcher, Sample, TimestampMs, is_stale_nan};
 
@@ -138,6 +138,17 @@ pub trait Series: Send {
         out.extend(&samples);
         Ok(())
     }
+
+    /// Adds all samples that [`Series::read`] would give to `out`, as far as they are in order. It
+    /// serves [`Spans::read`], which reads once more where they are not.
+    fn read_spans(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Spans,
+    ) -> Result<(), StorageError> {
+        out.add_read(|times| self.read_times(start, end, times))
+    }
 }
 
 /// Samples by columns, both of one length. A cleared value reuses its memory.
@@ -222,46 +233,10 @@ impl Times {
         self.stale.extend(stale.map(|(i, _)| (first + i) as u32));
     }
 
-    /// Yields the ranges in which the newest sample is no stale marker and less than `reach_ms`
-    /// old.
-    pub fn spans(&self, reach_ms: i64) -> impl Iterator<Item = Range<TimestampMs>> {
-        let (mut at, mut stale) = (0, self.stale.iter().copied().peekable());
-        std::iter::from_fn(move || {
-            while stale.next_if(|marker| *marker as usize == at).is_some() {
-                at += 1;
-            }
-            let until = stale.peek().map(|marker| *marker as usize);
-            let alive = self.times.get(at..until.unwrap_or(self.times.len()))?;
-            let start = *alive.first()?;
-            let run = unbroken(alive, reach_ms);
-            let reached = alive[run - 1].saturating_add(reach_ms);
-            at += run;
-            Some(match (alive.get(run), until) {
-                (None, Some(marker)) => start..reached.min(self.times[marker]),
-                _ => start..reached,
-            })
-        })
-    }
-
     /// Keeps the first `len` times.
     pub fn truncate(&mut self, len: usize) {
         self.times.truncate(len);
         let kept = self.stale.partition_point(|at| (*at as usize) < len);
         self.stale.truncate(kept);
     }
-}
-
-/// The number of leading `times` that are each at most `reach_ms` after the one before.
-fn unbroken(times: &[TimestampMs], reach_ms: i64) -> usize {
-    /// The number of times that are compared without a branch for each.
-    const STRIDE: usize = 64;
-    // NOTE: times ascend, so that their distance fits an unsigned number, however large.
-    let is_far = |pair: &[TimestampMs]| pair[1].wrapping_sub(pair[0]) as u64 > reach_ms as u64;
-    let any_far = |stride: &[TimestampMs]| stride.windows(2).fold(false, |any, p| any | is_far(p));
-    let mut at = 0;
-    while times.get(at..=at + STRIDE).is_some_and(|s| !any_far(s)) {
-        at += STRIDE;
-    }
-    let near = times[at..].windows(2).take_while(|pair| !is_far(pair));
-    at + 1 + near.count()
 }

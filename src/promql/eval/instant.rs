@@ -14,7 +14,7 @@ use super::wanted::Wanted;
 use crate::model::{Sample, TimestampMs, is_stale_nan};
 use crate::promql::error::QueryError;
 use crate::promql::parser::{Extent, VectorSelector};
-use crate::storage::{Series, Times};
+use crate::storage::{Series, Spans, Times};
 
 /// What a row's values are made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,7 @@ pub struct Newest {
     /// The samples of the current series.
     samples: Vec<Sample>,
     times: Times,
+    spans: Spans,
 }
 
 impl Newest {
@@ -75,6 +76,7 @@ impl Newest {
             tally: Tally::new(look.steps),
             samples: Vec::new(),
             times: Times::default(),
+            spans: Spans::new(look.lookback_ms),
         }
     }
 }
@@ -83,14 +85,21 @@ impl Newest {
     /// Reads a series. Returns its number of samples.
     fn read(&mut self, series: &dyn Series, run: &mut Run<'_>) -> Result<usize, QueryError> {
         let (start, end) = self.look.times();
-        let read = if self.look.takes == Takes::Values {
-            self.samples.clear();
-            series.read(start, end, &mut self.samples)?;
-            self.samples.len()
-        } else {
-            self.times.clear();
-            series.read_times(start, end, &mut self.times)?;
-            self.times.times.len()
+        let read = match self.look.takes {
+            Takes::Values => {
+                self.samples.clear();
+                series.read(start, end, &mut self.samples)?;
+                self.samples.len()
+            }
+            Takes::Times => {
+                self.times.clear();
+                series.read_times(start, end, &mut self.times)?;
+                self.times.times.len()
+            }
+            Takes::Presence | Takes::Number => {
+                self.spans.read(series, start, end)?;
+                self.spans.samples()
+            }
         };
         run.statistics.decoded_samples += read as u64;
         Ok(read)
@@ -101,10 +110,7 @@ impl Newest {
             return Ok(());
         }
         let look = self.look;
-        let mut spans = { self.times.spans(look.lookback_ms) }
-            .map(|span| look.steps_in(span))
-            .filter(|steps| !steps.is_empty())
-            .peekable();
+        let mut spans = look.steps_of(&self.spans).peekable();
         if spans.peek().is_some() {
             let counts = self.tally.of(self.wanted.glance(series).labels);
             for steps in spans {
@@ -128,7 +134,8 @@ impl Make for Newest {
         let mut values = vec![absent(); self.look.steps];
         let present = match self.look.takes {
             Takes::Values => self.look.fill(&mut self.samples, &mut values),
-            _ => self.look.fill_times(&self.times, &mut values),
+            Takes::Times => self.look.fill_times(&self.times, &mut values),
+            _ => self.look.fill_spans(&self.spans, &mut values),
         };
         run.looked_at(present, self.counted.among_present(&values, present));
         if present == 0 {
@@ -168,6 +175,7 @@ impl Make for Newest {
     fn bytes(&self) -> usize {
         self.samples.capacity() * size_of::<Sample>()
             + self.times.times.capacity() * size_of::<TimestampMs>()
+            + self.spans.heap_bytes()
     }
 }
 
@@ -217,17 +225,35 @@ impl Look {
         self.newest(samples.len(), at, values, |i| samples[i].v)
     }
 
-    /// Does as [`Look::fill`] where the values do not matter.
+    /// Does as [`Look::fill`], and takes the samples' times for their values.
     pub fn fill_times(&self, times: &Times, values: &mut [f64]) -> usize {
         let (stale, times) = (&times.stale, &times.times);
         let is_stale = |i: usize| !stale.is_empty() && stale.binary_search(&(i as u32)).is_ok();
         let at = |i: usize| times[i];
-        let takes_times = self.takes == Takes::Times;
-        self.newest(times.len(), at, values, |i| match () {
-            () if is_stale(i) => absent(),
-            () if takes_times => times[i] as f64 / 1000.0,
-            () => 1.0,
+        self.newest(times.len(), at, values, |i| {
+            if is_stale(i) {
+                absent()
+            } else {
+                times[i] as f64 / 1000.0
+            }
         })
+    }
+
+    /// Does as [`Look::fill`], where every value is 1.
+    fn fill_spans(&self, spans: &Spans, values: &mut [f64]) -> usize {
+        let mut present = 0;
+        for steps in self.steps_of(spans) {
+            present += steps.len();
+            values[steps].fill(1.0);
+        }
+        present
+    }
+
+    /// Yields the steps with a value, without empty ranges.
+    fn steps_of(&self, spans: &Spans) -> impl Iterator<Item = Range<usize>> {
+        { spans.iter() }
+            .map(|span| self.steps_in(span))
+            .filter(|steps| !steps.is_empty())
     }
 
     /// Returns the steps whose times lie in `span`. NOTE: a pinned selector (`@`) has one step
@@ -315,7 +341,7 @@ mod tests {
     use super::*;
     use crate::model::stale_nan;
 
-    /// Whether each step has a value, computed by the newest sample and by spans.
+    /// Whether each step has a value, computed by the newest sample, and counted by spans.
     fn both_ways(samples: &[(i64, bool)], look: Look) -> (Vec<f64>, Vec<f64>) {
         let sample = |(t, is_stale): &(i64, bool)| Sample {
             t: *t,
@@ -326,15 +352,15 @@ mod tests {
         times.extend(&samples);
         let mut values = vec![absent(); look.steps];
         let present = look.fill_times(&times, &mut values);
+        { values.iter_mut().filter(|v| !is_absent(**v)) }.for_each(|v| *v = 1.0);
+        let mut spans = Spans::new(look.lookback_ms);
+        spans.add(&times);
+        let mut filled = vec![absent(); look.steps];
+        assert_eq!(look.fill_spans(&spans, &mut filled), present);
+        assert_eq!(bits(&filled), bits(&values));
         let mut tally = Tally::new(look.steps);
         let counts = tally.of(crate::model::Labels::empty());
-        let mut counted = 0;
-        for span in times.spans(look.lookback_ms) {
-            let steps = look.steps_in(span);
-            counted += steps.len();
-            counts.add(steps);
-        }
-        assert_eq!(counted, present);
+        look.steps_of(&spans).for_each(|steps| counts.add(steps));
         (tally.rows().next().unwrap().values, values)
     }
 

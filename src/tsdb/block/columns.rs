@@ -11,7 +11,7 @@ use super::times::{self, TimeColumn, TimeData};
 use super::walk::Column;
 use super::{Block, BlockError};
 use crate::model::{Sample, TimestampMs, is_stale_nan};
-use crate::storage::{Columns, Times};
+use crate::storage::{Columns, Spans, Times};
 
 /// LIMIT: decoded columns of timestamps that a thread keeps, and their timestamps together (256
 /// KiB). The series of a target share a column, and alternate with those of other targets.
@@ -171,6 +171,31 @@ pub fn read_column_times(
     })
 }
 
+/// Adds the samples in `start..=end` to `out`. Where no value is a stale marker and times are
+/// regular, it looks at none of them.
+pub fn read_column_spans(
+    block: &Block,
+    column: &Column,
+    start: TimestampMs,
+    end: TimestampMs,
+    out: &mut Spans,
+) -> Result<(), BlockError> {
+    let done = with_page(block, column, |buffers, page| {
+        let (when, values) = buffers.parts(block, column, page)?;
+        let stale = buffers.values.staleness(values);
+        let none_is_stale = matches!(stale, Some(Staleness::None));
+        if none_is_stale {
+            let range = buffers.range(&column.time, when, start, end);
+            buffers.add_spans(when, range, out);
+        }
+        Ok(none_is_stale)
+    })?;
+    if done {
+        return Ok(());
+    }
+    out.add_read(|times| read_column_times(block, column, start, end, times))
+}
+
 impl Buffers {
     fn read(
         &mut self,
@@ -279,6 +304,16 @@ impl Buffers {
         } else {
             let times = self.times(when).get(range);
             out.extend_from_slice(times.unwrap_or_default());
+        }
+    }
+
+    /// Adds the samples in `range`, none of which is a stale marker.
+    fn add_spans(&self, when: When, range: Range<usize>, out: &mut Spans) {
+        if let When::Regular { first, step } = when {
+            let first = first.wrapping_add((range.start as i64).wrapping_mul(step));
+            out.add_even(first, step, range.len());
+        } else {
+            out.add_alive(self.times(when).get(range).unwrap_or_default());
         }
     }
 

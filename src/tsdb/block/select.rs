@@ -6,14 +6,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::columns::{read_column, read_column_apart, read_column_times};
+use super::columns::{read_column, read_column_apart, read_column_spans, read_column_times};
 use super::elsewhere::{Elsewhere, Finder, NOWHERE};
 use super::tombstones::{Ranges, Tombstones};
 use super::walk::{Column, Walk};
 use super::{Block, BlockError};
 use crate::model::labels::pairs_of;
 use crate::model::{Labels, Matcher, Sample, TimestampMs};
-use crate::storage::{Columns, Series, SeriesSet, StorageError, Times};
+use crate::storage::{Columns, Series, SeriesSet, Spans, StorageError, Times};
 
 /// LIMIT: series of a batch, as many as a page of them has; and the batch's columns, 64 bytes each.
 const SERIES: usize = 64;
@@ -420,6 +420,20 @@ impl SeriesView {
         })
     }
 
+    fn read_sample_spans(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Spans,
+    ) -> Result<(), BlockError> {
+        if self.deleted().is_some() {
+            return out.add_read(|times| self.read_sample_times(start, end, times));
+        }
+        self.each_column(start, end, |column, start, end| {
+            read_column_spans(&self.series_batch.block, column, start, end, out)
+        })
+    }
+
     /// Calls `read` with each column that has samples in the range, and the selected part of it.
     /// Damaged columns are left out.
     fn each_column(
@@ -477,5 +491,14 @@ impl Series for SeriesView {
         out: &mut Times,
     ) -> Result<(), StorageError> {
         self.read_sample_times(start, end, out).map_err(Into::into)
+    }
+
+    fn read_spans(
+        &self,
+        start: TimestampMs,
+        end: TimestampMs,
+        out: &mut Spans,
+    ) -> Result<(), StorageError> {
+        self.read_sample_spans(start, end, out).map_err(Into::into)
     }
 }

@@ -13,7 +13,7 @@ use crate::stdx::testing::eventually;
 use crate::stdx::thread;
 use crate::storage::{
     Appendable, Appender, Committed, Fault, Pending, Querier, Queryable, Refused, SelectHints,
-    StorageError, Times,
+    Series, Spans, StorageError, Times,
 };
 use crate::tsdb::metrics::HeadMetrics;
 use crate::tsdb::{Db, Options, Retention};
@@ -87,6 +87,15 @@ pub fn read_hinted(
     found
 }
 
+/// Checks the spans in which a series has a value against the times of its samples.
+pub fn check_spans(series: &dyn Series, (start, end): (i64, i64), times: &Times) {
+    let (mut spans, mut expected) = (Spans::new(300_000), Spans::new(300_000));
+    spans.read(series, start, end).unwrap();
+    expected.add(times);
+    assert!(spans.iter().eq(expected.iter()));
+    assert_eq!(spans.samples(), expected.samples());
+}
+
 /// Checks that reads agree in any order, without values, and label by label.
 pub fn check_ways(querier: &dyn Querier, matchers: &[Matcher]) {
     let plain = read(querier, matchers);
@@ -104,6 +113,7 @@ pub fn check_ways(querier: &dyn Querier, matchers: &[Matcher]) {
         series.read_times(ALL.0, ALL.1, &mut times).unwrap();
         expected.extend(&samples);
         assert_eq!(times, expected);
+        check_spans(&*series, ALL, &times);
         let mut pairs = Vec::new();
         series.each_label(&mut |n, v| pairs.push((n.to_owned(), v.to_owned())));
         let labels = series.labels();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::naive::{Bits, Naive, Samples, matches};
 use super::{ALL, Dice, SERIES, labels};
 use crate::model::{Labels, Matcher, Sample, TimestampMs};
-use crate::storage::{Columns, Querier, SelectHints, Series, SeriesSet, Times};
+use crate::storage::{Columns, Querier, SelectHints, Series, SeriesSet, Spans, Times};
 
 type Range = (TimestampMs, TimestampMs);
 
@@ -185,10 +185,16 @@ impl View {
         }
     }
 
-    /// Checks the times of all samples, and which are stale.
+    /// Checks the times of all samples, which are stale, and the spans between.
     fn check_times(&self, series: &dyn Series, (start, end): Range, expected: &Bits) {
         let stale = crate::model::STALE_NAN_BITS;
+        let mut spans = (Spans::new(60_000), Spans::new(60_000));
         let mut out = Times::default();
+        series.read_times(start, end, &mut out).unwrap();
+        spans.0.read(series, start, end).unwrap();
+        spans.1.add(&out);
+        assert!(spans.0.iter().eq(spans.1.iter()), "spans");
+        out.clear();
         let first = Sample {
             t: 5,
             v: f64::from_bits(stale),
