@@ -42,7 +42,6 @@ fn run(dir: Arc<dyn Dir>, targets: u64, series: u64) -> io::Result<()> {
         damaged: BTreeSet::new(),
         clock: clock.clone(),
         registry: Registry::new(),
-        patience: Duration::from_secs(1),
     };
     let mut wal = Wal::open(dir.clone(), options)?;
     let pages: Vec<Vec<Labels>> = (0..targets).map(|id| page(id, series)).collect();
@@ -62,7 +61,8 @@ fn run(dir: Arc<dyn Dir>, targets: u64, series: u64) -> io::Result<()> {
                 v: value(id, k / 24, k % 24, round * INTERVAL_S),
             }));
             let began = cpu();
-            let done = wal.log(&batch, &mut labels).map_err(io::Error::other)?;
+            let put = wal.put(&batch, &mut labels);
+            let done = put.and_then(|()| wal.write()).map_err(io::Error::other)?;
             *(if round == 0 { &mut first } else { &mut rest }) += cpu().saturating_sub(began);
             black_box(done);
         }

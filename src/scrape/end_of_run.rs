@@ -41,7 +41,10 @@ impl EndOfRun {
 
     /// Marks all series of the target's last good page, and its report, stale.
     pub fn mark_stale(&self, env: &LoopEnv) {
-        let mut batch = Appender::default();
+        let mut batch = Appender {
+            is_deferred: true,
+            ..Appender::default()
+        };
         // NOTE: the loop stopped long ago, or is about to release the lock.
         for series in self.memory.lock().tracked() {
             batch.append(series, self.t, stale_nan());

@@ -335,6 +335,7 @@ impl ScrapeLoop {
     }
 
     fn commit(&mut self, memory: &mut Remembered, page: &mut Page, work: &mut Work) {
+        work.batch.is_deferred = true;
         match self.env.storage.commit(&work.batch) {
             Ok(mut done) => {
                 if !done.gone.is_empty() {

@@ -20,6 +20,9 @@ pub struct Pending {
 pub struct Appender {
     pub samples: Vec<Pending>,
     pub exemplars: Vec<PendingExemplar>,
+    /// Nobody was promised these samples: their commit does not wait for the log, which has them
+    /// within a tenth of a second.
+    pub is_deferred: bool,
 }
 
 impl Appender {

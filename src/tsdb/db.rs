@@ -6,6 +6,7 @@ mod backlog;
 mod bell;
 mod join;
 mod log;
+mod log_writer;
 mod open;
 mod querier;
 mod replay;
@@ -89,9 +90,10 @@ impl Db {
         exemplars.set_room(options.exemplars_max);
         exemplars.set_window(millis(options.out_of_order_window));
         exemplars.set_ahead(options.clock.wall_ms().saturating_add(AHEAD_MAX_MS));
-        let store = open::open_store(&options, &head, &exemplars)?;
-        show::show_head(&options.registry, &head);
         let (bell, heard) = Bell::new();
+        let bell = Arc::new(bell);
+        let store = open::open_store(&options, &head, &exemplars, &bell)?;
+        show::show_head(&options.registry, &head);
         let steps = Steps::new(&*options.clock);
         let shared = Arc::new(Shared {
             head,
@@ -188,8 +190,9 @@ impl Db {
         let Some(store) = &self.0.shared.store else {
             return Ok((None, 0));
         };
-        let log = store.lock_log()?;
-        let waiting = log.backlog.samples() as u64 + log.backlog.passed_over();
+        let log = store.log.lock()?;
+        let samples = log.backlog.samples() as u64 + log.backlog.passed_over();
+        let waiting = if log.waits() { samples } else { 0 };
         Ok((log.unwritable.clone(), waiting))
     }
 
@@ -355,7 +358,7 @@ impl Appendable for Db {
     }
 
     fn commit(&self, batch: &Appender) -> Result<Committed, StorageError> {
-        let mut done = self.0.shared.commit(&batch.samples)?;
+        let mut done = self.0.shared.commit(&batch.samples, batch.is_deferred)?;
         self.0.shared.commit_exemplars(&batch.exemplars, &mut done);
         Ok(done)
     }
@@ -369,6 +372,9 @@ impl Queryable for Db {
     ) -> Result<Box<dyn Querier>, StorageError> {
         let head = self.0.shared.head.querier(start, end)?;
         let store = self.0.shared.store.as_ref();
+        if let Some(store) = store {
+            store.log.hurry();
+        }
         let metrics = store.map(|store| store.metrics.clone());
         Ok(Box::new(DbQuerier::new(head, (start, end), metrics)))
     }

@@ -1,8 +1,8 @@
 //! The time series database: keeps samples, and answers queries for them.
 //!
 //! [`Db`] is its face. Behind it are the log, the head (in memory, one lock: what is not in blocks
-//! yet), the blocks, and the chunk encoding. Owns the data directory and two threads: `tsdb` syncs,
-//! flushes and drops samples, and `tsdb-compact` merges blocks.
+//! yet), the blocks, and the chunk encoding. Owns the data directory and three threads: `wal-write`
+//! writes the log, `tsdb` syncs it, flushes and drops samples, and `tsdb-compact` merges blocks.
 //! **Invariant:** knows no target, no rule, no expression and no HTTP.
 
 mod db;

@@ -1,27 +1,63 @@
-//! The backlog: on a disk that is full or cannot be written, commits wait in memory for the log.
+//! The backlog: what is committed, or asked for otherwise, and not yet in the log.
 //!
-//! They are in the head already, where queries see them and the next block takes them from. A
-//! process that ends before there is room loses them, and logs that. They are written in the order
-//! of commits. If too much waits, the oldest stops waiting: it is still in the head, and safe with
-//! the next block.
+//! Its samples are in the head already, where queries see them and the next block takes them from.
+//! On a good disk they wait for the thread `wal-write` alone. On a disk that is full or cannot be
+//! written they wait until it can; a process that ends before loses them, and logs that. All is
+//! written in the order of commits. If too much waits, the oldest stops waiting: it is still in the
+//! head, and safe with the next block.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use crate::model::{TimestampMs, timestamp};
 use crate::storage::Pending;
-use crate::tsdb::head::Sifted;
+use crate::tsdb::exemplars::Named;
+use crate::tsdb::head::Appended;
 use crate::tsdb::metrics::StoreMetrics;
-use crate::tsdb::wal::WalError;
+use crate::tsdb::wal::Position;
 
 /// LIMIT: 6 MiB, an hour of 70 samples a second. More would take memory that queries need, and a
 /// disk that stays full needs a person.
 const SAMPLES_MAX: usize = 256 << 10;
 
+#[derive(Debug)]
+pub enum Entry {
+    Samples(Appended),
+    /// Given up if they cannot be written: whoever brought them waits for them.
+    Exemplars(Arc<Exemplars>),
+    /// What comes after it begins a new segment, whose position it gets. Given up in the same way.
+    Cut(Arc<OnceLock<Position>>),
+}
+
+#[derive(Debug)]
+pub struct Exemplars {
+    pub named: Vec<Named>,
+    pub are_logged: AtomicBool,
+}
+
+impl Exemplars {
+    pub fn new(named: Vec<Named>) -> Exemplars {
+        Exemplars {
+            named,
+            are_logged: AtomicBool::new(false),
+        }
+    }
+}
+
+/// Entries with their numbers, which count all that ever were.
+pub type Entries = VecDeque<(u64, Entry)>;
+
 #[derive(Debug, Default)]
 pub struct Backlog {
-    waiting: VecDeque<Sifted>,
-    /// The number of the first waiting batch, counted over all that ever waited.
-    first: u64,
+    waiting: Entries,
+    /// What the thread writes at this time.
+    taken: Option<Arc<Entries>>,
+    /// The number of the next entry.
+    end: u64,
+    /// Entries before this number are in a block.
+    gone: u64,
+    /// Samples that wait or are taken.
     samples: usize,
     /// Samples that stopped waiting since the disk is full.
     passed_over: u64,
@@ -29,11 +65,7 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Whether the disk has all that was committed.
-    pub fn is_over(&self) -> bool {
-        self.waiting.is_empty() && self.passed_over == 0
-    }
-
+    /// Whether nothing waits. Something may be taken.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -50,33 +82,46 @@ impl Backlog {
 
     /// Logs what is lost, as the process ends.
     pub fn tell_lost(&self) {
-        if self.is_over() {
+        let samples = self.samples as u64 + self.passed_over;
+        if samples == 0 {
             return;
         }
-        let waiting = { self.waiting.iter() }.flat_map(|b| b.ordered.iter().chain(&b.late));
+        let entries = self.taken.iter().flat_map(|taken| taken.iter());
+        let waiting = entries.chain(&self.waiting).flat_map(|(_, e)| e.samples());
         let range = waiting.map(|pending| (pending.t, pending.t));
         let range = range.chain(self.passed_over_range);
         let range = range.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         let (oldest, newest) = range.unwrap_or_default();
-        log::error!(samples = self.samples as u64 + self.passed_over,
+        log::error!(samples = samples,
             oldest = timestamp::rfc3339(oldest).as_str(),
             newest = timestamp::rfc3339(newest).as_str();
             "the disk takes nothing to the end: the samples that wait in memory are lost");
     }
 
-    /// The number of the next batch.
-    pub fn end(&self) -> u64 {
-        self.first + self.waiting.len() as u64
+    /// Whether all entries up to this one are in the log, or given up.
+    pub fn has_settled(&self, number: u64) -> bool {
+        let taken = self.taken.as_ref().and_then(|taken| taken.front());
+        let first = taken.or(self.waiting.front());
+        first.is_none_or(|(first, _)| *first > number)
     }
 
-    /// Adds a batch, in place of the oldest if there are too many.
-    pub fn wait(&mut self, ordered: &[Pending], late: &[Pending], metrics: &StoreMetrics) {
+    /// The number of the next entry.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Adds an entry, in place of the oldest if there are too many samples. Returns its number.
+    pub fn push(&mut self, entry: Entry, metrics: &StoreMetrics) -> u64 {
+        let number = self.end;
+        self.end += 1;
+        self.samples += entry.samples_len();
+        self.waiting.push_back((number, entry));
+        self.pass_over(metrics);
+        number
+    }
+
+    fn pass_over(&mut self, metrics: &StoreMetrics) {
         let before = self.passed_over;
-        self.samples += ordered.len() + late.len();
-        self.waiting.push_back(Sifted {
-            ordered: ordered.to_vec(),
-            late: late.to_vec(),
-        });
         // NOTE: at least one stays, since it shows that the disk is full.
         while self.samples > SAMPLES_MAX && self.waiting.len() > 1 {
             let Some(oldest) = self.pop() else { break };
@@ -85,51 +130,91 @@ impl Backlog {
                     "too many samples wait for room on the disk: the oldest are in memory alone, \
                      until the head can become a block");
             }
-            for Pending { t, .. } in oldest.ordered.iter().chain(&oldest.late) {
+            for Pending { t, .. } in oldest.samples() {
                 let (first, last) = self.passed_over_range.unwrap_or((*t, *t));
                 self.passed_over_range = Some((first.min(*t), last.max(*t)));
             }
-            self.passed_over += (oldest.ordered.len() + oldest.late.len()) as u64;
+            self.passed_over += oldest.samples_len() as u64;
         }
-        metrics
-            .passed_over_samples
-            .add((self.passed_over - before) as f64);
-        metrics.waiting_samples.set(self.samples as f64);
+        let more = self.passed_over - before;
+        if more > 0 {
+            metrics.passed_over_samples.add(more as f64);
+        }
     }
 
-    /// Gives the waiting batches to `write`, the oldest first, until it fails.
-    pub fn drain(
-        &mut self,
-        mut write: impl FnMut(&Sifted) -> Result<(), WalError>,
-    ) -> Result<(), WalError> {
-        while let Some(first) = self.waiting.front() {
-            write(first)?;
-            self.pop();
-        }
-        log::info!("the disk takes samples again, what waited is in the log");
-        Ok(())
+    /// Gives away all that waits, until [`Backlog::written`] or [`Backlog::put_back`].
+    pub fn take(&mut self) -> Arc<Entries> {
+        let taken = Arc::new(std::mem::take(&mut self.waiting));
+        self.taken = Some(taken.clone());
+        taken
     }
 
-    /// Drops batches before this number, which are in a block. So are those passed over before
+    /// What was taken is in the log.
+    pub fn written(&mut self) {
+        self.end_of_taken(u64::MAX);
+    }
+
+    /// What was taken is in the log up to this number. The samples of the rest wait again.
+    pub fn put_back(&mut self, from: u64, metrics: &StoreMetrics) {
+        let mut waiting = self.end_of_taken(from);
+        while { waiting.front() }.is_some_and(|(number, _)| *number < self.gone) {
+            let gone = waiting.pop_front();
+            self.samples -= gone.map_or(0, |(_, entry)| entry.samples_len());
+        }
+        waiting.append(&mut self.waiting);
+        waiting.retain(|(_, entry)| entry.samples_len() > 0);
+        self.waiting = waiting;
+        self.pass_over(metrics);
+    }
+
+    /// What was taken is in the log up to this number. Returns the rest. ORDER: the thread has let
+    /// go of it.
+    fn end_of_taken(&mut self, from: u64) -> Entries {
+        let taken = self.taken.take().and_then(Arc::into_inner);
+        let mut logged = taken.unwrap_or_default();
+        let rest = logged.split_off(logged.partition_point(|(number, _)| *number < from));
+        for (_, entry) in logged {
+            self.samples -= entry.samples_len();
+            if let Entry::Exemplars(exemplars) = entry {
+                exemplars.are_logged.store(true, Relaxed);
+            }
+        }
+        rest
+    }
+
+    /// Drops entries before this number, which are in a block. So are those passed over before
     /// them.
     pub fn let_go(&mut self, end: u64) {
-        if self.is_over() {
-            return;
+        self.gone = self.gone.max(end);
+        while { self.waiting.front() }.is_some_and(|(number, _)| *number < end) {
+            self.pop();
         }
-        while self.first < end && self.pop().is_some() {}
         (self.passed_over, self.passed_over_range) = (0, None);
-        if self.waiting.is_empty() {
-            log::info!("the disk takes samples again, what waited is in a block");
-        }
     }
 
-    fn pop(&mut self) -> Option<Sifted> {
-        let popped = self.waiting.pop_front()?;
-        self.first += 1;
-        self.samples -= popped.ordered.len() + popped.late.len();
+    fn pop(&mut self) -> Option<Entry> {
+        let (_, popped) = self.waiting.pop_front()?;
+        self.samples -= popped.samples_len();
         if self.waiting.is_empty() {
             self.waiting = VecDeque::new();
         }
         Some(popped)
+    }
+}
+
+impl Entry {
+    fn samples(&self) -> impl Iterator<Item = &Pending> {
+        let samples = match self {
+            Entry::Samples(samples) => Some(samples),
+            Entry::Exemplars(_) | Entry::Cut(_) => None,
+        };
+        samples.into_iter().flat_map(Appended::iter)
+    }
+
+    fn samples_len(&self) -> usize {
+        match self {
+            Entry::Samples(samples) => samples.len(),
+            Entry::Exemplars(_) | Entry::Cut(_) => 0,
+        }
     }
 }

@@ -1,8 +1,11 @@
 //! Exemplars: in the log before they are in the ring, and logged again before their segments are
 //! dropped.
 
+use std::sync::Arc;
+
+use super::backlog::Exemplars;
 use super::error::WorkError;
-use super::shared::{Shared, Store};
+use super::shared::{Shared, Store, locked};
 use crate::model::{Matcher, TimestampMs};
 use crate::storage::{
     Committed, ExemplarFault, ExemplarQueryable, PendingExemplar, SeriesExemplars, StorageError,
@@ -48,17 +51,15 @@ impl Shared {
             self.exemplars.add(&new, done);
             return;
         };
-        let mut log = store.lock_log().ok();
+        let _order = locked(&store.exemplars);
         // NOTE: a full disk has been logged, and scraped exemplars come again.
-        let logged = { log.as_mut() }
-            .is_some_and(|log| log.backlog.is_empty() && log.wal.log_exemplars(&new).is_ok());
-        if logged {
-            // ORDER: under the log's lock, so that both have the same order.
-            self.exemplars.add(&new, done);
+        let new = Arc::new(Exemplars::new(new));
+        if store.log.log_exemplars(&new).unwrap_or(false) {
+            self.exemplars.add(&new.named, done);
         } else {
             for Named {
                 series, exemplar, ..
-            } in &new
+            } in &new.named
             {
                 let fault = ExemplarFault::NotLogged;
                 self.exemplars.refuse(fault, *series, exemplar, done);
@@ -76,8 +77,10 @@ impl Shared {
             if some.is_empty() {
                 continue;
             }
-            let logged = store.lock_log()?.wal.log_exemplars(&some);
-            logged.map_err(|error| StorageError::Other(error.to_string()))?;
+            if !store.log.log_exemplars(&Arc::new(Exemplars::new(some)))? {
+                let why = "the log cannot be written".to_owned();
+                return Err(StorageError::Other(why).into());
+            }
             written = true;
         }
         if written {
@@ -112,8 +115,6 @@ impl ExemplarQueryable for Db {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::metrics::Registry;
     use crate::model::{Labels, SeriesRef};

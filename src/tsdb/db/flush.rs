@@ -80,7 +80,7 @@ impl Shared {
         // NOTE: a start on a medium that could not be written has not made it; else it is there.
         store.dir.create_dir(BLOCKS_DIR)?;
         let from = *locked(&store.flushed);
-        let begun = self.begin_flush(store)?;
+        let begun = store.log.begin_flush(&self.head)?;
         let (mut flush, cut) = (begun.flush, begun.cut);
         let mut parts = Parts::new(self.clock.wall_ms(), &store.dir);
         flush.read(|labels, samples| -> Result<(), WorkError> {
@@ -95,7 +95,7 @@ impl Shared {
         let blocks = store.finish_blocks(&ids, || parts.finish((from, cut)))?;
         let publish = |list| flush.publish(list);
         let release = store.change(&self.head, &[], blocks.iter().cloned(), publish)?;
-        store.let_go_waiting(begun.waiting)?;
+        store.log.let_go(begun.waiting)?;
         if !blocks.is_empty() {
             // ORDER: only what a durable block names is dropped.
             *locked(&store.flushed) = cut;

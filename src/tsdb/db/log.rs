@@ -1,99 +1,372 @@
-//! The log and what waits for it: a batch is committed when the log has it, or cannot be written.
+//! The log: commits queue for it, and the thread `wal-write` writes.
+//!
+//! A medium may stand still: a write then neither fails nor returns, and whoever made it is held by
+//! the kernel. That must be nobody who scrapes, answers or stops. So the thread alone asks the disk
+//! for something, and others wait for it so long at most.
+//!
+//! Where nobody was promised a batch, nobody waits for it. While such batches come in quick
+//! succession, the thread lets them gather for a tenth of a second, and writes them as one. A query
+//! that will see them hurries it.
 
-use super::backlog::Backlog;
-use super::error::is_full;
+use std::io::{self, ErrorKind};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
+
+use super::backlog::{Backlog, Entry, Exemplars};
+use super::bell::Bell;
+use super::error::{WorkError, is_full};
+use super::log_writer::run;
+use crate::stdx::clock::Clock;
+use crate::stdx::limits::THREAD_STACK;
+use crate::stdx::thread::{Thread, spawn};
 use crate::storage::{Committed, Pending, StorageError};
-use crate::tsdb::head::{Head, Sifted};
+use crate::tsdb::filenames::WAL_DIR;
+use crate::tsdb::head::{Appended, Flush, Head};
 use crate::tsdb::metrics::StoreMetrics;
-use crate::tsdb::wal::{Wal, WalError};
+use crate::tsdb::wal::{Position, Wal, WalError};
 
-/// LIMIT: free bytes below which waiting samples are not tried: each attempt makes a file for
-/// nothing, and flash wears.
-pub const CATCH_UP_BYTES: u64 = 64 << 10;
+#[derive(Debug)]
+pub struct Log {
+    // ORDER: its end ends the thread, which is then joined.
+    queue: Closing,
+    _thread: Thread,
+}
+
+/// What the thread and all others share.
+#[derive(Debug)]
+pub struct Queue {
+    pub state: Mutex<State>,
+    /// Rung when the thread has something to do.
+    pub asked: Condvar,
+    /// Rung when a write has ended, if somebody waits for one.
+    pub ended: Condvar,
+    pub patience: Duration,
+    pub clock: Arc<dyn Clock>,
+    pub bell: Arc<Bell>,
+    pub metrics: Arc<StoreMetrics>,
+}
 
 /// The state behind the log's lock.
 #[derive(Debug)]
-pub struct Log {
-    pub wal: Wal,
-    /// The part of the current batch that is logged.
-    wanted: Sifted,
-    /// Used while the disk is full.
+pub struct State {
+    /// `None` while the thread writes.
+    pub wal: Option<Wal>,
     pub backlog: Backlog,
-    /// Why the log was not written when it was tried last.
+    /// Since when the thread writes, on the monotonic clock.
+    pub writing_since: Option<Duration>,
+    /// Somebody has lost patience with what it writes.
+    pub is_overdue: bool,
+    /// The number of writes that failed.
+    pub failures: u64,
+    /// The last write failed, or has not returned: what comes waits until it is tried again.
+    pub is_failing: bool,
+    pub tries_again: bool,
+    /// Why the log cannot be written, as far as is known.
     pub unwritable: Option<String>,
+    pub thread: Phase,
+    /// Somebody waits for what is in the backlog.
+    pub is_wanted: bool,
+    pub waiters: u32,
+    pub is_closed: bool,
 }
 
-impl Log {
-    pub fn new(wal: Wal, unwritable: Option<String>) -> Log {
-        Log {
-            wal,
-            wanted: Sifted::default(),
-            backlog: Backlog::default(),
-            unwritable,
+#[derive(Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It sleeps until something is asked.
+    Rests,
+    /// It lets batches gather.
+    Naps,
+    Works,
+}
+
+/// A flush at its beginning.
+#[derive(Debug)]
+pub struct Begun {
+    pub flush: Flush,
+    /// The log's place behind what is in the flush.
+    pub cut: Position,
+    /// The batches that waited for room, those before this number, are in the flush.
+    pub waiting: u64,
+}
+
+/// The side of those who ask: nothing comes after its end.
+#[derive(Debug)]
+struct Closing(Arc<Queue>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if let Ok(mut state) = self.0.state.lock() {
+            state.is_closed = true;
         }
+        self.0.asked.notify_one();
+    }
+}
+
+type Guard<'a> = MutexGuard<'a, State>;
+
+impl Log {
+    /// Starts the thread. The second value is why the log cannot be written, where that is known.
+    ///
+    /// # Errors
+    /// The system has no thread for it.
+    pub fn start(
+        (wal, unwritable): (Wal, Option<String>),
+        patience: Duration,
+        head: Arc<Head>,
+        clock: Arc<dyn Clock>,
+        bell: Arc<Bell>,
+        metrics: Arc<StoreMetrics>,
+    ) -> io::Result<Log> {
+        let queue = Arc::new(Queue {
+            state: Mutex::new(State {
+                wal: Some(wal),
+                backlog: Backlog::default(),
+                writing_since: None,
+                is_overdue: false,
+                failures: 0,
+                is_failing: false,
+                tries_again: false,
+                unwritable,
+                thread: Phase::Works,
+                is_wanted: false,
+                waiters: 0,
+                is_closed: false,
+            }),
+            asked: Condvar::new(),
+            ended: Condvar::new(),
+            patience,
+            clock,
+            bell,
+            metrics,
+        });
+        let closing = Closing(queue.clone());
+        let thread = spawn("wal-write", THREAD_STACK, move || run(&queue, &head))?;
+        Ok(Log {
+            queue: closing,
+            _thread: thread,
+        })
     }
 
+    /// Stores a batch in the head, and queues what was stored for the log. Unless it is `deferred`,
+    /// it waits until the log has it, or cannot be written. Returns also whether samples were late.
     pub fn commit(
-        &mut self,
+        &self,
         head: &Head,
         batch: &[Pending],
-        metrics: &StoreMetrics,
-    ) -> Result<Committed, StorageError> {
-        let mut done = head.sift(batch, &mut self.wanted)?;
-        let Sifted { ordered, late } = &self.wanted;
-        if ordered.is_empty() && late.is_empty() {
-            return Ok(done);
-        }
-        // ORDER: after what waits already.
-        let begun = { self.backlog.is_empty() }.then(|| begin(&mut self.wal, head, &self.wanted));
-        // NOTE: while the log's thread writes, so that its write is waited for less. Whoever is
-        // told that a batch is committed is told so when the log has it, or cannot be written.
-        let (taken, strays) = head.take(ordered, late)?;
-        let written = begun.map(|begun| begun.and_then(|()| self.wal.settle()));
-        match written {
-            Some(Ok(_)) => self.unwritable = None,
-            Some(Err(error)) => {
-                tell_waiting(&error);
-                self.unwritable = Some(error.to_string());
-                self.backlog.wait(ordered, late, metrics);
+        deferred: bool,
+    ) -> Result<(Committed, bool), StorageError> {
+        let mut state = self.lock()?;
+        let mut stored = Appended::with_room(batch.len());
+        let done = head.take(batch, Some(&mut stored))?;
+        let has_late = !stored.late.is_empty();
+        if stored.len() > 0 {
+            let number = self.push(&mut state, Entry::Samples(stored));
+            if state.is_failing || deferred {
+                self.wake(&state);
+            } else {
+                drop(self.wait(state, number)?);
             }
-            None => self.backlog.wait(ordered, late, metrics),
         }
-        if !taken.gone.is_empty() {
-            crate::bug!("series went while a batch was logged");
-        }
-        done.add(&taken);
-        if !strays.is_empty() {
-            self.log_strays(strays, head, metrics);
-        }
-        Ok(done)
+        Ok((done, has_late))
     }
 
-    /// Logs late samples that were logged as ones in order. A reader refuses them as that.
-    #[cold]
-    fn log_strays(&mut self, late: Vec<Pending>, head: &Head, metrics: &StoreMetrics) {
-        let strays = Sifted {
-            ordered: Vec::new(),
-            late,
+    /// Logs exemplars, and waits for it. Returns whether they are in the log.
+    pub fn log_exemplars(&self, exemplars: &Arc<Exemplars>) -> Result<bool, StorageError> {
+        let mut state = self.lock()?;
+        if !state.is_failing {
+            let number = self.push(&mut state, Entry::Exemplars(exemplars.clone()));
+            state = self.wait(state, number)?;
+        }
+        drop(state);
+        Ok(exemplars.are_logged.load(Relaxed))
+    }
+
+    /// Returns what is committed now, and the log's place behind it.
+    ///
+    /// # Errors
+    /// The log can be cut there only when the disk has answered.
+    pub fn begin_flush(&self, head: &Arc<Head>) -> Result<Begun, WorkError> {
+        let mut state = self.lock()?;
+        // ORDER: both under one lock, so that the log goes on where the flush ends.
+        let flush = head.flush()?;
+        let waiting = state.backlog.end();
+        let cut = Arc::new(OnceLock::new());
+        if !state.is_failing {
+            let number = self.push(&mut state, Entry::Cut(cut.clone()));
+            state = self.wait(state, number)?;
+        }
+        // NOTE: on a disk that fails nothing more is written, and the block has what waits.
+        let idle = { state.is_failing }.then_some(state.wal.as_mut()).flatten();
+        let cut = cut.get().copied().or_else(|| Some(idle?.cut()));
+        let cut = cut.ok_or_else(|| self.queue.0.late())?;
+        Ok(Begun {
+            flush,
+            cut,
+            waiting,
+        })
+    }
+
+    /// What waited when a flush began is in its block.
+    pub fn let_go(&self, end: u64) -> Result<(), StorageError> {
+        let mut state = self.lock()?;
+        state.backlog.let_go(end);
+        if state.backlog.is_empty() && state.writing_since.is_none() {
+            self.queue.0.heals(&mut state, "what waited is in a block");
+        }
+        self.show(&state);
+        Ok(())
+    }
+
+    /// Has everything written that waits, and waits for that.
+    pub fn drain(&self) -> Result<(), StorageError> {
+        let mut state = self.lock()?;
+        if let Some(last) = state.backlog.end().checked_sub(1)
+            && !self.queue.0.stands_still(&mut state)
+        {
+            state.tries_again = state.is_failing;
+            drop(self.wait(state, last)?);
+        }
+        Ok(())
+    }
+
+    /// A query will see what is committed: it shall be in the log soon. Nobody waits.
+    pub fn hurry(&self) {
+        if let Ok(mut state) = self.lock()
+            && state.thread == Phase::Naps
+            && !state.backlog.is_empty()
+        {
+            state.is_wanted = true;
+            self.queue.0.asked.notify_one();
+        }
+    }
+
+    /// Logs what is lost, as the process ends.
+    pub fn tell_lost(&self) {
+        if let Ok(state) = self.lock() {
+            state.backlog.tell_lost();
+        }
+    }
+
+    /// Whether samples wait for a disk that can be written, or for a block.
+    pub fn waits(&self) -> Result<bool, StorageError> {
+        Ok(self.lock()?.waits())
+    }
+
+    /// Whether the disk has held a write back for longer than anybody waits: then nobody should ask
+    /// more of it.
+    pub fn stands_still(&self) -> Result<bool, StorageError> {
+        Ok(self.queue.0.stands_still(&mut *self.lock()?))
+    }
+
+    /// # Errors
+    /// A panic left something half-written.
+    pub fn lock(&self) -> Result<Guard<'_>, StorageError> {
+        self.queue.0.state.lock().map_err(|_| StorageError::Closed)
+    }
+
+    fn push(&self, state: &mut State, entry: Entry) -> u64 {
+        self.queue.0.stands_still(state);
+        let number = state.backlog.push(entry, &self.queue.0.metrics);
+        self.show(state);
+        number
+    }
+
+    fn show(&self, state: &State) {
+        if state.waits() {
+            let waiting = state.backlog.samples() as f64;
+            self.queue.0.metrics.waiting_samples.set(waiting);
+        }
+    }
+
+    /// Wakes the thread, if it sleeps and has something to do.
+    fn wake(&self, state: &State) {
+        let sleeps = match state.thread {
+            Phase::Rests => true,
+            Phase::Naps => state.is_wanted,
+            Phase::Works => false,
         };
-        // NOTE: they are in memory already, so on a failing disk they wait.
-        if !self.backlog.is_empty() || write(&mut self.wal, head, &strays).is_err() {
-            self.backlog.wait(&[], &strays.late, metrics);
+        if sleeps && state.has_work() {
+            self.queue.0.asked.notify_one();
         }
     }
 
-    /// Whether the last batch had late samples.
-    pub fn has_late(&self) -> bool {
-        !self.wanted.late.is_empty()
+    /// Waits for the end of an entry's first write, unless the disk stands still.
+    fn wait<'a>(&self, mut state: Guard<'a>, number: u64) -> Result<Guard<'a>, StorageError> {
+        state.is_wanted = true;
+        self.wake(&state);
+        let (queue, failures) = (&self.queue.0, state.failures);
+        while !state.backlog.has_settled(number) && state.failures == failures {
+            if queue.stands_still(&mut state) {
+                break;
+            }
+            state.waiters += 1;
+            let left = queue.patience.saturating_sub(queue.spent(&state));
+            let waited = queue.ended.wait_timeout(state, left);
+            let (woken, timeout) = waited.map_err(|_| StorageError::Closed)?;
+            state = woken;
+            state.waiters -= 1;
+            // NOTE: a thread that has not begun yet says nothing about the disk.
+            state.is_overdue |= timeout.timed_out() && state.writing_since.is_some();
+        }
+        Ok(state)
+    }
+}
+
+impl State {
+    /// Whether samples wait for a disk that can be written, or for a block.
+    pub fn waits(&self) -> bool {
+        self.is_failing || self.backlog.passed_over() > 0
     }
 
-    /// Writes what waits for room.
-    pub fn catch_up(&mut self, head: &Head, metrics: &StoreMetrics) {
-        let Log { wal, backlog, .. } = self;
-        // NOTE: told when it began to wait; it is tried again.
-        let drained = backlog.drain(|batch| write(wal, head, batch));
-        self.unwritable = drained.err().map(|error| error.to_string());
-        metrics.waiting_samples.set(backlog.samples() as f64);
+    pub fn has_work(&self) -> bool {
+        !self.backlog.is_empty() && (!self.is_failing || self.tries_again)
+    }
+}
+
+impl Queue {
+    /// Whether a write is overdue. The first who finds it so logs it.
+    pub fn stands_still(&self, state: &mut State) -> bool {
+        state.is_overdue |= self.spent(state) >= self.patience;
+        if state.is_overdue && !state.is_failing {
+            self.fails(state, &self.late());
+        }
+        state.is_overdue
+    }
+
+    /// How long the thread has been writing.
+    fn spent(&self, state: &State) -> Duration {
+        let spent = |since| self.clock.mono().saturating_sub(since);
+        state.writing_since.map_or(Duration::ZERO, spent)
+    }
+
+    /// The log cannot be written: what is committed waits in memory.
+    pub fn fails(&self, state: &mut State, error: &WalError) {
+        if !state.is_failing {
+            tell_waiting(error);
+            state.is_failing = true;
+            self.bell.ring();
+        }
+        state.unwritable = Some(error.to_string());
+        let waiting = state.backlog.samples() as f64;
+        self.metrics.waiting_samples.set(waiting);
+    }
+
+    /// The disk has taken something.
+    pub fn heals(&self, state: &mut State, how: &str) {
+        state.unwritable = None;
+        if std::mem::take(&mut state.is_failing) {
+            log::info!("the disk takes samples again, {how}");
+            self.metrics.waiting_samples.set(0.0);
+        }
+    }
+
+    fn late(&self) -> WalError {
+        let text = format!(
+            "{WAL_DIR}: the disk stands still: no answer in {:?}",
+            self.patience
+        );
+        io::Error::new(ErrorKind::TimedOut, text).into()
     }
 }
 
@@ -109,23 +382,4 @@ fn tell_waiting(error: &WalError) {
     } else {
         log::error!("the log cannot be written: {then} it can ({error})");
     }
-}
-
-/// Writes a batch, and waits only for the write of late samples. [`Wal::settle`] waits for the
-/// other.
-fn begin(wal: &mut Wal, head: &Head, batch: &Sifted) -> Result<(), WalError> {
-    let mut labels = |series| head.labels(series);
-    if !batch.ordered.is_empty() {
-        wal.begin(&batch.ordered, &mut labels)?;
-    }
-    if !batch.late.is_empty() {
-        wal.settle()?;
-        wal.log_out_of_order(&batch.late, &mut labels)?;
-    }
-    Ok(())
-}
-
-fn write(wal: &mut Wal, head: &Head, batch: &Sifted) -> Result<(), WalError> {
-    begin(wal, head, batch)?;
-    wal.settle().map(|_| ())
 }

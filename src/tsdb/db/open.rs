@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
+use super::bell::Bell;
 use super::error::OpenError;
 use super::foreign::{blocks_beside, prometheus_sign};
 use super::log::Log;
@@ -28,6 +29,7 @@ pub fn open_store(
     options: &Options,
     head: &Arc<Head>,
     exemplars: &Exemplars,
+    bell: &Arc<Bell>,
 ) -> Result<Option<Store>, OpenError> {
     let metrics = Arc::new(StoreMetrics::new(&options.registry));
     let (dir, lock) = match &options.place {
@@ -82,15 +84,26 @@ pub fn open_store(
             damaged: replayed.damaged.into_iter().collect(),
             clock: options.clock.clone(),
             registry: options.registry.clone(),
-            patience: options.log_patience,
         },
     )
     .map_err(OpenError::io("cannot begin a segment of the log"))?;
     let took = options.clock.mono().saturating_sub(began);
     metrics.replay_duration.set(took.as_secs_f64());
+    let segments = wal.segments();
+    let patience = options.log_patience;
+    let log = Log::start(
+        (wal, unwritable),
+        patience,
+        head.clone(),
+        options.clock.clone(),
+        bell.clone(),
+        metrics.clone(),
+    )
+    .map_err(OpenError::io("cannot start a thread"))?;
     Ok(Some(Store {
-        segments: wal.segments(),
-        log: Mutex::new(Log::new(wal, unwritable)),
+        segments,
+        exemplars: Mutex::default(),
+        log,
         dir,
         cache,
         changes: Mutex::new(Changes { last_id }),

@@ -27,7 +27,7 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
     /// Wakes the thread `tsdb`.
-    pub bell: Bell,
+    pub bell: Arc<Bell>,
     /// Looked at by commits and by the thread `tsdb`. ORDER: no other lock is taken under it.
     pub steps: Mutex<Steps>,
     /// The wall clock's last, since the start.
@@ -68,9 +68,12 @@ impl Settings {
 #[derive(Debug)]
 pub struct Store {
     pub dir: Arc<dyn Dir>,
-    /// ORDER: before the head's lock. Held while a batch is encoded and written, never for a sync.
-    pub log: Mutex<Log>,
+    /// ORDER: its lock before the head's. Never held while the disk works.
+    pub log: Log,
     pub segments: Segments,
+    /// Held while exemplars are logged and added, so that the log and the ring have one order.
+    /// ORDER: before the log's lock.
+    pub exemplars: Mutex<()>,
     pub cache: Arc<PageCache>,
     /// Held while the list of blocks is changed, which several threads do. ORDER: before the head's
     /// lock.

@@ -15,9 +15,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard};
 
 use super::attempt::Setbacks;
-use super::commit::Begun;
 use super::error::WorkError;
 use super::flush::Parts;
+use super::log::Begun;
 use super::shared::{Shared, Store, locked};
 use crate::model::timestamp;
 use crate::tsdb::block::Block;
@@ -73,7 +73,7 @@ impl Shared {
         let head = if skip_head {
             None
         } else {
-            Some(self.begin_flush(store)?)
+            Some(store.log.begin_flush(&self.head)?)
         };
         // NOTE: of the same moment, so that nothing is missing between the head and the blocks.
         let blocks = match &head {

@@ -752,7 +752,7 @@ fn a_full_disk_is_a_state() {
     world.disk.set_free(None);
     world.db.look();
     let store = world.db.0.shared.store.as_ref().unwrap();
-    assert!(store.lock_log().unwrap().backlog.is_empty());
+    assert!(!store.log.waits().unwrap());
     assert_eq!(world.killed().all(), all);
 }
 
@@ -766,7 +766,7 @@ fn deleted_samples_that_waited_for_the_disk_are_gone_too() {
     world.disk.set_free(None);
     world.db.delete(&[], 2, 2).unwrap();
     let store = world.db.0.shared.store.as_ref().unwrap();
-    world.db.0.shared.catch_up(store).unwrap();
+    store.catch_up().unwrap();
     let all = expected(&[("a", &[1, 3])]);
     assert_eq!(world.all(), all);
     assert_eq!(world.killed().all(), all);

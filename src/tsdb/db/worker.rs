@@ -156,10 +156,8 @@ impl Worker {
             return;
         };
         // NOTE: a closed log has already been reported.
-        let _ = self.shared.catch_up(store);
-        if let Ok(log) = store.lock_log() {
-            log.backlog.tell_lost();
-        }
+        let _ = store.catch_up();
+        store.log.tell_lost();
     }
 
     /// Does what is due, and finds out when the next thing is.
@@ -172,7 +170,7 @@ impl Worker {
         }
         self.let_go()?;
         if let Some(store) = &shared.store
-            && !store.lock_log()?.backlog.is_over()
+            && store.log.waits()?
         {
             self.make_room(store, stop)?;
         }
@@ -197,7 +195,7 @@ impl Worker {
     fn plan(&mut self, flush_waits: bool) -> Result<(), StorageError> {
         let shared = self.shared.clone();
         let waits = match &shared.store {
-            Some(store) => !store.lock_log()?.backlog.is_over() || store.stands_still()?,
+            Some(store) => store.log.stands_still()? || store.log.waits()?,
             None => false,
         };
         let is_polled = waits || flush_waits || !self.pending.is_empty();
@@ -213,7 +211,7 @@ impl Worker {
 
     /// Works while samples wait for room on the disk, or for a disk that can be written.
     fn make_room(&mut self, store: &Store, stop: &Stop) -> Result<(), StorageError> {
-        if store.stands_still()? {
+        if store.log.stands_still()? {
             return Ok(());
         }
         let now = self.shared.clock.mono();
@@ -221,9 +219,9 @@ impl Worker {
             self.next_retain = now + FIRST_PAUSE;
             self.retain();
         }
-        if store.lock_log()?.backlog.passed_over() == 0 && !self.shared.room_ends()? {
-            self.shared.catch_up(store)?;
-            if store.lock_log()?.backlog.is_over() {
+        if store.log.lock()?.backlog.passed_over() == 0 && !self.shared.room_ends()? {
+            store.catch_up()?;
+            if !store.log.waits()? {
                 return Ok(());
             }
         }
@@ -233,7 +231,7 @@ impl Worker {
             // NOTE: logged where it failed.
             let _ = self.flush(stop);
         }
-        self.shared.catch_up(store)
+        store.catch_up()
     }
 
     /// Whether there may be room for a block. After a failure for lack of room, it tries again once
@@ -374,7 +372,8 @@ impl Shared {
     }
 
     pub fn stands_still(&self) -> Result<bool, StorageError> {
-        self.store.as_ref().map_or(Ok(false), Store::stands_still)
+        let store = self.store.as_ref();
+        store.map_or(Ok(false), |store| store.log.stands_still())
     }
 
     /// Whether a power cut would lose nothing.
@@ -407,7 +406,7 @@ impl Shared {
     pub fn collect_garbage(&self) -> Result<(), StorageError> {
         let began = self.clock.mono();
         // NOTE: series are dropped under the log's lock too, so that none is dropped while a batch
-        // is logged.
+        // is committed.
         let pause = || self.store.as_ref().map(|store| store.log.lock());
         let retention_ms = self.settings.retention().time_ms();
         let done = self

@@ -49,11 +49,30 @@ impl Window {
     }
 }
 
-/// The new samples of a batch.
+/// The samples of a batch that were stored anew, for the log.
 #[derive(Debug, Default)]
-pub struct Sifted {
+pub struct Appended {
     pub ordered: Vec<Pending>,
+    /// Samples older than the newest of their series.
     pub late: Vec<Pending>,
+}
+
+impl Appended {
+    /// Makes one with room for so many samples in order.
+    pub fn with_room(samples: usize) -> Appended {
+        Appended {
+            ordered: Vec::with_capacity(samples),
+            late: Vec::new(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.ordered.len() + self.late.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Pending> {
+        self.ordered.iter().chain(&self.late)
+    }
 }
 
 /// The decision about a sample.
@@ -112,45 +131,28 @@ impl Head {
 
     #[cfg(test)]
     pub fn commit(&self, batch: &Appender) -> Result<Committed, StorageError> {
-        let (done, _) = self.take(&batch.samples, &[])?;
+        let done = self.take(&batch.samples, None)?;
         self.metrics.count(&done);
         Ok(done)
     }
 
-    /// Sorts a batch into what would be stored anew: samples in order, and late ones. The rest is
-    /// counted: faults, and samples that are stored already.
-    pub fn sift(&self, batch: &[Pending], into: &mut Sifted) -> Result<Committed, StorageError> {
-        into.ordered.clear();
-        into.late.clear();
-        let now = self.clock.wall_ms();
-        Ok(self.lock()?.sift(batch, into, now))
-    }
-
-    /// Stores a batch and late samples as one. Counts no metrics. Also returns the samples of the
-    /// batch that became late, since a newer one of their series came before them.
+    /// Stores a batch, and adds what is new of it to `stored`. Counts no metrics.
     pub fn take(
         &self,
         batch: &[Pending],
-        late: &[Pending],
-    ) -> Result<(Committed, Vec<Pending>), StorageError> {
+        stored: Option<&mut Appended>,
+    ) -> Result<Committed, StorageError> {
         let now = self.clock.wall_ms();
         let mut state = self.lock()?;
         // NOTE: fixed for the batch, so that its own newest samples push no others out of the
         // window.
         let window = state.window(now);
-        let (mut done, mut strays) = (Committed::default(), Vec::new());
+        let mut done = Committed::default();
+        state.rewind(batch, window);
         state.commit += 1;
-        state.commit_one(
-            batch.iter().copied(),
-            0,
-            window,
-            &mut done,
-            Some(&mut strays),
-        );
-        let position = batch.len() as u32;
-        state.commit_one(late.iter().copied(), position, window, &mut done, None);
+        state.commit_one(batch.iter().copied(), window, &mut done, stored);
         state.samples_appended += done.appended;
-        Ok((done, strays))
+        Ok(done)
     }
 
     /// Stores a batch from the log. It does not check the window, which may have been another. An
@@ -165,7 +167,7 @@ impl Head {
         let window = Window::of_log(late);
         let mut done = Committed::default();
         state.commit += 1;
-        state.commit_one(batch, 0, window, &mut done, None);
+        state.commit_one(batch, window, &mut done, None);
         state.samples_appended += done.appended;
         Ok(done)
     }
@@ -272,43 +274,34 @@ impl State {
         true
     }
 
-    fn sift(&mut self, batch: &[Pending], into: &mut Sifted, now: TimestampMs) -> Committed {
-        let mut done = Committed::default();
-        let (window, commit) = (self.window(now), self.commit + 1);
-        let rewinds = self.may_rewind(window);
-        for (position, pending) in batch.iter().enumerate() {
-            let Some((_, series)) = self.slab.get_mut(pending.series) else {
-                done.gone.push(position as u32);
-                continue;
-            };
-            if rewinds && is_rewound(series, pending.t, window) {
+    /// Lets series of the batch restart before their newest sample, where that is called for.
+    fn rewind(&mut self, batch: &[Pending], window: Window) {
+        if !self.may_rewind(window) {
+            return;
+        }
+        for pending in batch {
+            if let Some((_, series)) = self.slab.get_mut(pending.series)
+                && is_rewound(series, pending.t, window)
+            {
                 series.clear(&mut self.pool);
             }
-            match judge(series, pending.t, pending.v, window, commit) {
-                Verdict::Append => into.ordered.push(*pending),
-                Verdict::Late | Verdict::Corrected => into.late.push(*pending),
-                other => other.count(*pending, &mut done),
-            }
         }
-        self.samples_appended += done.appended;
-        done
     }
 
-    /// Commits a batch. The samples of it that became late are added to `strays`.
+    /// Commits a batch, and adds what is new of it to `stored`.
     fn commit_one(
         &mut self,
         batch: impl Iterator<Item = Pending>,
-        position: u32,
         window: Window,
         done: &mut Committed,
-        mut strays: Option<&mut Vec<Pending>>,
+        mut stored: Option<&mut Appended>,
     ) {
         let commit = self.commit;
         let (mut min_t, mut max_t) = (TimestampMs::MAX, TimestampMs::MIN);
         let (mut chunks, mut appended) = (0, 0);
         // NOTE: most batches have one time. No sample has the smallest one.
         let (mut last_t, mut since) = (TimestampMs::MIN, TimestampMs::MIN);
-        for (position, pending) in (position..).zip(batch) {
+        for (position, pending) in (0..).zip(batch) {
             let (t, v) = (pending.t, pending.v);
             let Some((at, series)) = self.slab.get_mut(pending.series) else {
                 done.gone.push(position);
@@ -327,6 +320,9 @@ impl State {
                     }
                     chunks += series.append(&mut self.pool, since, t, v);
                     appended += 1;
+                    if let Some(stored) = &mut stored {
+                        stored.ordered.push(pending);
+                    }
                 }
                 Verdict::Late | Verdict::Corrected => {
                     let in_block = self.floors.of(pending.series, u64::MAX).commit;
@@ -340,8 +336,8 @@ impl State {
                             min_t = min_t.min(t);
                             done.appended += 1;
                             self.corrected += u64::from(verdict.is_corrected());
-                            if let Some(strays) = &mut strays {
-                                strays.push(pending);
+                            if let Some(stored) = &mut stored {
+                                stored.late.push(pending);
                             }
                         }
                     }

@@ -38,7 +38,7 @@ mod values;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub(super) use append::{AHEAD_MAX_MS, Sifted};
+pub(super) use append::{AHEAD_MAX_MS, Appended};
 pub(super) use flush::{Flush, Release};
 pub(super) use lock::{Blocks, Head};
 pub(super) use lookup::Lookup;

@@ -3,7 +3,7 @@
 //! Segments are self-contained: each names every series before its first use. So one segment can be
 //! dropped or lost alone, and reading can begin at any. [`Wal`] writes. [`Segments`] syncs and
 //! drops. [`replay()`] and [`Reader`] read; [`replay_ahead`] reads on a thread of its own. Owns the
-//! thread `wal-write`, which alone writes, and the files in `wal/`, which `docs/FORMAT.md` draws.
+//! files in `wal/`, which `docs/FORMAT.md` draws.
 //! **Invariant:** knows no head, no block and no query.
 
 mod ahead;
@@ -11,7 +11,6 @@ mod entry;
 mod part;
 mod reader;
 mod replay;
-mod scribe;
 mod segments;
 mod writer;
 

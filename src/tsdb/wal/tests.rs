@@ -9,7 +9,6 @@ mod round_trip;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::*;
 use crate::metrics::Registry;
@@ -29,7 +28,6 @@ fn options(segment_bytes: u32) -> Options {
         damaged: BTreeSet::new(),
         clock: Arc::new(ManualClock::new(0)),
         registry: Registry::new(),
-        patience: Duration::from_secs(60),
     }
 }
 
@@ -57,7 +55,8 @@ fn pending((series, t, bits): Told) -> Pending {
 
 fn log(wal: &mut Wal, samples: &[Told]) -> Result<Position, WalError> {
     let samples: Vec<_> = samples.iter().copied().map(pending).collect();
-    wal.log(&samples, &mut labels)
+    wal.put(&samples, &mut labels)?;
+    wal.write()
 }
 
 /// Collects what a reader's sink is given.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use thiserror::Error;
 
@@ -13,7 +12,6 @@ use super::entry::Position;
 use super::exemplar::ExemplarWriter;
 use super::format::{self, HEADER_BYTES, Header, PAYLOAD_BYTES_MAX};
 use super::metrics::WalMetrics;
-use super::scribe::{Done, Job, Scribe};
 use super::segments::{Segments, Shared};
 use super::slots::Slots;
 use super::value::Last;
@@ -24,7 +22,7 @@ use crate::stdx::varint::{put_text, put_varint, zigzag};
 use crate::storage::Pending;
 use crate::tsdb::dir::{Dir, File};
 use crate::tsdb::exemplars::Named;
-use crate::tsdb::filenames::segment as segment_path;
+use crate::tsdb::filenames::{WAL_DIR, segment as segment_path};
 
 /// A segment's size with few series. LIMIT: if one sample in a segment is still needed, this much
 /// is kept longer.
@@ -68,9 +66,6 @@ pub struct Options {
     pub damaged: BTreeSet<u32>,
     pub clock: Arc<dyn Clock>,
     pub registry: Registry,
-    /// How long a write is waited for: a disk that takes longer counts as one that can't be
-    /// written.
-    pub patience: Duration,
 }
 
 /// Returns the size of a segment whose series take so many bytes to name. Repeating them in the
@@ -80,16 +75,14 @@ pub fn segment_limit(segment_bytes: u32, definition_bytes: u64) -> u64 {
     limit.max(segment_bytes.into()).min(SEGMENT_BYTES_MAX)
 }
 
-/// The writer, behind the log's lock.
+/// The writer. A call that asks the disk for something takes as long as the disk does.
 #[derive(Debug)]
 pub struct Wal {
+    dir: Arc<dyn Dir>,
     shared: Arc<Shared>,
-    scribe: Scribe,
     segment_bytes: u32,
     /// The current segment's file, which does not exist before its first record.
     file: Option<Box<dyn File>>,
-    /// A write was begun, and its end is not known yet; meanwhile `file` and `out` are away.
-    is_writing: bool,
     position: Position,
     /// The number of records before this segment, and in it.
     first_seq: u64,
@@ -109,8 +102,7 @@ impl Wal {
     /// Begins a new segment after the existing ones, which it does not touch.
     pub fn open(dir: Arc<dyn Dir>, options: Options) -> io::Result<Wal> {
         let metrics = WalMetrics::new(&options.registry);
-        let scribe = Scribe::start(dir.clone(), options.patience)?;
-        let shared = Shared::open(dir, options.clock, metrics, options.damaged)?;
+        let shared = Shared::open(dir.clone(), options.clock, metrics, options.damaged)?;
         let newest = shared.newest().unwrap_or(0).max(options.after);
         let position = Position {
             segment: newest.saturating_add(1),
@@ -119,11 +111,10 @@ impl Wal {
         shared.begins(position);
         shared.show();
         Ok(Wal {
+            dir,
             shared: Arc::new(shared),
-            scribe,
             segment_bytes: options.segment_bytes,
             file: None,
-            is_writing: false,
             position,
             first_seq: options.next_seq,
             seq: 0,
@@ -137,50 +128,42 @@ impl Wal {
         })
     }
 
-    /// Writes a batch with one write and no sync. Samples of series without labels are left out.
+    /// Puts a batch into the next write. Samples of series without labels are left out.
     ///
     /// # Errors
-    /// Nothing of the batch is in the log, or what is there comes again to be ignored. The next
-    /// call begins a new segment.
-    pub fn log(
-        &mut self,
-        samples: &[Pending],
-        labels: &mut dyn FnMut(SeriesRef) -> Option<Labels>,
-    ) -> Result<Position, WalError> {
-        self.begin(samples, labels)?;
-        self.settle()
-    }
-
-    /// As [`Wal::log`], and does not wait for the write: [`Wal::settle`] does.
-    pub fn begin(
+    /// Those of [`Wal::write`].
+    pub fn put(
         &mut self,
         samples: &[Pending],
         labels: &mut dyn FnMut(SeriesRef) -> Option<Labels>,
     ) -> Result<(), WalError> {
-        self.log_batch(samples, format::SAMPLES, labels)
+        self.put_batches(samples, format::SAMPLES, labels)
     }
 
-    /// Writes samples that are older than the newest of their series, in the same way.
-    pub fn log_out_of_order(
+    /// Puts samples that are older than the newest of their series, in the same way.
+    pub fn put_out_of_order(
         &mut self,
         samples: &[Pending],
         labels: &mut dyn FnMut(SeriesRef) -> Option<Labels>,
-    ) -> Result<Position, WalError> {
-        self.log_batch(samples, format::OUT_OF_ORDER, labels)?;
-        self.settle()
+    ) -> Result<(), WalError> {
+        self.put_batches(samples, format::OUT_OF_ORDER, labels)
     }
 
-    /// Whether the disk has held a write back for longer than anybody waits.
-    pub fn stands_still(&mut self) -> bool {
-        self.scribe.stands_still()
+    /// How many bytes the next write has.
+    pub fn to_write(&self) -> usize {
+        self.out.len()
     }
 
-    pub fn log_delete(
+    /// Puts a deletion.
+    ///
+    /// # Errors
+    /// It is too long for a record, or those of [`Wal::write`].
+    pub fn put_delete(
         &mut self,
         matchers: &[Matcher],
         start: TimestampMs,
         end: TimestampMs,
-    ) -> Result<Position, WalError> {
+    ) -> Result<(), WalError> {
         self.prepare()?;
         let at = format::begin(&mut self.out);
         put_varint(&mut self.out, zigzag(start));
@@ -201,14 +184,16 @@ impl Wal {
             return Err(WalError::TooLong(len));
         }
         self.finish(at, format::DELETE);
-        self.write()
+        Ok(())
     }
 
-    /// Writes exemplars with one write and no sync. It leaves out those of series whose labels fit
-    /// no record.
-    pub fn log_exemplars(&mut self, exemplars: &[Named]) -> Result<Position, WalError> {
+    /// Puts exemplars. It leaves out those of series whose labels fit no record.
+    ///
+    /// # Errors
+    /// Those of [`Wal::write`].
+    pub fn put_exemplars(&mut self, exemplars: &[Named]) -> Result<(), WalError> {
         if exemplars.is_empty() {
-            return Ok(self.position);
+            return Ok(());
         }
         self.prepare()?;
         let mut definitions = Definitions::default();
@@ -238,10 +223,34 @@ impl Wal {
         if let Some((at, _)) = record {
             self.finish(at, format::EXEMPLARS);
         }
-        self.write()
+        Ok(())
     }
 
-    /// Makes the next record begin a new segment. Returns that position.
+    /// Writes what was put, with one write and no sync. Returns the position after it.
+    ///
+    /// # Errors
+    /// The disk's. Nothing of what was put since the last write is in the log, or what is there
+    /// comes again to be ignored. What is put next begins a new segment.
+    pub fn write(&mut self) -> Result<Position, WalError> {
+        let Some(file) = { self.file.as_mut() }.filter(|_| !self.out.is_empty()) else {
+            return Ok(self.position);
+        };
+        if let Err(error) = file.append(&self.out) {
+            self.shared.metrics.writes_failed.inc();
+            self.abandon();
+            return Err(error.into());
+        }
+        let bytes = self.out.len();
+        self.out.clear();
+        self.shared.metrics.bytes_written.add(bytes as f64);
+        self.position.offset += bytes as u32;
+        self.written = self.seq;
+        self.shared.wrote(self.position);
+        self.release();
+        Ok(self.position)
+    }
+
+    /// Makes what is put next begin a new segment. Returns that position. ORDER: after a write.
     pub fn cut(&mut self) -> Position {
         if self.file.take().is_some() {
             self.next_segment();
@@ -266,7 +275,7 @@ impl Wal {
             + self.out.capacity()
     }
 
-    fn log_batch(
+    fn put_batches(
         &mut self,
         samples: &[Pending],
         kind: u8,
@@ -285,7 +294,7 @@ impl Wal {
                 self.kept = kept;
             }
         }
-        self.begin_write()
+        Ok(())
     }
 
     /// Finds the ids of the samples' series, and defines new ones. If a series has no labels it
@@ -404,20 +413,18 @@ impl Wal {
 
     /// Makes sure that there is a segment to write to.
     fn prepare(&mut self) -> io::Result<()> {
-        // NOTE: only after a panic between the two halves of a write.
-        let _ = self.settle();
+        if !self.out.is_empty() {
+            return Ok(());
+        }
         let limit = segment_limit(self.segment_bytes, self.definition_bytes);
         let full = u64::from(self.position.offset) >= limit;
         if self.file.is_some() && (full || self.shared.has_failed(self.position.segment)) {
             self.cut();
         }
-        self.out.clear();
         if self.file.is_none() {
-            let created = self.create();
-            if created.is_err() {
+            self.create().inspect_err(|_| {
                 self.shared.metrics.writes_failed.inc();
-            }
-            return created;
+            })?;
         }
         Ok(())
     }
@@ -430,74 +437,29 @@ impl Wal {
             first_seq: self.first_seq,
             created_ms: self.shared.clock.wall_ms(),
         };
-        let header = header.to_bytes();
-        let Done::Created(made) = self.scribe.ask(Job::Create { path, header })? else {
-            return Err(unexpected());
-        };
-        let (file, sync) = made?;
+        let made = create(&*self.dir, &path, &header.to_bytes());
+        let (file, sync) = made.inspect_err(|_| {
+            // NOTE: at worst an empty segment stays, which is read as one.
+            let _ = self.dir.remove(&path);
+        })?;
         self.file = Some(file);
         self.position.offset = HEADER_BYTES as u32;
         self.shared.created(self.position, sync);
         Ok(())
     }
 
-    fn write(&mut self) -> Result<Position, WalError> {
-        self.begin_write()?;
-        self.settle()
-    }
-
-    fn begin_write(&mut self) -> Result<(), WalError> {
-        let Some(file) = self.file.take() else {
-            return Ok(());
-        };
-        let bytes = std::mem::take(&mut self.out);
-        if let Err(error) = self.scribe.begin(Job::Append { file, bytes }) {
-            return Err(self.has_failed(error));
-        }
-        self.is_writing = true;
-        Ok(())
-    }
-
-    /// Waits for the write that was begun last, if its end is not known yet.
-    pub fn settle(&mut self) -> Result<Position, WalError> {
-        if !std::mem::take(&mut self.is_writing) {
-            return Ok(self.position);
-        }
-        let written = self.scribe.wait().and_then(|done| match done {
-            Done::Appended {
-                file,
-                bytes,
-                result,
-            } => result.map(|()| (file, bytes)),
-            _ => Err(unexpected()),
-        });
-        let (file, bytes) = written.map_err(|error| self.has_failed(error))?;
-        self.shared.metrics.bytes_written.add(bytes.len() as f64);
-        self.position.offset += bytes.len() as u32;
-        (self.file, self.out) = (Some(file), bytes);
-        self.written = self.seq;
-        self.shared.wrote(self.position);
-        self.release();
-        Ok(self.position)
-    }
-
-    fn has_failed(&mut self, error: io::Error) -> WalError {
-        self.shared.metrics.writes_failed.inc();
-        self.abandon();
-        error.into()
-    }
-
     /// Leaves the segment after a write that failed; what was written of it is taken back.
     fn abandon(&mut self) {
         let (number, good) = (self.position.segment, self.position.offset);
         let path = segment_path(number);
-        // NOTE: if this fails too, or the write comes to the disk later, what stays is a torn tail,
-        // or records of a refused batch. When the batch comes again, a reader takes those for a
-        // repetition.
+        // NOTE: if this fails too, what stays is a torn tail, or records of a refused batch. When
+        // the batch comes again, a reader takes those for a repetition.
         self.file = None;
+        self.out.clear();
         self.seq = self.written;
-        let taken_back = self.scribe.ask(Job::TakeBack { path, len: good });
-        if let Ok(Done::TakenBack(true)) = taken_back {
+        if good as usize > HEADER_BYTES {
+            let _ = self.dir.truncate(&path, good.into());
+        } else if self.dir.remove(&path).is_ok() {
             self.shared.forget(number);
         }
         self.next_segment();
@@ -536,10 +498,18 @@ impl Wal {
     }
 }
 
-/// The thread does what it is asked for.
-fn unexpected() -> io::Error {
-    crate::bug!("the thread wal-write did something else");
-    io::ErrorKind::Other.into()
+/// Makes a segment's file, and opens it a second time.
+fn create(dir: &dyn Dir, path: &str, header: &[u8]) -> io::Result<(Box<dyn File>, Box<dyn File>)> {
+    let mut file = match dir.create(path) {
+        // NOTE: somebody has removed the directory while we run.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            dir.create_dir(WAL_DIR)?;
+            dir.create(path)
+        }
+        file => file,
+    }?;
+    file.append(header)?;
+    Ok((file, dir.open(path)?))
 }
 
 /// A record of definitions that is being written.

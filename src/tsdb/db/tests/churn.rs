@@ -25,7 +25,8 @@ fn after_hour(world: &World, hour: i64) -> usize {
     }
     world.db.collect_garbage().unwrap();
     let store = world.db.0.shared.store.as_ref().unwrap();
-    let wal = store.lock_log().unwrap().wal.heap_bytes();
+    let log = store.log.lock().unwrap();
+    let wal = log.wal.as_ref().unwrap().heap_bytes();
     world.db.heap_bytes().unwrap() + wal
 }
 

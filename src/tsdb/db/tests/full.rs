@@ -12,7 +12,7 @@ fn tick(world: &World) {
 
 fn waits(world: &World) -> bool {
     let store = world.db.0.shared.store.as_ref().unwrap();
-    !store.lock_log().unwrap().backlog.is_over()
+    store.log.waits().unwrap()
 }
 
 /// Commits noise, which neither the log nor a block can compress.
@@ -68,7 +68,7 @@ fn more_than_can_wait_is_not_refused() {
     noise(&world, &series, 0..3_000);
     let all = world.all();
     let store = world.db.0.shared.store.as_ref().unwrap();
-    let backlog = |of: fn(&Backlog) -> u64| of(&store.lock_log().unwrap().backlog);
+    let backlog = |of: fn(&Backlog) -> u64| of(&store.log.lock().unwrap().backlog);
     assert_eq!(
         backlog(|backlog| backlog.samples() as u64) + backlog(Backlog::passed_over),
         300_000

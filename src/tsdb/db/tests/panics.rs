@@ -7,6 +7,7 @@ use crossbeam_channel::bounded;
 
 use super::*;
 use crate::stdx::thread::{Panicked, on_panic};
+use crate::storage::StorageError;
 use crate::tsdb::db::shared::locked;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -123,7 +124,7 @@ fn a_storage_that_a_panic_closed_ends_the_process() {
     fill(&world.db, "n=a", [1, 2]);
     let store = world.db.0.shared.store.as_ref().unwrap();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let _log = store.lock_log().unwrap();
+        let _log = store.log.lock().unwrap();
         panic!("with half of a batch written");
     }));
     assert!(panicked.is_err());
@@ -138,4 +139,19 @@ fn a_storage_that_a_panic_closed_ends_the_process() {
     };
     eventually("the panic is told", || told.try_iter().any(is_it));
     assert_eq!(world.killed().all(), expected(&[("a", &[1, 2])]));
+}
+
+/// Nobody knows what the log has then.
+#[test]
+fn a_write_that_panics_closes_the_storage() {
+    let world = World::new();
+    let a = fill(&world.db, "n=a", [1]);
+    world.disk.fault(world.disk.operations(), Fault::Panic);
+    let mut batch = Appender::default();
+    batch.append(a, 2, 2.0);
+    for _ in 0..2 {
+        let closed = world.db.commit(&batch);
+        assert!(matches!(closed, Err(StorageError::Closed)), "{closed:?}");
+    }
+    assert_eq!(world.killed().all(), expected(&[("a", &[1])]));
 }

@@ -23,7 +23,7 @@ fn ask(world: &World, expect: &[(&str, &[i64])]) {
 
 #[test]
 fn a_disk_whose_write_takes_ten_seconds_delays_no_query() {
-    let world = World::new();
+    let world = start(&Double::new(), |o| o.log_patience = Duration::from_secs(60));
     let a = fill(&world.db, "n=a", [1]);
     let held = world.disk.hold(Kind::Append, "wal/");
     let commit_it = beside(&world, move |db| {

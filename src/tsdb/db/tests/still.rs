@@ -10,7 +10,7 @@ fn impatient(disk: &Double) -> World {
 
 fn waits(world: &World) -> bool {
     let store = world.db.0.shared.store.as_ref().unwrap();
-    !store.lock_log().unwrap().backlog.is_over()
+    store.log.waits().unwrap()
 }
 
 /// Waits until the log has everything. A busy machine may take a good disk for one that stands
@@ -122,4 +122,54 @@ fn a_stop_does_not_wait_for_it() {
     let world = World::new();
     fill(&world.db, "n=a", [1]);
     assert!(world.db.stop(Duration::from_secs(60)));
+}
+
+/// Commits that nobody was promised wait for no write, and what came meanwhile is one write.
+#[test]
+fn deferred_batches_gather() {
+    let world = World::new();
+    let a = fill(&world.db, "n=a", [1]);
+    let held = world.disk.hold(Kind::Append, "wal/");
+    commit_deferred(&world, a, 2);
+    wait_until_held(&held);
+    let before = world.disk.operations();
+    (3..50).for_each(|t| commit_deferred(&world, a, t));
+    assert!(!waits(&world), "nothing is overdue");
+    assert_eq!(world.killed().all(), expected(&[("a", &[1])]));
+    drop(held);
+    // A batch that somebody waits for is behind them.
+    commit(&world.db, &[(a, 50, 50.0)]);
+    let times: Vec<i64> = (1..51).collect();
+    assert_eq!(world.killed().all(), expected(&[("a", &times)]));
+    let writes = world.disk.operations() - before;
+    assert!(writes <= 3, "{writes}");
+    // Alone it comes to the log as well, and so it does at the end.
+    commit_deferred(&world, a, 51);
+    eventually("it is logged", || world.killed().all() == world.all());
+    commit_deferred(&world, a, 52);
+    let (all, disk) = (world.all(), world.disk.clone());
+    drop(world);
+    assert_eq!(start(&disk.copy(), |_| {}).all(), all);
+}
+
+fn commit_deferred(world: &World, series: SeriesRef, t: i64) {
+    let mut batch = Appender {
+        is_deferred: true,
+        ..Appender::default()
+    };
+    batch.append(series, t, t as f64);
+    assert_eq!(world.db.commit(&batch).unwrap().appended, 1);
+}
+
+/// What a deferred batch met is a state too.
+#[test]
+fn a_deferred_write_that_fails_is_done_again() {
+    let world = World::new();
+    let a = fill(&world.db, "n=a", [1]);
+    world.disk.fault(world.disk.operations(), Fault::Error);
+    commit_deferred(&world, a, 2);
+    eventually("it waits", || waits(&world));
+    commit_deferred(&world, a, 3);
+    settle(&world);
+    assert_eq!(world.killed().all(), expected(&[("a", &[1, 2, 3])]));
 }

@@ -65,12 +65,16 @@ proptest! {
             let pending = |batch: &Vec<Told>| -> Vec<_> {
                 batch.iter().copied().map(pending).collect()
             };
-            let logged = match step {
-                Step::Batch(batch) => wal.log(&pending(batch), &mut labels),
-                Step::OutOfOrder(batch) => wal.log_out_of_order(&pending(batch), &mut labels),
-                Step::Cut | Step::Again => Ok(wal.cut()),
-            };
-            logged.unwrap();
+            match step {
+                Step::Batch(batch) => wal.put(&pending(batch), &mut labels).unwrap(),
+                Step::OutOfOrder(batch) => {
+                    wal.put_out_of_order(&pending(batch), &mut labels).unwrap();
+                }
+                Step::Cut | Step::Again => {
+                    wal.cut();
+                }
+            }
+            wal.write().unwrap();
         }
         let (in_order, ahead, _) = both(&double);
         prop_assert_eq!(in_order, ahead);

@@ -107,10 +107,11 @@ proptest! {
                 }
             };
             let samples: Vec<_> = batch.iter().copied().map(pending).collect();
-            let end = match kind {
-                0 => wal.log(&samples, &mut labels).unwrap(),
-                _ => wal.log_out_of_order(&samples, &mut labels).unwrap(),
-            };
+            match kind {
+                0 => wal.put(&samples, &mut labels).unwrap(),
+                _ => wal.put_out_of_order(&samples, &mut labels).unwrap(),
+            }
+            let end = wal.write().unwrap();
             let mut both = [Vec::new(), Vec::new()];
             both[kind].clone_from(batch);
             wrote.push((end.segment, both));
@@ -165,7 +166,8 @@ fn series_without_labels_are_left_out() {
     let mut wal = open(&double, 1 << 20);
     let samples: Vec<_> = scrape(0, 0).into_iter().map(pending).collect();
     let mut some = |series: SeriesRef| (series.0 % 3 != 1).then(|| labels(series)).flatten();
-    wal.log(&samples, &mut some).unwrap();
+    wal.put(&samples, &mut some).unwrap();
+    wal.write().unwrap();
     let (heard, _) = read(&double);
     let expect: Vec<_> = scrape(0, 0).into_iter().filter(|s| s.0 % 3 != 1).collect();
     assert_eq!(heard.samples, expect);
@@ -179,13 +181,14 @@ fn deletions() {
         Matcher::equal("job", "a"),
         Matcher::new(MatchOp::NotRegex, "__name__", "x.*|y").unwrap(),
     ];
-    wal.log_delete(&matchers, i64::MIN, 5).unwrap();
+    wal.put_delete(&matchers, i64::MIN, 5).unwrap();
+    wal.write().unwrap();
     let (heard, _) = read(&double);
     let expect = format!(r#"job="a",__name__!~"x.*|y" {}..5"#, i64::MIN);
     assert_eq!(heard.deletes, [expect]);
     let long = [Matcher::equal("a", "x".repeat(5 << 20))];
     assert!(matches!(
-        wal.log_delete(&long, 0, 0),
+        wal.put_delete(&long, 0, 0),
         Err(WalError::TooLong(_))
     ));
 }
@@ -221,15 +224,18 @@ fn exemplars() {
         let times = if n == 7 { 1_000 } else { 1 };
         let some: Vec<_> = std::iter::repeat_n(&all, times).flatten().collect();
         let named: Vec<_> = some.iter().map(|e| named(e)).collect();
-        wal.log_exemplars(&named).unwrap();
+        wal.put_exemplars(&named).unwrap();
+        wal.write().unwrap();
         expect.extend(some.into_iter().cloned());
         if n % 700 == 0 {
             wal.cut();
-            wal.log_exemplars(&named).unwrap();
+            wal.put_exemplars(&named).unwrap();
+            wal.write().unwrap();
             expect.extend(all.iter().cloned());
         }
     }
-    wal.log_exemplars(&[]).unwrap();
+    wal.put_exemplars(&[]).unwrap();
+    wal.write().unwrap();
     let (heard, found) = read(&double);
     assert_eq!((found.skipped_records, found.skipped_bytes), (0, 0));
     assert_eq!(heard.samples.len(), 3_000 * 8);

@@ -172,21 +172,12 @@ impl Naive {
             ordered: behind(BEHIND_MAX_MS),
             late: (window_ms > 0).then(|| behind(window_ms)),
         };
-        // A sample that is refused at once is neither logged nor in the way of the rest.
-        let (mut ordered, mut late) = (Vec::new(), Vec::new());
+        let mut appended = BTreeSet::new();
         for (i, t, v) in all {
-            let new = (*i, *t, v.to_bits());
-            match self.series[*i].judge(*t, v.to_bits(), window) {
-                Verdict::Append => ordered.push(new),
-                Verdict::Late => late.push(new),
-                Verdict::Same => done.appended += 1,
-                Verdict::Refuse(fault) => self.series[*i].refuse(&mut done, fault, *t, v.to_bits()),
-            }
-        }
-        for (i, t, bits) in ordered {
-            let series = &mut self.series[i];
+            let (series, t, bits) = (&mut self.series[*i], *t, v.to_bits());
             match series.judge(t, bits, window) {
                 Verdict::Append => {
+                    appended.insert(*i);
                     done.appended += 1;
                     series.log.push((t, bits));
                     series.ordered.insert(t, bits);
@@ -194,13 +185,13 @@ impl Naive {
                     self.max_t = self.max_t.max(t);
                 }
                 // Within a batch even an equal one is a fault.
-                Verdict::Same => series.refuse(&mut done, duplicate(t, bits, bits), t, bits),
+                Verdict::Same if appended.contains(i) => {
+                    series.refuse(&mut done, duplicate(t, bits, bits), t, bits);
+                }
+                Verdict::Same => done.appended += 1,
                 Verdict::Late => series.take_late(t, bits, &mut done),
                 Verdict::Refuse(fault) => series.refuse(&mut done, fault, t, bits),
             }
-        }
-        for (i, t, bits) in late {
-            self.series[i].take_late(t, bits, &mut done);
         }
         done
     }
