@@ -70,6 +70,9 @@ pub(super) fn fold<'q, C: Column>(
     Buffered::new(rows, run)
 }
 
+/// The number of steps that are summed without a look at each.
+const STRETCH: usize = 64;
+
 /// A sum with Neumaier's compensation.
 pub(super) struct Sum {
     sum: Vec<f64>,
@@ -87,13 +90,16 @@ impl Column for Sum {
     }
 
     fn add(&mut self, values: &[f64]) {
-        for ((sum, lost), &v) in self.sum.iter_mut().zip(&mut self.lost).zip(values) {
-            // NOTE: -0 leaves every first value unchanged, including 0 and -0.
-            let before = if is_absent(*sum) { -0.0 } else { *sum };
-            let (after, with) = compensated(before, *lost, v);
-            let present = !is_absent(v);
-            *sum = if present { after } else { *sum };
-            *lost = if present { with } else { *lost };
+        let columns = { self.sum.chunks_mut(STRETCH) }.zip(self.lost.chunks_mut(STRETCH));
+        for ((sums, lost), values) in columns.zip(values.chunks(STRETCH)) {
+            // NOTE: a finite sum has no absent part. Mostly all are finite, and then no value needs
+            // a look.
+            let pairs = sums.iter().zip(values);
+            if pairs.fold(true, |all, (sum, v)| all & (sum + v).is_finite()) {
+                add_finite(sums, lost, values);
+            } else {
+                add_any(sums, lost, values);
+            }
         }
     }
 
@@ -105,21 +111,46 @@ impl Column for Sum {
     }
 }
 
+/// Adds values whose sums are finite.
+fn add_finite(sums: &mut [f64], lost: &mut [f64], values: &[f64]) {
+    for ((sum, lost), &v) in sums.iter_mut().zip(lost).zip(values) {
+        let after = *sum + v;
+        *lost += rounded(*sum, v, after);
+        *sum = after;
+    }
+}
+
+fn add_any(sums: &mut [f64], lost: &mut [f64], values: &[f64]) {
+    for ((sum, lost), &v) in sums.iter_mut().zip(lost).zip(values) {
+        // NOTE: -0 leaves every first value unchanged, including 0 and -0.
+        let before = if is_absent(*sum) { -0.0 } else { *sum };
+        let (after, with) = compensated(before, *lost, v);
+        let present = !is_absent(v);
+        *sum = if present { after } else { *sum };
+        *lost = if present { with } else { *lost };
+    }
+}
+
 /// Adds `v` to a sum, and to `lost` what rounding takes from it.
 #[inline]
 pub(super) fn compensated(sum: f64, lost: f64, v: f64) -> (f64, f64) {
     let after = sum + v;
-    let rest = if sum.abs() >= v.abs() {
-        (sum - after) + v
-    } else {
-        (v - after) + sum
-    };
     let lost = if after.is_infinite() {
         0.0
     } else {
-        lost + rest
+        lost + rounded(sum, v, after)
     };
     (after, lost)
+}
+
+/// Returns what rounding took from `sum + v`, which gave `after`.
+#[inline]
+fn rounded(sum: f64, v: f64, after: f64) -> f64 {
+    if sum.abs() >= v.abs() {
+        (sum - after) + v
+    } else {
+        (v - after) + sum
+    }
 }
 
 /// The least of all values. NaN gives way to any.
@@ -229,5 +260,37 @@ impl Column for Presence {
 
     fn finish(self) -> Vec<f64> {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_value() -> impl Strategy<Value = f64> {
+        let odd = vec![absent(), f64::NAN, f64::INFINITY, -0.0, 1.7e308, -1.7e308];
+        prop_oneof![
+            300 => -1e3..1e3,
+            50 => -1e17..1e17,
+            1 => prop::sample::select(odd),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn sums_of_many_steps_are_those_of_each(
+            rows in prop::collection::vec(prop::collection::vec(any_value(), 150), 1..6),
+        ) {
+            let mut sum = Sum::new(150);
+            let mut each = Sum::new(150);
+            for row in &rows {
+                sum.add(row);
+                add_any(&mut each.sum, &mut each.lost, row);
+            }
+            let bits = |values: Vec<f64>| values.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+            prop_assert_eq!(bits(sum.finish()), bits(each.finish()));
+        }
     }
 }
