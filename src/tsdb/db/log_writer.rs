@@ -23,12 +23,12 @@ type Failed = (u64, WalError);
 /// Returns when the other side has closed the log, or a panic has.
 pub fn run(queue: &Queue, head: &Head) {
     let mut last: Option<Duration> = None;
-    while let Some((mut wal, entries)) = rest(queue) {
+    while let Some((mut wal, entries, was_failing)) = rest(queue) {
         let began = queue.clock.mono();
         let written = catch_unwind(AssertUnwindSafe(|| write(&mut wal, &entries, head)));
         drop(entries);
         match written {
-            Ok(written) => end(queue, wal, written),
+            Ok(written) => end(queue, wal, written, was_failing),
             Err(payload) => close(queue, payload),
         }
         let follows = last.is_some_and(|last| began.saturating_sub(last) < 2 * NAP);
@@ -40,8 +40,9 @@ pub fn run(queue: &Queue, head: &Head) {
     }
 }
 
-/// Waits for something to write. Returns nothing when nothing will come any more.
-fn rest(queue: &Queue) -> Option<(Wal, Arc<Entries>)> {
+/// Waits for something to write. Returns also whether the log could not be written before; nothing
+/// when nothing will come any more.
+fn rest(queue: &Queue) -> Option<(Wal, Arc<Entries>, bool)> {
     let mut state = queue.state.lock().ok()?;
     while !state.is_closed && !state.has_work() {
         state.thread = Phase::Rests;
@@ -53,7 +54,7 @@ fn rest(queue: &Queue) -> Option<(Wal, Arc<Entries>)> {
     }
     (state.is_wanted, state.tries_again) = (false, false);
     state.writing_since = Some(queue.clock.mono());
-    Some((state.wal.take()?, state.backlog.take()))
+    Some((state.wal.take()?, state.backlog.take(), state.is_failing))
 }
 
 /// Lets batches gather, unless somebody waits for one.
@@ -98,7 +99,7 @@ fn put(wal: &mut Wal, entry: &Entry, head: &Head) -> Result<(), WalError> {
     Ok(())
 }
 
-fn end(queue: &Queue, wal: Wal, written: Result<(), Failed>) {
+fn end(queue: &Queue, wal: Wal, written: Result<(), Failed>, was_failing: bool) {
     let Ok(mut state) = queue.state.lock() else {
         return;
     };
@@ -107,7 +108,12 @@ fn end(queue: &Queue, wal: Wal, written: Result<(), Failed>) {
     match written {
         Ok(()) => {
             state.backlog.written();
-            queue.heals(&mut state, "what waited is in the log");
+            if state.is_failing && !was_failing && !state.backlog.is_empty() {
+                // NOTE: the disk stood still, and what came meanwhile is next.
+                state.tries_again = true;
+            } else {
+                queue.heals(&mut state, "what waited is in the log");
+            }
         }
         Err((from, error)) => {
             state.failures += 1;
