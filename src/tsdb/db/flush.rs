@@ -36,23 +36,25 @@ const PAST_MS: i64 = 24 * 3600 * 1000;
 impl Shared {
     /// Whether the head has enough for a block.
     pub fn flush_is_due(&self) -> Result<bool, StorageError> {
-        let stats = self.head.stats()?;
-        let (samples, series) = self.head.used_bytes()?;
         // NOTE: late samples are in no chunk.
-        if samples == 0 {
+        if self.head.used_bytes()?.0 == 0 {
             return Ok(false);
         }
-        // NOTE: series stay when their samples are dropped. So that each flush frees something,
-        // they count for half of the budget at most.
-        let budget = usize::try_from(self.settings.head_budget).unwrap_or(usize::MAX);
-        if samples >= EARLY_BYTES && self.room_ends()? {
-            return Ok(true);
-        }
+        let stats = self.head.stats()?;
         let now = self.clock.wall_ms();
         let is_future = stats.max_t > now.saturating_add(AHEAD_MS);
         let newest = if is_future { now } else { stats.max_t };
+        Ok(newest.saturating_sub(stats.min_t) >= SPAN_MS || self.lacks_room()?)
+    }
+
+    /// Whether the head must become a block because of the room that it takes.
+    pub fn lacks_room(&self) -> Result<bool, StorageError> {
+        let (samples, series) = self.head.used_bytes()?;
+        // NOTE: series stay when their samples are dropped. So that each flush frees something,
+        // they count for half of the budget at most.
+        let budget = usize::try_from(self.settings.head_budget).unwrap_or(usize::MAX);
         Ok(samples + series.min(budget / 2) >= budget
-            || newest.saturating_sub(stats.min_t) >= SPAN_MS)
+            || samples >= EARLY_BYTES && self.room_ends()?)
     }
 
     /// Whether to flush soon, while there is still room for a block beside the log that it

@@ -18,6 +18,10 @@ use crate::tsdb::head::Release;
 /// How often it is asked whether what waits for the disk, or for a view, can go on.
 const POLL: Duration = Duration::from_secs(1);
 
+/// LIMIT: the time between flushes while there is room. Samples that a sender had kept come at
+/// hours a second, and a block for each two of them would only have to be merged.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
 /// How often garbage is collected and retention applied. A series without samples lives at least
 /// once as long.
 const COLLECT_EVERY: Duration = Duration::from_secs(60);
@@ -58,6 +62,8 @@ pub struct Worker {
     next_poll: Option<Duration>,
     /// While the disk is full.
     next_retain: Duration,
+    /// When the head may be flushed though there is room.
+    next_flush: Duration,
     /// The pauses after failed flushes.
     flush_pauses: Pauses,
     /// The free bytes before a flush that found no room.
@@ -81,6 +87,7 @@ impl Worker {
             next_retain: now,
             next_sync: Some(now + shared.settings.wal_sync_interval),
             next_poll: None,
+            next_flush: now,
             flush_pauses: Pauses::default(),
             full_with: None,
             next_set_back: now,
@@ -175,7 +182,10 @@ impl Worker {
             self.make_room(store, stop)?;
         }
         let now = shared.clock.mono();
-        let may_flush = self.pending.is_empty() && self.flush_pauses.is_over(now) && !stands_still;
+        let may_flush = self.pending.is_empty()
+            && self.flush_pauses.is_over(now)
+            && !stands_still
+            && (now >= self.next_flush || shared.lacks_room()?);
         let wants_flush = shared.flush_is_due()? || self.is_set_back(now)?;
         if may_flush && wants_flush {
             // NOTE: told where it failed; samples stay where they are until it works.
@@ -262,6 +272,7 @@ impl Worker {
         self.let_go()?;
         self.corrected = shared.head.stats()?.corrected;
         self.next_set_back = shared.clock.mono() + SET_BACK_EVERY;
+        self.next_flush = shared.clock.mono() + FLUSH_EVERY;
         let free = store.dir.free_bytes();
         let release = attempt(|| {
             shared.flush(store, || {

@@ -64,3 +64,20 @@ fn what_is_late_within_a_batch_comes_back() {
         assert_eq!(open(&world.disk.copy(), other).all(), all);
     }
 }
+
+#[test]
+fn samples_that_come_at_hours_a_second_are_not_cut_into_many_blocks() {
+    let world = World::new();
+    let blocks = || world.db.head().blocks().unwrap().len();
+    let a = fill(&world.db, "n=a", [0, 2 * HOUR]);
+    world.db.look();
+    assert_eq!(blocks(), 1);
+    for hour in [3, 5, 7, 9] {
+        commit(&world.db, &[(a, hour * HOUR, 1.0)]);
+        world.db.look();
+        assert_eq!(blocks(), 1, "{hour}");
+    }
+    world.clock.advance(Duration::from_secs(1));
+    world.db.look();
+    assert_eq!(blocks(), 2);
+}
