@@ -165,6 +165,6 @@ pub trait Appendable: Send + Sync {
     /// Samples of series that are gone are left out.
     ///
     /// # Errors
-    /// Nothing was stored: the storage is closed or its disk fails.
+    /// The storage is closed, or its disk fails: nothing is stored for sure.
     fn commit(&self, batch: &Appender) -> Result<Committed, StorageError>;
 }

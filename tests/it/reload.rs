@@ -130,10 +130,8 @@ fn a_certificate_that_cannot_be_read_refuses_a_reload_but_not_a_start() {
     };
     let ferula = Ferula::start(&with("nowhere.pem"));
     eventually("the target says why it is down", || {
-        let error = ferula.targets()[0]["lastError"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let targets = ferula.targets();
+        let error = targets.first()?["lastError"].as_str()?;
         error.contains("nowhere.pem").then_some(())
     });
     ferula.write("prometheus.yml", &with("elsewhere.pem"));

@@ -2,9 +2,9 @@
 //!
 //! Its samples are in the head already, where queries see them and the next block takes them from.
 //! On a good disk they wait for the thread `wal-write` alone. On a disk that is full or cannot be
-//! written they wait until it can; a process that ends before loses them, and logs that. All is
-//! written in the order of commits. If too much waits, the oldest stops waiting: it is still in the
-//! head, and safe with the next block.
+//! written they wait until it can; a process that ends before loses them, and logs that. If too
+//! much waits there, the oldest stops waiting: it is still in the head, and safe with the next
+//! block. All is written in the order of commits.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -21,6 +21,10 @@ use crate::tsdb::wal::Position;
 /// disk that stays full needs a person.
 const SAMPLES_MAX: usize = 256 << 10;
 
+/// LIMIT: the samples that are taken at once, without those of the last entry. A disk that writes
+/// what has gathered does not stand still.
+const TAKEN_MAX: usize = 64 << 10;
+
 #[derive(Debug)]
 pub enum Entry {
     Samples(Appended),
@@ -34,6 +38,8 @@ pub enum Entry {
 pub struct Exemplars {
     pub named: Vec<Named>,
     pub are_logged: AtomicBool,
+    /// Whoever brought them waits no more, and has refused them.
+    pub are_given_up: AtomicBool,
 }
 
 impl Exemplars {
@@ -41,6 +47,7 @@ impl Exemplars {
         Exemplars {
             named,
             are_logged: AtomicBool::new(false),
+            are_given_up: AtomicBool::new(false),
         }
     }
 }
@@ -55,13 +62,13 @@ pub struct Backlog {
     taken: Option<Arc<Entries>>,
     /// The number of the next entry.
     end: u64,
-    /// Entries before this number are in a block.
-    gone: u64,
     /// Samples that wait or are taken.
     samples: usize,
     /// Samples that stopped waiting since the disk is full.
     passed_over: u64,
     passed_over_range: Option<(TimestampMs, TimestampMs)>,
+    /// They had numbers before this one.
+    passed_to: u64,
 }
 
 impl Backlog {
@@ -111,20 +118,24 @@ impl Backlog {
     }
 
     /// Adds an entry, in place of the oldest if there are too many samples. Returns its number.
-    pub fn push(&mut self, entry: Entry, metrics: &StoreMetrics) -> u64 {
+    pub fn push(&mut self, entry: Entry) -> u64 {
         let number = self.end;
         self.end += 1;
         self.samples += entry.samples_len();
         self.waiting.push_back((number, entry));
-        self.pass_over(metrics);
         number
     }
 
-    fn pass_over(&mut self, metrics: &StoreMetrics) {
+    /// Lets the oldest wait no more, if too many do. ORDER: on a disk that fails; else somebody
+    /// may wait for them.
+    pub fn pass_over(&mut self, metrics: &StoreMetrics) {
         let before = self.passed_over;
         // NOTE: at least one stays, since it shows that the disk is full.
         while self.samples > SAMPLES_MAX && self.waiting.len() > 1 {
-            let Some(oldest) = self.pop() else { break };
+            let Some((number, oldest)) = self.pop() else {
+                break;
+            };
+            self.passed_to = number + 1;
             if self.passed_over == 0 {
                 log::error!(samples_max = SAMPLES_MAX;
                     "too many samples wait for room on the disk: the oldest are in memory alone, \
@@ -142,9 +153,19 @@ impl Backlog {
         }
     }
 
-    /// Gives away all that waits, until [`Backlog::written`] or [`Backlog::put_back`].
+    /// Gives away what waits, the oldest first, until [`Backlog::written`] or
+    /// [`Backlog::put_back`].
     pub fn take(&mut self) -> Arc<Entries> {
-        let taken = Arc::new(std::mem::take(&mut self.waiting));
+        let (mut samples, mut count) = (0, 0);
+        for (_, entry) in &self.waiting {
+            count += 1;
+            samples += entry.samples_len();
+            if samples >= TAKEN_MAX {
+                break;
+            }
+        }
+        let rest = self.waiting.split_off(count);
+        let taken = Arc::new(std::mem::replace(&mut self.waiting, rest));
         self.taken = Some(taken.clone());
         taken
     }
@@ -157,10 +178,6 @@ impl Backlog {
     /// What was taken is in the log up to this number. The samples of the rest wait again.
     pub fn put_back(&mut self, from: u64, metrics: &StoreMetrics) {
         let mut waiting = self.end_of_taken(from);
-        while { waiting.front() }.is_some_and(|(number, _)| *number < self.gone) {
-            let gone = waiting.pop_front();
-            self.samples -= gone.map_or(0, |(_, entry)| entry.samples_len());
-        }
         waiting.append(&mut self.waiting);
         waiting.retain(|(_, entry)| entry.samples_len() > 0);
         self.waiting = waiting;
@@ -182,23 +199,24 @@ impl Backlog {
         rest
     }
 
-    /// Drops entries before this number, which are in a block. So are those passed over before
-    /// them.
+    /// Drops entries before this number, which are in a block. So are those that were passed over,
+    /// unless newer ones were since.
     pub fn let_go(&mut self, end: u64) {
-        self.gone = self.gone.max(end);
         while { self.waiting.front() }.is_some_and(|(number, _)| *number < end) {
             self.pop();
         }
-        (self.passed_over, self.passed_over_range) = (0, None);
+        if self.passed_to <= end {
+            (self.passed_over, self.passed_over_range) = (0, None);
+        }
     }
 
-    fn pop(&mut self) -> Option<Entry> {
-        let (_, popped) = self.waiting.pop_front()?;
+    fn pop(&mut self) -> Option<(u64, Entry)> {
+        let (number, popped) = self.waiting.pop_front()?;
         self.samples -= popped.samples_len();
         if self.waiting.is_empty() {
             self.waiting = VecDeque::new();
         }
-        Some(popped)
+        Some((number, popped))
     }
 }
 

@@ -1,9 +1,9 @@
-//! What wakes the thread `tsdb` beside the clock: a commit that makes work for it.
+//! What wakes the thread `tsdb` beside the clock: a commit or a write that makes work for it.
 //!
 //! The thread sleeps until the next thing is due. Between, a commit rings it where the head has
-//! grown by so much that it may have to become a block, where the log is written after it was
-//! durable and at rest, where samples are late or wait for the disk, or where a panic closed the
-//! storage.
+//! grown by so much that it may have to become a block, where samples are late, or where a panic
+//! closed the storage. The thread `wal-write` rings it where the log is written after it was
+//! durable and at rest, and where it cannot be written.
 
 use std::sync::atomic::AtomicBool;
 

@@ -18,7 +18,7 @@ use crate::tsdb::head::AHEAD_MAX_MS;
 /// restart keeps them. Prometheus keeps them at least as long. LIMIT: each flush writes them.
 const LOGGED_MS: i64 = 3600 * 1000;
 
-/// LIMIT: exemplars visited per hold of the log's lock; some 50 KiB are written.
+/// LIMIT: exemplars visited per entry of the log's queue; some 50 KiB are written.
 const AT_ONCE: usize = 1024;
 
 impl Shared {

@@ -2,7 +2,7 @@
 //!
 //! A medium may stand still: a write then neither fails nor returns, and whoever made it is held by
 //! the kernel. That must be nobody who scrapes, answers or stops. So the thread alone asks the disk
-//! for something, and others wait for it so long at most.
+//! for something, and nobody waits for a write that takes too long.
 //!
 //! Where nobody was promised a batch, nobody waits for it. While such batches come in quick
 //! succession, the thread lets them gather for a tenth of a second, and writes them as one. A query
@@ -62,6 +62,8 @@ pub struct State {
     /// The last write failed, or has not returned: what comes waits until it is tried again.
     pub is_failing: bool,
     pub tries_again: bool,
+    /// The disk answers again; entries before this number have gathered while it did not.
+    pub heals_at: Option<u64>,
     /// Why the log cannot be written, as far as is known.
     pub unwritable: Option<String>,
     pub thread: Phase,
@@ -127,6 +129,7 @@ impl Log {
                 failures: 0,
                 is_failing: false,
                 tries_again: false,
+                heals_at: None,
                 unwritable,
                 thread: Phase::Works,
                 is_wanted: false,
@@ -160,13 +163,20 @@ impl Log {
         let mut stored = Appended::with_room(batch.len());
         let done = head.take(batch, Some(&mut stored))?;
         let has_late = !stored.late.is_empty();
+        // LIMIT: what may wait long has no more room than it needs.
+        if stored.ordered.len() < batch.len() / 2 {
+            stored.ordered.shrink_to_fit();
+        }
         if stored.len() > 0 {
-            let number = self.push(&mut state, Entry::Samples(stored));
-            if state.is_failing || deferred {
-                self.wake(&state);
-            } else {
-                drop(self.wait(state, number)?);
-            }
+            self.push(&mut state, Entry::Samples(stored));
+        }
+        if state.is_failing || deferred {
+            self.wake(&state);
+        } else if let Some(last) = state.backlog.end().checked_sub(1)
+            && done.appended > 0
+        {
+            // NOTE: what was stored already may wait for the log, too.
+            drop(self.wait(state, last)?);
         }
         Ok((done, has_late))
     }
@@ -178,8 +188,10 @@ impl Log {
             let number = self.push(&mut state, Entry::Exemplars(exemplars.clone()));
             state = self.wait(state, number)?;
         }
+        let are_logged = exemplars.are_logged.load(Relaxed);
+        exemplars.are_given_up.store(!are_logged, Relaxed);
         drop(state);
-        Ok(exemplars.are_logged.load(Relaxed))
+        Ok(are_logged)
     }
 
     /// Returns what is committed now, and the log's place behind it.
@@ -188,22 +200,38 @@ impl Log {
     /// The log can be cut there only when the disk has answered.
     pub fn begin_flush(&self, head: &Arc<Head>) -> Result<Begun, WorkError> {
         let mut state = self.lock()?;
-        // ORDER: both under one lock, so that the log goes on where the flush ends.
-        let flush = head.flush()?;
-        let waiting = state.backlog.end();
-        let cut = Arc::new(OnceLock::new());
         if !state.is_failing {
+            // ORDER: both under one lock, so that the log goes on where the flush ends.
+            let (flush, waiting) = (head.flush()?, state.backlog.end());
+            let cut = Arc::new(OnceLock::new());
             let number = self.push(&mut state, Entry::Cut(cut.clone()));
             state = self.wait(state, number)?;
+            if let Some(cut) = cut.get().copied() {
+                return Ok(Begun {
+                    flush,
+                    cut,
+                    waiting,
+                });
+            }
         }
-        // NOTE: on a disk that fails nothing more is written, and the block has what waits.
-        let idle = { state.is_failing }.then_some(state.wal.as_mut()).flatten();
-        let cut = cut.get().copied().or_else(|| Some(idle?.cut()));
-        let cut = cut.ok_or_else(|| self.queue.0.late())?;
+        // NOTE: on a disk that fails nothing more is written, and the block has what waits now.
+        let State {
+            wal,
+            backlog,
+            is_failing,
+            unwritable,
+            ..
+        } = &mut *state;
+        let Some(wal) = wal.as_mut().filter(|_| *is_failing) else {
+            let why = unwritable
+                .clone()
+                .unwrap_or_else(|| "the log could not be cut".to_owned());
+            return Err(StorageError::Other(why).into());
+        };
         Ok(Begun {
-            flush,
-            cut,
-            waiting,
+            flush: head.flush()?,
+            cut: wal.cut(),
+            waiting: backlog.end(),
         })
     }
 
@@ -212,9 +240,9 @@ impl Log {
         let mut state = self.lock()?;
         state.backlog.let_go(end);
         if state.backlog.is_empty() && state.writing_since.is_none() {
-            self.queue.0.heals(&mut state, "what waited is in a block");
+            self.queue.0.heals(&mut state, "a block");
         }
-        self.show(&state);
+        self.queue.0.show(&state);
         Ok(())
     }
 
@@ -233,11 +261,10 @@ impl Log {
     /// A query will see what is committed: it shall be in the log soon. Nobody waits.
     pub fn hurry(&self) {
         if let Ok(mut state) = self.lock()
-            && state.thread == Phase::Naps
             && !state.backlog.is_empty()
         {
             state.is_wanted = true;
-            self.queue.0.asked.notify_one();
+            self.wake(&state);
         }
     }
 
@@ -267,16 +294,12 @@ impl Log {
 
     fn push(&self, state: &mut State, entry: Entry) -> u64 {
         self.queue.0.stands_still(state);
-        let number = state.backlog.push(entry, &self.queue.0.metrics);
-        self.show(state);
-        number
-    }
-
-    fn show(&self, state: &State) {
-        if state.waits() {
-            let waiting = state.backlog.samples() as f64;
-            self.queue.0.metrics.waiting_samples.set(waiting);
+        let number = state.backlog.push(entry);
+        if state.is_failing {
+            state.backlog.pass_over(&self.queue.0.metrics);
         }
+        self.queue.0.show(state);
+        number
     }
 
     /// Wakes the thread, if it sleeps and has something to do.
@@ -293,8 +316,10 @@ impl Log {
 
     /// Waits for the end of an entry's first write, unless the disk stands still.
     fn wait<'a>(&self, mut state: Guard<'a>, number: u64) -> Result<Guard<'a>, StorageError> {
-        state.is_wanted = true;
-        self.wake(&state);
+        if !state.backlog.has_settled(number) {
+            state.is_wanted = true;
+            self.wake(&state);
+        }
         let (queue, failures) = (&self.queue.0, state.failures);
         while !state.backlog.has_settled(number) && state.failures == failures {
             if queue.stands_still(&mut state) {
@@ -302,12 +327,14 @@ impl Log {
             }
             state.waiters += 1;
             let left = queue.patience.saturating_sub(queue.spent(&state));
+            let write = state.writing_since;
             let waited = queue.ended.wait_timeout(state, left);
             let (woken, timeout) = waited.map_err(|_| StorageError::Closed)?;
             state = woken;
             state.waiters -= 1;
-            // NOTE: a thread that has not begun yet says nothing about the disk.
-            state.is_overdue |= timeout.timed_out() && state.writing_since.is_some();
+            // NOTE: a write that has not begun yet, or only now, says nothing about the disk.
+            let is_same = write.is_some() && state.writing_since == write;
+            state.is_overdue |= timeout.timed_out() && is_same;
         }
         Ok(state)
     }
@@ -317,6 +344,14 @@ impl State {
     /// Whether samples wait for a disk that can be written, or for a block.
     pub fn waits(&self) -> bool {
         self.is_failing || self.backlog.passed_over() > 0
+    }
+
+    /// Whether the disk has what gathered before it answered again.
+    pub fn has_caught_up(&mut self) -> bool {
+        let end = self.backlog.end();
+        let last = { self.is_failing }.then(|| *self.heals_at.get_or_insert(end));
+        let last = last.and_then(|end| end.checked_sub(1));
+        last.is_none_or(|last| self.backlog.has_settled(last))
     }
 
     pub fn has_work(&self) -> bool {
@@ -348,17 +383,27 @@ impl Queue {
             self.bell.ring();
         }
         state.unwritable = Some(error.to_string());
-        let waiting = state.backlog.samples() as f64;
-        self.metrics.waiting_samples.set(waiting);
+        (state.tries_again, state.heals_at) = (false, None);
+        self.show(state);
     }
 
-    /// The disk has taken something.
-    pub fn heals(&self, state: &mut State, how: &str) {
-        state.unwritable = None;
+    /// What waited is safe.
+    pub fn heals(&self, state: &mut State, where_it_is: &str) {
+        (state.unwritable, state.heals_at) = (None, None);
         if std::mem::take(&mut state.is_failing) {
-            log::info!("the disk takes samples again, {how}");
-            self.metrics.waiting_samples.set(0.0);
+            let rest = match state.backlog.passed_over() {
+                0 => "",
+                _ => ", but for the oldest, which wait for a block",
+            };
+            log::info!("the disk takes samples again, what waited is in {where_it_is}{rest}");
         }
+        self.show(state);
+    }
+
+    pub fn show(&self, state: &State) {
+        let waiting = { state.waits() }.then(|| state.backlog.samples());
+        let waiting = waiting.unwrap_or_default();
+        self.metrics.waiting_samples.set(waiting as f64);
     }
 
     fn late(&self) -> WalError {

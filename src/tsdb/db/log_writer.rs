@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::backlog::{Entries, Entry};
@@ -23,12 +24,12 @@ type Failed = (u64, WalError);
 /// Returns when the other side has closed the log, or a panic has.
 pub fn run(queue: &Queue, head: &Head) {
     let mut last: Option<Duration> = None;
-    while let Some((mut wal, entries, was_failing)) = rest(queue) {
+    while let Some((mut wal, entries)) = rest(queue) {
         let began = queue.clock.mono();
         let written = catch_unwind(AssertUnwindSafe(|| write(&mut wal, &entries, head)));
         drop(entries);
         match written {
-            Ok(written) => end(queue, wal, written, was_failing),
+            Ok(written) => end(queue, wal, written),
             Err(payload) => close(queue, payload),
         }
         let follows = last.is_some_and(|last| began.saturating_sub(last) < 2 * NAP);
@@ -40,21 +41,20 @@ pub fn run(queue: &Queue, head: &Head) {
     }
 }
 
-/// Waits for something to write. Returns also whether the log could not be written before; nothing
-/// when nothing will come any more.
-fn rest(queue: &Queue) -> Option<(Wal, Arc<Entries>, bool)> {
+/// Waits for something to write. Returns nothing when nothing will come any more.
+fn rest(queue: &Queue) -> Option<(Wal, Arc<Entries>)> {
     let mut state = queue.state.lock().ok()?;
-    while !state.is_closed && !state.has_work() {
+    while !state.has_work() {
+        if state.is_closed {
+            return None;
+        }
         state.thread = Phase::Rests;
         state = queue.asked.wait(state).ok()?;
     }
     state.thread = Phase::Works;
-    if state.is_closed {
-        return None;
-    }
     (state.is_wanted, state.tries_again) = (false, false);
     state.writing_since = Some(queue.clock.mono());
-    Some((state.wal.take()?, state.backlog.take(), state.is_failing))
+    Some((state.wal.take()?, state.backlog.take()))
 }
 
 /// Lets batches gather, unless somebody waits for one.
@@ -68,7 +68,8 @@ fn nap(queue: &Queue, left: Duration) {
     }
 }
 
-fn write(wal: &mut Wal, entries: &Entries, head: &Head) -> Result<(), Failed> {
+/// Returns whether the disk was asked for anything.
+fn write(wal: &mut Wal, entries: &Entries, head: &Head) -> Result<bool, Failed> {
     let mut first = entries.front().map_or(0, |(number, _)| *number);
     for (number, entry) in entries {
         put(wal, entry, head).map_err(|error| (first, error))?;
@@ -76,7 +77,8 @@ fn write(wal: &mut Wal, entries: &Entries, head: &Head) -> Result<(), Failed> {
             first = number + 1;
         }
     }
-    wal.write().map(|_| ()).map_err(|error| (first, error))
+    wal.write().map_err(|error| (first, error))?;
+    Ok({ entries.iter() }.any(|(_, entry)| !matches!(entry, Entry::Cut(_))))
 }
 
 /// Writes what was put before, too, if that is much, or the log is cut.
@@ -87,6 +89,7 @@ fn put(wal: &mut Wal, entry: &Entry, head: &Head) -> Result<(), WalError> {
             wal.put(&samples.ordered, &mut labels)?;
             wal.put_out_of_order(&samples.late, &mut labels)?;
         }
+        Entry::Exemplars(exemplars) if exemplars.are_given_up.load(Relaxed) => {}
         Entry::Exemplars(exemplars) => wal.put_exemplars(&exemplars.named)?,
         Entry::Cut(cut) => {
             wal.write()?;
@@ -99,20 +102,19 @@ fn put(wal: &mut Wal, entry: &Entry, head: &Head) -> Result<(), WalError> {
     Ok(())
 }
 
-fn end(queue: &Queue, wal: Wal, written: Result<(), Failed>, was_failing: bool) {
+fn end(queue: &Queue, wal: Wal, written: Result<bool, Failed>) {
     let Ok(mut state) = queue.state.lock() else {
         return;
     };
     state.wal = Some(wal);
     (state.writing_since, state.is_overdue) = (None, false);
     match written {
-        Ok(()) => {
+        Ok(has_asked) => {
             state.backlog.written();
-            if state.is_failing && !was_failing && !state.backlog.is_empty() {
-                // NOTE: the disk stood still, and what came meanwhile is next.
+            if !state.has_caught_up() {
                 state.tries_again = true;
-            } else {
-                queue.heals(&mut state, "what waited is in the log");
+            } else if has_asked {
+                queue.heals(&mut state, "the log");
             }
         }
         Err((from, error)) => {
@@ -120,6 +122,8 @@ fn end(queue: &Queue, wal: Wal, written: Result<(), Failed>, was_failing: bool) 
             state.backlog.put_back(from, &queue.metrics);
             if state.backlog.is_empty() {
                 state.is_failing = false;
+                state.unwritable = Some(error.to_string());
+                queue.show(&state);
             } else {
                 queue.fails(&mut state, &error);
             }

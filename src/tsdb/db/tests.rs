@@ -11,6 +11,7 @@ mod model;
 mod panics;
 mod power;
 mod promises;
+mod queue;
 mod still;
 mod strange;
 mod together;

@@ -171,8 +171,7 @@ impl Worker {
     fn look(&mut self, stop: &Stop) -> Result<(), StorageError> {
         let shared = self.shared.clone();
         shared.look_at_clock()?;
-        let stands_still = shared.stands_still()?;
-        if !stands_still {
+        if !shared.stands_still()? {
             self.sync_if_due();
         }
         self.let_go()?;
@@ -181,7 +180,7 @@ impl Worker {
         {
             self.make_room(store, stop)?;
         }
-        let now = shared.clock.mono();
+        let (now, stands_still) = (shared.clock.mono(), shared.stands_still()?);
         let may_flush = self.pending.is_empty()
             && self.flush_pauses.is_over(now)
             && !stands_still
@@ -237,7 +236,8 @@ impl Worker {
         }
         // ORDER: the block first. It has the waiting samples too, and lets the log be dropped. The
         // log would grow into the room that the block needs.
-        if self.pending.is_empty() && self.may_have_room(store)? {
+        let may_flush = self.pending.is_empty() && !store.log.stands_still()?;
+        if may_flush && self.may_have_room(store)? {
             // NOTE: logged where it failed.
             let _ = self.flush(stop);
         }
@@ -416,13 +416,8 @@ impl Shared {
 
     pub fn collect_garbage(&self) -> Result<(), StorageError> {
         let began = self.clock.mono();
-        // NOTE: series are dropped under the log's lock too, so that none is dropped while a batch
-        // is committed.
-        let pause = || self.store.as_ref().map(|store| store.log.lock());
         let retention_ms = self.settings.retention().time_ms();
-        let done = self
-            .head
-            .collect(self.retention_time()?, retention_ms, pause)?;
+        let done = self.head.collect(self.retention_time()?, retention_ms)?;
         let took = self.clock.mono().saturating_sub(began);
         self.head.metrics.gc_duration.observe(took.as_secs_f64());
         if done.series > 0 {

@@ -24,13 +24,11 @@ impl Head {
     /// - series whose samples are all in blocks, once their newest sample no longer matters: it is
     ///   old enough, or it came before the clock was set back.
     ///
-    /// What a live view may ask for stays. `pause` is called before series are dropped; while its
-    /// result is held, no commit runs.
-    pub fn collect<P>(
+    /// What a live view may ask for stays.
+    pub fn collect(
         &self,
         newest: TimestampMs,
         retention_ms: Option<i64>,
-        pause: impl Fn() -> P,
     ) -> Result<Collected, StorageError> {
         let limit = retention_ms.map_or(TimestampMs::MIN, |ms| newest.saturating_sub(ms));
         let now = self.clock.wall_ms();
@@ -48,8 +46,6 @@ impl Head {
             done.chunks += state.look_through(from..to, before, &mut oldest, &mut unneeded);
         }
         for unneeded in unneeded.chunks(PLACES_AT_ONCE as usize) {
-            // ORDER: commits wait before they take the head's lock.
-            let _paused = pause();
             let mut state = self.lock()?;
             let before = state.bounds(limit, now);
             state.remove(unneeded, before, &mut oldest, &mut done);

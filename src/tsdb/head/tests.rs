@@ -624,7 +624,7 @@ fn a_panic_under_the_lock_closes_the_head() {
     closed(head.resolve(&labels("a=b")).map(drop));
     closed(head.querier(0, 1).map(drop));
     closed(view.select(&SelectHints::default(), &[]).map(drop));
-    closed(head.collect(0, None, || ()).map(drop));
+    closed(head.collect(0, None).map(drop));
     drop(view);
 }
 

@@ -1,4 +1,4 @@
-//! The write-ahead log: what is committed is on disk, unless the disk cannot be written.
+//! The write-ahead log: what was committed is read from it after a crash.
 //!
 //! Segments are self-contained: each names every series before its first use. So one segment can be
 //! dropped or lost alone, and reading can begin at any. [`Wal`] writes. [`Segments`] syncs and
