@@ -88,7 +88,9 @@ impl Spans {
         let mut at = 0;
         for marker in times.stale.iter().map(|marker| *marker as usize) {
             self.add_alive(times.times.get(at..marker).unwrap_or_default());
-            { times.times.get(marker) }.inspect(|t| self.add_stale(**t));
+            if let Some(t) = times.times.get(marker) {
+                self.add_stale(*t);
+            }
             at = marker + 1;
         }
         self.add_alive(times.times.get(at..).unwrap_or_default());

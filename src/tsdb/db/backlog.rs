@@ -117,7 +117,7 @@ impl Backlog {
         self.end
     }
 
-    /// Adds an entry, in place of the oldest if there are too many samples. Returns its number.
+    /// Adds an entry. Returns its number.
     pub fn push(&mut self, entry: Entry) -> u64 {
         let number = self.end;
         self.end += 1;

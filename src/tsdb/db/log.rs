@@ -28,8 +28,8 @@ use crate::tsdb::wal::{Position, Wal, WalError};
 
 #[derive(Debug)]
 pub struct Log {
-    // ORDER: its end ends the thread, which is then joined.
-    queue: Closing,
+    queue: Arc<Queue>,
+    /// Joined when the queue is closed.
     _thread: Thread,
 }
 
@@ -92,16 +92,12 @@ pub struct Begun {
     pub waiting: u64,
 }
 
-/// The side of those who ask: nothing comes after its end.
-#[derive(Debug)]
-struct Closing(Arc<Queue>);
-
-impl Drop for Closing {
+impl Drop for Log {
     fn drop(&mut self) {
-        if let Ok(mut state) = self.0.state.lock() {
+        if let Ok(mut state) = self.lock() {
             state.is_closed = true;
         }
-        self.0.asked.notify_one();
+        self.queue.asked.notify_one();
     }
 }
 
@@ -143,10 +139,10 @@ impl Log {
             bell,
             metrics,
         });
-        let closing = Closing(queue.clone());
-        let thread = spawn("wal-write", THREAD_STACK, move || run(&queue, &head))?;
+        let of_thread = queue.clone();
+        let thread = spawn("wal-write", THREAD_STACK, move || run(&of_thread, &head))?;
         Ok(Log {
-            queue: closing,
+            queue,
             _thread: thread,
         })
     }
@@ -240,9 +236,10 @@ impl Log {
         let mut state = self.lock()?;
         state.backlog.let_go(end);
         if state.backlog.is_empty() && state.writing_since.is_none() {
-            self.queue.0.heals(&mut state, "a block");
+            self.queue.heals(&mut state, "a block");
+        } else {
+            self.queue.show(&state);
         }
-        self.queue.0.show(&state);
         Ok(())
     }
 
@@ -250,7 +247,7 @@ impl Log {
     pub fn drain(&self) -> Result<(), StorageError> {
         let mut state = self.lock()?;
         if let Some(last) = state.backlog.end().checked_sub(1)
-            && !self.queue.0.stands_still(&mut state)
+            && !self.queue.stands_still(&mut state)
         {
             state.tries_again = state.is_failing;
             drop(self.wait(state, last)?);
@@ -283,22 +280,22 @@ impl Log {
     /// Whether the disk has held a write back for longer than anybody waits: then nobody should ask
     /// more of it.
     pub fn stands_still(&self) -> Result<bool, StorageError> {
-        Ok(self.queue.0.stands_still(&mut *self.lock()?))
+        Ok(self.queue.stands_still(&mut *self.lock()?))
     }
 
     /// # Errors
     /// A panic left something half-written.
     pub fn lock(&self) -> Result<Guard<'_>, StorageError> {
-        self.queue.0.state.lock().map_err(|_| StorageError::Closed)
+        self.queue.state.lock().map_err(|_| StorageError::Closed)
     }
 
     fn push(&self, state: &mut State, entry: Entry) -> u64 {
-        self.queue.0.stands_still(state);
+        self.queue.stands_still(state);
         let number = state.backlog.push(entry);
         if state.is_failing {
-            state.backlog.pass_over(&self.queue.0.metrics);
+            state.backlog.pass_over(&self.queue.metrics);
         }
-        self.queue.0.show(state);
+        self.queue.show(state);
         number
     }
 
@@ -310,7 +307,7 @@ impl Log {
             Phase::Works => false,
         };
         if sleeps && state.has_work() {
-            self.queue.0.asked.notify_one();
+            self.queue.asked.notify_one();
         }
     }
 
@@ -320,7 +317,7 @@ impl Log {
             state.is_wanted = true;
             self.wake(&state);
         }
-        let (queue, failures) = (&self.queue.0, state.failures);
+        let (queue, failures) = (&self.queue, state.failures);
         while !state.backlog.has_settled(number) && state.failures == failures {
             if queue.stands_still(&mut state) {
                 break;

@@ -90,10 +90,9 @@ pub fn open_store(
     let took = options.clock.mono().saturating_sub(began);
     metrics.replay_duration.set(took.as_secs_f64());
     let segments = wal.segments();
-    let patience = options.log_patience;
     let log = Log::start(
         (wal, unwritable),
-        patience,
+        options.log_patience,
         head.clone(),
         options.clock.clone(),
         bell.clone(),

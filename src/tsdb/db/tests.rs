@@ -1,5 +1,6 @@
 //! Tests of the database with a disk: what survives, what is dropped, and that nothing is doubled.
 
+mod acts;
 mod admin;
 mod beside;
 mod churn;
@@ -19,6 +20,7 @@ mod together;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::acts::{beside, deferred, exemplar};
 use super::{Db, Options, Place};
 use crate::metrics::Registry;
 use crate::model::TimestampMs;

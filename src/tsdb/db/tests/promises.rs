@@ -2,14 +2,7 @@
 
 use super::*;
 use crate::stdx::testing::logged;
-use crate::stdx::thread::{Thread, spawn};
 use crate::tsdb::dir::double::Kind;
-
-/// Acts on a thread of its own, which the test may keep waiting.
-fn beside(world: &World, act: impl FnOnce(&Db) + Send + 'static) -> Thread {
-    let db = world.db.clone();
-    spawn("beside", 1 << 20, move || act(&db)).unwrap()
-}
 
 /// Asks for everything that an answer may need from the database.
 fn ask(world: &World, expect: &[(&str, &[i64])]) {

@@ -1,19 +1,13 @@
 //! Tests of what waits for the log: who is told what, and when it is safe.
 
 use super::*;
-use crate::model::Labels;
-use crate::stdx::thread::{Thread, spawn};
-use crate::storage::{Committed, Exemplar, ExemplarQueryable};
+use crate::stdx::thread::Thread;
+use crate::storage::ExemplarQueryable;
 use crate::tsdb::db::log::Log;
 use crate::tsdb::dir::double::{Held, Kind};
 
 fn log(world: &World) -> &Log {
     &world.db.0.shared.store.as_ref().unwrap().log
-}
-
-fn beside(world: &World, act: impl FnOnce(&Db) + Send + 'static) -> Thread {
-    let db = world.db.clone();
-    spawn("beside", 1 << 20, move || act(&db)).unwrap()
 }
 
 /// Waits until somebody beside has queued something.
@@ -23,31 +17,6 @@ fn queued(world: &World, act: impl FnOnce(&Db) + Send + 'static) -> Thread {
     let thread = beside(world, act);
     eventually("it waits", || end() > before);
     thread
-}
-
-fn deferred(world: &World, series: SeriesRef, times: std::ops::Range<i64>) {
-    let mut batch = Appender {
-        is_deferred: true,
-        ..Appender::default()
-    };
-    times.for_each(|t| batch.append(series, t, t as f64));
-    world.db.commit(&batch).unwrap();
-}
-
-fn exemplar(db: &Db, series: SeriesRef) -> Committed {
-    let mut batch = Appender::default();
-    let (labels, v, t) = (Labels::empty(), 1.0, 1);
-    let timed = true;
-    batch.append_exemplar(
-        series,
-        Exemplar {
-            labels,
-            v,
-            t,
-            timed,
-        },
-    );
-    db.commit(&batch).unwrap()
 }
 
 /// A disk that may take a minute for a write, and has one that it holds.

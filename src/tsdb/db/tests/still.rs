@@ -84,18 +84,8 @@ fn exemplars_and_collections_wait_for_nobody() {
     let a = fill(&world.db, "n=a", [1]);
     settle(&world);
     let held = disk.hold(Kind::Append, "wal/");
-    let mut batch = Appender::default();
-    batch.append_exemplar(
-        a,
-        crate::storage::Exemplar {
-            labels: crate::model::Labels::empty(),
-            v: 1.0,
-            t: 1,
-            timed: true,
-        },
-    );
     for _ in 0..3 {
-        assert_eq!(world.db.commit(&batch).unwrap().exemplars_refused, 1);
+        assert_eq!(exemplar(&world.db, a).exemplars_refused, 1);
     }
     world.db.collect_garbage().unwrap();
     drop(held);
@@ -130,10 +120,10 @@ fn deferred_batches_gather() {
     let world = World::new();
     let a = fill(&world.db, "n=a", [1]);
     let held = world.disk.hold(Kind::Append, "wal/");
-    commit_deferred(&world, a, 2);
+    deferred(&world, a, 2..3);
     wait_until_held(&held);
     let before = world.disk.operations();
-    (3..50).for_each(|t| commit_deferred(&world, a, t));
+    (3..50).for_each(|t| deferred(&world, a, t..t + 1));
     assert!(!waits(&world), "nothing is overdue");
     assert_eq!(world.killed().all(), expected(&[("a", &[1])]));
     drop(held);
@@ -144,21 +134,12 @@ fn deferred_batches_gather() {
     let writes = world.disk.operations() - before;
     assert!(writes <= 3, "{writes}");
     // Alone it comes to the log as well, and so it does at the end.
-    commit_deferred(&world, a, 51);
+    deferred(&world, a, 51..52);
     eventually("it is logged", || world.killed().all() == world.all());
-    commit_deferred(&world, a, 52);
+    deferred(&world, a, 52..53);
     let (all, disk) = (world.all(), world.disk.clone());
     drop(world);
     assert_eq!(start(&disk.copy(), |_| {}).all(), all);
-}
-
-fn commit_deferred(world: &World, series: SeriesRef, t: i64) {
-    let mut batch = Appender {
-        is_deferred: true,
-        ..Appender::default()
-    };
-    batch.append(series, t, t as f64);
-    assert_eq!(world.db.commit(&batch).unwrap().appended, 1);
 }
 
 /// What a deferred batch met is a state too.
@@ -167,9 +148,9 @@ fn a_deferred_write_that_fails_is_done_again() {
     let world = World::new();
     let a = fill(&world.db, "n=a", [1]);
     world.disk.fault(world.disk.operations(), Fault::Error);
-    commit_deferred(&world, a, 2);
+    deferred(&world, a, 2..3);
     eventually("it waits", || waits(&world));
-    commit_deferred(&world, a, 3);
+    deferred(&world, a, 3..4);
     settle(&world);
     assert_eq!(world.killed().all(), expected(&[("a", &[1, 2, 3])]));
 }
