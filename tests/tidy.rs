@@ -319,44 +319,13 @@ fn atomics_of_64_bits_come_from_stdx() {
     fail_on(&wrong);
 }
 
-/// Circles of more than two files that stand for now, each by one of its files, with its reason.
-const CIRCLES: &[(&str, &str)] = &[
-    (
-        "net/client",
-        "OAuth2's tokens are fetched by a client, which has an authentication; a trait between the \
-         two would have one implementation",
-    ),
-    (
-        "promql/eval/run",
-        "a run lends its helper to who reads rows beside it, and the rows count against the run",
-    ),
-    (
-        "promql/functions/scratch",
-        "a window carries what its functions keep from one window to the next",
-    ),
-    (
-        "tsdb/wal/replay",
-        "a replay reads records, which are counted in it",
-    ),
-];
-
 #[test]
 fn files_import_each_other_in_no_large_circle() {
-    let imports = imports();
-    let mut wrong = Vec::new();
-    let mut used = BTreeSet::new();
-    for circle in circles(&imports) {
-        let has = |file: &str| circle.iter().any(|f| f.strip_suffix(".rs") == Some(file));
-        match CIRCLES.iter().find(|(file, _)| has(&format!("src/{file}"))) {
-            Some((file, _)) => drop(used.insert(*file)),
-            None => wrong.push(format!("a circle: {}", circle.join(" "))),
-        }
-    }
-    let stale = CIRCLES.iter().filter(|(file, _)| !used.contains(file));
-    wrong.extend(
-        stale.map(|(file, _)| format!("{file}: is in no circle any more; take it off CIRCLES")),
-    );
-    fail_on(&wrong);
+    let circles = circles(&imports());
+    let wrong = circles
+        .iter()
+        .map(|circle| format!("a circle: {}", circle.join(" ")));
+    fail_on(&wrong.collect::<Vec<_>>());
 }
 
 /// What each file below `src` names of others, re-exports followed; tests aside.

@@ -3,15 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::deadline::Deadline;
 use super::oauth2::TokenSource;
-use super::request::push_header;
+use super::request::{basic, push_header};
 use super::target_url::TargetUrl;
 use super::watched_file::{Source, Text};
-use super::{BasicAuth, ClientSettings, Env, NetError};
+use super::{BasicAuth, ClientSettings, NetError};
 
 pub(super) struct Credentials {
     auth: Auth,
@@ -42,7 +39,11 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    pub fn new(settings: &ClientSettings, name: &str, env: &Env) -> Result<Credentials, NetError> {
+    /// `tokens` are where the settings have OAuth2.
+    pub fn new(
+        settings: &ClientSettings,
+        tokens: Option<TokenSource>,
+    ) -> Result<Credentials, NetError> {
         let auth = match settings {
             ClientSettings {
                 basic_auth: Some(BasicAuth { username, password }),
@@ -63,11 +64,10 @@ impl Credentials {
                     .as_ref()
                     .map(|c| Source::new(c, "authorization credentials")),
             },
-            ClientSettings {
-                oauth2: Some(oauth2),
-                ..
-            } => Auth::OAuth2(Box::new(TokenSource::new(oauth2, name, env)?)),
-            _ => Auth::FromUrl,
+            _ => match tokens {
+                Some(tokens) => Auth::OAuth2(Box::new(tokens)),
+                None => Auth::FromUrl,
+            },
         };
         let mut credentials = Credentials {
             auth,
@@ -185,8 +185,4 @@ fn header_sources(settings: &ClientSettings) -> Vec<(String, Source)> {
         sources.extend(all.map(|source| (header.name.clone(), source)));
     }
     sources
-}
-
-pub(super) fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }

@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use super::auth::Credentials;
-use super::deadline::{Canceller, Deadline};
+use super::common::Common;
+use super::deadline::Canceller;
 use super::dial::Dialer;
 use super::fetch::Fetcher;
-use super::gzip::Unpackers;
-use super::{ClientSettings, Connection, Env, NetError};
+use super::oauth2::TokenSource;
+use super::{ClientSettings, Connection, Env, Fetch, FetchRequest, Fetched, NetError};
 
 /// Cheap to clone. The loops of a pool share one.
 #[derive(Debug, Clone)]
@@ -17,9 +17,9 @@ pub struct Client(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    follow_redirects: bool,
-    dialer: Arc<Dialer>,
-    credentials: Credentials,
+    common: Arc<Common>,
+    /// Fetches OAuth2's tokens.
+    tokens: Option<Arc<Common>>,
     /// Made for the first fetch: most clients only scrape.
     fetcher: OnceLock<Fetcher>,
     shut_down: AtomicBool,
@@ -60,37 +60,49 @@ impl Client {
     }
 
     /// Makes a client whose files nobody has looked at yet.
-    pub(super) fn unchecked(
-        settings: &ClientSettings,
-        name: &str,
-        env: &Env,
-    ) -> Result<Client, NetError> {
-        let dialer = Arc::new(Dialer::new(settings, name, env)?);
+    fn unchecked(settings: &ClientSettings, name: &str, env: &Env) -> Result<Client, NetError> {
+        let common = |settings: &ClientSettings, tokens| {
+            Ok::<_, NetError>(Arc::new(Common {
+                follow_redirects: settings.follow_redirects,
+                dialer: Arc::new(Dialer::new(settings, name, env)?),
+                credentials: Credentials::new(settings, tokens)?,
+            }))
+        };
+        let tokens = settings.oauth2.as_ref();
+        let tokens = tokens.map(|oauth2| common(&oauth2.requests(), None));
+        let tokens = tokens.transpose()?;
+        let source = settings.oauth2.as_ref().zip(tokens.clone());
+        let source = source.map(|(oauth2, tokens)| {
+            let connect = move |cancel| -> Box<dyn Fetch> {
+                Box::new(Connection::new(tokens.clone(), cancel))
+            };
+            TokenSource::new(oauth2, &env.clock, Box::new(connect))
+        });
         Ok(Client(Arc::new(Inner {
-            follow_redirects: settings.follow_redirects,
-            credentials: Credentials::new(settings, name, env)?,
+            common: common(settings, source)?,
+            tokens,
             fetcher: OnceLock::new(),
             shut_down: AtomicBool::new(false),
-            dialer,
         })))
     }
 
     /// Reads and tries every file.
-    pub(super) fn check(&self) -> Result<(), NetError> {
-        if self.0.dialer.tls.needs_check() {
-            self.0.dialer.tls.config()?;
-        }
-        self.0.credentials.check()
+    fn check(&self) -> Result<(), NetError> {
+        self.0.common.check()?;
+        self.0
+            .tokens
+            .as_ref()
+            .map_or(Ok(()), |tokens| tokens.check())
     }
 
     /// Makes a connection for one scrape loop. It connects when it is first used.
     pub fn connection(&self) -> Connection {
-        Connection::new(self.clone(), Canceller::new())
+        Connection::new(self.0.common.clone(), Canceller::new())
     }
 
     /// Makes one request and returns the whole answer. Any status is an answer.
     pub fn fetch(&self, request: &FetchRequest<'_>) -> Result<Fetched, NetError> {
-        self.fetcher().fetch(self, request)
+        self.fetcher().fetch(request)
     }
 
     /// Ends the requests under way in [`Client::fetch`], and refuses new ones.
@@ -103,70 +115,10 @@ impl Client {
     }
 
     fn fetcher(&self) -> &Fetcher {
-        let fetcher = self.0.fetcher.get_or_init(|| Fetcher::new(&self.0.dialer));
+        let fetcher = self.0.fetcher.get_or_init(|| Fetcher::new(&self.0.common));
         if self.0.shut_down.load(SeqCst) {
             fetcher.shutdown();
         }
         fetcher
-    }
-
-    pub(super) fn follows(&self) -> bool {
-        self.0.follow_redirects
-    }
-
-    pub(super) fn dialer(&self) -> &Dialer {
-        &self.0.dialer
-    }
-
-    pub(super) fn credentials(&self) -> &Credentials {
-        &self.0.credentials
-    }
-
-    pub(super) fn unpackers(&self) -> &Unpackers {
-        &self.0.dialer.env.unpackers
-    }
-
-    pub(super) fn now(&self) -> Duration {
-        self.0.dialer.env.clock.mono()
-    }
-
-    pub(super) fn deadline(&self, timeout: Duration, cancel: &Canceller) -> Deadline {
-        Deadline::new(&self.0.dialer.env.clock, timeout, cancel)
-    }
-}
-
-/// A request of [`Client::fetch`].
-#[derive(Debug, Clone, Copy)]
-pub struct FetchRequest<'a> {
-    pub method: &'a str,
-    pub url: &'a str,
-    pub headers: &'a [(&'a str, &'a str)],
-    pub body: Option<&'a [u8]>,
-    /// Covers the whole request, including the body of the answer.
-    pub timeout: Duration,
-    /// The largest answer, uncompressed.
-    pub body_limit: u64,
-}
-
-/// A whole answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetched {
-    pub status: u16,
-    pub reason: String,
-    /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-}
-
-impl Fetched {
-    /// Returns the first header of this name, which is given in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(n, _)| n == name);
-        found.map(|(_, value)| value.as_str())
-    }
-
-    /// Writes `404 Not Found`, for messages.
-    pub fn status_line(&self) -> String {
-        format!("{} {}", self.status, self.reason)
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 
+use super::common::Common;
 use super::deadline::{Canceller, Deadline};
 use super::response::Head;
 use super::stream::Stream;
 use super::target_url::TargetUrl;
-use super::{Client, Fetch, NetError, ScrapeRequest, ScrapeResponse, body};
+use super::{Fetch, NetError, ScrapeRequest, ScrapeResponse, body};
 
 /// An idle connection is reused for this long, as in Prometheus.
 const IDLE_MAX: Duration = Duration::from_secs(5 * 60);
@@ -24,7 +25,7 @@ const READ_BYTES: usize = 8 << 10;
 /// One loop owns it. It makes [`Canceller`]s for others.
 #[derive(Debug)]
 pub struct Connection {
-    client: Client,
+    common: Arc<Common>,
     cancel: Canceller,
     live: Option<Live>,
     /// The request as it is sent; kept for its memory.
@@ -58,9 +59,9 @@ struct Failed {
 }
 
 impl Connection {
-    pub(super) fn new(client: Client, cancel: Canceller) -> Connection {
+    pub(super) fn new(common: Arc<Common>, cancel: Canceller) -> Connection {
         Connection {
-            client,
+            common,
             cancel,
             live: None,
             out: Vec::new(),
@@ -84,7 +85,8 @@ impl Connection {
         for _ in 0..=REDIRECTS_MAX {
             let url = moved.as_ref().unwrap_or(&request.url);
             let answer = self.authorized(request, url, left_host, body, deadline)?;
-            let Some(location) = redirect(&answer.head).filter(|_| self.client.follows()) else {
+            let Some(location) = redirect(&answer.head).filter(|_| self.common.follow_redirects)
+            else {
                 return Ok(answer);
             };
             let next = url
@@ -109,7 +111,7 @@ impl Connection {
         deadline: &Deadline,
     ) -> Result<Answer, NetError> {
         let answer = self.exchange(request, url, left_host, body, deadline)?;
-        if answer.head.status == 401 && !left_host && self.client.credentials().forget_token() {
+        if answer.head.status == 401 && !left_host && self.common.credentials.forget_token() {
             return self.exchange(request, url, left_host, body, deadline);
         }
         Ok(answer)
@@ -157,7 +159,7 @@ impl Connection {
         unix_socket: Option<&Path>,
         deadline: &Deadline,
     ) -> Result<Live, NetError> {
-        let dialed = self.client.dialer().dial(url, unix_socket, deadline)?;
+        let dialed = self.common.dialer.dial(url, unix_socket, deadline)?;
         Ok(Live {
             stream: dialed.stream,
             server: url.clone(),
@@ -177,7 +179,7 @@ impl Connection {
         let Some(mut live) = self.live.take() else {
             return Ok(None);
         };
-        let age = self.client.now().saturating_sub(live.idle_since);
+        let age = self.common.now().saturating_sub(live.idle_since);
         let fits = live.server.same_server(url)
             && live.unix_socket.as_deref() == unix_socket
             && age < IDLE_MAX
@@ -186,7 +188,7 @@ impl Connection {
             return Ok(None);
         }
         if let Some(tls) = &live.tls
-            && !Arc::ptr_eq(tls, &self.client.dialer().tls.config()?)
+            && !Arc::ptr_eq(tls, &self.common.dialer.tls.config()?)
         {
             return Ok(None);
         }
@@ -222,7 +224,7 @@ impl Connection {
         let mut sink = body::Sink {
             body,
             limit,
-            unpackers: self.client.unpackers(),
+            unpackers: self.common.unpackers(),
         };
         let result = body::receive(stream, &mut head, read, used, &mut sink, deadline);
         let received = match result {
@@ -236,7 +238,7 @@ impl Connection {
             Err(error) => return Err(in_body(error)),
         };
         if head.keep_alive && received.clean {
-            live.idle_since = self.client.now();
+            live.idle_since = self.common.now();
             self.live = Some(live);
         }
         Ok(Answer {
@@ -257,7 +259,7 @@ impl Connection {
         out.clear();
         out.extend_from_slice(request.method.as_bytes());
         out.push(b' ');
-        let proxies = &self.client.dialer().proxies;
+        let proxies = &self.common.dialer.proxies;
         let proxy = match &request.unix_socket {
             None if !url.https => proxies.choose(url),
             _ => None,
@@ -281,7 +283,7 @@ impl Connection {
         out.extend_from_slice(encoding.as_bytes());
         out.extend_from_slice(b"\r\n");
         if !left_host {
-            self.client.credentials().push(out, url, deadline)?;
+            self.common.credentials.push(out, url, deadline)?;
         }
         if request.method != "GET" {
             let line = format!("Content-Length: {}\r\n", request.payload.len());
@@ -300,7 +302,7 @@ impl Fetch for Connection {
         body: &mut Vec<u8>,
     ) -> Result<ScrapeResponse, NetError> {
         body.clear();
-        let deadline = self.client.deadline(request.timeout, &self.cancel);
+        let deadline = self.common.deadline(request.timeout, &self.cancel);
         let answer = self.follow(request, body, &deadline)?;
         Ok(ScrapeResponse {
             status: answer.head.status,

@@ -12,32 +12,64 @@ use ureq::config::Config;
 use ureq::http::{Request, Response};
 use ureq::{Agent, Body};
 
+use super::NetError;
+use super::common::Common;
 use super::connection::{REDIRECTS_MAX, same_domain};
 use super::deadline::{Canceller, Deadline};
-use super::dial::Dialer;
 use super::request::push_header;
 use super::target_url::TargetUrl;
-use super::wire::{Dial, NoNames};
-use super::{Client, FetchRequest, Fetched, NetError};
+use super::wire::{Dial, HEAD_BYTES_MAX, NoNames, TIMEOUT_MAX};
 
-/// LIMIT: the head of an answer, the same as for scrapes.
-pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
 const OUTPUT_BUFFER_BYTES: usize = 4 << 10;
 /// LIMIT: idle connections of one client; discovery and senders talk to a few servers each.
 const IDLE_CONNECTIONS_MAX: usize = 16;
 const IDLE_MAX: Duration = Duration::from_secs(5 * 60);
-/// LIMIT: stands for "no timeout", which nothing here has.
-pub(super) const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A request of [`super::Client::fetch`].
+#[derive(Debug, Clone, Copy)]
+pub struct FetchRequest<'a> {
+    pub method: &'a str,
+    pub url: &'a str,
+    pub headers: &'a [(&'a str, &'a str)],
+    pub body: Option<&'a [u8]>,
+    /// Covers the whole request, including the body of the answer.
+    pub timeout: Duration,
+    /// The largest answer, uncompressed.
+    pub body_limit: u64,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    pub status: u16,
+    pub reason: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Fetched {
+    /// Returns the first header of this name, which is given in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(n, _)| n == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Writes `404 Not Found`, for messages.
+    pub fn status_line(&self) -> String {
+        format!("{} {}", self.status, self.reason)
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Fetcher {
     agent: Agent,
     cancel: Canceller,
-    dialer: Arc<Dialer>,
+    common: Arc<Common>,
 }
 
 impl Fetcher {
-    pub fn new(dialer: &Arc<Dialer>) -> Fetcher {
+    pub fn new(common: &Arc<Common>) -> Fetcher {
         let cancel = Canceller::new();
         let config = Config::builder()
             .http_status_as_error(false)
@@ -54,13 +86,13 @@ impl Fetcher {
             .allow_non_standard_methods(true)
             .build();
         let connector = Dial {
-            dialer: dialer.clone(),
+            dialer: common.dialer.clone(),
             cancel: cancel.clone(),
         };
         Fetcher {
             agent: Agent::with_parts(config, connector, NoNames),
             cancel,
-            dialer: dialer.clone(),
+            common: common.clone(),
         }
     }
 
@@ -69,10 +101,12 @@ impl Fetcher {
         self.agent.clone().shutdown();
     }
 
-    pub fn fetch(&self, client: &Client, request: &FetchRequest<'_>) -> Result<Fetched, NetError> {
-        let deadline = client.deadline(request.timeout.min(TIMEOUT_MAX), &self.cancel);
+    pub fn fetch(&self, request: &FetchRequest<'_>) -> Result<Fetched, NetError> {
+        let deadline = self
+            .common
+            .deadline(request.timeout.min(TIMEOUT_MAX), &self.cancel);
         let in_request = |error: NetError| error.of_request(request.method, request.url);
-        let answer = self.follow(client, request, &deadline)?;
+        let answer = self.follow(request, &deadline)?;
         let (parts, mut body) = answer.into_parts();
         let mut content = Vec::new();
         let allowed = request.body_limit.saturating_add(1);
@@ -91,7 +125,6 @@ impl Fetcher {
 
     fn follow(
         &self,
-        client: &Client,
         request: &FetchRequest<'_>,
         deadline: &Deadline,
     ) -> Result<Response<Body>, NetError> {
@@ -105,9 +138,9 @@ impl Fetcher {
         for _ in 0..=REDIRECTS_MAX {
             let in_request = |error: NetError| error.of_request(step.method, step.url.as_str());
             let answer = self
-                .authorized(client, request, &step, deadline)
+                .authorized(request, &step, deadline)
                 .map_err(in_request)?;
-            let Some(location) = redirect(&answer).filter(|_| client.follows()) else {
+            let Some(location) = redirect(&answer).filter(|_| self.common.follow_redirects) else {
                 return Ok(answer);
             };
             let next = step.url.join(location).map_err(in_request)?;
@@ -123,15 +156,14 @@ impl Fetcher {
 
     fn authorized(
         &self,
-        client: &Client,
         request: &FetchRequest<'_>,
         step: &Step<'_>,
         deadline: &Deadline,
     ) -> Result<Response<Body>, NetError> {
-        let answer = self.once(client, request, step, deadline)?;
+        let answer = self.once(request, step, deadline)?;
         let refused = answer.status().as_u16() == 401 && !step.left_host;
-        if refused && client.credentials().forget_token() {
-            return self.once(client, request, step, deadline);
+        if refused && self.common.credentials.forget_token() {
+            return self.once(request, step, deadline);
         }
         Ok(answer)
     }
@@ -139,7 +171,6 @@ impl Fetcher {
     /// Makes one request, and repeats it if a kept connection may have gone stale.
     fn once(
         &self,
-        client: &Client,
         request: &FetchRequest<'_>,
         step: &Step<'_>,
         deadline: &Deadline,
@@ -149,9 +180,11 @@ impl Fetcher {
             push_header(&mut lines, name, value)?;
         }
         if !step.left_host {
-            client.credentials().push(&mut lines, &step.url, deadline)?;
+            self.common
+                .credentials
+                .push(&mut lines, &step.url, deadline)?;
         }
-        let proxy = self.dialer.proxies.choose(&step.url);
+        let proxy = self.common.dialer.proxies.choose(&step.url);
         if let Some(proxy) = proxy.filter(|_| !step.url.https)
             && let Some(value) = &proxy.authorization
         {

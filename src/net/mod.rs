@@ -10,6 +10,7 @@ mod settings;
 
 mod body;
 mod client;
+mod common;
 mod connection;
 mod fetch;
 mod framing;
@@ -43,8 +44,9 @@ mod fuzz;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Client, FetchRequest, Fetched, Strictness};
+pub use client::{Client, Strictness};
 pub use connection::Connection;
+pub use fetch::{FetchRequest, Fetched};
 
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -1,21 +1,20 @@
 //! Tokens by the client credentials grant (RFC 6749, section 4.4), kept until shortly before they
 //! expire. One request fetches a token; others wait for it, each until its own deadline. The fetch
-//! uses a short-lived [`Connection`], because the request that needs the token runs on a small
+//! uses a short-lived connection, because the request that needs the token runs on a small
 //! stack and must be cancellable.
 
 use std::fmt;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
-use super::auth::basic;
-use super::deadline::Deadline;
+use super::deadline::{Canceller, Deadline};
+use super::request::basic;
 use super::watched_file::Source;
-use super::{
-    Client, ClientSettings, Connection, Env, Fetch, NetError, OAuth2, ScrapeRequest, ScrapeResponse,
-};
+use super::{ClientSettings, Fetch, NetError, OAuth2, ScrapeRequest, ScrapeResponse};
+use crate::stdx::clock::Clock;
 use crate::stdx::locked::locked;
 
 /// A token is renewed this long before it expires, as in Go.
@@ -25,11 +24,14 @@ const TOKEN_BYTES_MAX: u64 = 1 << 20;
 /// LIMIT: how long a waiting request may overlook its cancellation.
 const WAIT_SLICE: Duration = Duration::from_millis(100);
 
+/// Makes a connection for one request of a token.
+pub(super) type Connect = Box<dyn Fn(Canceller) -> Box<dyn Fetch> + Send + Sync>;
+
 pub(super) struct TokenSource {
     settings: OAuth2,
     secret: Option<Source>,
-    client: Client,
-    env: Env,
+    connect: Connect,
+    clock: Arc<dyn Clock>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -62,35 +64,41 @@ impl fmt::Debug for TokenSource {
     }
 }
 
-impl TokenSource {
-    pub fn new(settings: &OAuth2, name: &str, env: &Env) -> Result<TokenSource, NetError> {
-        let client = ClientSettings {
-            tls: settings.tls.clone(),
-            proxy: settings.proxy.clone(),
+impl OAuth2 {
+    /// Returns the settings of the requests that fetch tokens.
+    pub(super) fn requests(&self) -> ClientSettings {
+        ClientSettings {
+            tls: self.tls.clone(),
+            proxy: self.proxy.clone(),
             follow_redirects: false,
             ..ClientSettings::default()
-        };
+        }
+    }
+}
+
+impl TokenSource {
+    pub fn new(settings: &OAuth2, clock: &Arc<dyn Clock>, connect: Connect) -> TokenSource {
         let secret = settings.client_secret.as_ref();
-        Ok(TokenSource {
+        TokenSource {
             secret: secret.map(|s| Source::new(s, "oauth2 client secret")),
-            client: Client::unchecked(&client, name, env)?,
             settings: settings.clone(),
-            env: env.clone(),
+            connect,
+            clock: clock.clone(),
             state: Mutex::default(),
             changed: Condvar::new(),
-        })
+        }
     }
 
+    /// Reads the secret's file.
     pub fn check(&self) -> Result<(), NetError> {
-        self.secret()?;
-        self.client.check()
+        self.secret().map(drop)
     }
 
     /// Returns `Bearer …`. It fetches a token if there is no valid one.
     pub fn header(&self, deadline: &Deadline) -> Result<String, NetError> {
         let mut state = self.lock();
         loop {
-            let now = self.env.clock.mono();
+            let now = self.clock.mono();
             if let Some(token) = &state.token
                 && token.until.is_none_or(|until| now < until)
             {
@@ -166,7 +174,7 @@ impl TokenSource {
             .timeout(deadline.remaining()?)
             .body_limit(TOKEN_BYTES_MAX);
         let cancel = deadline.canceller().clone();
-        Connection::new(self.client.clone(), cancel).get(&request, body)
+        (self.connect)(cancel).get(&request, body)
     }
 
     fn parse(&self, body: &[u8]) -> Result<Token, NetError> {
@@ -184,14 +192,14 @@ impl TokenSource {
             value => value.as_u64(),
         });
         let lasts = seconds.filter(|s| *s > 0).map(Duration::from_secs);
-        let now = self.env.clock.mono();
+        let now = self.clock.mono();
         Ok(Token {
             header: format!("{} {}", kind(&parsed.token_type), parsed.access_token),
             until: lasts.map(|lasts| now.saturating_add(lasts.saturating_sub(LEEWAY))),
         })
     }
 
-    fn secret(&self) -> Result<std::sync::Arc<str>, NetError> {
+    fn secret(&self) -> Result<Arc<str>, NetError> {
         match &self.secret {
             Some(source) => source.text(),
             None => Ok("".into()),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::auth::basic;
+use super::request::basic;
 use super::target_url::{TargetUrl, host_port};
 use super::{NetError, ProxySettings};
 

@@ -12,9 +12,12 @@ use ureq::unversioned::transport::{
 use super::NetError;
 use super::deadline::{Canceller, Deadline};
 use super::dial::{Dialed, Dialer};
-use super::fetch::{HEAD_BYTES_MAX, TIMEOUT_MAX};
 use super::target_url::TargetUrl;
 
+/// LIMIT: the head of an answer, the same as for scrapes.
+pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
+/// LIMIT: stands for "no timeout", which nothing here has.
+pub(super) const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// LIMIT: looking at an idle connection never waits. This bounds it all the same.
 const PROBE_MAX: Duration = Duration::from_secs(1);
 

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::row::{Row, Rows, absent, is_absent};
+use super::row::{Row, absent, is_absent};
+use super::rows::Rows;
 use super::run::Run;
 use crate::model::names::METRIC_NAME;
 use crate::model::{Labels, LabelsBuilder, MatchOp, Matcher};

@@ -2,7 +2,8 @@
 
 use std::vec::IntoIter;
 
-use super::row::{Row, Rows};
+use super::row::Row;
+use super::rows::Rows;
 use super::run::Run;
 use crate::promql::QueryError;
 

@@ -10,15 +10,15 @@ use super::operand::{Operand, Scalars};
 use super::parallel::{Make, Parallel};
 use super::projection::Projection;
 use super::rollup::{Kind, Rollup, Slide, Source, Windows};
-use super::row::{Row, Rows, absent, is_absent};
+use super::row::{Row, absent, is_absent};
+use super::rows::Rows;
 use super::run::Run;
 use super::scalar;
 use super::wanted::Wanted;
-use super::window::WindowFn;
 use crate::model::Labels;
 use crate::promql::error::QueryError;
 use crate::promql::functions::{
-    Implementation, ValueFn, WholeFn, extended, implementation, remarks_names,
+    Implementation, ValueFn, WholeFn, WindowFn, extended, implementation, remarks_names,
 };
 use crate::promql::parser::{Call, Expr, Extent, MatrixSelector, Type};
 
@@ -326,7 +326,7 @@ impl Rows for Mapped<'_> {
                 found |= !is_absent(*v);
             }
             if found {
-                row.drop_name(run);
+                run.drop_name(&mut row);
                 return Ok(Some(row));
             }
         }

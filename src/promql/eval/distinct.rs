@@ -7,7 +7,8 @@ use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
 
-use super::row::{Row, Rows, is_absent};
+use super::row::{Row, is_absent};
+use super::rows::Rows;
 use super::run::Run;
 use crate::model::names::METRIC_NAME;
 use crate::model::{Labels, MatchOp, Matcher};

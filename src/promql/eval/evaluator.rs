@@ -10,7 +10,8 @@ use super::invariant::{is_invariant, spread};
 use super::operand::{Operand, Scalars};
 use super::reach::{Reach, left_open};
 use super::rollup::{Source, SubRows};
-use super::row::{Row, Rows, is_absent};
+use super::row::{Row, is_absent};
+use super::rows::Rows;
 use super::run::Run;
 use super::view::View;
 use super::wanted::Wanted;
@@ -317,7 +318,7 @@ impl Rows for Negated<'_> {
         for v in &mut row.values {
             *v = if is_absent(*v) { *v } else { -*v };
         }
-        row.drop_name(run);
+        run.drop_name(&mut row);
         Ok(Some(row))
     }
 

@@ -1,7 +1,8 @@
 //! Parts of a query with the same value at every step, which are evaluated once.
 
 use super::operand::{Operand, Scalars};
-use super::row::{Row, Rows};
+use super::row::Row;
+use super::rows::Rows;
 use super::run::Run;
 use crate::promql::error::QueryError;
 use crate::promql::parser::{Call, Expr};

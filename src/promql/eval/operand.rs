@@ -1,6 +1,6 @@
 //! The value of a part of an expression.
 
-use super::row::Rows;
+use super::rows::Rows;
 
 /// An argument of a function, or a side of an operator.
 pub enum Operand<'q> {

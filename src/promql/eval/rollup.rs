@@ -10,13 +10,14 @@ use super::grid::Grid;
 use super::operand::Scalars;
 use super::parallel::{Made, Make, Parallel};
 use super::reach::{Reach, left_open};
-use super::row::{Row, Rows, absent, is_absent};
+use super::row::{Row, absent, is_absent};
+use super::rows::Rows;
 use super::run::Run;
 use super::wanted::{Glance, Wanted};
-use super::window::{Span, Window, WindowFn};
+use super::window::{Span, Window};
 use crate::model::{Labels, Sample, TimestampMs};
 use crate::promql::error::QueryError;
-use crate::promql::functions::{Scratch, check_arguments, quantile_ranked, remark_name};
+use crate::promql::functions::{Scratch, WindowFn, check_arguments, quantile_ranked, remark_name};
 use crate::promql::parser::Call;
 use crate::storage::{Columns, Series, Times};
 
@@ -152,7 +153,7 @@ impl Windows {
         };
         // NOTE: projected labels are already without the name.
         if !self.keeps_name && self.wanted.is_all() {
-            row.drop_name(run);
+            run.drop_name(&mut row);
         }
         Made {
             row: Some(row),

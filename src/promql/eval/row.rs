@@ -1,9 +1,7 @@
-//! Series of an intermediate result, and streams of them.
+//! Series of an intermediate result.
 
-use super::run::Run;
 use crate::model::names::METRIC_NAME;
 use crate::model::{Labels, is_stale_nan, stale_nan};
-use crate::promql::QueryError;
 
 /// The value of a series where it has none at a step: the bits of the stale marker. No selector
 /// lets a marker through, and no computation makes one, since it is a signalling NaN.
@@ -32,15 +30,6 @@ pub struct Row {
 }
 
 impl Row {
-    /// Drops the name, for functions whose result is another metric.
-    pub fn drop_name(&mut self, run: &Run<'_>) {
-        if run.delays_names() {
-            self.drops_name = true;
-        } else {
-            self.labels = without_name(&self.labels);
-        }
-    }
-
     /// The number of steps with a value.
     pub fn present(&self) -> usize {
         self.values.iter().filter(|v| !is_absent(**v)).count()
@@ -64,24 +53,4 @@ pub fn without_name(labels: &Labels) -> Labels {
         .iter()
         .filter(|(name, _)| !OF_THE_METRIC.contains(name));
     Labels::from_sorted(others)
-}
-
-/// Gives series one after another, in any order. No two have the same labels (apart from
-/// `drops_name`) unless the implementation says so.
-pub trait Rows {
-    /// Returns the next series. It must not be called again after an error.
-    ///
-    /// # Errors
-    /// A limit, the query's cancellation, or the storage.
-    fn next(&mut self, run: &mut Run<'_>) -> Result<Option<Row>, QueryError>;
-
-    /// Called before the first row by a consumer that takes each step's values apart. A series may
-    /// then come as several rows that share no step.
-    fn take_parts(&mut self) {}
-}
-
-impl Rows for std::vec::IntoIter<Row> {
-    fn next(&mut self, _: &mut Run<'_>) -> Result<Option<Row>, QueryError> {
-        Ok(Iterator::next(self))
-    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::counted::Counted;
 use super::grid::Grid;
 use super::parallel::{Helpers, Limits};
-use super::row::Row;
+use super::row::{Row, without_name};
 use crate::promql::annotations::Annotations;
 use crate::promql::error::QueryError;
 use crate::promql::statistics::Statistics;
@@ -94,6 +94,15 @@ impl<'e> Run<'e> {
     /// Whether names are dropped at the end of the query rather than at once.
     pub fn delays_names(&self) -> bool {
         self.delays_names
+    }
+
+    /// Drops a row's name, for functions whose result is another metric.
+    pub fn drop_name(&self, row: &mut Row) {
+        if self.delays_names {
+            row.drops_name = true;
+        } else {
+            row.labels = without_name(&row.labels);
+        }
     }
 
     /// Checks the limits now and then. Call it in every loop that may be long, once per row.

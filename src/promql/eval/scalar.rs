@@ -2,7 +2,8 @@
 
 use super::grid::Grid;
 use super::operand::Scalars;
-use super::row::{Rows, is_absent};
+use super::row::is_absent;
+use super::rows::Rows;
 use super::run::Run;
 use crate::promql::error::QueryError;
 

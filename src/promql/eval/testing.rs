@@ -174,7 +174,7 @@ fn operand<'q>(
             Operand::Vector(mut rows) => {
                 let mut all = Vec::new();
                 while let Some(mut row) = rows.next(run)? {
-                    row.drop_name(run);
+                    run.drop_name(&mut row);
                     all.push(row);
                 }
                 Operand::Vector(Box::new(all.into_iter()))

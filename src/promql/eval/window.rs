@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use crate::model::TimestampMs;
-use crate::promql::functions::Scratch;
 
 /// The samples of a series that a window holds, and its times.
 #[derive(Debug, Clone)]
@@ -28,8 +27,3 @@ pub struct Window<'w> {
     /// The step's own time.
     pub t: TimestampMs,
 }
-
-/// Maps a window, and the call's scalar arguments at the step, to a value; [`super::absent`] means
-/// none. It is not called with an empty window. The scratch may be kept from window to window and
-/// from series to series.
-pub type WindowFn = fn(&Window<'_>, &[f64], &mut Scratch) -> f64;

@@ -197,7 +197,7 @@ fn nameless(labels: &Labels, values: Vec<f64>, run: &Run<'_>) -> Row {
         drops_name: false,
         values,
     };
-    row.drop_name(run);
+    run.drop_name(&mut row);
     row
 }
 

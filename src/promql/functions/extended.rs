@@ -5,10 +5,12 @@
 
 use std::ops::Range;
 
-use super::rate::{count_pairs, differs, range_seconds};
+use super::implementation::WindowFn;
+use super::rate::{count_pairs, differs};
+use super::stretch::range_seconds;
 use crate::model::{Sample, TimestampMs};
 use crate::promql::error::QueryError;
-use crate::promql::eval::{Window, WindowFn, absent};
+use crate::promql::eval::{Window, absent};
 use crate::promql::parser::Extent;
 
 /// Returns the function for such a range.

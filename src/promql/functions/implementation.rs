@@ -1,7 +1,8 @@
 //! The ways in which functions are computed.
 
+use super::scratch::Scratch;
 use crate::promql::error::QueryError;
-use crate::promql::eval::{Grid, Operand, Run, WindowFn};
+use crate::promql::eval::{Grid, Operand, Run, Window};
 use crate::promql::parser::Call;
 
 /// How a function is computed. Scalar arguments are given in their order, whatever stands between
@@ -19,6 +20,11 @@ pub(in crate::promql) enum Implementation {
     /// like). The evaluator merges them, and refuses rows that meet at a step.
     Whole(WholeFn),
 }
+
+/// Maps a window, and the call's scalar arguments at the step, to a value; `absent()` means none.
+/// It is not called with an empty window. The scratch may be kept from window to window and from
+/// series to series.
+pub(in crate::promql) type WindowFn = fn(&Window<'_>, &[f64], &mut Scratch) -> f64;
 
 pub(in crate::promql) type ValueFn = fn(f64, &[f64]) -> f64;
 

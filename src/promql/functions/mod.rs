@@ -13,6 +13,7 @@ mod plans;
 mod rank;
 mod ranks;
 mod rate;
+mod stretch;
 mod trend;
 
 mod date;
@@ -33,7 +34,7 @@ mod sum;
 mod tests;
 
 pub(super) use extended::{extend, extended};
-pub(super) use implementation::{Implementation, ValueFn, WholeFn};
+pub(super) use implementation::{Implementation, ValueFn, WholeFn, WindowFn};
 pub(super) use rank::quantile_ranked;
 pub(super) use remarks::{check_arguments, is_counters_name, remark_name, remarks_names};
 pub(super) use scratch::Scratch;

@@ -1,7 +1,7 @@
 //! Rates of series that share their times. What does not depend on values is computed once.
 
 use super::falls::Falls;
-use super::rate::{Stretch, range_seconds};
+use super::stretch::{Stretch, range_seconds};
 use crate::model::TimestampMs;
 use crate::promql::eval::Span;
 

@@ -1,8 +1,7 @@
 //! The table of function implementations.
 
-use super::implementation::{Implementation, WholeFn};
+use super::implementation::{Implementation, WholeFn, WindowFn};
 use super::{classic, date, labels, math, over_time, rank, rate, sort, trend};
-use crate::promql::eval::WindowFn;
 
 /// Returns `None` for the evaluator's own functions.
 pub(in crate::promql) fn implementation(name: &str) -> Option<Implementation> {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::entry::{Entry, Position};
+use super::entry::{Entry, Order, Position};
 use super::part::Part;
-use super::replay::{Order, Replayed, read, replay};
+use super::replay::{Replayed, read, replay};
 use crate::stdx::thread::spawn;
 use crate::tsdb::dir::Dir;
 

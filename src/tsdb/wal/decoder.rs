@@ -3,10 +3,9 @@
 use super::batch::{BatchReader, Samples};
 use super::column_batches::{ColumnBatches, Table};
 use super::definition;
-use super::entry::{Entry, Logged};
+use super::entry::{Entry, Logged, Order};
 use super::exemplar;
 use super::format;
-use super::replay::Order;
 use super::value::Last;
 use super::varint::Bytes;
 use crate::model::{MatchOp, Matcher, TimestampMs};

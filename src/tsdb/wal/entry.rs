@@ -47,3 +47,12 @@ pub enum Entry<'a> {
     /// Exemplars of series that were named before, in order of arrival.
     Exemplars(&'a [(u32, Exemplar)]),
 }
+
+/// The order of the entries.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    #[default]
+    AsLogged,
+    /// Only the entries of one series are in order. Scrapes of the same series come together.
+    BySeries,
+}

@@ -2,10 +2,9 @@
 
 use std::io;
 
-use super::entry::{Entry, Position};
+use super::entry::{Entry, Order, Position};
 use super::format::Begins;
 use super::reading::Reading;
-use super::replay::Order;
 use super::segments::Segments;
 
 impl Segments {

@@ -4,9 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use super::decoder::{Counts, Decoder};
-use super::entry::Entry;
+use super::entry::{Entry, Order};
 use super::format::Begins;
-use super::replay::Order;
 use super::segment::{Damage, SegmentReader};
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::segment as segment_path;

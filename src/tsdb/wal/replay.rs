@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::entry::{Entry, Position};
+use super::entry::{Entry, Order, Position};
 use super::format::{Begins, HEADER_BYTES};
 use super::reading::Reading;
 use crate::tsdb::dir::Dir;
@@ -45,15 +45,6 @@ pub fn replay(
     sink: &mut dyn FnMut(Entry<'_>),
 ) -> io::Result<Replayed> {
     read(dir, from, Order::AsLogged, sink)
-}
-
-/// The order of the entries.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    #[default]
-    AsLogged,
-    /// Only the entries of one series are in order. Scrapes of the same series come together.
-    BySeries,
 }
 
 /// Reads as [`replay`] does. In order of series, it holds some batches of each series in memory.

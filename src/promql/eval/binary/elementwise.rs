@@ -41,7 +41,7 @@ impl Rows for WithScalar<'_> {
                 continue;
             }
             if !filters {
-                row.drop_name(run);
+                run.drop_name(&mut row);
             }
             return Ok(Some(row));
         }

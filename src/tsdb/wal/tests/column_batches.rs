@@ -3,8 +3,8 @@
 use super::super::batch::{self, BatchHead, Columns};
 use super::super::decoder::{Counts, Decoder};
 use super::super::definition::DefinitionWriter;
+use super::super::entry::Order;
 use super::super::format;
-use super::super::replay::Order;
 use super::super::value::Last;
 use super::*;
 
