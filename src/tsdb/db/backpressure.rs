@@ -31,8 +31,9 @@ impl Shared {
     /// The head has no room for the batch.
     pub fn has_room(&self, store: &Store, batch: &[Pending]) -> Result<(), StorageError> {
         let limit = limit_bytes(self.settings.head_budget);
-        let used = self.head.used_bytes()?.0 as u64;
-        self.bell.has_grown(used);
+        let (used, span_ms) = self.head.extent()?;
+        let used = used as u64;
+        self.bell.has_grown(used, span_ms);
         let is_full = used >= limit;
         if store.is_refusing.swap(is_full, Relaxed) != is_full {
             if is_full {

@@ -1,9 +1,9 @@
 //! What wakes the thread `tsdb` beside the clock: a commit or a write that makes work for it.
 //!
-//! The thread sleeps until the next thing is due. Between, a commit rings it where the head has
-//! grown by so much that it may have to become a block, where samples are late, or where a panic
-//! closed the storage. The thread `wal-write` rings it where the log is written after it was
-//! durable and at rest, and where it cannot be written.
+//! The thread sleeps until the next thing is due. Between, a commit rings it where the head may
+//! have to become a block (by its bytes, or by the time that it spans), where samples are late, or
+//! where a panic closed the storage. The thread `wal-write` rings it where the log is written after
+//! it was durable and at rest, and where it cannot be written.
 
 use std::sync::atomic::AtomicBool;
 
@@ -16,6 +16,8 @@ pub struct Bell {
     ring: Sender<()>,
     /// Bytes of samples in the head at which it is rung.
     at_bytes: AtomicU64,
+    /// Milliseconds between the head's oldest and newest sample at which it is rung.
+    at_span: AtomicU64,
     /// All of the log is durable, and no sync is planned.
     at_rest: AtomicBool,
     /// Rung for late samples since the last collection.
@@ -32,6 +34,7 @@ impl Bell {
         let bell = Bell {
             ring,
             at_bytes: AtomicU64::new(0),
+            at_span: AtomicU64::new(u64::MAX),
             at_rest: AtomicBool::new(false),
             rung_for_late: AtomicBool::new(false),
             #[cfg(test)]
@@ -49,16 +52,17 @@ impl Bell {
         let _ = self.ring.try_send(());
     }
 
-    /// The head has so many bytes of samples.
-    pub fn has_grown(&self, bytes: u64) {
-        if bytes >= self.at_bytes.load(Relaxed) {
-            self.at_bytes.store(u64::MAX, Relaxed);
+    /// The head has so many bytes of samples, from so many milliseconds.
+    pub fn has_grown(&self, bytes: u64, span_ms: u64) {
+        if bytes >= self.at_bytes.load(Relaxed) || span_ms >= self.at_span.load(Relaxed) {
+            self.wants(u64::MAX, u64::MAX);
             self.ring();
         }
     }
 
-    pub fn wants_bytes(&self, bytes: u64) {
+    pub fn wants(&self, bytes: u64, span_ms: u64) {
         self.at_bytes.store(bytes, Relaxed);
+        self.at_span.store(span_ms, Relaxed);
     }
 
     /// The log was written.

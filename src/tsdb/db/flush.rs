@@ -37,14 +37,21 @@ impl Shared {
     /// Whether the head has enough for a block.
     pub fn flush_is_due(&self) -> Result<bool, StorageError> {
         // NOTE: late samples are in no chunk.
-        if self.head.used_bytes()?.0 == 0 {
+        if self.head.extent()?.0 == 0 {
             return Ok(false);
         }
         let stats = self.head.stats()?;
-        let now = self.clock.wall_ms();
-        let is_future = stats.max_t > now.saturating_add(AHEAD_MS);
-        let newest = if is_future { now } else { stats.max_t };
+        let newest = if self.is_ahead(stats.max_t) {
+            self.clock.wall_ms()
+        } else {
+            stats.max_t
+        };
         Ok(newest.saturating_sub(stats.min_t) >= SPAN_MS || self.lacks_room()?)
+    }
+
+    /// Whether samples up to `max_t` are too far ahead of the wall clock to tell the time.
+    pub fn is_ahead(&self, max_t: TimestampMs) -> bool {
+        max_t > self.clock.wall_ms().saturating_add(AHEAD_MS)
     }
 
     /// Whether the head must become a block because of the room that it takes.

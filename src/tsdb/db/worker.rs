@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, select};
 
 use super::attempt::{Pauses, attempt};
 use super::error::WorkError;
-use super::flush::EARLY_BYTES;
+use super::flush::{EARLY_BYTES, SPAN_MS};
 use super::shared::{Shared, Store, locked};
 use crate::stdx::clock::{Alarm, Step};
 use crate::stdx::stop::Stop;
@@ -209,7 +209,14 @@ impl Worker {
         };
         let is_polled = waits || flush_waits || !self.pending.is_empty();
         self.next_poll = is_polled.then(|| shared.clock.mono() + POLL);
-        shared.bell.wants_bytes(shared.bytes_of_interest()?);
+        // NOTE: a flush that waits is polled, and samples from the future do not tell the time.
+        let is_ahead = shared.is_ahead(shared.head.stats()?.max_t);
+        let span_ms = if flush_waits || is_ahead {
+            u64::MAX
+        } else {
+            SPAN_MS as u64
+        };
+        shared.bell.wants(shared.bytes_of_interest()?, span_ms);
         if self.next_sync.is_none() && !shared.is_durable() {
             // NOTE: a commit has come, and has rung or is about to.
             shared.bell.set_at_rest(false);

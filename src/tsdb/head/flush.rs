@@ -53,7 +53,15 @@ impl Head {
     pub fn used_bytes(&self) -> Result<(usize, usize), StorageError> {
         let state = self.lock()?;
         let series = state.slab.len() * SERIES_BYTES + state.index.text_bytes();
-        Ok((state.pool.used_bytes() + state.late.used_bytes(), series))
+        Ok((state.sample_bytes(), series))
+    }
+
+    /// Returns the approximate bytes of samples, and the milliseconds between the oldest and the
+    /// newest of them.
+    pub fn extent(&self) -> Result<(usize, u64), StorageError> {
+        let state = self.lock()?;
+        let span = state.max_t.saturating_sub(state.min_t);
+        Ok((state.sample_bytes(), u64::try_from(span).unwrap_or(0)))
     }
 }
 

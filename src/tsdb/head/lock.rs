@@ -114,6 +114,11 @@ impl State {
         }
     }
 
+    /// The approximate bytes of samples.
+    pub fn sample_bytes(&self) -> usize {
+        self.pool.used_bytes() + self.late.used_bytes()
+    }
+
     /// Whether the series at `at` has these labels.
     pub fn has_labels(&self, at: u32, labels: LabelsRef<'_>) -> bool {
         let pairs = self

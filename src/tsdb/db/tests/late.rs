@@ -81,3 +81,16 @@ fn samples_that_come_at_hours_a_second_are_not_cut_into_many_blocks() {
     world.db.look();
     assert_eq!(blocks(), 2);
 }
+
+/// The thread looked at each 256 KiB of samples and at each sync. So three hours that compress well
+/// stayed in the head for up to 30 s after a sender had delivered them.
+#[test]
+fn two_hours_of_few_samples_become_a_block_at_once() {
+    let world = World::new();
+    let a = fill(&world.db, "n=a", [0, HOUR]);
+    world.db.look();
+    world.mute(false);
+    commit(&world.db, &[(a, 2 * HOUR, 1.0)]);
+    commit(&world.db, &[(a, 2 * HOUR + 1, 1.0)]);
+    eventually("a block", || world.db.head().blocks().unwrap().len() == 1);
+}
