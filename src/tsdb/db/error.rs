@@ -67,7 +67,7 @@ impl WorkError {
     pub fn is_full(&self) -> bool {
         match self {
             WorkError::Block(BlockError::Io { source, .. })
-            | WorkError::Wal(WalError::Write(source))
+            | WorkError::Wal(WalError(source))
             | WorkError::Io(source) => is_full(source),
             _ => false,
         }

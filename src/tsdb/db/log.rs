@@ -414,9 +414,7 @@ impl Queue {
 
 fn tell_waiting(error: &WalError) {
     let then = "what is committed waits in memory, and is lost if the process ends before";
-    if let WalError::Write(error) = error
-        && is_full(error)
-    {
+    if is_full(&error.0) {
         log::error!(
             "the disk is full: {then} there is room ({error}); --storage.tsdb.retention.size keeps \
              the directory within a limit"

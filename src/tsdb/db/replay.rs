@@ -55,8 +55,6 @@ impl Sink<'_> {
             Entry::Samples(samples) => self.samples(samples, false),
             Entry::OutOfOrder(samples) => self.samples(samples, true),
             Entry::Exemplars(exemplars) => self.exemplars(exemplars),
-            // NOTE: kinds that this head does not keep.
-            _ => {}
         }
     }
 

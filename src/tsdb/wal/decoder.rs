@@ -7,8 +7,7 @@ use super::entry::{Entry, Logged, Order};
 use super::exemplar;
 use super::format;
 use super::value::Last;
-use super::varint::Bytes;
-use crate::model::{MatchOp, Matcher, TimestampMs};
+use crate::model::TimestampMs;
 
 /// LIMIT: gaps of missing records that are kept apart. Beyond it they become one gap with all
 /// between them.
@@ -89,12 +88,8 @@ impl Decoder {
             format::SERIES => self.define(seq, payload, ids_max, sink),
             format::SAMPLES => self.in_order(seq, payload, tell, sink),
             format::OUT_OF_ORDER => self.out_of_order(payload, tell, sink),
-            format::DELETE if tell => {
-                self.flush(sink);
-                read_delete(payload, sink)
-            }
             format::EXEMPLARS if tell => self.exemplars(payload, sink),
-            format::DELETE | format::EXEMPLARS => Some(()),
+            format::EXEMPLARS => Some(()),
             _ => None,
         };
         self.counts.records += 1;
@@ -374,27 +369,4 @@ impl Decoder {
 fn known_since(gaps: &[Gap], newest: u32) -> u32 {
     let before = gaps.iter().rev().find(|gap| gap.start <= newest);
     before.map_or(0, |gap| gap.end)
-}
-
-fn read_delete(payload: &[u8], sink: &mut dyn FnMut(Entry<'_>)) -> Option<()> {
-    let mut bytes = Bytes(payload);
-    let (start, end) = (bytes.signed()?, bytes.signed()?);
-    let mut matchers = Vec::new();
-    while !bytes.0.is_empty() {
-        let op = match bytes.byte()? {
-            0 => MatchOp::Equal,
-            1 => MatchOp::NotEqual,
-            2 => MatchOp::Regex,
-            3 => MatchOp::NotRegex,
-            _ => return None,
-        };
-        matchers.push(Matcher::new(op, bytes.text()?, bytes.text()?).ok()?);
-    }
-    let matchers = &matchers;
-    sink(Entry::Delete {
-        matchers,
-        start,
-        end,
-    });
-    Some(())
 }

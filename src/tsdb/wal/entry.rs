@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::model::{LabelsRef, Matcher, TimestampMs};
+use crate::model::{LabelsRef, TimestampMs};
 use crate::storage::Exemplar;
 
 /// A place between two records. A segment's beginning has offset 0.
@@ -38,12 +38,6 @@ pub enum Entry<'a> {
     Samples(&'a [Logged]),
     /// A batch of samples that were older than the newest of their series.
     OutOfOrder(&'a [Logged]),
-    /// A deletion of the matching series' samples in `start..=end`.
-    Delete {
-        matchers: &'a [Matcher],
-        start: TimestampMs,
-        end: TimestampMs,
-    },
     /// Exemplars of series that were named before, in order of arrival.
     Exemplars(&'a [(u32, Exemplar)]),
 }

@@ -17,7 +17,6 @@ pub(super) const PAYLOAD_BYTES_MAX: usize = 4 << 20;
 pub(super) const SERIES: u8 = 1;
 pub(super) const SAMPLES: u8 = 2;
 pub(super) const OUT_OF_ORDER: u8 = 3;
-pub(super) const DELETE: u8 = 4;
 pub(super) const EXEMPLARS: u8 = 5;
 
 /// LIMIT: types that a later minor format may use. A head with another is invalid.

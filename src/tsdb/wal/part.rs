@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::entry::{Entry, Logged};
-use crate::model::{LabelsRef, Matcher, TimestampMs};
+use crate::model::{LabelsRef, TimestampMs};
 use crate::storage::Exemplar;
 
 /// LIMIT: samples that are passed at once, 32 KiB of them. A single entry may have more, as the
@@ -33,7 +33,6 @@ enum Told {
     Scrapes(Vec<Range<u32>>, usize, usize),
     Samples(Vec<Logged>),
     OutOfOrder(Vec<Logged>),
-    Delete(Vec<Matcher>, TimestampMs, TimestampMs),
     Exemplars(Vec<(u32, Exemplar)>),
 }
 
@@ -51,11 +50,6 @@ impl Part {
             }
             Entry::Samples(samples) => Told::Samples(self.others(samples)),
             Entry::OutOfOrder(samples) => Told::OutOfOrder(self.others(samples)),
-            Entry::Delete {
-                matchers,
-                start,
-                end,
-            } => Told::Delete(matchers.to_vec(), start, end),
             Entry::Exemplars(exemplars) => Told::Exemplars(exemplars.to_vec()),
         };
         self.told.push(told);
@@ -97,11 +91,6 @@ impl Part {
                 }),
                 Told::Samples(samples) => sink(Entry::Samples(samples)),
                 Told::OutOfOrder(samples) => sink(Entry::OutOfOrder(samples)),
-                Told::Delete(matchers, start, end) => sink(Entry::Delete {
-                    matchers,
-                    start: *start,
-                    end: *end,
-                }),
                 Told::Exemplars(exemplars) => sink(Entry::Exemplars(exemplars)),
             }
         }

@@ -65,7 +65,6 @@ struct Heard {
     ids: HashMap<u32, u64>,
     samples: Vec<Told>,
     out_of_order: Vec<Told>,
-    deletes: Vec<String>,
     exemplars: Vec<(u64, Exemplar)>,
 }
 
@@ -97,15 +96,6 @@ impl Heard {
             Entry::Exemplars(all) => {
                 let told = all.iter().map(|(id, e)| (ids[id], e.clone()));
                 self.exemplars.extend(told);
-            }
-            Entry::Delete {
-                matchers,
-                start,
-                end,
-            } => {
-                let matchers: Vec<_> = matchers.iter().map(ToString::to_string).collect();
-                self.deletes
-                    .push(format!("{} {start}..{end}", matchers.join(",")));
             }
         }
     }

@@ -16,9 +16,8 @@ use super::segments::{Segments, Shared};
 use super::slots::Slots;
 use super::value::Last;
 use crate::metrics::Registry;
-use crate::model::{Labels, MatchOp, Matcher, SeriesRef, TimestampMs};
+use crate::model::{Labels, SeriesRef};
 use crate::stdx::clock::Clock;
-use crate::stdx::varint::{put_text, put_varint, zigzag};
 use crate::storage::Pending;
 use crate::tsdb::dir::{Dir, File};
 use crate::tsdb::exemplars::Named;
@@ -46,12 +45,8 @@ const EXEMPLARS_BYTES: usize = 64 << 10;
 const FULL_EVERY: u8 = 120;
 
 #[derive(Debug, Error)]
-pub enum WalError {
-    #[error("write of the write-ahead log: {0}")]
-    Write(#[from] io::Error),
-    #[error("a record of {0} bytes is longer than {PAYLOAD_BYTES_MAX}")]
-    TooLong(usize),
-}
+#[error("write of the write-ahead log: {0}")]
+pub struct WalError(#[from] pub io::Error);
 
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -152,39 +147,6 @@ impl Wal {
     /// How many bytes the next write has.
     pub fn to_write(&self) -> usize {
         self.out.len()
-    }
-
-    /// Puts a deletion.
-    ///
-    /// # Errors
-    /// It is too long for a record, or those of [`Wal::write`].
-    pub fn put_delete(
-        &mut self,
-        matchers: &[Matcher],
-        start: TimestampMs,
-        end: TimestampMs,
-    ) -> Result<(), WalError> {
-        self.prepare()?;
-        let at = format::begin(&mut self.out);
-        put_varint(&mut self.out, zigzag(start));
-        put_varint(&mut self.out, zigzag(end));
-        for matcher in matchers {
-            self.out.push(match matcher.op {
-                MatchOp::Equal => 0,
-                MatchOp::NotEqual => 1,
-                MatchOp::Regex => 2,
-                MatchOp::NotRegex => 3,
-            });
-            put_text(&mut self.out, &matcher.name);
-            put_text(&mut self.out, &matcher.value);
-        }
-        let len = self.out.len() - at - format::HEAD_BYTES;
-        if len > PAYLOAD_BYTES_MAX {
-            self.out.truncate(at);
-            return Err(WalError::TooLong(len));
-        }
-        self.finish(at, format::DELETE);
-        Ok(())
     }
 
     /// Puts exemplars. It leaves out those of series whose labels fit no record.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{MatchOp, Matcher, STALE_NAN_BITS};
+use crate::model::STALE_NAN_BITS;
 use crate::tsdb::exemplars::Named;
 use crate::tsdb::wal::value::Last;
 use crate::tsdb::wal::varint::Bytes;
@@ -171,26 +171,6 @@ fn series_without_labels_are_left_out() {
     let (heard, _) = read(&double);
     let expect: Vec<_> = scrape(0, 0).into_iter().filter(|s| s.0 % 3 != 1).collect();
     assert_eq!(heard.samples, expect);
-}
-
-#[test]
-fn deletions() {
-    let double = Double::new();
-    let mut wal = open(&double, 1 << 20);
-    let matchers = [
-        Matcher::equal("job", "a"),
-        Matcher::new(MatchOp::NotRegex, "__name__", "x.*|y").unwrap(),
-    ];
-    wal.put_delete(&matchers, i64::MIN, 5).unwrap();
-    wal.write().unwrap();
-    let (heard, _) = read(&double);
-    let expect = format!(r#"job="a",__name__!~"x.*|y" {}..5"#, i64::MIN);
-    assert_eq!(heard.deletes, [expect]);
-    let long = [Matcher::equal("a", "x".repeat(5 << 20))];
-    assert!(matches!(
-        wal.put_delete(&long, 0, 0),
-        Err(WalError::TooLong(_))
-    ));
 }
 
 #[test]
