@@ -8,6 +8,7 @@ use clap::ArgMatches;
 use super::table::{FEATURES, FLAGS, Fate, FeatureState, Kind};
 use crate::bug;
 use crate::model::{duration, size};
+use crate::stdx::sort::sort;
 
 /// LIMIT: the headers of any client.
 const HEAD_BYTES_MIN: usize = 4 << 10;
@@ -228,7 +229,7 @@ impl Flags {
             (flag.name.to_owned(), value)
         });
         let mut all: Vec<_> = shown.collect();
-        all.sort_unstable();
+        sort(&mut all);
         all
     }
 

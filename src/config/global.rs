@@ -10,6 +10,7 @@ use super::yaml::Out;
 use crate::exposition::Protocol;
 use crate::model::names::NameScheme;
 use crate::stdx::gofmt;
+use crate::stdx::sort::sort;
 
 /// The section `global`, with what only jobs inherit.
 #[derive(Debug, Clone)]
@@ -190,7 +191,7 @@ fn external_labels(s: &mut Section<'_>, scheme: NameScheme) -> Vec<(String, Stri
         let expanded = expand(&value.string(), value.cx.options.environment, missing);
         labels.push((name.to_owned(), expanded));
     }
-    labels.sort_unstable();
+    sort(&mut labels);
     s.put_map("external_labels", &labels);
     labels
 }

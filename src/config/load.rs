@@ -22,6 +22,7 @@ use super::yaml::{self, Merge, Node, Out};
 use crate::net::ClientSettings;
 use crate::stdx::gofmt;
 use crate::stdx::limits::CONFIG_FILE_BYTES_MAX;
+use crate::stdx::sort::sort_by_key;
 
 /// Reads a configuration file and the files in its `scrape_config_files`. Also returns warnings.
 ///
@@ -54,7 +55,7 @@ pub fn load_text(
     });
     let mut all = reader.diagnostics(text);
     all.append(&mut diagnostics);
-    all.sort_by_key(|d| std::cmp::Reverse(d.severity));
+    sort_by_key(&mut all, |d| std::cmp::Reverse(d.severity));
     let failed = all.iter().any(|d| d.severity == Severity::Error);
     match config {
         Some(config) if !failed => Ok((config, all)),

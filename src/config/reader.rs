@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::diagnostic::{Diagnostic, Severity};
 use super::options::LoadOptions;
 use super::yaml;
+use crate::stdx::sort::sort_by_key;
 
 /// LIMIT: more errors in one file help nobody.
 const FINDINGS_MAX: usize = 1_000;
@@ -74,7 +75,7 @@ impl<'o> Reader<'o> {
     /// Returns all findings with their lines, in the order of the file, errors before warnings.
     pub fn diagnostics(self, text: &str) -> Vec<Diagnostic> {
         let mut findings = self.findings.into_inner();
-        findings.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.node));
+        sort_by_key(&mut findings, |f| (std::cmp::Reverse(f.severity), f.node));
         let lines = yaml::lines(text, findings.iter().map(|f| f.node).filter(|id| *id > 0));
         let diagnostic = |f: Finding| Diagnostic {
             severity: f.severity,

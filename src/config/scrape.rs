@@ -14,6 +14,7 @@ use super::yaml::{Out, emit};
 use crate::exposition::Protocol;
 use crate::model::names::{EscapingScheme, NameScheme};
 use crate::stdx::gofmt;
+use crate::stdx::sort::sort;
 
 /// Reads one job; `None` if it is not one. Also returns its printed form.
 pub(super) fn scrape_config(
@@ -125,7 +126,7 @@ fn params(s: &mut Section<'_>) -> Vec<(String, Vec<String>)> {
     for (name, values) in item.map("url.Values") {
         params.push((name.to_owned(), values.strings("[]string")));
     }
-    params.sort_unstable();
+    sort(&mut params);
     let shown = params
         .iter()
         .map(|(name, values)| (name.clone(), values.as_slice().into()));

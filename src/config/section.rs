@@ -8,6 +8,7 @@ use super::reader::Reader;
 use super::yaml::{self, Key, Kind, Node, Out};
 use crate::model::{duration, size};
 use crate::stdx::gofmt;
+use crate::stdx::sort::sort;
 
 /// One map of the file, while it is read. [`Section::finish`] must be called.
 pub(super) struct Section<'a> {
@@ -192,7 +193,7 @@ impl<'a> Item<'a> {
             .into_iter()
             .map(|(key, item)| (key.to_owned(), item.string()))
             .collect();
-        out.sort_unstable();
+        sort(&mut out);
         out
     }
 }

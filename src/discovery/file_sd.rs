@@ -18,6 +18,7 @@ use crate::config::{FileSdConfig, TargetFileKind, parse_target_groups};
 use crate::model::TargetGroup;
 use crate::stdx::clock::Clock;
 use crate::stdx::limits::CONFIG_FILE_BYTES_MAX;
+use crate::stdx::sort::sort;
 use crate::stdx::stop::Stop;
 use crate::watch;
 
@@ -107,7 +108,7 @@ impl FileDiscoverer {
             }
         }
         self.list_error = None;
-        paths.sort_unstable();
+        sort(&mut paths);
         paths.dedup();
         Some(paths)
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::stdx::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::stdx::locked::locked;
+use crate::stdx::sort::sort_by;
 
 /// A value that only goes up.
 #[derive(Debug, Clone, Default)]
@@ -141,7 +142,7 @@ impl Summary {
     pub(super) fn read(&self) -> (Vec<(f64, f64)>, f64, u64) {
         let state = locked(&self.0.state);
         let mut sorted: Vec<f64> = state.latest.iter().copied().collect();
-        sorted.sort_unstable_by(f64::total_cmp);
+        sort_by(&mut sorted, f64::total_cmp);
         let at = |q: f64| {
             let i = (q * sorted.len() as f64).ceil() as usize;
             sorted

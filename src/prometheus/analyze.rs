@@ -8,6 +8,7 @@ use super::stream::{by_number, matches_any};
 use super::xor;
 use crate::model::names::METRIC_NAME;
 use crate::model::{Labels, Matcher};
+use crate::stdx::sort::sort;
 
 /// The analysed parts of a block's series.
 #[derive(Debug, Clone)]
@@ -235,7 +236,7 @@ fn print_distribution(
     total: usize,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    numbers.sort_unstable();
+    sort(numbers);
     let (Some(min), Some(max)) = (numbers.first(), numbers.last()) else {
         return writeln!(out, "{title}: N/A\n");
     };

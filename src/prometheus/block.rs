@@ -11,6 +11,7 @@ use super::tombstones::Tombstones;
 use super::writer::CHUNKS_MAGIC;
 use super::xor;
 use crate::model::{Labels, Sample};
+use crate::stdx::sort::sort_by_key;
 
 /// LIMIT: the size of `meta.json`, which has some hundred bytes per block that it was made of.
 const META_BYTES_MAX: u64 = 4 << 20;
@@ -414,7 +415,7 @@ fn parse_entry(entry: &[u8], symbols: &Symbols, reference: u64) -> Option<Series
 /// Sorts samples. At the same time the first wins. Mostly they are in order already.
 pub fn sort_by_time(samples: &mut Vec<Sample>) {
     if samples.windows(2).any(|pair| pair[0].t >= pair[1].t) {
-        samples.sort_by_key(|s| s.t);
+        sort_by_key(samples, |s| s.t);
         samples.dedup_by_key(|s| s.t);
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::PromError;
+use crate::stdx::sort::sort;
 
 /// LIMIT: a read or write of this size costs a small machine's disk little more than a smaller one.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -136,7 +137,7 @@ pub fn list(path: &Path) -> Result<Vec<(String, PathBuf)>, PromError> {
             found.push((name.to_owned(), path));
         }
     }
-    found.sort_unstable();
+    sort(&mut found);
     Ok(found)
 }
 
@@ -147,7 +148,7 @@ pub fn list_numbered(path: &Path, digits: usize) -> Result<Vec<(u64, PathBuf)>, 
         is_number.then_some((name.parse().ok()?, path))
     });
     let mut numbered: Vec<_> = numbered.collect();
-    numbered.sort_unstable();
+    sort(&mut numbered);
     Ok(numbered)
 }
 

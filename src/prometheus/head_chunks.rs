@@ -7,6 +7,7 @@ use super::error::{Damages, PromError};
 use super::files::{self, Window};
 use super::xor;
 use crate::model::{Sample, TimestampMs};
+use crate::stdx::sort::sort;
 
 const MAGIC: [u8; 4] = [0x01, 0x30, 0xbc, 0x91];
 const FILE_HEAD_BYTES: u64 = 8;
@@ -48,7 +49,7 @@ impl HeadChunks {
             let mut window = Window::open(path)?;
             list_chunks(&mut window, i as u32, &mut found.chunks, damages)?;
         }
-        found.chunks.sort_unstable();
+        sort(&mut found.chunks);
         Ok(found)
     }
 

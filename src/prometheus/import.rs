@@ -10,6 +10,7 @@ use super::head::Head;
 use super::ulid::Ulid;
 use super::writer::BlockStats;
 use crate::model::{Labels, Sample, TimestampMs};
+use crate::stdx::sort::sort_by_key;
 use crate::stdx::stop::Stop;
 
 /// One part of an import, whose series come in order of labels.
@@ -122,7 +123,7 @@ pub fn list_blocks(path: &Path) -> Result<Vec<(PathBuf, super::Meta)>, PromError
     let parents = blocks.iter().flat_map(|(_, meta)| &meta.compaction.parents);
     let parents: HashSet<String> = parents.map(|p| p.ulid.clone()).collect();
     blocks.retain(|(_, meta)| !parents.contains(&meta.ulid) && !meta.compaction.deletable);
-    blocks.sort_by_key(|(_, meta)| (meta.min_time, meta.max_time));
+    sort_by_key(&mut blocks, |(_, meta)| (meta.min_time, meta.max_time));
     Ok(blocks)
 }
 

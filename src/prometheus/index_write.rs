@@ -13,6 +13,7 @@ use super::bytes::{Bytes, put_text, put_uvarint, put_varint, span, uvarint_len};
 use super::error::PromError;
 use super::files::{Output, Window, remove_file};
 use crate::model::{Labels, TimestampMs};
+use crate::stdx::sort::sort;
 
 pub const MAGIC: [u8; 4] = [0xba, 0xaa, 0xd7, 0x00];
 const VERSION: u8 = 2;
@@ -148,7 +149,7 @@ struct Symbols {
 impl Symbols {
     fn sort(symbols: HashMap<Arc<str>, u32>) -> Symbols {
         let mut sorted: Vec<(Arc<str>, u32)> = symbols.into_iter().collect();
-        sorted.sort_unstable();
+        sort(&mut sorted);
         let mut ranks = vec![0; sorted.len()];
         for (rank, (_, symbol)) in sorted.iter().enumerate() {
             ranks[*symbol as usize] = rank as u32;
@@ -242,7 +243,7 @@ impl Lists {
         let rank = |symbol: u32| symbols.ranks[symbol as usize];
         let ranked = counts.iter().map(|((n, v), c)| ((rank(*n), rank(*v)), *c));
         let mut pairs: Vec<(Pair, u32)> = ranked.collect();
-        pairs.sort_unstable();
+        sort(&mut pairs);
         let mut total = 0;
         for (_, count) in &mut pairs {
             total += *count;

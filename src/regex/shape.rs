@@ -1,6 +1,7 @@
 //! Reduces a pattern to a simpler test: a few texts, a prefix, anything. It works on the parsed
 //! tree, so that it cannot miss flags such as `(?i)`.
 
+use crate::stdx::sort::sort;
 use regex_syntax::hir::{Class, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
 
 /// LIMIT: the number of texts that classes and groups multiply to, as in `(a|b)_[xyz]`. A plain
@@ -131,7 +132,7 @@ fn of_alternatives(subs: &[Hir]) -> Shape {
             other => shapes.push(other),
         }
     }
-    texts.sort_unstable();
+    sort(&mut texts);
     texts.dedup();
     if shapes.is_empty() {
         return Shape::Literals(texts);
@@ -226,7 +227,7 @@ fn texts_of(parts: &[&Hir]) -> Option<Vec<String>> {
             .flat_map(|a| texts.iter().map(move |b| format!("{a}{b}")));
         all = each.collect();
     }
-    all.sort_unstable();
+    sort(&mut all);
     all.dedup();
     Some(all)
 }

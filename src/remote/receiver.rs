@@ -17,6 +17,7 @@ use crate::stdx::clock::Clock;
 use crate::stdx::limits::APPEND_AHEAD_MAX_MS;
 use crate::stdx::locked::locked;
 use crate::stdx::pacer::SharedPacer;
+use crate::stdx::sort::sort;
 use crate::storage::{
     Appendable, Appender, Committed, Exemplar, FirstRefused, Refused, RefusedExemplar, TOO_NEW,
     series_text,
@@ -352,7 +353,7 @@ impl Receiver {
             again.append(series, pending.t, pending.v);
             renamed.push((pending.series, series));
         }
-        renamed.sort_unstable();
+        sort(&mut renamed);
         for pending in &scratch.batch.exemplars {
             let found = renamed.binary_search_by_key(&pending.series, |(old, _)| *old);
             if let Some((_, series)) = found.ok().and_then(|at| renamed.get(at)) {

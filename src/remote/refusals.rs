@@ -7,6 +7,7 @@ use super::labels::{self, InvalidLabels};
 use crate::metrics::{Counter, Registry};
 use crate::model::TimestampMs;
 use crate::stdx::pacer::SharedPacer;
+use crate::stdx::sort::sort_by_key;
 use crate::storage::{Fault, FirstRefused};
 
 /// Why something was not stored. The kinds before [`Kind::OutOfOrderInRequest`] make the answer an
@@ -151,7 +152,7 @@ impl Refusals {
 
     /// Returns the error text for the sender, if there is an error.
     pub fn answer(&mut self) -> Option<String> {
-        self.firsts.sort_by_key(|(kind, _)| *kind);
+        sort_by_key(&mut self.firsts, |(kind, _)| *kind);
         let is_error = self.firsts.first().is_some_and(|(kind, _)| kind.is_error());
         let texts = { self.firsts.iter() }.map(|(kind, first)| text(first, self.of(*kind)));
         is_error.then(|| texts.collect::<Vec<_>>().join("; "))

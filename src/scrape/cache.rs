@@ -17,6 +17,7 @@ use hashbrown::HashTable;
 use super::texts::Texts;
 use crate::exposition::{Entry as Line, Format, Parser};
 use crate::model::{MetricType, SeriesRef};
+use crate::stdx::sort::sort;
 
 /// A line's index in the cache, until the next flush.
 pub(super) type Slot = u32;
@@ -574,7 +575,7 @@ impl Cache {
         let is_known = |e: &&Entry| e.is_meta() && e.seen + METADATA_TURNS >= turn;
         let known = self.entries.iter().filter(is_known);
         let mut known: Vec<_> = known.map(|e| (e.seen, e.series)).collect();
-        known.sort_unstable();
+        sort(&mut known);
         let mut line = Vec::new();
         for (_, number) in known {
             line.clear();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::memory::Memory;
 use super::scrape_loop::LoopEnv;
 use crate::model::{TimestampMs, stale_nan};
+use crate::stdx::sort::sort_by_key;
 use crate::storage::Appender;
 
 /// LIMIT: each keeps a target's cache. Beyond this the oldest are marked early.
@@ -65,7 +66,7 @@ impl EndsOfRun {
     #[must_use]
     pub fn add(&mut self, ends_of_run: Vec<EndOfRun>) -> Vec<EndOfRun> {
         self.0.extend(ends_of_run);
-        self.0.sort_unstable_by_key(|g| g.due);
+        sort_by_key(&mut self.0, |g| g.due);
         let early = self.0.len().saturating_sub(ENDS_OF_RUN_MAX);
         self.0.drain(..early).collect()
     }

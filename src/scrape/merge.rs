@@ -7,6 +7,7 @@ use crate::model::names::METRIC_NAME;
 use crate::model::{Labels, LabelsBuilder};
 use crate::relabel;
 use crate::stdx::gofmt;
+use crate::stdx::sort::sort_by_key;
 
 /// Turns scraped labels into those of the series. `None` means that relabelling drops it.
 pub(super) fn series_labels(
@@ -43,7 +44,7 @@ fn override_labels(target: &Labels, builder: &mut LabelsBuilder) {
         builder.set(name, value);
     }
     // Shorter names first, so that a label already called exported_x is moved after x.
-    displaced.sort_by_key(|(name, _)| name.len());
+    sort_by_key(&mut displaced, |(name, _)| name.len());
     for (mut name, value) in displaced {
         while builder.get(&name).is_some() {
             name.insert_str(0, "exported_");

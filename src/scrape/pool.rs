@@ -18,6 +18,7 @@ use crate::model::TargetGroup;
 use crate::net::ScrapeRequest;
 use crate::stdx::gofmt::api_float;
 use crate::stdx::pacer::Pacer;
+use crate::stdx::sort::sort_by;
 use crate::stdx::stop::{Stop, stop};
 use crate::storage::shortened;
 
@@ -333,7 +334,7 @@ impl Pool {
 
     pub fn targets(&self) -> Vec<Arc<Target>> {
         let mut targets: Vec<_> = self.loops.values().map(|s| s.target.clone()).collect();
-        targets.sort_by(|a, b| {
+        sort_by(&mut targets, |a, b| {
             a.url()
                 .cmp(b.url())
                 .then_with(|| a.labels().cmp(b.labels()))

@@ -1,5 +1,6 @@
 //! What the standard library lacks for this house: threads with an owner, stopping, mailboxes, time
-//! as an argument, a pace for the log, bits and numbers, atomics, Go's number formats, limits.
+//! as an argument, a pace for the log, small sorts, bits and numbers, atomics, Go's number formats,
+//! limits.
 //!
 //! Owns only the process-wide hook that a panicking thread reports to.
 //! **Invariant:** knows no room of Ferula.
@@ -17,6 +18,7 @@ pub mod locked;
 pub mod mailbox;
 pub mod memory;
 pub mod pacer;
+pub mod sort;
 pub mod stop;
 #[cfg(test)]
 pub mod testing;

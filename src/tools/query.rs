@@ -19,6 +19,7 @@ use crate::model::{TimestampMs, timestamp};
 use crate::net::{Client, ClientSettings, Env, FetchRequest, Fetched};
 use crate::stdx::clock::{Clock, RealClock};
 use crate::stdx::gofmt;
+use crate::stdx::sort::sort;
 
 /// The same as promtool's.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -313,7 +314,7 @@ fn label_set(labels: &Value, whole: bool) -> String {
             pairs.push((label.as_str(), value));
         }
     }
-    pairs.sort_unstable();
+    sort(&mut pairs);
     let pairs = pairs
         .iter()
         .map(|(n, v)| format!("{n}={}", gofmt::quote(v)));

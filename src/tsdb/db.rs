@@ -1,5 +1,7 @@
 //! The database: [`Db`] is the face of the whole storage.
 
+use crate::stdx::sort::sort_by_key;
+
 mod options;
 
 mod backlog;
@@ -226,7 +228,7 @@ impl Db {
     pub fn blocks(&self) -> Result<Vec<BlockMeta>, StorageError> {
         let blocks = self.0.shared.head.blocks()?;
         let mut metas: Vec<_> = blocks.iter().map(|block| block.meta().clone()).collect();
-        metas.sort_by_key(|meta| (meta.min_t, meta.id));
+        sort_by_key(&mut metas, |meta| (meta.min_t, meta.id));
         Ok(metas)
     }
 

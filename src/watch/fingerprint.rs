@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh64::Xxh64;
 
 use crate::stdx::limits::CONFIG_FILE_BYTES_MAX;
+use crate::stdx::sort::sort;
 
 /// The state of a set of files at one look. Equal fingerprints mean that nothing changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +67,7 @@ fn matches(path: &Path, name: &OsStr) -> io::Result<Vec<PathBuf>> {
             files.push(dir.join(name));
         }
     }
-    files.sort_unstable();
+    sort(&mut files);
     Ok(files)
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::config::section::Section;
 use crate::config::yaml::Out;
 use crate::net::{HeaderSettings, Secret};
+use crate::stdx::sort::sort_by;
 
 /// Headers that the client itself sets, or that change the connection.
 const RESERVED: [&str; 18] = [
@@ -58,8 +59,8 @@ pub(super) fn headers(s: &mut Section<'_>) -> Vec<HeaderSettings> {
             files: files.into_iter().map(PathBuf::from).collect(),
         });
     }
-    headers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    shown.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    sort_by(&mut headers, |a, b| a.name.cmp(&b.name));
+    sort_by(&mut shown, |a, b| a.0.cmp(&b.0));
     s.put("http_headers", Out::Map(shown));
     headers
 }

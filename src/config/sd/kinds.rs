@@ -8,6 +8,7 @@ use super::{consul, dns, kubernetes};
 use crate::config::section::Item;
 use crate::config::yaml::Out;
 use crate::model::TargetGroup;
+use crate::stdx::sort::sort;
 
 /// One provider of targets. Jobs share equal ones.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -93,7 +94,7 @@ pub fn sd_kinds() -> Vec<&'static str> {
     };
     let mut kinds: Vec<_> = KINDS.iter().filter_map(found).collect();
     kinds.push("static");
-    kinds.sort_unstable();
+    sort(&mut kinds);
     kinds
 }
 

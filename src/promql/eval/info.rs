@@ -14,6 +14,7 @@ use crate::model::names::METRIC_NAME;
 use crate::model::{Labels, LabelsBuilder, MatchOp, Matcher};
 use crate::promql::error::QueryError;
 use crate::promql::parser::{At, Call, Expr, Extent, Length, VectorSelector};
+use crate::stdx::sort::sort;
 use crate::storage::Times;
 
 /// The labels that link a series to its info series.
@@ -197,7 +198,7 @@ fn enrich(
     out: &mut Vec<Row>,
 ) -> Result<(), QueryError> {
     let mut names: Vec<&str> = infos.iter().map(|i| i.labels.metric_name()).collect();
-    names.sort_unstable();
+    sort(&mut names);
     names.dedup();
     let mut choices: Vec<(Vec<Option<usize>>, Option<usize>)> = Vec::new();
     for (step, v) in row

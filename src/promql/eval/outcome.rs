@@ -15,6 +15,7 @@ use crate::promql::error::QueryError;
 use crate::promql::functions::extend;
 use crate::promql::parser::{Aggregator, Expr, Extent, MatrixSelector, Type};
 use crate::promql::value::{Series, Value};
+use crate::stdx::sort::sort_by;
 use crate::storage::Columns;
 
 impl Evaluation {
@@ -190,7 +191,7 @@ fn sort<T>(series: &mut [(Labels, T)], run: &mut Run<'_>) -> Result<(), QueryErr
     let start = run.now();
     // NOTE: the storage gives series in order, and most operations keep it.
     if !series.is_sorted_by(|a, b| a.0 < b.0) {
-        series.sort_by(|a, b| a.0.cmp(&b.0));
+        sort_by(series, |a, b| a.0.cmp(&b.0));
         if series.windows(2).any(|pair| pair[0].0 == pair[1].0) {
             return Err(same_labels());
         }

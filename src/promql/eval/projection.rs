@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 
 use crate::model::Labels;
 use crate::model::names::METRIC_NAME;
+use crate::stdx::sort::sort;
 
 /// The labels that count.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ impl Projection {
     }
 
     fn new(mut names: Vec<String>, keeps: bool) -> Projection {
-        names.sort_unstable();
+        sort(&mut names);
         names.dedup();
         Projection { names, keeps }
     }

@@ -10,6 +10,7 @@ use crate::model::{Labels, LabelsBuilder};
 use crate::promql::error::QueryError;
 use crate::promql::eval::{Grid, Operand, Row, Rows, Run, absent, is_absent};
 use crate::promql::parser::{Call, Span};
+use crate::stdx::sort::sort_by;
 use crate::stdx::{gofloat, gofmt};
 
 const LE: &str = "le";
@@ -169,7 +170,7 @@ impl Group {
     /// Returns `of(step, buckets)` for each step that has buckets.
     fn evaluate(&self, grid: Grid, mut of: impl FnMut(usize, &mut [Bucket]) -> f64) -> Vec<f64> {
         let mut columns: Vec<&Column> = self.buckets.iter().collect();
-        columns.sort_by(|a, b| a.le.total_cmp(&b.le));
+        sort_by(&mut columns, |a, b| a.le.total_cmp(&b.le));
         let mut buckets = Vec::with_capacity(columns.len());
         let mut values = Vec::with_capacity(grid.steps);
         for step in 0..grid.steps {

@@ -9,11 +9,11 @@ use crate::promql::eval::absent;
 pub(super) fn function(name: &str) -> Option<ValueFn> {
     let f: ValueFn = match name {
         "abs" => |v, _| v.abs(),
-        "acos" => |v, _| v.acos(),
+        "acos" => |v, _| libm::acos(v),
         "acosh" => |v, _| acosh(v),
-        "asin" => |v, _| v.asin(),
+        "asin" => |v, _| libm::asin(v),
         "asinh" => |v, _| asinh(v),
-        "atan" => |v, _| v.atan(),
+        "atan" => |v, _| libm::atan(v),
         "atanh" => |v, _| v.atanh(),
         "ceil" => |v, _| v.ceil(),
         "clamp" => |v, args| match args {
@@ -22,7 +22,7 @@ pub(super) fn function(name: &str) -> Option<ValueFn> {
         },
         "clamp_max" => |v, args| clamp(v, f64::NEG_INFINITY, argument(args, f64::NAN)),
         "clamp_min" => |v, args| clamp(v, argument(args, f64::NAN), f64::INFINITY),
-        "cos" => |v, _| v.cos(),
+        "cos" => |v, _| libm::cos(v),
         "cosh" => |v, _| cosh(v),
         "deg" => |v, _| v * 180.0 / PI,
         "exp" => |v, _| v.exp(),
@@ -33,10 +33,10 @@ pub(super) fn function(name: &str) -> Option<ValueFn> {
         "rad" => |v, _| v * PI / 180.0,
         "round" => |v, args| round(v, argument(args, 1.0)),
         "sgn" => |v, _| sign(v),
-        "sin" => |v, _| v.sin(),
+        "sin" => |v, _| libm::sin(v),
         "sinh" => |v, _| sinh(v),
         "sqrt" => |v, _| v.sqrt(),
-        "tan" => |v, _| v.tan(),
+        "tan" => |v, _| libm::tan(v),
         "tanh" => |v, _| v.tanh(),
         _ => return None,
     };

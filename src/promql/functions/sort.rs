@@ -8,6 +8,7 @@ use super::natural;
 use crate::promql::error::QueryError;
 use crate::promql::eval::{Grid, Operand, Row, Rows, Run};
 use crate::promql::parser::Call;
+use crate::stdx::sort::sort_by;
 
 pub(super) fn sort<'q>(
     call: &'q Call,
@@ -75,7 +76,7 @@ fn sorted<'q>(
             kept.push(row);
         }
     }
-    kept.sort_by(order);
+    sort_by(&mut kept, order);
     Ok(Operand::Vector(Box::new(kept.into_iter())))
 }
 

@@ -10,6 +10,7 @@ use super::ast::{
 use crate::model::duration;
 use crate::model::names::{METRIC_NAME, is_legacy_label_name};
 use crate::stdx::gofmt;
+use crate::stdx::sort::sort;
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -89,7 +90,7 @@ impl VectorSelector {
                 Ok(())
             };
         }
-        texts.sort_unstable();
+        sort(&mut texts);
         write!(f, "{{{}}}", texts.join(","))
     }
 }

@@ -7,6 +7,7 @@ use super::bytes::Cursor;
 use super::pairs::read_postings;
 use super::{Block, BlockError};
 use crate::model::{MatchOp, Matcher};
+use crate::stdx::sort::sort_by_key;
 
 #[derive(Debug)]
 pub struct Matched {
@@ -55,7 +56,7 @@ impl Block {
         };
         // The most selective matcher first.
         let mut order: Vec<&Matcher> = matchers.iter().collect();
-        order.sort_by_key(|m| (m.matches_empty(), m.op != MatchOp::Equal));
+        sort_by_key(&mut order, |m| (m.matches_empty(), m.op != MatchOp::Equal));
         for matcher in order {
             if search.found.is_empty() {
                 break;

@@ -10,6 +10,7 @@ use super::reader::read_full;
 use super::{Block, BlockError, BlockId};
 use crate::model::{Matcher, TimestampMs};
 use crate::stdx::locked::locked;
+use crate::stdx::sort::sort;
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::BLOCKS_DIR;
 
@@ -36,7 +37,7 @@ impl Ranges {
     fn with(&self, start: TimestampMs, end: TimestampMs) -> Ranges {
         let mut all = self.0.to_vec();
         all.push((start, end));
-        all.sort_unstable();
+        sort(&mut all);
         let mut merged: Vec<(TimestampMs, TimestampMs)> = Vec::with_capacity(all.len());
         for (start, end) in all {
             match merged.last_mut() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::stdx::sort::sort_by_key;
 use crate::storage::{SeriesSet, StorageError, merge_sets};
 use crate::tsdb::block::{Block, BlockError, BlockId, BlockMeta, BlockWriter, Options};
 use crate::tsdb::dir::Dir;
@@ -20,7 +21,9 @@ pub fn merge(
     stop: &dyn Fn() -> bool,
 ) -> Result<Outcome, BlockError> {
     let mut newest_first: Vec<&Arc<Block>> = blocks.iter().collect();
-    newest_first.sort_by_key(|block| std::cmp::Reverse(block.meta().rank()));
+    sort_by_key(&mut newest_first, |block| {
+        std::cmp::Reverse(block.meta().rank())
+    });
     let mut sets: Vec<Box<dyn SeriesSet>> = Vec::new();
     for block in newest_first {
         sets.push(Box::new(block.select(&[], i64::MIN, i64::MAX)?));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::TimestampMs;
+use crate::stdx::sort::sort_by_key;
 use crate::tsdb::block::{BlockId, BlockMeta};
 
 #[derive(Debug, Clone)]
@@ -63,7 +64,7 @@ pub fn plan(
     options: &PlanOptions,
 ) -> Option<Vec<BlockId>> {
     let mut sorted: Vec<&BlockMeta> = blocks.iter().collect();
-    sorted.sort_unstable_by_key(|m| (m.min_t, m.max_t, m.id));
+    sort_by_key(&mut sorted, |m| (m.min_t, m.max_t, m.id));
     let ranges = ranges(options);
     let found = alike(&sorted, newest, options)
         .or_else(|| overlapping(&sorted, &ranges, newest, options))

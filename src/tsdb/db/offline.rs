@@ -11,6 +11,7 @@ use super::shared::in_order;
 use crate::metrics::Registry;
 use crate::model::TimestampMs;
 use crate::stdx::clock::RealClock;
+use crate::stdx::sort::sort_by_key;
 use crate::storage::{Querier, Queryable, StorageError};
 use crate::tsdb::block::{Block, BlockId, PageCache};
 use crate::tsdb::dir::{Dir, Disk, Lock};
@@ -66,7 +67,7 @@ impl Offline {
         }
         head.set_blocks(in_order(blocks.clone()))?;
         replay_into(&dir, flushed, &head, None, &StoreMetrics::new(&registry))?;
-        blocks.sort_unstable_by_key(|block| (block.meta().min_t, block.id()));
+        sort_by_key(&mut blocks, |block| (block.meta().min_t, block.id()));
         Ok(Offline {
             head,
             blocks,

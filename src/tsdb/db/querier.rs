@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::join::Join;
 use crate::model::{Matcher, TimestampMs};
+use crate::stdx::sort::sort;
 use crate::storage::{Querier, SelectHints, Series, SeriesSet, StorageError, merge_sets};
 use crate::tsdb::block::{Block, BlockError};
 use crate::tsdb::head::{HeadQuerier, HeadSet};
@@ -64,7 +65,7 @@ impl DbQuerier {
             texts.extend(self.answer(of(block))?.unwrap_or_default());
         }
         if !self.blocks.is_empty() {
-            texts.sort_unstable();
+            sort(&mut texts);
             texts.dedup();
         }
         if limit > 0 {

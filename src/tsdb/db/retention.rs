@@ -8,6 +8,7 @@ use super::flush::SPAN_MS;
 use super::quarantine::make_room;
 use super::shared::{Shared, Store};
 use crate::model::TimestampMs;
+use crate::stdx::sort::{sort, sort_by_key};
 use crate::storage::StorageError;
 use crate::tsdb::block::{Block, BlockId, BlockMeta};
 use crate::tsdb::dir::Dir;
@@ -90,7 +91,7 @@ const GAP_MIN_MS: i64 = 2 * SPAN_MS;
 
 /// Returns the end of all spans, as far as it is believed.
 fn believed(mut spans: Vec<(TimestampMs, TimestampMs)>, gap_max: i64) -> Option<TimestampMs> {
-    spans.sort_unstable();
+    sort(&mut spans);
     let mut runs: Vec<(TimestampMs, TimestampMs)> = Vec::new();
     for (start, end) in spans {
         match runs.last_mut() {
@@ -131,7 +132,7 @@ fn over_size(store: &Store, mut ages: Vec<Age>, limit: u64) -> io::Result<Vec<Bl
     if bytes > limit {
         bytes -= make_room(&*store.dir, bytes - limit)?.min(bytes);
     }
-    ages.sort_by_key(|age| age.0);
+    sort_by_key(&mut ages, |age| age.0);
     let mut gone = Vec::new();
     for (_, meta) in ages {
         if bytes <= limit {

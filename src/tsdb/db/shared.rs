@@ -11,6 +11,7 @@ use super::limits::Retention;
 use super::log::Log;
 use crate::model::TimestampMs;
 use crate::stdx::clock::{Clock, Step, Steps};
+use crate::stdx::sort::sort_by_key;
 use crate::storage::StorageError;
 use crate::tsdb::block::{Block, BlockId, BlockMeta, PageCache};
 use crate::tsdb::compact::remove;
@@ -159,7 +160,7 @@ pub fn remove_logged(dir: &dyn Dir, id: BlockId) {
 
 /// Sorts blocks, the newest first.
 pub fn in_order(mut blocks: Vec<Arc<Block>>) -> Blocks {
-    blocks.sort_by_key(|block| std::cmp::Reverse(block.meta().rank()));
+    sort_by_key(&mut blocks, |block| std::cmp::Reverse(block.meta().rank()));
     blocks.into()
 }
 

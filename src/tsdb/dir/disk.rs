@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::of_file;
 use super::{Dir, Entry, File};
+use crate::stdx::sort::sort;
 
 /// A directory of the machine's file system. Its errors name the file.
 #[derive(Debug, Clone)]
@@ -125,7 +126,7 @@ fn list(path: &Path) -> io::Result<Vec<Entry>> {
             is_dir: metadata.is_dir(),
         });
     }
-    entries.sort_unstable();
+    sort(&mut entries);
     Ok(entries)
 }
 

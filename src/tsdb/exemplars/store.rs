@@ -8,6 +8,7 @@ use super::ring::{Ring, Verdict};
 use crate::metrics::Registry;
 use crate::model::{Labels, Matcher, SeriesRef, TimestampMs};
 use crate::stdx::locked::locked;
+use crate::stdx::sort::sort_by;
 use crate::storage::{
     Committed, Exemplar, ExemplarFault, PendingExemplar, RefusedExemplar, SeriesExemplars,
 };
@@ -225,7 +226,7 @@ impl Exemplars {
             all.all(|m| m.matches(labels.get(&m.name).unwrap_or("")))
         };
         series.retain(|(_, labels)| sets.iter().any(|set| matches(labels, set)));
-        series.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        sort_by(&mut series, |a, b| a.1.cmp(&b.1));
         let mut found = Vec::with_capacity(series.len());
         for some in series.chunks(SERIES_AT_ONCE) {
             let ring = self.ring();

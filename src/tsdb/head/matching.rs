@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::index::{NameId, PairId};
 use super::lock::State;
 use crate::model::{MatchOp, Matcher};
+use crate::stdx::sort::sort_by_key;
 
 /// If the candidates are fewer than this part of all series, a matcher tests each one's label;
 /// otherwise it tests all values of its name.
@@ -45,7 +46,7 @@ impl State {
             };
             pairs.push(pair);
         }
-        pairs.sort_by_key(|pair| self.index.series_count(*pair));
+        sort_by_key(&mut pairs, |pair| self.index.series_count(*pair));
         let mut pairs = pairs.into_iter();
         let mut found = self.index.postings(pairs.next()?).to_vec();
         for pair in pairs {

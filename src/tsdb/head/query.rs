@@ -7,6 +7,7 @@ use super::lock::{Blocks, Head, State};
 use super::series_batch::{HeadSet, Selection};
 use super::snapshot::{Order, Scope, select};
 use crate::model::{Matcher, TimestampMs};
+use crate::stdx::sort::sort;
 use crate::storage::{Querier, SelectHints, SeriesSet, StorageError};
 
 impl Head {
@@ -176,7 +177,7 @@ impl State {
 }
 
 fn sorted(mut texts: Vec<String>, limit: usize) -> Vec<String> {
-    texts.sort_unstable();
+    sort(&mut texts);
     if limit > 0 {
         texts.truncate(limit);
     }

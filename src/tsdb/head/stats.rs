@@ -3,6 +3,7 @@
 use super::lock::{Head, State};
 use crate::model::names::METRIC_NAME;
 use crate::model::{SeriesRef, TimestampMs};
+use crate::stdx::sort::sort_by;
 use crate::storage::StorageError;
 
 /// A summary of the head.
@@ -117,7 +118,9 @@ fn label_bytes(text: &str) -> usize {
 }
 
 fn largest(mut counts: Counts, limit: usize) -> Counts {
-    counts.sort_unstable_by(|a, b| b.value.cmp(&a.value).then_with(|| a.name.cmp(&b.name)));
+    sort_by(&mut counts, |a, b| {
+        b.value.cmp(&a.value).then_with(|| a.name.cmp(&b.name))
+    });
     counts.truncate(limit);
     counts
 }

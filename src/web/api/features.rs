@@ -3,6 +3,7 @@
 use super::Answer;
 use crate::config::sd_kinds;
 use crate::promql::{Aggregator, Settings, functions};
+use crate::stdx::sort::sort;
 use crate::storage::Appendable as _;
 use crate::web::context::Context;
 use crate::web::json::Object;
@@ -79,7 +80,7 @@ pub fn features(context: &Context) -> Answer {
     let aggregators = AGGREGATORS.map(|op| (op.as_str(), has(op.is_experimental())));
     let mut operators: Vec<_> = OPERATORS.iter().map(|op| (*op, true)).collect();
     operators.extend(aggregators);
-    operators.sort_unstable();
+    sort(&mut operators);
     let tsdb = [
         (
             "exemplar_storage",

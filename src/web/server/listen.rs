@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 
+use crate::stdx::sort::sort_by_key;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 
@@ -134,7 +135,7 @@ fn candidates(address: &str) -> Result<Vec<SocketAddr>, String> {
         .to_socket_addrs()
         .map_err(|e| format!("lookup {host}: {e}"))?;
     let mut resolved: Vec<SocketAddr> = resolved.collect();
-    resolved.sort_by_key(SocketAddr::is_ipv6);
+    sort_by_key(&mut resolved, SocketAddr::is_ipv6);
     resolved.truncate(1);
     if resolved.is_empty() {
         return Err(format!("lookup {host}: no such host"));

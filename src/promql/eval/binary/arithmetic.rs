@@ -13,7 +13,7 @@ pub(super) fn compute(op: BinaryOp, l: f64, r: f64) -> f64 {
         // The sign is the dividend's.
         BinaryOp::Mod => l % r,
         BinaryOp::Pow => l.powf(r),
-        BinaryOp::Atan2 => l.atan2(r),
+        BinaryOp::Atan2 => libm::atan2(l, r),
         _ if holds(op, l, r) => 1.0,
         _ => 0.0,
     }
