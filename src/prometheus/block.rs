@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::bytes::{Bytes, uvarint_len};
 use super::error::{Damages, PromError};
 use super::files::{self, Window};
 use super::index_write::{ChunkMeta, MAGIC, SERIES_ALIGN};
@@ -11,7 +10,9 @@ use super::tombstones::Tombstones;
 use super::writer::CHUNKS_MAGIC;
 use super::xor;
 use crate::model::{Labels, Sample};
+use crate::stdx::cursor::Cursor;
 use crate::stdx::sort::sort_by_key;
+use crate::stdx::varint::varint_len;
 
 /// LIMIT: the size of `meta.json`, which has some hundred bytes per block that it was made of.
 const META_BYTES_MAX: u64 = 4 << 20;
@@ -117,10 +118,10 @@ fn read_toc(index: &mut Window) -> Result<[u64; TOC_ENTRIES], PromError> {
         if crc32c::crc32c(entries) != u32::from_be_bytes(*crc) {
             return None;
         }
-        let mut bytes = Bytes::new(entries);
+        let mut bytes = Cursor::new(entries);
         let mut toc = [0; TOC_ENTRIES];
         for entry in &mut toc {
-            *entry = bytes.u64()?;
+            *entry = bytes.u64_be()?;
         }
         Some(toc)
     };
@@ -145,7 +146,7 @@ impl Symbols {
     fn read(index: &mut Window, at: u64) -> Result<Symbols, PromError> {
         let path = index.path.clone();
         let damaged = || PromError::damaged(&path, at, "the table of symbols is damaged");
-        let len = Bytes::new(index.at(at, 4)?).u32().ok_or_else(damaged)?;
+        let len = Cursor::new(index.at(at, 4)?).u32_be().ok_or_else(damaged)?;
         if u64::from(len) > SYMBOLS_BYTES_MAX {
             let what = format!("symbols of {len} bytes, at most {SYMBOLS_BYTES_MAX} are read");
             return Err(PromError::refused(&path, what));
@@ -159,8 +160,8 @@ impl Symbols {
         if crc32c::crc32c(entries) != u32::from_be_bytes(*crc) {
             return None;
         }
-        let mut bytes = Bytes::new(entries);
-        let count = bytes.u32()? as usize;
+        let mut bytes = Cursor::new(entries);
+        let count = bytes.u32_be()? as usize;
         let mut symbols = Symbols {
             texts: String::with_capacity(entries.len()),
             ends: Vec::with_capacity(count.min(entries.len())),
@@ -243,10 +244,10 @@ impl SeriesReader<'_> {
     }
 
     fn entry_at(&mut self, at: u64) -> Result<Found, PromError> {
-        let Some(len) = Bytes::new(self.index.at(at, 10)?).uvarint() else {
+        let Some(len) = Cursor::new(self.index.at(at, 10)?).varint() else {
             return Ok(Found::Damage);
         };
-        let from = at + uvarint_len(len);
+        let from = at + varint_len(len);
         if len == 0 {
             return Ok(Found::Padding);
         }
@@ -348,13 +349,13 @@ impl SeriesReader<'_> {
 
 /// Returns kind and data of a chunk whose checksum is right.
 fn chunk_at(window: &mut Window, offset: u64) -> Result<Option<(u8, &[u8])>, PromError> {
-    let Some(len) = Bytes::new(window.at(offset, 10)?).uvarint() else {
+    let Some(len) = Cursor::new(window.at(offset, 10)?).varint() else {
         return Ok(None);
     };
     if len > CHUNK_BYTES_MAX {
         return Ok(None);
     }
-    let bytes = window.at(offset + uvarint_len(len), 1 + len as usize + 4)?;
+    let bytes = window.at(offset + varint_len(len), 1 + len as usize + 4)?;
     let Some((chunk, crc)) = bytes.split_last_chunk::<4>() else {
         return Ok(None);
     };
@@ -375,31 +376,31 @@ enum Found {
 }
 
 fn parse_entry(entry: &[u8], symbols: &Symbols, reference: u64) -> Option<SeriesEntry> {
-    let mut bytes = Bytes::new(entry);
-    let count = bytes.uvarint()?;
+    let mut bytes = Cursor::new(entry);
+    let count = bytes.varint()?;
     let mut pairs = Vec::new();
     for _ in 0..count {
-        let name = symbols.get(bytes.uvarint()?)?;
-        pairs.push((name, symbols.get(bytes.uvarint()?)?));
+        let name = symbols.get(bytes.varint()?)?;
+        pairs.push((name, symbols.get(bytes.varint()?)?));
     }
-    let count = bytes.uvarint()?;
+    let count = bytes.varint()?;
     let mut chunks: Vec<ChunkMeta> = Vec::new();
     for _ in 0..count {
         let chunk = match chunks.last() {
             None => {
-                let min_t = bytes.varint()?;
+                let min_t = bytes.signed()?;
                 ChunkMeta {
                     min_t,
-                    max_t: min_t.wrapping_add(bytes.uvarint()? as i64),
-                    at: bytes.uvarint()?,
+                    max_t: min_t.wrapping_add(bytes.varint()? as i64),
+                    at: bytes.varint()?,
                 }
             }
             Some(before) => {
-                let min_t = before.max_t.wrapping_add(bytes.uvarint()? as i64);
+                let min_t = before.max_t.wrapping_add(bytes.varint()? as i64);
                 ChunkMeta {
                     min_t,
-                    max_t: min_t.wrapping_add(bytes.uvarint()? as i64),
-                    at: before.at.wrapping_add(bytes.varint()? as u64),
+                    max_t: min_t.wrapping_add(bytes.varint()? as i64),
+                    at: before.at.wrapping_add(bytes.signed()? as u64),
                 }
             }
         };

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::bytes::{Bytes, uvarint_len};
 use super::error::{Damages, PromError};
 use super::files::{self, Window};
 use super::xor;
 use crate::model::{Sample, TimestampMs};
+use crate::stdx::cursor::Cursor;
 use crate::stdx::sort::sort;
+use crate::stdx::varint::varint_len;
 
 const MAGIC: [u8; 4] = [0x01, 0x30, 0xbc, 0x91];
 const FILE_HEAD_BYTES: u64 = 8;
@@ -104,9 +105,9 @@ fn list_chunks(
         if head.iter().all(|b| *b == 0) {
             return Ok(());
         }
-        let mut head = Bytes::new(head);
-        let reference = head.u64().unwrap_or(0);
-        let mut time = || head.u64().map_or(0, |t| t as TimestampMs);
+        let mut head = Cursor::new(head);
+        let reference = head.u64_be().unwrap_or(0);
+        let mut time = || head.u64_be().map_or(0, |t| t as TimestampMs);
         let (min_t, max_t) = (time(), time());
         let Some((kind, data, end)) = chunk_at(window, at)? else {
             // The log has this chunk and those after it.
@@ -140,13 +141,13 @@ fn chunk_at(window: &mut Window, at: u64) -> Result<Found<'_>, PromError> {
     let Some((_, rest)) = head.split_at_checked(CHUNK_HEAD_BYTES) else {
         return Ok(None);
     };
-    let Some(len) = Bytes::new(rest)
-        .uvarint()
+    let Some(len) = Cursor::new(rest)
+        .varint()
         .filter(|len| *len <= CHUNK_BYTES_MAX)
     else {
         return Ok(None);
     };
-    let size = CHUNK_HEAD_BYTES + uvarint_len(len) as usize + len as usize;
+    let size = CHUNK_HEAD_BYTES + varint_len(len) as usize + len as usize;
     let bytes = window.at(at, size + 4)?;
     let Some((chunk, crc)) = bytes.split_last_chunk::<4>() else {
         return Ok(None);

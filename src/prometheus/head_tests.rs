@@ -5,12 +5,12 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::bytes::{put_text, put_varint};
 use super::head::Head;
 use super::stream::LabelledSamples;
 use super::*;
 use crate::model::{Labels, Matcher, Sample};
 use crate::stdx::stop::stop;
+use crate::stdx::varint::{put_signed, put_text};
 use crate::storage::{Querier, SelectHints, Series, SeriesSet, StorageError};
 
 const PAGE: usize = 32 * 1024;
@@ -67,8 +67,8 @@ impl Segment {
         record.extend_from_slice(&samples[0].0.to_be_bytes());
         record.extend_from_slice(&samples[0].1.to_be_bytes());
         for (reference, t, v) in samples {
-            put_varint(&mut record, (reference - samples[0].0) as i64);
-            put_varint(&mut record, t - samples[0].1);
+            put_signed(&mut record, (reference - samples[0].0) as i64);
+            put_signed(&mut record, t - samples[0].1);
             record.extend_from_slice(&v.to_bits().to_be_bytes());
         }
         self.put(&record, samples.len().is_multiple_of(2));

@@ -9,11 +9,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::bytes::{Bytes, put_text, put_uvarint, put_varint, span, uvarint_len};
 use super::error::PromError;
 use super::files::{Output, Window, remove_file};
 use crate::model::{Labels, TimestampMs};
+use crate::stdx::cursor::Cursor;
 use crate::stdx::sort::sort;
+use crate::stdx::varint::{put_signed, put_text, put_varint, varint_len};
 
 pub const MAGIC: [u8; 4] = [0xba, 0xaa, 0xd7, 0x00];
 const VERSION: u8 = 2;
@@ -63,16 +64,16 @@ impl IndexWriter {
     /// Adds a series. They come in order of labels.
     pub fn add(&mut self, labels: &Labels, chunks: &[ChunkMeta]) -> Result<(), PromError> {
         self.entry.clear();
-        put_uvarint(&mut self.entry, labels.len() as u64);
+        put_varint(&mut self.entry, labels.len() as u64);
         for (name, value) in labels {
             let pair = (self.symbol(name), self.symbol(value));
             *self.pairs.entry(pair).or_default() += 1;
-            put_uvarint(&mut self.entry, u64::from(pair.0));
-            put_uvarint(&mut self.entry, u64::from(pair.1));
+            put_varint(&mut self.entry, u64::from(pair.0));
+            put_varint(&mut self.entry, u64::from(pair.1));
         }
         put_chunks(&mut self.entry, chunks);
         self.buffer.clear();
-        put_uvarint(&mut self.buffer, self.entry.len() as u64);
+        put_varint(&mut self.buffer, self.entry.len() as u64);
         self.spill.put(&self.buffer)?;
         self.spill.put(&self.entry)?;
         self.series += 1;
@@ -124,17 +125,17 @@ impl IndexWriter {
 }
 
 fn put_chunks(entry: &mut Vec<u8>, chunks: &[ChunkMeta]) {
-    put_uvarint(entry, chunks.len() as u64);
+    put_varint(entry, chunks.len() as u64);
     let mut before: Option<&ChunkMeta> = None;
     for chunk in chunks {
         match before {
-            None => put_varint(entry, chunk.min_t),
-            Some(before) => put_uvarint(entry, span(before.max_t, chunk.min_t)),
+            None => put_signed(entry, chunk.min_t),
+            Some(before) => put_varint(entry, span(before.max_t, chunk.min_t)),
         }
-        put_uvarint(entry, span(chunk.min_t, chunk.max_t));
+        put_varint(entry, span(chunk.min_t, chunk.max_t));
         match before {
-            None => put_uvarint(entry, chunk.at),
-            Some(before) => put_varint(entry, chunk.at.wrapping_sub(before.at) as i64),
+            None => put_varint(entry, chunk.at),
+            Some(before) => put_signed(entry, chunk.at.wrapping_sub(before.at) as i64),
         }
         before = Some(chunk);
     }
@@ -160,7 +161,7 @@ impl Symbols {
 }
 
 fn text_len(text: &str) -> u64 {
-    uvarint_len(text.len() as u64) + text.len() as u64
+    varint_len(text.len() as u64) + text.len() as u64
 }
 
 /// Writes a section's length, which has 32 bits in the format.
@@ -196,28 +197,28 @@ fn put_series(
     let (mut at, mut entry, mut head) = (0, Vec::new(), Vec::new());
     for _ in 0..series {
         let lost = || PromError::damaged(&dir.join(SPILL), at, "what was written is not there");
-        let mut bytes = Bytes::new(spill.at(at, 10)?);
-        let len = bytes.uvarint().ok_or_else(lost)?;
-        let from = at + uvarint_len(len);
-        let mut bytes = Bytes::new(spill.at(from, len as usize)?);
+        let mut bytes = Cursor::new(spill.at(at, 10)?);
+        let len = bytes.varint().ok_or_else(lost)?;
+        let from = at + varint_len(len);
+        let mut bytes = Cursor::new(spill.at(from, len as usize)?);
         out.pad(SERIES_ALIGN)?;
         let reference = u32::try_from(out.at / SERIES_ALIGN)
             .map_err(|_| PromError::Order("exceeding max size of 64GiB".to_owned()))?;
         entry.clear();
-        let labels = bytes.uvarint().ok_or_else(lost)?;
-        put_uvarint(&mut entry, labels);
+        let labels = bytes.varint().ok_or_else(lost)?;
+        put_varint(&mut entry, labels);
         lists.add(None, reference);
         for _ in 0..labels {
-            let name = bytes.uvarint().ok_or_else(lost)?;
-            let value = bytes.uvarint().ok_or_else(lost)?;
+            let name = bytes.varint().ok_or_else(lost)?;
+            let value = bytes.varint().ok_or_else(lost)?;
             let pair = (ranks[name as usize], ranks[value as usize]);
-            put_uvarint(&mut entry, u64::from(pair.0));
-            put_uvarint(&mut entry, u64::from(pair.1));
+            put_varint(&mut entry, u64::from(pair.0));
+            put_varint(&mut entry, u64::from(pair.1));
             lists.add(Some(pair), reference);
         }
-        entry.extend_from_slice(bytes.rest);
+        entry.extend_from_slice(bytes.rest());
         head.clear();
-        put_uvarint(&mut head, entry.len() as u64);
+        put_varint(&mut head, entry.len() as u64);
         out.put(&head)?;
         out.begin_crc();
         out.put(&entry)?;
@@ -297,7 +298,7 @@ impl Lists {
         };
         let (mut len, mut list_at) = (4, at);
         for ((name, value), list) in keys().zip(self.each()) {
-            len += 1 + text_len(name) + text_len(value) + uvarint_len(list_at);
+            len += 1 + text_len(name) + text_len(value) + varint_len(list_at);
             list_at += LIST_OVERHEAD + 4 * list.len() as u64;
         }
         put_len(out, len)?;
@@ -305,13 +306,18 @@ impl Lists {
         let (mut buffer, mut list_at) = (Vec::new(), at);
         for ((name, value), list) in keys().zip(self.each()) {
             buffer.clear();
-            put_uvarint(&mut buffer, 2);
+            put_varint(&mut buffer, 2);
             put_text(&mut buffer, name);
             put_text(&mut buffer, value);
-            put_uvarint(&mut buffer, list_at);
+            put_varint(&mut buffer, list_at);
             out.put(&buffer)?;
             list_at += LIST_OVERHEAD + 4 * list.len() as u64;
         }
         out.put_crc()
     }
+}
+
+/// Returns `to - from` of two times in order, however far apart.
+fn span(from: TimestampMs, to: TimestampMs) -> u64 {
+    to.wrapping_sub(from) as u64
 }

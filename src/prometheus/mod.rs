@@ -23,7 +23,6 @@ mod error;
 mod meta;
 mod ulid;
 
-mod bytes;
 mod files;
 mod head_chunks;
 mod index_write;

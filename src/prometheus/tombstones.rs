@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::bytes::Bytes;
 use super::error::PromError;
 use super::files;
 use crate::model::{Sample, TimestampMs};
+use crate::stdx::cursor::Cursor;
 
 const MAGIC: [u8; 4] = [0x01, 0x30, 0xba, 0x30];
 const VERSION: u8 = 1;
@@ -37,10 +37,10 @@ impl Tombstones {
         if crc32c::crc32c(entries) != u32::from_be_bytes(*crc) {
             return Err(damaged("its checksum is wrong"));
         }
-        let (mut bytes, mut tombstones) = (Bytes::new(entries), Tombstones::default());
-        while !bytes.rest.is_empty() {
+        let (mut bytes, mut tombstones) = (Cursor::new(entries), Tombstones::default());
+        while !bytes.is_empty() {
             let entry = || -> Option<(u64, i64, i64)> {
-                Some((bytes.uvarint()?, bytes.varint()?, bytes.varint()?))
+                Some((bytes.varint()?, bytes.signed()?, bytes.signed()?))
             };
             let mut entry = entry;
             let (series, from, to) = entry().ok_or_else(|| damaged("an entry is cut off"))?;

@@ -5,10 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::bytes::Bytes;
 use super::error::{Damages, PromError};
 use super::files::{self, Window};
 use crate::model::{Labels, LabelsBuilder, Sample, TimestampMs};
+use crate::stdx::cursor::Cursor;
 
 const PAGE_BYTES: usize = 32 * 1024;
 const FRAGMENT_HEAD_BYTES: usize = 7;
@@ -108,9 +108,9 @@ impl Reader {
         take: &mut dyn FnMut(Record<'_>),
     ) -> Result<(), PromError> {
         let page = self.window.at(at, PAGE_BYTES)?.to_vec();
-        let mut bytes = Bytes::new(&page);
-        while !bytes.rest.is_empty() {
-            let offset = at + (page.len() - bytes.rest.len()) as u64;
+        let mut bytes = Cursor::new(&page);
+        while !bytes.is_empty() {
+            let offset = at + (page.len() - bytes.rest().len()) as u64;
             match fragment(&mut bytes) {
                 Ok(None) => return Ok(()),
                 Ok(Some((kind, data))) => {
@@ -190,13 +190,13 @@ impl Reader {
 }
 
 /// Returns kind and data of the next fragment, or `None` if the rest of the page is unused.
-fn fragment<'a>(bytes: &mut Bytes<'a>) -> Result<Option<(u8, &'a [u8])>, &'static str> {
+fn fragment<'a>(bytes: &mut Cursor<'a>) -> Result<Option<(u8, &'a [u8])>, &'static str> {
     if bytes
-        .rest
+        .rest()
         .first()
         .is_some_and(|kind| kind.trailing_zeros() >= 3)
     {
-        let is_unused = bytes.rest.iter().all(|b| *b == 0);
+        let is_unused = bytes.rest().iter().all(|b| *b == 0);
         return if is_unused {
             Ok(None)
         } else {
@@ -205,10 +205,10 @@ fn fragment<'a>(bytes: &mut Bytes<'a>) -> Result<Option<(u8, &'a [u8])>, &'stati
     }
     const CUT: &str = "a page is cut off";
     let head = bytes.take(FRAGMENT_HEAD_BYTES).ok_or(CUT)?;
-    let mut head = Bytes::new(head);
-    let kind = head.u8().ok_or(CUT)?;
-    let len = head.u16().ok_or(CUT)?;
-    let crc = head.u32().ok_or(CUT)?;
+    let mut head = Cursor::new(head);
+    let kind = head.byte().ok_or(CUT)?;
+    let len = head.u16_be().ok_or(CUT)?;
+    let crc = head.u32_be().ok_or(CUT)?;
     let data = bytes.take(usize::from(len)).ok_or(CUT)?;
     if crc32c::crc32c(data) != crc {
         return Err("a page's checksum is wrong");
@@ -221,8 +221,8 @@ fn decode(
     builder: &mut LabelsBuilder,
     take: &mut dyn FnMut(Record<'_>),
 ) -> Option<()> {
-    let mut bytes = Bytes::new(record);
-    match bytes.u8() {
+    let mut bytes = Cursor::new(record);
+    match bytes.byte() {
         Some(1) => decode_series(bytes, builder, take),
         Some(2) => decode_samples(bytes, take),
         Some(3) => decode_deleted(bytes, take),
@@ -237,14 +237,14 @@ fn decode(
 }
 
 fn decode_series(
-    mut bytes: Bytes<'_>,
+    mut bytes: Cursor<'_>,
     builder: &mut LabelsBuilder,
     take: &mut dyn FnMut(Record<'_>),
 ) -> Option<()> {
-    while !bytes.rest.is_empty() {
-        let reference = bytes.u64()?;
+    while !bytes.is_empty() {
+        let reference = bytes.u64_be()?;
         builder.clear();
-        for _ in 0..bytes.uvarint()? {
+        for _ in 0..bytes.varint()? {
             builder.set(bytes.text()?, bytes.text()?);
         }
         let labels = &builder.labels();
@@ -253,15 +253,15 @@ fn decode_series(
     Some(())
 }
 
-fn decode_samples(mut bytes: Bytes<'_>, take: &mut dyn FnMut(Record<'_>)) -> Option<()> {
-    if bytes.rest.is_empty() {
+fn decode_samples(mut bytes: Cursor<'_>, take: &mut dyn FnMut(Record<'_>)) -> Option<()> {
+    if bytes.is_empty() {
         return Some(());
     }
-    let (base, base_t) = (bytes.u64()?, bytes.u64()? as i64);
-    while !bytes.rest.is_empty() {
-        let reference = base.wrapping_add(bytes.varint()? as u64);
-        let t = base_t.wrapping_add(bytes.varint()?);
-        let v = f64::from_bits(bytes.u64()?);
+    let (base, base_t) = (bytes.u64_be()?, bytes.u64_be()? as i64);
+    while !bytes.is_empty() {
+        let reference = base.wrapping_add(bytes.signed()? as u64);
+        let t = base_t.wrapping_add(bytes.signed()?);
+        let v = f64::from_bits(bytes.u64_be()?);
         let sample = Sample { t, v };
         take(Record::Sample { reference, sample });
     }
@@ -269,38 +269,38 @@ fn decode_samples(mut bytes: Bytes<'_>, take: &mut dyn FnMut(Record<'_>)) -> Opt
 }
 
 /// Decodes samples with the start time of their counter, which is skipped.
-fn decode_started_samples(mut bytes: Bytes<'_>, take: &mut dyn FnMut(Record<'_>)) -> Option<()> {
+fn decode_started_samples(mut bytes: Cursor<'_>, take: &mut dyn FnMut(Record<'_>)) -> Option<()> {
     let (mut reference, mut first_t) = (0u64, None);
-    while !bytes.rest.is_empty() {
-        reference = reference.wrapping_add(bytes.varint()? as u64);
-        let t = bytes.varint()?;
+    while !bytes.is_empty() {
+        reference = reference.wrapping_add(bytes.signed()? as u64);
+        let t = bytes.signed()?;
         let t = match first_t {
             None => {
                 first_t = Some(t);
-                bytes.varint()?;
+                bytes.signed()?;
                 t
             }
             Some(first) => {
                 // 0: none, 1: the same as before, 2: it follows.
-                if bytes.u8()? > 1 {
-                    bytes.varint()?;
+                if bytes.byte()? > 1 {
+                    bytes.signed()?;
                 }
                 t.wrapping_add(first)
             }
         };
-        let v = f64::from_bits(bytes.u64()?);
+        let v = f64::from_bits(bytes.u64_be()?);
         let sample = Sample { t, v };
         take(Record::Sample { reference, sample });
     }
     Some(())
 }
 
-fn decode_deleted(mut bytes: Bytes<'_>, take: &mut dyn FnMut(Record<'_>)) -> Option<()> {
-    while !bytes.rest.is_empty() {
+fn decode_deleted(mut bytes: Cursor<'_>, take: &mut dyn FnMut(Record<'_>)) -> Option<()> {
+    while !bytes.is_empty() {
         take(Record::Deleted {
-            reference: bytes.u64()?,
-            from: bytes.varint()?,
-            to: bytes.varint()?,
+            reference: bytes.u64_be()?,
+            from: bytes.signed()?,
+            to: bytes.signed()?,
         });
     }
     Some(())

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::bytes::put_uvarint;
 use super::error::PromError;
 use super::files::{self, Output};
 use super::index_write::{ChunkMeta, IndexWriter};
@@ -11,6 +10,7 @@ use super::tombstones;
 use super::ulid::Ulid;
 use super::xor;
 use crate::model::{Labels, Sample};
+use crate::stdx::varint::put_varint;
 
 pub const CHUNKS_MAGIC: [u8; 4] = [0x85, 0xbd, 0x40, 0xdd];
 const CHUNKS_VERSION: u8 = 1;
@@ -150,7 +150,7 @@ impl PromBlockWriter {
         self.data.push(xor::XOR);
         xor::encode(samples, &mut self.data);
         let mut len = Vec::with_capacity(5);
-        put_uvarint(&mut len, self.data.len() as u64 - 1);
+        put_varint(&mut len, self.data.len() as u64 - 1);
         let needed = (len.len() + self.data.len() + 4) as u64;
         let is_full = |out: &Output| out.at + needed > CHUNKS_FILE_BYTES_MAX;
         if self.chunks.as_ref().is_some_and(is_full) {

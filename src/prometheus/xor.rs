@@ -3,9 +3,10 @@
 //! The formats are those of `tsdb/docs/format/chunks.md`; what it leaves out is in reference
 //! section 8.3.
 
-use super::bytes::{Bytes, put_uvarint, put_varint};
 use crate::model::{STALE_NAN_BITS, Sample};
 use crate::stdx::bits::BitReader;
+use crate::stdx::cursor::Cursor;
+use crate::stdx::varint::{put_signed, put_varint};
 
 pub const XOR: u8 = 1;
 pub const XOR2: u8 = 4;
@@ -17,11 +18,11 @@ pub fn encode(samples: &[Sample], out: &mut Vec<u8>) {
     let Some((first, rest)) = samples.split_first() else {
         return;
     };
-    put_varint(out, first.t);
+    put_signed(out, first.t);
     out.extend_from_slice(&first.v.to_bits().to_be_bytes());
     let Some(second) = rest.first() else { return };
     let mut delta = second.t.wrapping_sub(first.t);
-    put_uvarint(out, delta as u64);
+    put_varint(out, delta as u64);
     let mut writer = Writer {
         out,
         acc: 0,
@@ -109,8 +110,8 @@ impl Writer<'_> {
 /// Appends the samples of a chunk. Returns `None` if its bits hold fewer than it promises; the
 /// readable ones were then appended.
 pub fn decode(encoding: u8, data: &[u8], out: &mut Vec<Sample>) -> Option<()> {
-    let mut bytes = Bytes::new(data);
-    let count = bytes.u16()?;
+    let mut bytes = Cursor::new(data);
+    let count = bytes.u16_be()?;
     match encoding {
         XOR => decode_xor(bytes, count, out),
         XOR2 => decode_xor2(bytes, count, out),
@@ -120,21 +121,21 @@ pub fn decode(encoding: u8, data: &[u8], out: &mut Vec<Sample>) -> Option<()> {
 
 /// Returns the number of samples that a chunk of any kind claims.
 pub fn count(data: &[u8]) -> u16 {
-    Bytes::new(data).u16().unwrap_or(0)
+    Cursor::new(data).u16_be().unwrap_or(0)
 }
 
-fn decode_xor(mut bytes: Bytes<'_>, count: u16, out: &mut Vec<Sample>) -> Option<()> {
+fn decode_xor(mut bytes: Cursor<'_>, count: u16, out: &mut Vec<Sample>) -> Option<()> {
     if count == 0 {
         return Some(());
     }
-    let mut t = bytes.varint()?;
-    let mut value = Window::new(bytes.u64()?);
+    let mut t = bytes.signed()?;
+    let mut value = Window::new(bytes.u64_be()?);
     out.push(value.sample(t));
     if count == 1 {
         return Some(());
     }
-    let mut delta = bytes.uvarint()? as i64;
-    let mut bits = BitReader::new(bytes.rest);
+    let mut delta = bytes.varint()? as i64;
+    let mut bits = BitReader::new(bytes.rest());
     for i in 1..count {
         if i > 1 {
             delta = delta.wrapping_add(read_dod(&mut bits)?);
@@ -208,14 +209,14 @@ impl Window {
     }
 }
 
-fn decode_xor2(mut bytes: Bytes<'_>, count: u16, out: &mut Vec<Sample>) -> Option<()> {
-    let header = bytes.u8()?;
+fn decode_xor2(mut bytes: Cursor<'_>, count: u16, out: &mut Vec<Sample>) -> Option<()> {
+    let header = bytes.byte()?;
     if count == 0 {
         return Some(());
     }
     let started_from = u16::from(header & 0x7f);
-    let mut t = bytes.varint()?;
-    let first = bytes.u64()?;
+    let mut t = bytes.signed()?;
+    let first = bytes.u64_be()?;
     out.push(Sample {
         t,
         v: f64::from_bits(first),
@@ -223,13 +224,13 @@ fn decode_xor2(mut bytes: Bytes<'_>, count: u16, out: &mut Vec<Sample>) -> Optio
     // A stale marker leaves no trace in the values that follow it.
     let mut value = Window::new(if first == STALE_NAN_BITS { 0 } else { first });
     if header & 0x80 != 0 {
-        bytes.varint()?;
+        bytes.signed()?;
     }
     if count == 1 {
         return Some(());
     }
-    let mut delta = bytes.uvarint()? as i64;
-    let mut bits = BitReader::new(bytes.rest);
+    let mut delta = bytes.varint()? as i64;
+    let mut bits = BitReader::new(bytes.rest());
     for i in 1..count {
         let (dod, stale) = match i {
             1 => (0, read_xor2_value(&mut bits, &mut value)?),

@@ -10,6 +10,7 @@ pub mod atomic;
 pub mod bits;
 pub mod bugs;
 pub mod clock;
+pub mod cursor;
 pub mod gofloat;
 pub mod gofmt;
 pub mod gourl;

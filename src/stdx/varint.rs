@@ -10,6 +10,16 @@ pub fn put_varint(out: &mut Vec<u8>, mut v: u64) {
     out.push(v as u8);
 }
 
+/// Appends a number of either sign, which is short where it is small.
+pub fn put_signed(out: &mut Vec<u8>, v: i64) {
+    put_varint(out, zigzag(v));
+}
+
+/// Returns the length of what [`put_varint`] appends.
+pub fn varint_len(v: u64) -> u64 {
+    u64::from((64 - (v | 1).leading_zeros()).div_ceil(7))
+}
+
 /// Appends a text behind its length in bytes.
 pub fn put_text(out: &mut Vec<u8>, text: &str) {
     put_varint(out, text.len() as u64);
@@ -38,6 +48,7 @@ mod tests {
             let mut out = Vec::new();
             put_varint(&mut out, v);
             assert_eq!(out, expect, "{v}");
+            assert_eq!(varint_len(v), out.len() as u64);
         };
         check(0, &[0]);
         check(127, &[127]);

@@ -6,10 +6,11 @@
 use pco::wrapped::{FileCompressor, FileDecompressor};
 use pco::{ChunkConfig, DecompressorScratch, DeltaSpec, ModeSpec};
 
-use super::bytes::{Cursor, put_signed, put_varint};
 use super::decimal::{self, Scale};
 use super::packed::{self, Packer, Plan};
 use crate::model::STALE_NAN_BITS;
+use crate::stdx::cursor::Cursor;
+use crate::stdx::varint::{put_signed, put_varint};
 
 /// All values are the same: its eight bytes.
 const SAME: u8 = 0;
@@ -205,13 +206,13 @@ impl Scratch {
             exceptions = Some(from);
             for _ in 0..from.size()? {
                 from.varint()?;
-                from.u64()?;
+                from.u64_le()?;
             }
         }
         let before = out.len();
         out.reserve(count);
         match kind & !EXCEPTIONS {
-            SAME => out.resize(before + count, f64::from_bits(from.u64()?)),
+            SAME => out.resize(before + count, f64::from_bits(from.u64_le()?)),
             SAME_INT => out.resize(before + count, from.signed()? as f64),
             FLOATS => {
                 out.resize(before + count, 0.0);
@@ -268,7 +269,7 @@ impl Scratch {
     ) -> Option<()> {
         let before = out.len();
         let digits = from.byte()?;
-        let base = f64::from_bits(from.u64()?);
+        let base = f64::from_bits(from.u64_le()?);
         let scale = Scale {
             digits: digits & !BESIDE,
             base,
@@ -294,7 +295,7 @@ impl Scratch {
         let kind = from.byte()?;
         if kind & EXCEPTIONS == 0 {
             return Some(match kind {
-                SAME if from.u64()? == STALE_NAN_BITS => Staleness::All,
+                SAME if from.u64_le()? == STALE_NAN_BITS => Staleness::All,
                 BITS => Staleness::Unknown,
                 _ => Staleness::None,
             });
@@ -303,7 +304,7 @@ impl Scratch {
         let mut at = 0u64;
         for _ in 0..from.size()? {
             at = at.checked_add(from.varint()?)?;
-            if from.u64()? == STALE_NAN_BITS {
+            if from.u64_le()? == STALE_NAN_BITS {
                 self.bits.push(at);
             }
             at += 1;
@@ -355,7 +356,7 @@ fn put_exceptions(mut from: Cursor<'_>, values: &mut [f64]) -> Option<()> {
     let mut at = 0usize;
     for _ in 0..from.size()? {
         at = at.checked_add(from.size()?)?;
-        *values.get_mut(at)? = f64::from_bits(from.u64()?);
+        *values.get_mut(at)? = f64::from_bits(from.u64_le()?);
         at += 1;
     }
     Some(())

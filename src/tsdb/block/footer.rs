@@ -1,9 +1,10 @@
 //! The footer: the part of a block that a reader keeps in memory.
 
-use super::bytes::{Cursor, put_signed, put_text, put_varint};
 use super::column::PcoVersion;
 use super::page::{self, PageRef, get_page, get_pages, put_page, put_pages};
 use super::{BlockError, BlockId, BlockMeta};
+use crate::stdx::cursor::Cursor;
+use crate::stdx::varint::{put_signed, put_text, put_varint};
 use crate::tsdb::wal::Position;
 
 pub const VERSION: u32 = 2;
@@ -208,16 +209,16 @@ fn put_meta(out: &mut Vec<u8>, meta: &BlockMeta) {
 }
 
 fn get_meta(from: &mut Cursor<'_>, id: BlockId) -> Option<BlockMeta> {
-    if from.u64()? != id.0 {
+    if from.u64_le()? != id.0 {
         return None;
     }
     let (min_t, max_t) = (from.signed()?, from.signed()?);
     let (series, samples, level) = (from.varint()?, from.varint()?, from.byte()?);
     let mut sources = Vec::new();
     for _ in 0..from.size()? {
-        sources.push(BlockId(from.u64()?));
+        sources.push(BlockId(from.u64_le()?));
     }
-    let newest = BlockId(from.u64()?);
+    let newest = BlockId(from.u64_le()?);
     let mut wal = None;
     if from.byte()? == 1 {
         let mut position = || {
@@ -266,17 +267,17 @@ pub fn get_trailer(id: BlockId, bytes: &[u8]) -> Option<Result<Trailer, BlockErr
     let (fields, mut end) = bytes
         .split_at_checked(20)
         .map(|(a, b)| (a, Cursor::new(b)))?;
-    let sum = end.u32()?;
+    let sum = end.u32_le()?;
     if end.take(8)? != TRAILER_MAGIC || crc32c::crc32c(fields) != sum {
         return None;
     }
     let mut from = Cursor::new(fields);
     let trailer = Trailer {
-        offset: from.u64()?,
-        len: from.u32()?,
-        crc: from.u32()?,
+        offset: from.u64_le()?,
+        len: from.u32_le()?,
+        crc: from.u32_le()?,
     };
-    let version = from.u32()?;
+    let version = from.u32_le()?;
     if version != VERSION {
         return Some(Err(BlockError::Version { id, version }));
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use super::bytes::Cursor;
 use super::pairs::read_postings;
 use super::{Block, BlockError};
 use crate::model::{MatchOp, Matcher};
+use crate::stdx::cursor::Cursor;
 use crate::stdx::sort::sort_by_key;
 
 #[derive(Debug)]

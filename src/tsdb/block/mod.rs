@@ -9,7 +9,6 @@
 mod error;
 mod meta;
 
-mod bytes;
 mod page;
 
 mod packed;

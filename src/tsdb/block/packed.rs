@@ -8,7 +8,8 @@
     reason = "built for size, each of them would be a call for each value"
 )]
 
-use super::bytes::{Cursor, put_signed, put_varint};
+use crate::stdx::cursor::Cursor;
+use crate::stdx::varint::{put_signed, put_varint};
 
 /// The numbers that share a width. An outlier spoils no more than these.
 const FRAME: usize = 128;

@@ -1,6 +1,7 @@
 //! Pages: the unit that is read, checked and cached.
 
-use super::bytes::{Cursor, put_varint};
+use crate::stdx::cursor::Cursor;
+use crate::stdx::varint::put_varint;
 
 /// The CRC32C after the bytes of each page. It covers them and their offset.
 pub const CRC_BYTES: usize = 4;

@@ -2,9 +2,9 @@
 
 use std::hash::BuildHasher as _;
 
+use crate::stdx::cursor::Cursor;
+use crate::stdx::varint::put_varint;
 use hashbrown::HashTable;
-
-use super::bytes::{Cursor, put_varint};
 
 /// Each pair once: its text in one arena, its series as gaps in varints. A writer holds this much
 /// of a block's index: some 60 bytes per pair, and a byte or two per label of a series.

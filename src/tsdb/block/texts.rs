@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::bytes::Cursor;
 use super::matching::Value;
 use super::reader::Page;
 use super::writer::RANKS_PER_PAGE;
 use super::{Block, BlockError};
 use crate::model::Labels;
+use crate::stdx::cursor::Cursor;
 
 /// LIMIT: pairs that a selection remembers per block, and the bytes of their texts.
 const PAIRS_MAX: usize = 1_024;
@@ -175,7 +175,7 @@ impl PairTexts {
             .ranks
             .get(&(number as u32))
             .map_or(&[][..], Page::bytes);
-        let rank = { bytes.get(at * 4..) }.and_then(|rest| Cursor::new(rest).u32());
+        let rank = { bytes.get(at * 4..) }.and_then(|rest| Cursor::new(rest).u32_le());
         rank.ok_or_else(|| block.nonsense("ranks", page))
     }
 

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 
-use super::bytes::{Cursor, put_varint};
 use super::column::{PcoVersion, Scratch, VALUES_MAX};
 use crate::model::TimestampMs;
+use crate::stdx::cursor::Cursor;
+use crate::stdx::varint::put_varint;
 
 /// LIMIT: columns of timestamps that a block shares (1 MiB while it is written). Any further one is
 /// written beside its values.
@@ -53,9 +54,9 @@ impl TimeColumn {
     }
 
     pub fn get(from: &mut Cursor<'_>) -> Option<TimeColumn> {
-        let (first, last) = (from.u64()? as i64, from.u64()? as i64);
-        let (count, page) = (from.u32()?, from.u32()?);
-        let (offset, len) = (from.u32()?, from.u32()?);
+        let (first, last) = (from.u64_le()? as i64, from.u64_le()? as i64);
+        let (count, page) = (from.u32_le()?, from.u32_le()?);
+        let (offset, len) = (from.u32_le()?, from.u32_le()?);
         let data = match page {
             REGULAR => TimeData::Regular,
             page => TimeData::Shared { page, offset, len },

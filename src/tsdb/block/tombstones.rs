@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::bytes::{Cursor, put_signed, put_varint};
 use super::reader::read_full;
 use super::{Block, BlockError, BlockId};
 use crate::model::{Matcher, TimestampMs};
+use crate::stdx::cursor::Cursor;
 use crate::stdx::locked::locked;
 use crate::stdx::sort::sort;
+use crate::stdx::varint::{put_signed, put_varint};
 use crate::tsdb::dir::Dir;
 use crate::tsdb::filenames::BLOCKS_DIR;
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::bytes::Cursor;
 use super::elsewhere::Finder;
 use super::matching::{InTurn, Places};
 use super::page::{PageRef, get_page};
@@ -13,6 +12,7 @@ use super::times::{ENTRY_BYTES, TimeColumn, TimeData};
 use super::writer::TIMES_PER_PAGE;
 use super::{Block, BlockError};
 use crate::model::TimestampMs;
+use crate::stdx::cursor::Cursor;
 
 /// LIMIT: shared columns of timestamps that a selection remembers, 50 bytes each.
 const MEMO_MAX: usize = 1_024;

@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use super::bytes::{put_signed, put_text, put_varint};
 use super::column::{self, Scratch};
 use super::footer::{self, Footer, HEADER_MAGIC, Name, SeriesPage, Trailer, ValuePage};
 use super::page::{self, PageRef, put_page};
@@ -11,6 +10,7 @@ use super::pairs::Pairs;
 use super::times::{self, Place, TimeColumn, TimeData, TimeTable};
 use super::{BlockError, BlockId, BlockMeta};
 use crate::model::{Labels, Sample, TimestampMs};
+use crate::stdx::varint::{put_signed, put_text, put_varint};
 use crate::tsdb::dir::{Dir, File};
 use crate::tsdb::filenames::BLOCKS_DIR;
 use crate::tsdb::wal::Position;
