@@ -38,13 +38,14 @@ fn sort_places(places: &mut [usize], order: &dyn Fn(usize, usize) -> Ordering) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
 
     proptest! {
         #[test]
-        fn as_the_standard_library_sorts(list in proptest::collection::vec((0_u8..9, 0_u8..99), 0..60)) {
+        fn as_the_standard_library_sorts(list in vec((0_u8..9, 0_u8..99), 0..60)) {
             let (mut by_key, mut whole) = (list.clone(), list.clone());
             sort_by_key(&mut by_key, |pair| pair.0);
             sort(&mut whole);

@@ -7,7 +7,7 @@ use super::*;
 use crate::model::{Labels, Sample};
 use crate::promql::Severity;
 use crate::promql::eval::{Grid, Operand, Row, Run, Scalars, Window, absent, is_absent};
-use crate::promql::parser::{Expr, Extent, Features, parse};
+use crate::promql::parser::{Expr, Extent, Features, functions, parse};
 use crate::stdx::clock::ManualClock;
 use crate::stdx::stop::stop;
 use crate::storage::Columns;
@@ -475,4 +475,34 @@ fn classic_histograms() {
         1970-01-01T00:01:00Z (1:25)";
     let falling = ["le=1 200 200", "le=2 77 200", "le=inf 200 199"];
     check_whole("histogram_quantile(0.5, b)", &falling, "{} 0.5 0.5", info);
+}
+
+/// Signatures are searched by halves. Each is computed here, or by the evaluator.
+#[test]
+fn every_signature_is_computed_somewhere() {
+    assert!(functions().is_sorted_by(|a, b| a.name < b.name));
+    let names = functions().iter().map(|f| f.name);
+    let of_the_evaluator: Vec<&str> = names
+        .filter(|name| implementation(name).is_none())
+        .collect();
+    assert_eq!(
+        of_the_evaluator,
+        [
+            "absent",
+            "absent_over_time",
+            "end",
+            "info",
+            "max_of",
+            "min_of",
+            "pi",
+            "range",
+            "scalar",
+            "start",
+            "start_timestamp",
+            "step",
+            "time",
+            "timestamp",
+            "vector"
+        ]
+    );
 }
