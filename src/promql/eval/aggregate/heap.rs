@@ -3,8 +3,6 @@
 //! NOTE: a binary heap of our own. Which of two equal values stays, and which comes first, must be
 //! as in Go's.
 
-use crate::stdx::sort::sort_by;
-
 /// A value, and the number of its series.
 pub(super) type Entry = (f64, u32);
 
@@ -88,7 +86,7 @@ impl Heap {
     pub fn sorted(self, order: Order) -> Vec<Entry> {
         let mut entries = self.0;
         if entries.len() > 12 {
-            sort_by(&mut entries, |a, b| match order.least_first {
+            entries.sort_by(|a, b| match order.least_first {
                 _ if a.0.is_nan() || b.0.is_nan() => a.0.is_nan().cmp(&b.0.is_nan()),
                 true => a.0.total_cmp(&b.0),
                 false => b.0.total_cmp(&a.0),

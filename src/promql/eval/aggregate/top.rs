@@ -8,7 +8,6 @@ use crate::promql::QueryError;
 use crate::promql::eval::projection::Groups;
 use crate::promql::eval::{Row, Rows, Run, absent, is_absent};
 use crate::promql::parser::{Aggregate, Aggregator};
-use crate::stdx::sort::sort_by_key;
 
 /// The bytes of an entry in a heap that grows by doubling.
 const ENTRY_BYTES: usize = 2 * size_of::<(f64, u32)>();
@@ -108,7 +107,7 @@ fn chosen(heaps: Vec<Vec<Heap>>, order: Order, steps: usize) -> Vec<Chosen> {
             }
         }
     }
-    sort_by_key(&mut chosen, |c| c.rank);
+    chosen.sort_by_key(|c| c.rank);
     chosen
 }
 
