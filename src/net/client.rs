@@ -18,7 +18,7 @@ pub struct Client(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     common: Arc<Common>,
-    /// Fetches OAuth2's tokens.
+    /// What the requests of OAuth2's tokens have in common.
     tokens: Option<Arc<Common>>,
     /// Made for the first fetch: most clients only scrape.
     fetcher: OnceLock<Fetcher>,
@@ -68,16 +68,15 @@ impl Client {
                 credentials: Credentials::new(settings, tokens)?,
             }))
         };
-        let tokens = settings.oauth2.as_ref();
-        let tokens = tokens.map(|oauth2| common(&oauth2.requests(), None));
-        let tokens = tokens.transpose()?;
-        let source = settings.oauth2.as_ref().zip(tokens.clone());
-        let source = source.map(|(oauth2, tokens)| {
+        let (mut tokens, mut source) = (None, None);
+        if let Some(oauth2) = &settings.oauth2 {
+            let requests = common(&oauth2.requests(), None)?;
+            tokens = Some(requests.clone());
             let connect = move |cancel| -> Box<dyn Fetch> {
-                Box::new(Connection::new(tokens.clone(), cancel))
+                Box::new(Connection::new(requests.clone(), cancel))
             };
-            TokenSource::new(oauth2, &env.clock, Box::new(connect))
-        });
+            source = Some(TokenSource::new(oauth2, &env.clock, Box::new(connect)));
+        }
         Ok(Client(Arc::new(Inner {
             common: common(settings, source)?,
             tokens,
@@ -89,10 +88,8 @@ impl Client {
     /// Reads and tries every file.
     fn check(&self) -> Result<(), NetError> {
         self.0.common.check()?;
-        self.0
-            .tokens
-            .as_ref()
-            .map_or(Ok(()), |tokens| tokens.check())
+        let tokens = self.0.tokens.as_ref();
+        tokens.map_or(Ok(()), |tokens| tokens.check())
     }
 
     /// Makes a connection for one scrape loop. It connects when it is first used.
