@@ -1,6 +1,6 @@
 //! Requests whose cost does not matter: discovery, remote write, alerts.
 //!
-//! `ureq` does the HTTP. This room does the connecting ([`Dialer`]), redirects, proxies and
+//! `ureq` does the HTTP. This room does the connecting ([`super::dial`]), redirects, proxies and
 //! credentials, so that all requests of a client obey the same settings in the same way.
 
 use std::error::Error;
