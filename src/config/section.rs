@@ -355,11 +355,11 @@ impl<'a> Section<'a> {
     }
 
     pub fn uint(&mut self, key: &'static str) -> Option<u64> {
-        self.parsed(key, "uint", yaml::to_uint)
+        self.parsed(key, "uint", yaml::cut_to_uint)
     }
 
     pub fn int(&mut self, key: &'static str) -> Option<i64> {
-        self.parsed(key, "int", yaml::to_int)
+        self.parsed(key, "int", yaml::cut_to_int)
     }
 
     pub fn float(&mut self, key: &'static str) -> Option<f64> {

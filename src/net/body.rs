@@ -45,8 +45,8 @@ pub(super) fn receive(
 ) -> Result<Received, NetError> {
     let configured = Some(sink.limit).filter(|limit| (1..=BODY_BYTES_MAX).contains(limit));
     let limit = configured.unwrap_or(BODY_BYTES_MAX);
-    let guarded = |error, bytes| match error {
-        NetError::BodyTooBig if configured != Some(bytes) => NetError::BodyGuard { bytes },
+    let guarded = |error, form, bytes| match error {
+        NetError::BodyTooBig if configured != Some(bytes) => NetError::BodyGuard { form, bytes },
         other => other,
     };
     sink.body.clear();
@@ -55,23 +55,23 @@ pub(super) fn receive(
         read.drain(..used.min(read.len()));
         // NOTE: incompressible data grows a little when packed.
         let packed_limit = limit + limit / 512 + 512;
-        let bytes = if packed_limit > PACKED_BYTES_MAX {
-            PACKED_BYTES_MAX
+        let (form, bytes) = if packed_limit > PACKED_BYTES_MAX {
+            ("packed ", PACKED_BYTES_MAX)
         } else {
-            limit
+            ("", limit)
         };
         let packed_limit = packed_limit.min(PACKED_BYTES_MAX);
         let received = receive_plain(stream, &mut head.framing, &mut read, packed_limit, deadline)
-            .map_err(|e| guarded(e, bytes))?;
+            .map_err(|e| guarded(e, form, bytes))?;
         let unpacked = sink.unpackers.unpack(&read, sink.body, limit);
-        unpacked.map_err(|e| guarded(e, limit))?;
+        unpacked.map_err(|e| guarded(e, "", limit))?;
         return Ok(received);
     }
     sink.body
         .extend_from_slice(read.get(used..).unwrap_or_default());
     drop(read);
     receive_plain(stream, &mut head.framing, sink.body, limit, deadline)
-        .map_err(|e| guarded(e, limit))
+        .map_err(|e| guarded(e, "", limit))
 }
 
 /// Receives an unpacked body. `body` holds raw bytes already read.

@@ -25,8 +25,14 @@ pub enum NetError {
     #[error("body size limit exceeded")]
     BodyTooBig,
     /// The body is larger than is ever accepted, whatever limit was asked for.
-    #[error("body of {bytes} bytes or more: the built-in guard takes none, body_size_limit or not")]
-    BodyGuard { bytes: u64 },
+    #[error(
+        "{form}body of {bytes} bytes or more: the built-in guard takes none, body_size_limit or not"
+    )]
+    BodyGuard {
+        /// `packed `, or nothing.
+        form: &'static str,
+        bytes: u64,
+    },
     #[error("dial {network} {address}: connect: {reason}")]
     Dial {
         network: &'static str,

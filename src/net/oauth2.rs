@@ -165,7 +165,10 @@ impl TokenSource {
         }
         let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
         let auth = basic(&encoded(&self.settings.client_id), &encoded(&secret));
-        let mut headers = vec![("Content-Type", "application/x-www-form-urlencoded")];
+        let mut headers = vec![
+            ("User-Agent", super::USER_AGENT),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+        ];
         if !in_form {
             headers.push(("Authorization", &auth));
         }

@@ -42,3 +42,4 @@ pub(super) const UNEXPECTED_PAREN: &str = "unexpected )";
 pub(super) const NESTING_DEPTH: &str = "expression nests too deeply";
 /// Go's words, with our limit.
 pub(super) const LARGE: &str = "expression too large (its automaton may take 8 MiB)";
+pub(super) const MANY_PARTS: &str = "expression too large (it may have 131072 parts)";

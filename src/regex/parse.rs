@@ -2,7 +2,7 @@
 //!
 //! The syntax is that of <https://pkg.go.dev/regexp/syntax> in its Perl mode.
 
-use regex_syntax::hir::{Capture, Class, ClassUnicode, Hir, Look, Repetition};
+use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Hir, Look, Repetition};
 
 use super::error::{self, Error};
 use super::{class, class::Flags};
@@ -18,6 +18,10 @@ const HEIGHT_MAX: u32 = 80;
 /// LIMIT: about the number of automaton states, each of tens of bytes. Go stops at 3.3 million, but
 /// a small machine has no 128 MB for one pattern.
 const COST_MAX: u64 = 1 << 20;
+
+/// LIMIT: parts of the tree, each of which takes 100 to 500 bytes. Characters that follow one
+/// another are one part. A list of ten thousand hosts, each with a `.*`, has 40,000.
+const PARTS_MAX: u32 = 1 << 17;
 
 /// A parsed pattern.
 #[derive(Debug)]
@@ -44,6 +48,7 @@ pub(super) fn parse(text: &str, dot_newline: bool) -> Result<Parsed, Error> {
         groups: vec![Group::default()],
         names: vec![None],
         cost: 0,
+        parts: 0,
     };
     parser.pattern()?;
     let root = match (parser.groups.pop(), parser.groups.is_empty()) {
@@ -68,6 +73,8 @@ struct Parser<'t> {
     names: Vec<Option<String>>,
     /// The cost of all atoms so far, each counted once.
     cost: u64,
+    /// The parts of the tree so far.
+    parts: u32,
 }
 
 /// A group that is being read.
@@ -77,6 +84,8 @@ struct Group {
     flags_outside: Flags,
     branches: Vec<Node>,
     items: Vec<Node>,
+    /// Characters after the last item.
+    run: String,
 }
 
 #[derive(PartialEq, Clone, Copy)]
@@ -136,7 +145,17 @@ impl Node {
 }
 
 impl Group {
+    /// Makes an item of the characters after the last one.
+    fn end_run(&mut self) {
+        if !self.run.is_empty() {
+            let cost = self.run.chars().map(|c| cost_of(c) + 1).sum::<u64>() - 1;
+            let text = std::mem::take(&mut self.run).into_bytes();
+            self.items.push(Node::atom(Hir::literal(text), cost));
+        }
+    }
+
     fn end_branch(&mut self) {
+        self.end_run();
         let items = std::mem::take(&mut self.items);
         self.branches.push(Node::join(items, Kind::Concat));
     }
@@ -145,6 +164,11 @@ impl Group {
         self.end_branch();
         Node::join(self.branches, Kind::Alternation)
     }
+}
+
+/// The cost of a character's automaton.
+fn cost_of(c: char) -> u64 {
+    if c.is_ascii() { 1 } else { 4 }
 }
 
 impl<'t> Parser<'t> {
@@ -166,7 +190,10 @@ impl<'t> Parser<'t> {
                 },
                 '(' => self.open(start)?,
                 ')' => self.close()?,
-                '|' => self.group().end_branch(),
+                '|' => {
+                    self.count_part()?;
+                    self.group().end_branch();
+                }
                 '^' if self.flags.multi_line => self.push_look(Look::StartLF)?,
                 '^' => self.push_look(Look::Start)?,
                 '$' if self.flags.multi_line => self.push_look(Look::EndLF)?,
@@ -227,9 +254,20 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
+    fn count_part(&mut self) -> Result<(), Error> {
+        self.parts += 1;
+        if self.parts > PARTS_MAX {
+            return Err(Error::new(error::MANY_PARTS, self.text));
+        }
+        Ok(())
+    }
+
     fn push(&mut self, node: Node) -> Result<(), Error> {
+        self.count_part()?;
         self.check(&node)?;
-        self.group().items.push(node);
+        let group = self.group();
+        group.end_run();
+        group.items.push(node);
         Ok(())
     }
 
@@ -248,7 +286,24 @@ impl<'t> Parser<'t> {
         if self.flags.fold_case {
             set.case_fold_simple();
         }
-        self.push_class(set)
+        let is_alone = set
+            .ranges()
+            .iter()
+            .map(ClassUnicodeRange::len)
+            .sum::<usize>()
+            == 1;
+        let Some(c) = char::from_u32(code).filter(|_| is_alone) else {
+            return self.push_class(set);
+        };
+        self.cost += cost_of(c);
+        if self.cost > COST_MAX {
+            return Err(Error::new(error::LARGE, self.text));
+        }
+        if self.group().run.is_empty() {
+            self.count_part()?;
+        }
+        self.group().run.push(c);
+        Ok(())
     }
 
     fn push_class(&mut self, set: ClassUnicode) -> Result<(), Error> {
@@ -282,7 +337,13 @@ impl<'t> Parser<'t> {
         if let Some(last) = last_repeat {
             return Err(Error::new(error::INVALID_REPEAT_OP, self.from(last)));
         }
-        let Some(sub) = self.group().items.pop() else {
+        let group = self.group();
+        if let Some(last) = group.run.pop() {
+            group.end_run();
+            group.run.push(last);
+            group.end_run();
+        }
+        let Some(sub) = group.items.pop() else {
             let at = self.from(start);
             return Err(Error::new(error::MISSING_REPEAT_ARGUMENT, at));
         };

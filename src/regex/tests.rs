@@ -154,6 +154,14 @@ fn limits() {
     assert_eq!(error(&deep), "expression nests too deeply");
     assert_eq!(error(r"[\pL0]{1000}x\pL{1000}"), large);
     assert_eq!(error(r"((((\pL{9}){9}){9})?\pL){1}\pL{900}"), large);
+    // The memory of a tree was looked at when it was there: 579 MB for the last of these.
+    for many in ["z|", "[a-z]", "|", "(a?)"] {
+        let error = error(&many.repeat(2_000_000));
+        assert_eq!(error, "expression too large (it may have 131072 parts)");
+    }
+    assert_eq!(error(&"a".repeat(2_000_000)), large);
+    assert!(Regex::anchored("é+ab*|a|").unwrap().is_match("ééabbb"));
+    assert!(!Regex::anchored("éab*").unwrap().is_match("éababb"));
     let names: Vec<String> = (0..10_000).map(|i| format!("some_name_{i}")).collect();
     assert!(
         Regex::anchored(&names.join("|"))

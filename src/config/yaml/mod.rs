@@ -19,4 +19,4 @@ pub(super) use emit::{Out, emit};
 pub use encoding::decode;
 pub(super) use lines::lines;
 pub(super) use node::{Key, Kind, Merge, Node, SyntaxError, parse};
-pub(super) use scalar::{is_quoted, to_bool, to_float, to_int, to_uint};
+pub(super) use scalar::{cut_to_int, cut_to_uint, is_quoted, to_bool, to_float, to_int};

@@ -21,12 +21,30 @@ pub fn to_uint(literal: &str) -> Option<u64> {
     u64::try_from(to_wide(literal)?).ok()
 }
 
+/// Reads a number for an integer's key: a float's fraction is cut, as yaml.v2 does.
+pub fn cut_to_int(literal: &str) -> Option<i64> {
+    to_int(literal).or_else(|| i64::try_from(cut(literal)?).ok())
+}
+
+/// Reads a number as [`cut_to_int`] does. None is below 0.
+pub fn cut_to_uint(literal: &str) -> Option<u64> {
+    to_uint(literal).or_else(|| u64::try_from(cut(literal)?).ok())
+}
+
+fn cut(literal: &str) -> Option<i128> {
+    to_float(literal)
+        .filter(|float| float.abs() < 1e19)
+        .map(|float| float as i128)
+}
+
 /// Reads `1_000`, `0x10`, `0b1`, `0o17`, `017` (octal), and floats without a fraction (`1e3`).
 fn to_wide(literal: &str) -> Option<i128> {
     let plain = literal.replace('_', "");
     let (negative, digits) = match plain.as_bytes().first()? {
         b'-' => (true, plain.get(1..)?),
         b'+' => (false, plain.get(1..)?),
+        // NOTE: a text, as whatever begins with no sign, digit or dot.
+        _ if literal.starts_with('_') => return None,
         _ => (false, plain.as_str()),
     };
     let lower = digits.to_ascii_lowercase();
@@ -61,7 +79,10 @@ pub fn to_float(literal: &str) -> Option<f64> {
         _ => {}
     }
     let number = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-' | b'_');
-    if !literal.bytes().all(number) || !literal.bytes().any(|b| b.is_ascii_digit()) {
+    if literal.starts_with('_')
+        || !literal.bytes().all(number)
+        || !literal.bytes().any(|b| b.is_ascii_digit())
+    {
         return None;
     }
     literal.replace('_', "").parse().ok()

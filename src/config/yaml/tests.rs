@@ -70,7 +70,15 @@ fn numbers_and_booleans() {
     int("", None);
     int("a", None);
     int("99999999999999999999", None);
-    assert_eq!(to_uint("-1"), None);
+    int("_5", None);
+    assert_eq!(to_float("_5"), None);
+    let cut = |text: &str| (cut_to_int(text), cut_to_uint(text));
+    assert_eq!(cut("1.5"), (Some(1), Some(1)));
+    assert_eq!(cut(".5"), (Some(0), Some(0)));
+    assert_eq!(cut("-1.5"), (Some(-1), None));
+    assert_eq!(cut("-1"), (Some(-1), None));
+    assert_eq!(cut("_5"), (None, None));
+    assert_eq!(cut("1e30"), (None, None));
     assert_eq!(to_float("1_0.5"), Some(10.5));
     assert_eq!(to_float(".inf"), Some(f64::INFINITY));
     assert_eq!(to_float("inf"), None);

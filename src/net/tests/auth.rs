@@ -179,6 +179,10 @@ fn tokens_are_fetched_kept_and_renewed() {
         asked.contains("Authorization: Basic aWQ6cyUyNmM=\r\n"),
         "{asked}"
     );
+    assert!(
+        asked.contains("User-Agent: Prometheus/3.14.0 Ferula/"),
+        "{asked}"
+    );
     let form = "\r\n\r\ngrant_type=client_credentials&scope=a+b&audience=x";
     assert!(asked.ends_with(form), "{asked}");
 }

@@ -136,7 +136,10 @@ fn faults_of_single_samples_are_counted_and_leave_the_target_up() {
 #[test]
 fn the_built_in_guard_has_a_counter_of_its_own() {
     let mut rig = Rig::plain();
-    rig.answer(Answer::Fail(NetError::BodyGuard { bytes: 1 << 28 }));
+    rig.answer(Answer::Fail(NetError::BodyGuard {
+        form: "",
+        bytes: 1 << 28,
+    }));
     let guard = rig.metric("ferula_target_scrapes_exceeded_body_guard_total");
     let limit = rig.metric("prometheus_target_scrapes_exceeded_body_size_limit_total");
     assert_eq!((guard.as_str(), limit.as_str()), ("1", "0"));

@@ -30,6 +30,9 @@ fn owner(pid: &str) -> String {
 pub struct Lock {
     /// `None` where no file can be made.
     file: Option<fs::File>,
+    /// The directory, locked as well: a start that could make no file keeps others out all the
+    /// same, also when the medium can be written later. `None` where directories cannot be locked.
+    _directory: Option<fs::File>,
     /// Whether the last owner ended as it should, or there was none.
     pub clean: bool,
     /// Why the file could not be written, where it could only be read.
@@ -53,6 +56,7 @@ impl Lock {
         let _ = (&file).take(20).read_to_string(&mut pid);
         let pid: String = pid.chars().filter(char::is_ascii_digit).collect();
         lock(&file, path, &pid)?;
+        let directory = lock_directory(path)?;
         file.rewind().map_err(io)?;
         let text = format!("{}\n", std::process::id());
         // NOTE: a full disk does not prevent the start. Mostly the bytes have their place already.
@@ -68,6 +72,7 @@ impl Lock {
         let clean = pid.is_empty();
         Ok(Lock {
             file: Some(file),
+            _directory: directory,
             clean,
             unwritable: None,
         })
@@ -82,6 +87,7 @@ impl Lock {
                 log::warn!("{}: no lock file can be made", path.display());
                 return Ok(Lock {
                     file: None,
+                    _directory: lock_directory(path)?,
                     clean: true,
                     unwritable,
                 });
@@ -96,6 +102,7 @@ impl Lock {
         lock(&file, path, pid.trim())?;
         Ok(Lock {
             file: Some(file),
+            _directory: lock_directory(path)?,
             clean: pid.is_empty(),
             unwritable,
         })
@@ -114,6 +121,22 @@ fn lock(file: &fs::File, path: &Path, pid: &str) -> Result<(), LockError> {
             path,
             source: error.into(),
         }),
+    }
+}
+
+/// Locks the directory of the lock file.
+fn lock_directory(path: &Path) -> Result<Option<fs::File>, LockError> {
+    let Some(directory) = path.parent() else {
+        return Ok(None);
+    };
+    // NOTE: network file systems lock only what can be written, and no directory can.
+    let Ok(file) = fs::File::open(directory) else {
+        return Ok(None);
+    };
+    match lock(&file, directory, "") {
+        Err(error @ LockError::Held { .. }) => Err(error),
+        Err(LockError::Io { .. }) => Ok(None),
+        Ok(()) => Ok(Some(file)),
     }
 }
 
@@ -143,5 +166,20 @@ mod tests {
         assert!(Lock::take(&path).unwrap().clean);
         fs::write(&path, "12345\n").unwrap();
         assert!(!Lock::take(&path).unwrap().clean, "a stale one");
+    }
+
+    /// A start on a read-only medium without a lock file kept nobody out when the medium could be
+    /// written later.
+    #[test]
+    fn without_a_file_the_directory_is_locked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let why = io::Error::from(ErrorKind::ReadOnlyFilesystem);
+        let first = Lock::take_read_only(&path, &why).unwrap();
+        let held = |lock| matches!(lock, Err(LockError::Held { .. }));
+        assert!(held(Lock::take_read_only(&path, &why)));
+        assert!(held(Lock::take(&path)));
+        drop(first);
+        assert!(Lock::take(&path).unwrap().clean);
     }
 }
